@@ -1,0 +1,89 @@
+"""Typed settings: classes hold types, ranges and help; conf/*.yaml holds values; this module joins the two."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from reel.errors import UserError
+
+
+class _Marker:
+    """Marks a field as free text: the command line hands it over byte for byte, whatever it contains."""
+
+
+TEXT = _Marker()
+Text = Annotated[str, TEXT]
+"""A string that reaches the render literally: prompts, paths, file names."""
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError(f"must be a finite number, got {value}")
+    return value
+
+
+Finite = Annotated[float, AfterValidator(_finite)]
+"""A float that is neither NaN nor infinite."""
+
+
+class Config(BaseModel):
+    """Base of every settings class. Unknown keys are errors, and a changed field is checked again."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, use_attribute_docstrings=True)
+
+
+C = TypeVar("C", bound=Config)
+
+
+def parse(cls: type[C], data: Mapping[str, Any], where: str = "") -> C:
+    """Build ``cls`` from plain data.
+
+    Args:
+        where: the dotted key that ``data`` stands under, put before every key in messages.
+
+    Raises:
+        UserError: naming every wrong key, what it got and what is allowed, with the nearest known key for a typo.
+    """
+    try:
+        return cls.model_validate(dict(data))
+    except ValidationError as error:
+        raise UserError("\n".join(_explain(cls, item, where) for item in error.errors())) from None
+
+
+def _explain(cls: type[Config], item: Any, where: str) -> str:
+    path = [str(part) for part in item["loc"]]
+    key = ".".join(filter(None, [where, *path]))
+    if item["type"] == "extra_forbidden":
+        return f"unknown key '{key}'{suggest(path[-1], _siblings(cls, item['loc'][:-1]))}"
+    if item["type"] == "missing":
+        return f"{key}: a value is needed"
+    message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    message = message.replace("Input should be", "must be")
+    got = item.get("input")
+    shown = "" if isinstance(got, Mapping) or repr(got) in message else f" (got {got!r})"
+    return f"{key}: {message}{shown}" if key else f"{message}{shown}"
+
+
+def _siblings(cls: type[Config], parents: Iterable[Any]) -> list[str]:
+    """Field names that stand beside a wrong key, found by walking the annotations."""
+    current: Any = cls
+    for part in parents:
+        fields = getattr(current, "model_fields", {})
+        if part not in fields:
+            return []
+        current = fields[part].annotation
+    return list(getattr(current, "model_fields", {}))
+
+
+def suggest(word: str, known: Iterable[str], limit: int = 3) -> str:
+    """``; nearest: a, b`` for a mistyped word, or an empty string when nothing is near."""
+    near = difflib.get_close_matches(word, list(known), n=limit, cutoff=0.5)
+    return f"; nearest: {', '.join(near)}" if near else ""
+
+
+__all__ = ["TEXT", "Config", "Field", "Finite", "Text", "parse", "suggest"]

@@ -1,0 +1,37 @@
+"""Errors that are meant for the person at the keyboard, not for a debugger."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """Something the user can put right. The command line prints it without a traceback and exits with 2.
+
+    Args:
+        message: what was wrong, naming the key or the file, and what is allowed.
+        fix: the likely repair, printed on a line of its own.
+    """
+
+    def __init__(self, message: str, *, fix: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.message}\nfix: {self.fix}" if self.fix else self.message
+
+    def __reduce__(self) -> tuple[object, ...]:  # keyword-only arguments do not survive pickling by default
+        return (_rebuild, (type(self), self.message, self.fix))
+
+
+class MissingObject(UserError):
+    """The store has no object of that digest."""
+
+
+class DamagedObject(UserError):
+    """Bytes in the store are not those that were stored."""
+
+
+def _rebuild(cls: type[UserError], message: str, fix: str | None) -> UserError:
+    error = cls.__new__(cls)
+    UserError.__init__(error, message, fix=fix)
+    return error

@@ -1,0 +1,143 @@
+"""Cache keys. A false hit is the worst bug this project can have; unsure means a miss.
+
+``key = sha256(op, version, library versions, canonical settings, input digests, model contents, namespace)``
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from reel.closure import namespace
+from reel.config import Config
+from reel.op import Op
+from reel.store import Store, canonical_json, sha256_bytes, write_atomic
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Key:
+    """A cache key and the fields that it is the hash of."""
+
+    digest: str
+    fields: Mapping[str, Any]
+
+
+C = TypeVar("C", bound=Config)
+
+
+def canonical(value: Any) -> Any:
+    """Plain JSON data with one spelling for one meaning: floats to nine digits, no negative zero.
+
+    Hydra's ``range(0.2,1.0,0.4)`` gives 0.6000000000000001, which must be the same point as 0.6.
+
+    Raises:
+        ValueError: a float that is NaN or infinite, or a type that has no canonical form.
+    """
+    if isinstance(value, Config):
+        return canonical(value.model_dump(mode="json"))
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} has no place in a cache key")
+        return float(f"{value:.9g}") + 0.0
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [canonical(item) for item in value]
+    raise ValueError(f"{type(value).__name__} has no canonical form for a cache key")
+
+
+def executed(cfg: C) -> C:
+    """The settings as the key has them: ops run what the key says, to the last digit."""
+    return type(cfg).model_validate(canonical(cfg))
+
+
+@functools.cache
+def library_version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
+
+
+def make_key(op: Op, cfg: Config, inputs: Mapping[str, str], models: Mapping[str, str]) -> Key:
+    """The key of one call.
+
+    Args:
+        cfg: the op's whole settings; every field counts.
+        inputs: digests by input name.
+        models: content ids of the models that these settings use, by source label.
+
+    Raises:
+        ValueError: an input that the op does not take (a wiring mistake, not the user's).
+    """
+    unknown = [name for name in inputs if not op.takes(name)]
+    if unknown:
+        raise ValueError(f"op {op.id} takes {', '.join(op.inputs)}; got {', '.join(unknown)}")
+    fields = {
+        "schema": SCHEMA,
+        "op": op.id,
+        "version": op.version,
+        "namespace": namespace(op.id, op.version, op.module),
+        "libraries": {name: library_version(name) for name in op.distributions},
+        "config": canonical(cfg),
+        "inputs": dict(inputs),
+        "models": dict(models),
+    }
+    return Key(sha256_bytes(canonical_json(fields)), fields)
+
+
+def remember(store: Store, key: Key, output: str, facts: Mapping[str, Any], seconds: float) -> None:
+    """Keep what a key was made of and what it gave, for `why` and for finding an object's ancestors."""
+    entry = {
+        "fields": key.fields,
+        "output": output,
+        "facts": dict(facts),
+        "seconds": round(seconds, 3),
+        "made": time.time(),
+    }
+    write_atomic(store.root / "keys" / f"{key.digest}.json", json.dumps(entry, ensure_ascii=False).encode())
+
+
+def recall(store: Store, digest: str) -> dict[str, Any] | None:
+    """The remembered entry of a key, or None."""
+    try:
+        return json.loads((store.root / "keys" / f"{digest}.json").read_bytes())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+
+
+def entries(store: Store) -> Iterator[tuple[str, dict[str, Any]]]:
+    """All remembered keys with their entries."""
+    for path in sorted((store.root / "keys").glob("*.json")):
+        entry = recall(store, path.stem)
+        if entry is not None:
+            yield path.stem, entry
+
+
+def differences(now: Mapping[str, Any], then: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Dotted field paths in which two sets of key fields differ, as ``path: then -> now``."""
+    found: list[str] = []
+    for name in sorted(now.keys() | then.keys()):
+        a, b = then.get(name, "-"), now.get(name, "-")
+        if a == b:
+            continue
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found.extend(differences(b, a, f"{prefix}{name}."))
+        else:
+            found.append(f"{prefix}{name}: {_short(a)} -> {_short(b)}")
+    return found
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return f"{text[:57]}..." if len(text) > 60 else text

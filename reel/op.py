@@ -1,0 +1,141 @@
+"""Ops: named, versioned pure functions from settings and stored inputs to one stored output.
+
+An op is registered where it is written and looked up by name, so that a config or a deployment's parameter can name
+code but never import it. ``tasks/<kind>/<name>.py`` holds the op that ``conf/<kind>/<name>.yaml`` sets; a kind with a
+single op lives in ``tasks/<kind>.py``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reel.compute import Compute
+from reel.config import Config, suggest
+from reel.errors import UserError
+from reel.progress import progress
+from reel.store import Store
+
+
+@dataclass
+class Context:
+    """What an op may touch beside its settings and inputs.
+
+    Attributes:
+        files: paths of inputs that are files outside the store, under the same names as their digests in ``inputs``.
+        facts: provenance noted while the op runs; kept beside the output, never part of its digest.
+    """
+
+    store: Store
+    compute: Compute = field(default_factory=Compute)
+    files: Mapping[str, Path] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def progress(self, total: int, desc: str, unit: str = "frame") -> Any:
+        return progress(total, desc, unit)
+
+    def note(self, **facts: Any) -> None:
+        """Remember JSON values about how the work went (provider, peak memory, frames without a person)."""
+        self.facts.update(facts)
+
+
+Function = Callable[[Any, Mapping[str, str], Context], str]
+Models = Callable[[Any], Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Op:
+    """A registered op.
+
+    Attributes:
+        version: raised whenever the same settings and inputs would give other bytes.
+        inputs: names of the inputs; a trailing ``*`` stands for any number with that prefix (``map_*``).
+        distributions: installed packages whose version can change the output's bytes; all are in the key.
+        models: the model sources that given settings use; their content is in the key.
+        gives: what the output is to the wiring, where an op kind has several (``poses`` or ``map``).
+    """
+
+    kind: str
+    name: str
+    version: int
+    config: type[Config]
+    inputs: tuple[str, ...]
+    distributions: tuple[str, ...]
+    models: Models
+    gives: str
+    module: str
+    fn: Function
+
+    @property
+    def id(self) -> str:
+        return self.kind if self.kind == self.name else f"{self.kind}.{self.name}"
+
+    def takes(self, name: str) -> bool:
+        return any(name == known or (known.endswith("*") and name.startswith(known[:-1])) for known in self.inputs)
+
+
+_REGISTRY: dict[tuple[str, str], Op] = {}
+
+
+def op(
+    kind: str,
+    name: str,
+    *,
+    version: int,
+    config: type[Config],
+    inputs: tuple[str, ...],
+    distributions: tuple[str, ...] = (),
+    models: Models = lambda cfg: (),
+    gives: str = "map",
+) -> Callable[[Function], Function]:
+    """Register a function ``(cfg, inputs, ctx) -> digest`` under ``kind`` and ``name``."""
+
+    def register(fn: Function) -> Function:
+        known = _REGISTRY.get((kind, name))
+        if known and known.module != fn.__module__:
+            raise ValueError(f"op {kind}.{name} is registered by {known.module} and by {fn.__module__}")
+        _REGISTRY[kind, name] = Op(kind, name, version, config, inputs, distributions, models, gives, fn.__module__, fn)
+        return fn
+
+    return register
+
+
+def get(kind: str, name: str) -> Op:
+    """The op of that name; its module is imported on demand.
+
+    Raises:
+        UserError: no such op; the message lists what there is.
+    """
+    if (kind, name) not in _REGISTRY:
+        known = names(kind)
+        if name not in known or not re.fullmatch(r"\w+", name):
+            raise UserError(f"no {kind} named {name!r}{suggest(name, known)}", fix=f"known: {', '.join(known)}")
+        importlib.import_module(_module(kind, name))
+    return _REGISTRY[kind, name]
+
+
+def names(kind: str) -> list[str]:
+    """Names of all ops of a kind, found without importing them."""
+    spec = importlib.util.find_spec(f"tasks.{kind}")
+    if spec is None:
+        return []
+    folders = spec.submodule_search_locations
+    if folders is None:
+        return [kind]
+    stems = [module.name for module in pkgutil.iter_modules(list(folders)) if not module.ispkg]
+    return sorted(stem for stem in stems if _registers(Path(next(iter(folders))) / f"{stem}.py", kind, stem))
+
+
+def _module(kind: str, name: str) -> str:
+    return f"tasks.{kind}" if kind == name else f"tasks.{kind}.{name}"
+
+
+def _registers(path: Path, kind: str, name: str) -> bool:
+    """Whether a module registers an op of its own stem (helper modules beside the ops do not)."""
+    return f'@op("{kind}", "{name}"' in path.read_text("utf-8")
