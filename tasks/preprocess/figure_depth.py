@@ -1,0 +1,176 @@
+"""Depth of people without a depth network: the z of their joints, spread over their limbs inside their outline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from reel import pose as body
+
+HORIZON = 0.4  # height of the horizon in the frame, 0 = top
+GROUND = 200.0  # brightness of the ground at the lower edge of the frame
+Piece = tuple[float, np.ndarray, float]  # brightness, corners (N, 2) px, radius px
+_STEPS = 5  # pieces of a limb; each has one depth
+_BITS = 4  # sub-pixel bits of cv2's drawing
+
+# Limbs as (from, to, radius), the radius as a fraction of the torso's length. Hands are drawn as the forearm's end.
+_LIMBS = (
+    (body.R_SHOULDER, body.R_ELBOW, 0.14),
+    (body.R_ELBOW, body.R_WRIST, 0.12),
+    (body.L_SHOULDER, body.L_ELBOW, 0.14),
+    (body.L_ELBOW, body.L_WRIST, 0.12),
+    (body.R_HIP, body.R_KNEE, 0.21),
+    (body.R_KNEE, body.R_ANKLE, 0.15),
+    (body.L_HIP, body.L_KNEE, 0.21),
+    (body.L_KNEE, body.L_ANKLE, 0.15),
+)
+_HEAD = (body.NOSE, body.R_EYE, body.L_EYE, body.R_EAR, body.L_EAR)
+
+
+def figure_depth_map(
+    people: Sequence[np.ndarray],
+    mask: np.ndarray,
+    width: int,
+    height: int,
+    ground: Sequence[float] | None = None,
+    min_score: float = 0.1,
+) -> np.ndarray:
+    """An inverse-depth map (near = bright, as MiDaS and ControlNet's depth model use it) of people on a floor.
+
+    Inverse depth of a floor seen by an upright camera is linear in the picture's y: 0 at the horizon, `GROUND` at the
+    lower edge. A person stands on that floor, so their feet fix their own depth, and a joint that is z px nearer than
+    the hips gets the brightness `own * f / (f + z)`, with the focal length f taken as 1.2 x the longer side. Limbs
+    are painted from far to near, so that a crossing arm covers what is behind it; what the outline holds beyond the
+    limbs (hair, clothes) takes the depth of the nearest limb.
+
+    Args:
+        people: persons `(18, 4)` of x, y, z (px; smaller z is nearer, 0 at the hips) and score (0..1).
+        mask: `(H, W)` uint8, the people's outline (> 127 inside). Where it is empty altogether the limbs themselves
+            are the outline.
+        width, height: of the map, px.
+        ground: for each person the y (px) of the floor under their feet; by default below their lower ankle. A clip
+            gives steadier ones (a jump must not move a person away).
+        min_score: key points below it are left out.
+
+    Returns:
+        `(height, width, 3)` uint8, the three channels equal.
+    """
+    import cv2
+
+    depth = np.zeros((height, width), np.float32)
+    lines = [ground_line(person, min_score) for person in people] if ground is None else list(ground)
+    pieces = [piece for p, y in zip(people, lines, strict=True) for piece in _pieces(p, y, width, height, min_score)]
+    for piece in sorted(pieces, key=lambda piece: piece[0]):
+        _paint(depth, piece)
+    inside = mask > 127
+    figure = _spread(depth, inside) if inside.any() else depth
+    out = np.where(figure > 0, figure, floor(width, height))
+    shade = np.rint(out.clip(0, 255)).astype(np.uint8)
+    return cv2.merge([shade, shade, shade])
+
+
+def floor(width: int, height: int) -> np.ndarray:
+    """The brightness of the empty floor `(height, width)` float32: 0 above the horizon, then a linear ramp."""
+    y = (np.arange(height, dtype=np.float32) + 0.5) / height
+    ramp = GROUND * np.maximum(0, (y - HORIZON) / (1 - HORIZON))
+    return np.broadcast_to(ramp[:, None], (height, width))
+
+
+def torso_length(person: np.ndarray) -> float:
+    """From the neck to the middle of the hips in space (px), or a guess from the shoulders where hips are absent."""
+    hips = (person[body.R_HIP, :3] + person[body.L_HIP, :3]) / 2
+    if person[[body.R_HIP, body.L_HIP, body.NECK], 3].min() > 0:
+        return max(1.0, float(np.linalg.norm(person[body.NECK, :3] - hips)))
+    return max(1.0, 1.4 * float(np.linalg.norm(person[body.R_SHOULDER, :3] - person[body.L_SHOULDER, :3])))
+
+
+def ground_line(person: np.ndarray, min_score: float = 0.1) -> float:
+    """The y (px) of the floor under a person: a foot's height below the lower ankle, or guessed from hips or neck."""
+    unit = torso_length(person)
+    for points, below in (((body.R_ANKLE, body.L_ANKLE), 0.2), ((body.R_HIP, body.L_HIP), 1.9), ((body.NECK,), 2.9)):
+        ys = [person[p, 1] for p in points if person[p, 3] > 0 and person[p, 3] >= min_score]
+        if ys:
+            return float(max(ys)) + below * unit
+    return float(person[person[:, 3] > 0, 1].max(initial=0.0))
+
+
+def _pieces(person: np.ndarray, ground: float, width: int, height: int, min_score: float) -> list[Piece]:
+    """A person as small shapes; one with two corners is a thick line."""
+    unit = torso_length(person)
+    own = float(np.clip(GROUND * (ground / height - HORIZON) / (1 - HORIZON), 0.5 * GROUND, 0.95 * GROUND))
+    focal = 1.2 * max(width, height)
+    seen = (person[:, 3] > 0) & (person[:, 3] >= min_score)
+    far = 4.0 * max(width, height)
+    points = np.clip(person[:, :3], -far, far).astype(np.float64)
+    pieces: list[Piece] = []
+
+    def shade(z: float) -> float:
+        return float(np.clip(own * focal / max(focal + z, 0.1 * focal), 1, 255))
+
+    for a, b, radius in _LIMBS:
+        if seen[a] and seen[b]:
+            marks = points[a] + (points[b] - points[a]) * np.linspace(0, 1, _STEPS + 1)[:, None]
+            z = (marks[:-1, 2] + marks[1:, 2]) / 2
+            pieces += [(shade(z[k]), marks[k : k + 2, :2], radius * unit) for k in range(_STEPS)]
+    corners = (body.R_SHOULDER, body.L_SHOULDER, body.L_HIP, body.R_HIP)
+    if seen[list(corners)].all():
+        pieces += _torso(points[list(corners)], shade, unit)
+    if seen[body.NECK] and seen[body.NOSE]:
+        head = points[[p for p in _HEAD if seen[p]]]
+        centre = head[:, :2].mean(axis=0)
+        z = float(head[:, 2].mean())
+        neck = np.stack([points[body.NECK, :2], centre])
+        pieces.append((shade((z + points[body.NECK, 2]) / 2), neck, 0.14 * unit))
+        radius = max(0.22 * unit, float(np.linalg.norm(head[:, :2] - centre, axis=1).max()))
+        pieces.append((shade(z), np.stack([centre, centre]), radius))
+    return pieces
+
+
+def _torso(corners: np.ndarray, shade: Callable[[float], float], unit: float) -> list[Piece]:
+    """The quadrilateral of shoulders and hips in 3 x 3 patches, each with its own depth."""
+    pieces = []
+    t = np.linspace(0, 1, 4)
+    top = corners[0] + (corners[1] - corners[0]) * t[:, None]
+    bottom = corners[3] + (corners[2] - corners[3]) * t[:, None]
+    grid = top[None] + (bottom - top)[None] * t[:, None, None]  # (4, 4, 3)
+    for row in range(3):
+        for column in range(3):
+            patch = grid[[row, row, row + 1, row + 1], [column, column + 1, column + 1, column]]
+            # The chest lies in front of the line of the joints.
+            pieces.append((shade(float(patch[:, 2].mean()) - 0.1 * unit), patch[:, :2], 0.08 * unit))
+    return pieces
+
+
+def _paint(depth: np.ndarray, piece: Piece) -> None:
+    import cv2
+
+    value, corners, radius = piece
+    marks = np.rint(corners * (1 << _BITS)).astype(np.int32)
+    thickness = max(1, round(2 * radius))
+    if len(marks) == 2:
+        cv2.line(depth, marks[0].tolist(), marks[1].tolist(), value, thickness, cv2.LINE_8, _BITS)
+    else:
+        cv2.fillConvexPoly(depth, marks, value, cv2.LINE_8, _BITS)
+        cv2.polylines(depth, [marks], True, value, thickness, cv2.LINE_8, _BITS)
+
+
+def _spread(depth: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Cuts the painted limbs by the outline and fills the rest of the outline from the nearest painted pixel."""
+    import cv2
+
+    painted = (depth > 0) & inside
+    if not painted.any():
+        return np.where(inside, np.float32(0.75 * GROUND), np.float32(0))
+    # Each pixel is labelled with the nearest zero pixel of the input, that is the nearest painted one.
+    _, labels = cv2.distanceTransformWithLabels(
+        (~painted).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    values = np.zeros(int(labels.max()) + 1, np.float32)
+    values[labels[painted]] = depth[painted]
+    filled = values[labels]
+    # Soften the steps between the pieces, without letting the background bleed in over the outline.
+    sigma = max(0.8, 1.2 * min(depth.shape) / 128)
+    weight = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), sigma)
+    soft = cv2.GaussianBlur(np.where(inside, filled, 0), (0, 0), sigma) / np.maximum(weight, 1e-6)
+    return np.where(inside, soft, np.float32(0))
