@@ -84,7 +84,11 @@ def _imports(name: str) -> set[str]:
 
 @functools.cache
 def _tree_hash(name: str) -> str:
-    tree = _tree(name)
+    return code_hash(_tree(name))
+
+
+def code_hash(tree: ast.AST) -> str:
+    """sha256 of a syntax tree without docstrings and descriptions; the tree is changed."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
