@@ -1,0 +1,85 @@
+"""Prompt syntax of other programs is refused with its place; text stays text."""
+
+from __future__ import annotations
+
+import pytest
+
+from reel.errors import UserError
+from reel.prompt import check_prompt, plain
+
+REFUSED = [
+    ("a girl in a (red:1.2) dress", "(red:1.2)", "weighted phrase"),
+    ("(a (b) c: .5 )", "(a (b) c: .5 )", "weighted phrase"),
+    ("((masterpiece)), best", "((masterpiece))", "doubled brackets"),
+    ("a [blue] hat", "[blue]", "[ ]"),
+    ("[cat:dog:0.5]", "[cat:dog:0.5]", "[ ]"),
+    ("one BREAK two", "BREAK", "BREAK"),
+    ("dance <lora:ghibli:0.8> night", "<lora:ghibli:0.8>", "LoRA"),
+    ("<lora:x", "<lora:x", "LoRA"),
+    ("style <cat-toy> ", "<cat-toy>", "tag"),
+    ("embedding:EasyNegative, ugly", "embedding:EasyNegative,", "textual inversion"),
+    ("a {red|green} coat", "{red|green}", "random choice"),
+    ("__color__ hair", "__color__", "wildcard"),
+    ("space ship::2 stars", "::2", "::"),
+    ("a man --ar 16:9", "--ar", "option"),
+]
+TEXT = [
+    "a dancer (on the left), smiling",
+    "f(x) and g(y) at 10:30",
+    "smile :) and (: and (",
+    r"a \(red:1.2\) label",
+    r"\[blue\] sign",
+    "i <3 you, 3 > 2",
+    "breakdance, BREAKING news",
+    "1girl, long hair, it's 1984, null",
+    "ratio 16:9, c++, rock-and-roll -- live",
+    "踊る女の子、夕焼け (東京) 🎬",
+    "${oc.env:HOME}",
+    "snake_case and __ alone",
+]
+
+
+@pytest.mark.parametrize(("text", "part", "name"), REFUSED)
+def test_refused_with_its_place_and_a_caret_under_it(text: str, part: str, name: str) -> None:
+    with pytest.raises(UserError) as caught:
+        check_prompt(text, "prompt")
+    message = caught.value.message
+    first, line, carets = message.splitlines()
+    at = text.index(part)
+    assert first.startswith("prompt: ")
+    assert name in first
+    assert f"character {at + 1} " in first
+    assert line[carets.index("^") : carets.rindex("^") + 1] == part
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize("text", TEXT)
+def test_plain_text_passes(text: str) -> None:
+    check_prompt(text, "prompt")
+
+
+def test_the_first_of_several_is_named() -> None:
+    with pytest.raises(UserError, match=r"character 3 "):
+        check_prompt("a [b] (c:1.2) BREAK", "prompt")
+
+
+def test_lines_are_counted_and_long_lines_cut_around_the_place() -> None:
+    text = "first line\n" + "word " * 60 + "(red:1.2)" + " word" * 60
+    with pytest.raises(UserError) as caught:
+        check_prompt(text, "negative_prompt")
+    first, line, carets = caught.value.message.splitlines()
+    assert "negative_prompt" in first
+    assert "line 2, character 301" in first
+    assert len(line) < 110
+    assert line[carets.index("^") : carets.rindex("^") + 1] == "(red:1.2)"
+
+
+def test_carets_stand_under_wide_characters() -> None:
+    with pytest.raises(UserError) as caught:
+        check_prompt("東京 [x]", "prompt")
+    _, line, carets = caught.value.message.splitlines()
+    assert carets.index("^") == line.index("[") + 2  # two characters of two columns before it
+
+
+def test_escapes_reach_the_encoder_as_brackets_and_nothing_else_changes() -> None:
+    assert plain(r"a \(red:1.2\) \[b\] C:\dir \n") == r"a (red:1.2) [b] C:\dir \n"
