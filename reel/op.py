@@ -7,9 +7,9 @@ single op lives in ``tasks/<kind>.py``.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
-import pkgutil
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -114,7 +114,7 @@ def get(kind: str, name: str) -> Op:
     """
     if (kind, name) not in _REGISTRY:
         known = names(kind)
-        if name not in known or not re.fullmatch(r"\w+", name):
+        if name not in known:
             raise UserError(f"no {kind} named {name!r}{suggest(name, known)}", fix=f"known: {', '.join(known)}")
         importlib.import_module(_module(kind, name))
     return _REGISTRY[kind, name]
@@ -122,20 +122,24 @@ def get(kind: str, name: str) -> Op:
 
 def names(kind: str) -> list[str]:
     """Names of all ops of a kind, found without importing them."""
-    spec = importlib.util.find_spec(f"tasks.{kind}")
-    if spec is None:
-        return []
-    folders = spec.submodule_search_locations
-    if folders is None:
-        return [kind]
-    stems = [module.name for module in pkgutil.iter_modules(list(folders)) if not module.ispkg]
-    return sorted(stem for stem in stems if _registers(Path(next(iter(folders))) / f"{stem}.py", kind, stem))
+    return [name for known, name in catalogue() if known == kind]
+
+
+@functools.cache
+def catalogue() -> list[tuple[str, str]]:
+    """Kind and name of every op under tasks/, read from the sources without importing them; sorted."""
+    spec = importlib.util.find_spec("tasks")
+    assert spec is not None
+    root = Path(next(iter(spec.submodule_search_locations or [])))
+    found = set()
+    for path in root.rglob("*.py"):
+        for match in _DECORATOR.finditer(path.read_text("utf-8")):
+            found.add((match["kind"], match["name"]))
+    return sorted(found)
 
 
 def _module(kind: str, name: str) -> str:
     return f"tasks.{kind}" if kind == name else f"tasks.{kind}.{name}"
 
 
-def _registers(path: Path, kind: str, name: str) -> bool:
-    """Whether a module registers an op of its own stem (helper modules beside the ops do not)."""
-    return f'@op("{kind}", "{name}"' in path.read_text("utf-8")
+_DECORATOR = re.compile(r"""^@op\(\s*["'](?P<kind>\w+)["'],\s*["'](?P<name>\w+)["']""", re.MULTILINE)
