@@ -14,6 +14,8 @@ import importlib.util
 import json
 from pathlib import Path
 
+from reel.op import catalogue, get
+
 FIRST_PARTY = ("reel", "tasks")
 GOLDEN = Path(__file__).parents[1] / "tasks" / "ops.json"
 
@@ -47,6 +49,12 @@ def namespace(op_id: str, version: int, module: str) -> str:
     if accepted == {"version": version, "code": current}:
         return ""
     return f"dev-{current[:16]}"
+
+
+def accept() -> dict[str, dict[str, int | str]]:
+    """The golden content for the code as it stands, by op id."""
+    ops = [get(kind, name) for kind, name in catalogue()]
+    return {op.id: {"version": op.version, "code": closure_hash(op.module)} for op in ops}
 
 
 @functools.cache
@@ -99,3 +107,7 @@ def code_hash(tree: ast.AST) -> str:
 def _is_text(node: ast.AST) -> bool:
     """A string that stands alone: a docstring, or the description under a settings field."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(json.dumps(accept(), indent=2, sort_keys=True) + "\n", "utf-8")
