@@ -1,0 +1,340 @@
+"""One record a render: what ran, on what, how it ended. Records are the truth; MLflow shows a copy of them.
+
+A record is written when the render starts, again after every stage, and closed once. While the render lives it holds
+a flock, which the kernel frees however the process ends: a record that says "running" and whose lock is free belongs
+to a render that was killed (`reconcile`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import re
+import secrets
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reel.errors import UserError
+from reel.keys import canonical, library_version, recall
+from reel.store import Store, canonical_json, sha256_bytes, sha256_file, write_atomic
+
+SCHEMA = 1
+RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
+LOST = "the process ended without closing the render (killed, or the machine went down)"
+
+Status = Literal["running", "done", "failed", "interrupted"]
+Role = Literal["movie", "sheet", "preview", "other"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class StageLike(Protocol):
+    """What a record keeps of a stage; `tasks.cached.Stage` is one."""
+
+    @property
+    def op(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def reused(self) -> bool: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def facts(self) -> Mapping[str, Any]: ...
+
+
+S = TypeVar("S", bound=StageLike)
+
+
+class StageRecord(_Frozen):
+    """One op's part in a render."""
+
+    op: str
+    key: str
+    digest: str
+    reused: bool
+    seconds: float
+    """Wall seconds in this render, look-up included."""
+    facts: dict[str, Any] = Field(default_factory=dict)
+
+
+class Output(_Frozen):
+    """An exported file."""
+
+    name: str
+    """Path relative to the render's output folder, with `/`."""
+    sha256: str
+    size: int
+    """Bytes."""
+    role: Role = "other"
+    """What it is to a reader: the film, the contact sheet, a picture of the control maps, anything else."""
+
+
+class RenderRecord(_Frozen):
+    """Everything known about one render; see the module for when it is written."""
+
+    run: str
+    """Sortable id: UTC date, time, six random hex digits."""
+    flow: str
+    status: Status = "running"
+    reason: str | None = None
+    """Why it failed or was interrupted, one line first."""
+    started: datetime
+    ended: datetime | None = None
+    config: dict[str, Any]
+    """The resolved settings, canonical."""
+    stages: tuple[StageRecord, ...] = ()
+    metrics: dict[str, float] = Field(default_factory=dict)
+    output: str | None = None
+    """Folder that the files were exported to."""
+    outputs: tuple[Output, ...] = ()
+    peak_memory_mib: float | None = None
+    commit: str | None = None
+    """Git commit of the checkout."""
+    dirty: bool | None = None
+    """Whether tracked files differed from that commit."""
+    models: dict[str, str] = Field(default_factory=dict)
+    """Content id of every model used, by label."""
+    packages: dict[str, str] = Field(default_factory=dict)
+    """Versions of the distributions that can change the result's bytes, and of Rotoscope."""
+    mlflow_run: str | None = None
+    host: str = ""
+    pid: int = 0
+
+    @property
+    def reused(self) -> bool:
+        """Whether the render finished and nothing in it was computed."""
+        return self.status == "done" and bool(self.stages) and all(stage.reused for stage in self.stages)
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall seconds from start to end; None while it runs."""
+        return (self.ended - self.started).total_seconds() if self.ended else None
+
+
+class Recorder:
+    """Keeps the record of a render that is going on. Made by `begin`; not for use from several threads."""
+
+    def __init__(self, store: Store, record: RenderRecord, root: Path | None = None) -> None:
+        self.store = store
+        self.record = record
+        self._held = contextlib.ExitStack()
+        self._held.enter_context(store.lock(_lock_name(record.run)))
+        commit, dirty = git_state(root)
+        self._update(commit=commit, dirty=dirty)
+
+    @property
+    def run(self) -> str:
+        return self.record.run
+
+    def stage(self, stage: S) -> S:
+        """Note a finished stage, with the models and library versions of its key; hands it back."""
+        fields = (recall(self.store, stage.key) or {}).get("fields", {})
+        noted = StageRecord(
+            op=stage.op,
+            key=stage.key,
+            digest=stage.digest,
+            reused=stage.reused,
+            seconds=round(stage.seconds, 4),
+            facts=dict(stage.facts),
+        )
+        self._update(
+            stages=(*self.record.stages, noted),
+            models={**self.record.models, **fields.get("models", {})},
+            packages={**self.record.packages, **fields.get("libraries", {})},
+        )
+        return stage
+
+    def metric(self, **values: float) -> None:
+        """Note numbers that describe the result, such as ``joint_error_px=3.2``."""
+        self._update(metrics={**self.record.metrics, **{name: float(value) for name, value in values.items()}})
+
+    def output(self, path: Path, role: Role = "other") -> None:
+        """Note an exported file, which must lie in the record's output folder."""
+        if self.record.output is None:
+            raise ValueError("this render has no output folder")
+        name = path.absolute().relative_to(Path(self.record.output)).as_posix()
+        noted = Output(name=name, sha256=sha256_file(path), size=path.stat().st_size, role=role)
+        self._update(outputs=(*self.record.outputs, noted))
+
+    def finish(self, status: Status, reason: str | None = None, **fields: Any) -> RenderRecord:
+        """Close the record, once: it never changes again."""
+        self._update(status=status, reason=reason, ended=_now(), **fields)
+        (self.store.root / "locks" / f"{_lock_name(self.run)}.lock").unlink(missing_ok=True)
+        self._held.close()
+        return self.record
+
+    def _update(self, **fields: Any) -> None:
+        if self.record.status != "running":
+            raise ValueError(f"the record of {self.run} is closed")
+        self.record = RenderRecord.model_validate({**dict(self.record), **fields})
+        save(self.store, self.record)
+
+
+def begin(
+    store: Store, flow: str, config: Mapping[str, Any], *, output: Path | None = None, run: str | None = None
+) -> Recorder:
+    """Open the record of a render that starts now; until `Recorder.finish` it counts as running.
+
+    Args:
+        config: the resolved settings, plain data.
+        output: folder that files will be exported to.
+        run: an id from `new_run_id`, where the caller needed it before (a folder's name).
+    """
+    settings = canonical(config)
+    root = settings.get("paths", {}).get("root") if isinstance(settings.get("paths"), Mapping) else None
+    record = RenderRecord(
+        run=run or new_run_id(),
+        flow=flow,
+        started=_now(),
+        config=settings,
+        output=str(output.absolute()) if output else None,
+        packages={"rotoscope": library_version("rotoscope")},
+        host=platform.node(),
+        pid=os.getpid(),
+    )
+    return Recorder(store, record, Path(root) if root else None)
+
+
+def new_run_id() -> str:
+    return f"{_now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def record_path(store: Store, run: str) -> Path:
+    return store.root / "records" / f"{run}.json"
+
+
+def save(store: Store, record: RenderRecord) -> Path:
+    """Write the record whole, with a checksum of its own."""
+    path = record_path(store, record.run)
+    write_atomic(path, dump(record))
+    return path
+
+
+def dump(record: RenderRecord) -> bytes:
+    data = record.model_dump(mode="json")
+    envelope = {"schema": SCHEMA, "sha256": sha256_bytes(canonical_json(data)), "record": data}
+    return json.dumps(envelope, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def load(path: Path) -> RenderRecord:
+    """Read a record back.
+
+    Raises:
+        UserError: no such file, not a whole record, or written by another version; the file is named.
+    """
+    try:
+        return parse_record(path.read_bytes(), path)
+    except FileNotFoundError:
+        raise UserError(f"there is no record {path}", fix="see what there is: rotoscope runs") from None
+
+
+def parse_record(data: bytes, path: Path | str) -> RenderRecord:
+    """As `load`, from bytes; ``path`` is what messages name."""
+    try:
+        envelope = json.loads(data)
+        schema = envelope["schema"]
+    except (ValueError, KeyError, TypeError):
+        raise _damaged(path, "it is not whole JSON") from None
+    if schema != SCHEMA:
+        raise UserError(
+            f"{path}: written with record schema {schema}, this version reads {SCHEMA}",
+            fix="use the version of Rotoscope that wrote it, or move the file away",
+        )
+    try:
+        if sha256_bytes(canonical_json(envelope["record"])) != envelope["sha256"]:
+            raise _damaged(path, "its checksum does not fit")
+        return RenderRecord.model_validate(envelope["record"])
+    except (KeyError, ValueError, ValidationError) as error:
+        raise _damaged(path, str(error).splitlines()[0]) from None
+
+
+def _damaged(path: Path | str, what: str) -> UserError:
+    return UserError(
+        f"{path}: damaged record ({what})", fix="delete the file; the render itself is unharmed and can be repeated"
+    )
+
+
+def list_records(store: Store) -> tuple[list[RenderRecord], list[UserError]]:
+    """All readable records, oldest first, and what is wrong with the others."""
+    good: list[RenderRecord] = []
+    bad: list[UserError] = []
+    for path in sorted((store.root / "records").glob("*.json")):
+        try:
+            good.append(load(path))
+        except UserError as error:
+            bad.append(error)
+    return good, bad
+
+
+def find_record(store: Store, name: str) -> RenderRecord:
+    """The record of a run, named by its id, an unambiguous beginning or end of it, or ``latest``.
+
+    Raises:
+        UserError: none or several fit, or the record is damaged.
+    """
+    runs = sorted(path.stem for path in (store.root / "records").glob("*.json"))
+    if name == "latest":
+        fits = runs[-1:]
+    else:
+        fits = [name] if name in runs else [run for run in runs if run.startswith(name) or run.endswith(name)]
+    if len(fits) != 1:
+        what = f"{len(fits)} runs fit {name!r}: {', '.join(fits[:5])}" if fits else f"no run fits {name!r}"
+        raise UserError(what, fix="see what there is: rotoscope runs")
+    return load(record_path(store, fits[0]))
+
+
+def alive(store: Store, run: str) -> bool:
+    """Whether a render's process still holds its lock."""
+    if not (store.root / "locks" / f"{_lock_name(run)}.lock").exists():
+        return False
+    with store.lock(_lock_name(run), wait=False) as free:
+        return not free
+
+
+def reconcile(store: Store) -> list[RenderRecord]:
+    """Close the records of renders whose process is gone; returns those that were closed."""
+    closed = []
+    for record in list_records(store)[0]:
+        if record.status != "running":
+            continue
+        with store.lock(_lock_name(record.run), wait=False) as free:
+            path = record_path(store, record.run)
+            if not free or (record := load(path)).status != "running":
+                continue
+            last = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            record = record.model_copy(update={"status": "interrupted", "reason": LOST, "ended": last})
+            save(store, record)
+            (store.root / "locks" / f"{_lock_name(record.run)}.lock").unlink(missing_ok=True)
+            closed.append(record)
+    return closed
+
+
+def git_state(root: Path | None = None) -> tuple[str | None, bool | None]:
+    """Commit of the checkout and whether tracked files differ from it; (None, None) outside of git."""
+    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+    commit = done.stdout.strip()
+    return commit.removesuffix("-dirty"), commit.endswith("-dirty")
+
+
+def _lock_name(run: str) -> str:
+    return f"run-{run}"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
