@@ -1,0 +1,250 @@
+"""Tracking: every render becomes an MLflow run, and no render waits for it or fails because of it.
+
+The record in the store is the truth (`reel.record`). Beside it stands a `Link`: where the run is to be logged and how
+far that got. Logging means bringing MLflow up to date with the record; it can be repeated at any time, so a server
+that is down or a locked database loses nothing: the link stays behind its record, and a later run or `flush_pending`
+catches up.
+
+MLflow itself works in a process of its own (`tasks.tracking_log`): its import, a new database (5 s) and a server that
+does not answer cost the render nothing, and it notices at once when the render is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reel.config import Config, Text
+from reel.errors import UserError
+from reel.record import Recorder, Status, begin, list_records, load, reconcile, record_path
+from reel.store import Store, write_atomic
+from tasks.cached import peak_memory
+
+logger = logging.getLogger(__name__)
+
+
+class Tracking(Config):
+    """Where runs are logged. The store's records are the truth; MLflow can be rebuilt from them."""
+
+    enabled: bool = True
+    """Log this run to MLflow."""
+    uri: Text
+    """MLflow tracking address: sqlite:///<file> or http://host:port."""
+    experiment: Text = "rotoscope"
+    """MLflow experiment that runs are filed under."""
+    artifacts: Path
+    """Folder of logged files when the address is a database file."""
+    log_clip: bool = True
+    """Log the film itself; contact sheet, map preview and settings are logged either way."""
+    timeout: float = Field(default=3.0, gt=0)
+    """How long the end of a render may wait for MLflow (seconds); after that it is logged in the background."""
+
+
+class Link(BaseModel):
+    """A record's place in MLflow, kept in ``<store>/tracking/<run>.json``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run: str
+    uri: str
+    experiment: str
+    artifacts: str
+    log_clip: bool
+    mlflow_run: str | None = None
+    experiment_id: str | None = None
+    logged: Status | None = None
+    """The record's status that MLflow shows; anything but the record's own status means pending."""
+
+    @property
+    def url(self) -> str | None:
+        """Page of the run, for a tracking server; None for a database file."""
+        if self.mlflow_run is None or not self.uri.startswith("http"):
+            return None
+        return f"{self.uri.rstrip('/')}/#/experiments/{self.experiment_id}/runs/{self.mlflow_run}"
+
+
+class Tracker:
+    """The tracking of one render: a logging process, which opened the run and waits for its end."""
+
+    def __init__(self, store: Store, run: str, timeout: float) -> None:
+        self.store = store
+        self.run = run
+        self.timeout = timeout
+        self._errors = link_path(store, run).with_suffix(".log")
+        self._process = _spawn(store, run, self._errors)
+
+    def close(self) -> Link | None:
+        """Have the closed record logged; waits ``timeout`` seconds at most.
+
+        Returns:
+            the link, or None when the record is pending (said in the log; nothing is lost).
+        """
+        trouble = self._finish()
+        link = read_link(self.store, self.run)
+        if link and link.logged not in (None, "running"):
+            self._errors.unlink(missing_ok=True)
+            return link
+        logger.warning("not in MLflow yet: %s", trouble)
+        return None
+
+    def _finish(self) -> str:
+        """Tell the process that the record is closed; returns why it was not logged in time, if it was not."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(b"close\n")
+            self._process.stdin.close()
+        limit, error = time.monotonic() + self.timeout, ""
+        while select.select([self._process.stdout], [], [], max(0.0, limit - time.monotonic()))[0]:
+            line = self._process.stdout.readline()
+            if not line:
+                self._process.wait()
+                return f"{error or _last_line(self._errors)}; kept in the store, logged with a later run"
+            error = json.loads(line).get("error", "")
+        return f"it is slow (over {self.timeout:g} s); logging goes on in the background"
+
+
+def open_run(tracking: Tracking, recorder: Recorder) -> Tracker | None:
+    """Begin to track a render: its MLflow run is opened in the background. None when tracking is off."""
+    if not tracking.enabled:
+        return None
+    save_link(recorder.store, new_link(tracking, recorder.run))
+    return Tracker(recorder.store, recorder.run, tracking.timeout)
+
+
+@contextlib.contextmanager
+def tracked(
+    store: Store,
+    tracking: Tracking,
+    flow: str,
+    config: Mapping[str, Any],
+    *,
+    output: Path | None = None,
+    run: str | None = None,
+) -> Iterator[Recorder]:
+    """Record a render and log it, whatever happens inside: done, failed with the reason, or interrupted.
+
+    Args:
+        config, output, run: as for `reel.record.begin`.
+    """
+    reconcile(store)
+    recorder = begin(store, flow, config, output=output, run=run)
+    tracker = open_run(tracking, recorder)
+    try:
+        yield recorder
+    except BaseException as error:
+        with contextlib.suppress(OSError, UserError):  # a full disk must not hide why the render failed
+            _close(recorder, "failed" if isinstance(error, Exception) else "interrupted", reason(error))
+        raise
+    else:
+        _close(recorder, "done", None)
+    finally:
+        if tracker:
+            tracker.close()
+
+
+def _close(recorder: Recorder, status: Status, why: str | None) -> None:
+    link = read_link(recorder.store, recorder.run)
+    recorder.finish(
+        status, why, peak_memory_mib=round(peak_memory() / 2**20, 1), mlflow_run=link.mlflow_run if link else None
+    )
+
+
+def reason(error: BaseException) -> str:
+    """What ended a render, in words for people."""
+    if isinstance(error, UserError):
+        return error.message
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted from the keyboard"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def pending(store: Store) -> list[str]:
+    """Runs, oldest first, whose record is ahead of what MLflow shows."""
+    found = []
+    for path in sorted(_links(store).glob("*.json")):
+        link, known = read_link(store, path.stem), record_path(store, path.stem).exists()
+        with contextlib.suppress(UserError):  # a damaged record is `rotoscope runs`' to report
+            if link and known and link.logged != load(record_path(store, link.run)).status:
+                found.append(link.run)
+    return found
+
+
+def flush_pending(store: Store) -> tuple[list[str], dict[str, str]]:
+    """Log what could not be logged before; renders whose process is gone are closed first.
+
+    Returns:
+        the runs that were logged, and the reason by run for those that still could not be.
+    """
+    from tasks.tracking_log import catch_up
+
+    reconcile(store)
+    return catch_up(store, pending(store))
+
+
+def rebuild(store: Store, tracking: Tracking) -> tuple[list[str], dict[str, str]]:
+    """Log every record, as into a fresh MLflow; runs that are there already are brought up to date, not doubled."""
+    for record in list_records(store)[0]:
+        save_link(store, new_link(tracking, record.run))
+    return flush_pending(store)
+
+
+def new_link(tracking: Tracking, run: str) -> Link:
+    return Link(
+        run=run,
+        uri=tracking.uri,
+        experiment=tracking.experiment,
+        artifacts=str(tracking.artifacts.absolute()),
+        log_clip=tracking.log_clip,
+    )
+
+
+def save_link(store: Store, link: Link) -> None:
+    write_atomic(link_path(store, link.run), link.model_dump_json(indent=1).encode())
+
+
+def read_link(store: Store, run: str) -> Link | None:
+    """A run's link, or None when the run is not tracked (or its link is damaged: `rebuild` makes it anew)."""
+    try:
+        return Link.model_validate_json(link_path(store, run).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def link_path(store: Store, run: str) -> Path:
+    return _links(store) / f"{run}.json"
+
+
+def _links(store: Store) -> Path:
+    return store.root / "tracking"
+
+
+def _spawn(store: Store, run: str, errors: Path) -> subprocess.Popen[bytes]:
+    """The logging process, in a session of its own so that Ctrl-C leaves it to log the interruption."""
+    first = str(Path(__file__).resolve().parents[1])
+    path = os.pathsep.join(filter(None, [first, os.environ.get("PYTHONPATH", "")]))
+    with errors.open("wb") as stderr:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tasks.tracking_log", str(store.root), run],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,
+        )
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text("utf-8", errors="replace").strip().splitlines() if path.exists() else []
+    return lines[-1] if lines else "no answer"

@@ -1,0 +1,279 @@
+"""What MLflow is told about a record. Run as ``python -m tasks.tracking_log <store> <run>`` beside a render.
+
+The process opens the run, logs what earlier renders could not, then waits: for the line "close", when the record is
+closed and is logged, or for the end of its input, when the render was killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import signal
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from reel.errors import MissingObject
+from reel.record import Output, RenderRecord, load, reconcile, record_path
+from reel.store import Store, sha256_file
+from tasks.tracking import Link, pending, read_link, save_link
+
+RUN_TAG = "rotoscope.run"
+PATIENCE = 120
+"""How long a database or server may take after the render's end (seconds); a first migration takes 5."""
+_STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+_FOLDERS = {"movie": "clip", "sheet": "contact_sheet", "preview": "preview"}
+_SKIPPED = ("paths", "tracking", "compute", "deployment", "hydra")
+_FOR_PEOPLE_ELSEWHERE = re.compile(r"(^|\.)(sha256|revision|license|size|files?|member|subfolder|variant)(\.|$)")
+_ENVIRONMENT = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",  # seconds; a server that is down must not hold anything up
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+def log_record(store: Store, run: str) -> Link | None:
+    """Bring MLflow up to date with a record; does nothing when it is, and can be repeated after any failure.
+
+    Raises:
+        Exception: whatever MLflow raises when it cannot be reached; UserError for a damaged record.
+    """
+    with store.lock(f"tracking-{run}"):
+        link, record = read_link(store, run), load(record_path(store, run))
+        if link is None or link.logged == record.status:
+            return link
+        client = _client(store, link.uri)
+        link = _opened(client, store, link, record)
+        if record.status != "running":
+            _log_end(client, store, link, record)
+        link = link.model_copy(update={"logged": record.status})
+        save_link(store, link)
+        return link
+
+
+def catch_up(store: Store, runs: Iterable[str]) -> tuple[list[str], dict[str, str]]:
+    """`log_record` of each; after one failure an address is not tried again.
+
+    Returns:
+        runs logged, and the reason by run for the others.
+    """
+    logged: list[str] = []
+    failed: dict[str, str] = {}
+    dead: dict[str, str] = {}
+    for run in runs:
+        link = read_link(store, run)
+        uri = link.uri if link else ""
+        try:
+            if uri in dead:
+                raise ConnectionError(dead[uri])
+            log_record(store, run)
+            logged.append(run)
+        except Exception as error:  # whatever a server or database comes up with: the record stays pending
+            failed[run] = dead[uri] = _one_line(error)
+    return logged, failed
+
+
+def _client(store: Store, uri: str) -> Any:
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+
+    if uri.startswith("sqlite:///"):
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    with store.lock("mlflow"):  # two first renders must not both create the database's tables
+        client = MlflowClient(tracking_uri=uri)
+        client.search_experiments(max_results=1)
+    return client
+
+
+def _opened(client: Any, store: Store, link: Link, record: RenderRecord) -> Link:
+    """The link with its MLflow run: the noted one, one that carries our tag, or a new one."""
+    experiment = _experiment(client, link)
+    known = client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{record.run}'", max_results=1)
+    if known:
+        mlflow_run = known[0].info.run_id
+    else:
+        started = int(record.started.timestamp() * 1000)
+        tags = {RUN_TAG: record.run, "mlflow.user": os.environ.get("USER", "")}
+        mlflow_run = client.create_run(experiment, start_time=started, tags=tags, run_name=_name(record)).info.run_id
+    link = link.model_copy(update={"mlflow_run": mlflow_run, "experiment_id": experiment})
+    save_link(store, link)
+    from mlflow.entities import Param
+
+    client.log_batch(
+        mlflow_run,
+        params=[Param(key, value) for key, value in params(record.config).items()],
+        tags=_run_tags(record),
+    )
+    return link
+
+
+def _experiment(client: Any, link: Link) -> str:
+    known = client.get_experiment_by_name(link.experiment)
+    if known:
+        if known.lifecycle_stage == "deleted":
+            client.restore_experiment(known.experiment_id)
+        return str(known.experiment_id)
+    place = None if link.uri.startswith("http") else Path(link.artifacts).as_uri()
+    try:
+        return str(client.create_experiment(link.experiment, artifact_location=place))
+    except Exception:  # another process made it in this moment
+        known = client.get_experiment_by_name(link.experiment)
+        if known is None:
+            raise
+        return str(known.experiment_id)
+
+
+def _log_end(client: Any, store: Store, link: Link, record: RenderRecord) -> None:
+    from mlflow.entities import Metric, RunTag
+
+    at = int((record.ended or record.started).timestamp() * 1000)
+    client.log_batch(
+        link.mlflow_run,
+        metrics=[Metric(key, value, at, 0) for key, value in metrics(record).items()],
+        tags=[*_run_tags(record), *(RunTag(key, value) for key, value in tags(record).items())],
+    )
+    client.log_text(link.mlflow_run, _yaml(record.config), "config.yaml")
+    for item in record.outputs:
+        folder = _FOLDERS.get(item.role)
+        if folder and (item.role != "movie" or link.log_clip) and (path := _locate(store, record, item)):
+            client.log_artifact(link.mlflow_run, str(path), folder)
+    client.set_terminated(link.mlflow_run, _STATUS[record.status], end_time=at)
+
+
+def params(config: Mapping[str, Any]) -> dict[str, str]:
+    """The settings that people compare, flat: no folders, no machine, no model pins. The rest is in config.yaml."""
+    flat = {key: value for key, value in _flatten(config) if key.split(".")[0] not in _SKIPPED}
+    chosen = {key: value for key, value in flat.items() if not _FOR_PEOPLE_ELSEWHERE.search(key)}
+    return {_allowed(key): str(value)[:500] for key, value in list(chosen.items())[:100]}
+
+
+def metrics(record: RenderRecord) -> dict[str, float]:
+    """Seconds of each stage and in all, peak memory, how much was reused, and the render's own numbers."""
+    found: dict[str, float] = {}
+    for stage in record.stages:
+        key = f"seconds.{stage.op}"
+        found[key] = found.get(key, 0.0) + stage.seconds
+    if record.seconds is not None:
+        found["seconds.total"] = record.seconds
+    if record.peak_memory_mib is not None:
+        found["peak_memory_mib"] = record.peak_memory_mib
+    found["stages.reused"] = float(sum(stage.reused for stage in record.stages))
+    found["stages.computed"] = len(record.stages) - found["stages.reused"]
+    return {_allowed(key): value for key, value in {**found, **record.metrics}.items()}
+
+
+def tags(record: RenderRecord) -> dict[str, str]:
+    """What identifies the result: digests, models, library versions; whether it was reused; why it failed."""
+    found = {"reused": str(record.reused).lower(), "output": record.output or ""}
+    found |= {f"digest.{stage.op}": stage.digest for stage in record.stages}
+    found |= {f"model.{label}": content for label, content in record.models.items()}
+    found |= {f"version.{name}": version for name, version in record.packages.items()}
+    if record.reason:
+        found["reason"] = record.reason
+        found["mlflow.note.content"] = record.reason
+    return {_allowed(key): value[:5000] for key, value in found.items()}
+
+
+def _run_tags(record: RenderRecord) -> list[Any]:
+    from mlflow.entities import RunTag
+
+    known = {"flow": record.flow, "mlflow.source.name": f"rotoscope {record.flow}", "host": record.host}
+    known |= {"mlflow.source.type": "LOCAL", "mlflow.source.git.commit": record.commit or ""}
+    known |= {"git.dirty": "" if record.dirty is None else str(record.dirty).lower()}
+    return [RunTag(key, value) for key, value in known.items() if value]
+
+
+def _locate(store: Store, record: RenderRecord, item: Output) -> Path | None:
+    """The exported file if it is still what was exported, else the same bytes in the store, else None."""
+    exported = Path(record.output or "") / item.name
+    if exported.is_file() and sha256_file(exported) == item.sha256:
+        return exported
+    for stage in reversed(record.stages):
+        try:
+            stored = store.get(stage.digest)
+        except MissingObject:
+            continue
+        for name, sha256 in stored.files.items():
+            if sha256 == item.sha256:
+                return stored.path(name)
+    return None
+
+
+def _name(record: RenderRecord) -> str:
+    return f"{record.flow} {record.run}"
+
+
+def _flatten(value: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from _flatten(item, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, value
+
+
+def _allowed(key: str) -> str:
+    """MLflow's alphabet for names."""
+    return re.sub(r"[^\w\-./ :]", "_", key)[:250]
+
+
+def _yaml(config: Mapping[str, Any]) -> str:
+    import yaml
+
+    return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=1000)
+
+
+def _one_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:300]
+
+
+def main(root: str, run: str) -> None:
+    """Log a render's beginning, then its end."""
+    store = Store(root)
+    _attempt(store, run)
+    _catch_up_while_waiting(store, run)
+    closed = sys.stdin.readline()
+    signal.alarm(PATIENCE)  # nobody waits for this process any more: it must not hang for ever
+    if not closed:
+        _render_died(store, run)
+    _attempt(store, run)
+
+
+def _attempt(store: Store, run: str) -> None:
+    _, failed = catch_up(store, [run])
+    with contextlib.suppress(BrokenPipeError):  # the render does not wait for ever
+        os.write(1, json.dumps({"error": failed[run]} if failed else {}).encode() + b"\n")
+
+
+def _catch_up_while_waiting(store: Store, run: str) -> None:
+    """Earlier renders' records, at least one, then as many as there is time for while the render works."""
+    link = read_link(store, run)
+    if link is None or link.logged is None:  # not reachable now
+        return
+    reconcile(store)
+    for other in pending(store):
+        if other != run:
+            catch_up(store, [other])
+        if select.select([sys.stdin], [], [], 0)[0]:
+            return
+
+
+def _render_died(store: Store, run: str) -> None:
+    """Its lock is freed about when its pipe closes: look a few times."""
+    for _ in range(20):
+        reconcile(store)
+        if load(record_path(store, run)).status != "running":
+            return
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
