@@ -1,0 +1,200 @@
+"""What is wrong with overrides, in words: the key, what is allowed, and the nearest thing that exists."""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+
+from reel.config import Config, suggest
+from reel.errors import UserError
+
+if TYPE_CHECKING:
+    from flows.overrides import Root
+
+
+def parse_overrides(engine: Any, overrides: Sequence[str]) -> list[Any]:
+    """Hydra's own reading of the overrides.
+
+    Raises:
+        UserError: naming the override and the place in it where the reading stopped.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    parser = OverridesParser.create(config_loader=engine.config_loader)
+    parsed = []
+    for text in overrides:
+        try:
+            parsed.append(parser.parse_override(text))
+        except HydraException as error:
+            raise _unreadable(text, error) from error
+    return parsed
+
+
+def admitted(root: Root[Any], engine: Any, overrides: Sequence[str], *, multirun: bool) -> list[str]:
+    """The overrides, after a check of every key and group choice in them, inside `flows.overrides.hydra_ready`.
+
+    A key that the settings class knows and no YAML file sets is put in as ``++key``, which Hydra wants for it.
+
+    Raises:
+        UserError: unreadable, unknown, not chosen, or several values in a single run.
+    """
+    from flows.overrides import is_hydras
+
+    parsed = parse_overrides(engine, overrides)
+    chosen = [one for one in parsed if engine.config_loader.get_group_options(one.key_or_group)]
+    for one in parsed:
+        if one.is_sweep_override() and not multirun:
+            raise UserError(
+                f"{one.key_or_group}: {one.input_line.partition('=')[2]!r} names several values, and this is one run",
+                fix="add -m to run one point for each of them",
+            )
+    for one in chosen:
+        _check_choice(one, engine)
+    changes = [one for one in parsed if one not in chosen and one.type.name in ("CHANGE", "DEL")]
+    changes = [one for one in changes if not is_hydras(one)]
+    if not changes:
+        return list(overrides)
+    known = _known_keys(root, chosen)
+    absent = [one for one in changes if one.key_or_group not in known]
+    for one in absent:
+        parent = one.key_or_group.rpartition(".")[0]
+        if one.type.name != "CHANGE" or not (parent in known or not parent) or not in_class(root.cls, one.key_or_group):
+            raise _unknown_key(root, engine, one.key_or_group, known)
+    added = {one.input_line for one in absent}
+    return [f"++{text}" if text in added else text for text in overrides]
+
+
+def diagnose(root: Root[Any], engine: Any, overrides: Sequence[str], error: Exception) -> UserError:
+    """The error to show when admitted overrides did not compose all the same."""
+    missing = getattr(error, "missing_cfg_file", None)
+    if missing:
+        group, _, choice = str(missing).rpartition("/")
+        if not group:
+            return UserError(f"no root config named {choice!r}")
+        return _no_choice(engine, group, choice)
+    text = re.split(r"\n\s+(?:full_key|object_type)|\nSet the environment", str(error))[0]
+    key = re.search(r"full_key: (\S+)", str(error))
+    return UserError(f"{key[1]}: {text.strip()}" if key else text.strip())
+
+
+def in_class(annotation: Any, key: str) -> bool:
+    """Whether a dotted key is a field of a settings class, through nested classes and mappings."""
+    if not key:
+        return True
+    name, _, rest = key.partition(".")
+    for arm in arms(annotation):
+        if isinstance(arm, type) and issubclass(arm, Config):
+            if name in arm.model_fields and in_class(arm.model_fields[name].annotation, rest):
+                return True
+        elif isinstance(get_origin(arm), type) and issubclass(get_origin(arm), Mapping):
+            if in_class(get_args(arm)[1], rest):
+                return True
+        elif arm is Any:
+            return True
+    return False
+
+
+def flat(data: Any, prefix: str = "") -> Iterator[str]:
+    """Dotted keys of nested mappings, the branches included."""
+    if isinstance(data, Mapping):
+        for name, item in data.items():
+            yield f"{prefix}{name}"
+            yield from flat(item, f"{prefix}{name}.")
+
+
+def arms(annotation: Any) -> Iterable[Any]:
+    """The types that an annotation allows: those of a union, or it alone; ``Annotated`` taken off."""
+    origin = get_origin(annotation)
+    if origin in (Union, types.UnionType):
+        return get_args(annotation)
+    return (get_args(annotation)[0],) if hasattr(annotation, "__metadata__") else (annotation,)
+
+
+def _check_choice(one: Any, engine: Any) -> None:
+    """A group override must name files that exist: an ``optional`` group would pass over a typo in silence."""
+    if one.is_sweep_override():
+        values = list(one.sweep_iterator()) if one.is_discrete_sweep() else []
+    else:
+        values = [one.value()]
+    for value in values:
+        for choice in value if isinstance(value, list) else [value]:
+            if choice is None or choice == "":
+                continue
+            folder, _, name = f"{one.key_or_group}/{choice}".rpartition("/")
+            if name.removesuffix(".yaml") not in engine.config_loader.get_group_options(folder):
+                raise _no_choice(engine, one.key_or_group, str(choice))
+
+
+def _no_choice(engine: Any, group: str, choice: str) -> UserError:
+    options = all_options(engine, group)
+    return UserError(
+        f"{group}={choice}: no such choice{suggest(choice, options)}", fix=f"choices of {group}: {', '.join(options)}"
+    )
+
+
+def all_options(engine: Any, group: str) -> list[str]:
+    """Choices of a group, those in sub-folders as ``folder/name``."""
+    from hydra.core.object_type import ObjectType
+
+    loader = engine.config_loader
+    inner = [name for name in loader.list_groups(group) if not name.startswith("__")]
+    options = list(loader.get_group_options(group, ObjectType.CONFIG))
+    for folder in inner:
+        options += [f"{folder}/{name}" for name in loader.get_group_options(f"{group}/{folder}", ObjectType.CONFIG)]
+    return options
+
+
+def _known_keys(root: Root[Any], chosen: Sequence[Any]) -> list[str]:
+    """Keys of the composed config under the chosen groups; under a sweep, those of all choices together."""
+    from hydra import compose as hydra_compose
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    fixed = [one.input_line for one in chosen if not one.is_sweep_override()]
+    tries = [fixed]
+    for one in chosen:
+        if one.is_discrete_sweep():
+            tries += [[*fixed, f"{one.get_key_element()}={value}"] for value in one.sweep_string_iterator()]
+    known: dict[str, None] = {}
+    for overrides in tries:
+        try:
+            cfg = hydra_compose(root.name, overrides=overrides)
+        except (HydraException, OmegaConfBaseException):
+            continue  # told by the composition of the whole, which follows
+        known |= dict.fromkeys(flat(OmegaConf.to_container(cfg, resolve=False)))
+    return list(known)
+
+
+def _unknown_key(root: Root[Any], engine: Any, key: str, known: Sequence[str]) -> UserError:
+    from flows.overrides import defaults
+
+    groups = defaults(root)
+    for group, choice in groups.items():  # controls.lineart.weight while control=[pose]
+        options = engine.config_loader.get_group_options(group)
+        part = next((part for part in key.split(".")[:-1] if part in options), None)
+        if part and not any(part in one.split(".") for one in known):
+            return UserError(
+                f"'{key}' is not in use: {part!r} is a choice of {group}, and it is not chosen",
+                fix=f"choose it, too: {group}=[...,{part}]"
+                if isinstance(choice, list)
+                else f"choose it: {group}={part}",
+            )
+    tails = [one for one in known if one.endswith(f".{key}")]
+    leaves = [one for one in known if not any(other.startswith(f"{one}.") for other in known)]
+    near = f"; nearest: {', '.join(tails[:3])}" if tails else suggest(key, dict.fromkeys([*leaves, *groups]))
+    return UserError(f"unknown key '{key}'{near}", fix="--help lists all keys")
+
+
+def _unreadable(text: str, error: Exception) -> UserError:
+    key, equals, value = text.partition("=")
+    if not equals and not text.startswith("~"):
+        return UserError(f"not of the form key=value: {text!r}", fix="write clip=my.mp4; --help lists the keys")
+    reason = re.split(r" expecting \{|\nSee https", str(error))[0].strip()
+    return UserError(
+        f"{key}: cannot read the value {value!r} ({reason})",
+        fix=f"quote it twice, once for the shell and once for the value: '{key}=\"...\"'",
+    )

@@ -1,0 +1,199 @@
+"""The Hydra edge: from a command line to a flow's typed settings, with errors a person can act on.
+
+A flow module holds ``run(cfg)`` and ``main(argv) -> entry.run_flow(name, Settings, run, argv)``; this module does the
+rest: help, literal text, composition, sweeps through Hydra's own launchers and sweepers, messages and exit codes.
+
+Exit codes: 0 done; 1 a failure that is not the user's (traceback shown); 2 something to put right (message and fix);
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextvars
+import logging.config
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from flows.quoting import literal_overrides
+from reel.config import Config, parse, suggest
+from reel.errors import UserError
+
+C = TypeVar("C", bound=Config)
+
+OK, FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
+
+
+@dataclass(frozen=True)
+class Job:
+    """How the running flow was called.
+
+    Attributes:
+        overrides: as Hydra got them, literal texts quoted.
+        choices: chosen file by config group.
+        num: number of the point in its sweep, from 0; None in a single run.
+        sweep: the sweep's folder; None in a single run.
+    """
+
+    flow: str
+    overrides: Sequence[str] = ()
+    choices: dict[str, Any] = field(default_factory=dict)
+    num: int | None = None
+    sweep: Path | None = None
+
+
+_job: contextvars.ContextVar[Job | None] = contextvars.ContextVar("job", default=None)
+
+
+def current() -> Job:
+    """The job of the flow that runs now; an unnamed one when a flow's ``run`` is called as a plain function."""
+    return _job.get() or Job(flow="")
+
+
+def run_flow(
+    name: str, cls: type[C], fn: Callable[[C], Any], argv: Sequence[str] | None = None, *, conf: Path | None = None
+) -> int:
+    """Run a flow from a command line.
+
+    Args:
+        name: the flow, which is also the stem of its root config.
+        cls: the class of its settings.
+        fn: the flow; under ``-m`` it is called once a point.
+        argv: arguments without the program's name; None takes the process's own.
+        conf: folder of the root config; None takes the project's ``conf/``.
+
+    Returns:
+        the exit code.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return guarded(lambda: _dispatch(name, cls, fn, arguments, conf), debug="--debug" in arguments)
+
+
+def guarded(action: Callable[[], int | None], *, debug: bool = False) -> int:
+    """Run a command and turn what it raises into a message and an exit code."""
+    debug = debug or os.environ.get("ROTOSCOPE_DEBUG", "") not in ("", "0")
+    try:
+        return action() or OK
+    except UserError as error:
+        if debug:
+            traceback.print_exc()
+        report(error)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print(
+            "\ninterrupted; what was finished stays in the store, and the same command goes on from it", file=sys.stderr
+        )
+        return INTERRUPTED
+    except BrokenPipeError:  # `rotoscope ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except Exception:
+        traceback.print_exc()
+        print("\nerror: a failure that no setting explains; the traceback is above", file=sys.stderr)
+        return FAILED
+
+
+def report(error: UserError, where: str = "") -> None:
+    """Print a user's error on stderr: what is wrong, then how to put it right."""
+    prefix = f"error: {where}: " if where else "error: "
+    print(f"{prefix}{error.message}", file=sys.stderr)
+    if error.fix:
+        print(f"fix: {error.fix}", file=sys.stderr)
+
+
+def _dispatch(name: str, cls: type[C], fn: Callable[[C], Any], argv: list[str], conf: Path | None) -> int:
+    from flows.overrides import Root, hydra_ready
+
+    options = parse_arguments(argv)
+    root = Root(name, cls, conf)
+    with hydra_ready(root) as engine:
+        if options.help:
+            from flows.helptext import help_text
+
+            print(help_text(root, engine, fn))
+            return OK
+        overrides = literal_overrides(options.overrides, root.keys, multirun=options.multirun)
+        if options.cfg or options.info:
+            return _show(root, engine, overrides, options)
+        if options.multirun:
+            from flows.multirun import sweep
+
+            return sweep(root, engine, fn, overrides)
+        config, job = _single(root, engine, overrides)
+    call(fn, config, job)
+    return OK
+
+
+def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """Flags and overrides of a flow's command line, in any order.
+
+    Raises:
+        UserError: a flag that does not exist, with the nearest that does.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("overrides", nargs="*")
+    parser.add_argument("-h", "--help", action="store_true")
+    parser.add_argument("-m", "--multirun", action="store_true")
+    parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"))
+    parser.add_argument("-p", "--package")
+    parser.add_argument("--resolve", action="store_true")
+    parser.add_argument("--info", choices=("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"))
+    parser.add_argument("--debug", action="store_true")
+    flags = [flag for action in parser._actions for flag in action.option_strings]
+    try:
+        options, unknown = parser.parse_known_intermixed_args(list(argv))
+    except argparse.ArgumentError as error:
+        raise UserError(str(error).removeprefix("argument "), fix="--help shows the usage") from None
+    if unknown:
+        raise UserError(f"unknown flag {unknown[0]}{suggest(unknown[0], flags)}", fix="--help shows the usage")
+    return options
+
+
+def _show(root: Any, engine: Any, overrides: list[str], options: argparse.Namespace) -> int:
+    """Hydra's own views of a config: ``--cfg job`` prints it, ``--info defaults`` tells where it comes from."""
+    from flows.diagnose import admitted
+
+    overrides = admitted(root, engine, overrides, multirun=False)
+    if options.info:
+        engine.show_info(options.info, config_name=root.name, overrides=overrides)
+    else:
+        engine.show_cfg(root.name, overrides, options.cfg, options.package, options.resolve)
+    return OK
+
+
+def _single(root: Any, engine: Any, overrides: list[str]) -> tuple[Any, Job]:
+    from flows.diagnose import admitted
+    from flows.overrides import compose
+
+    composed = compose(root, engine, admitted(root, engine, overrides, multirun=False))
+    logging.config.dictConfig(composed.job_logging)
+    return composed.config, Job(root.name, composed.overrides, dict(composed.choices))
+
+
+def call(fn: Callable[[C], Any], config: C, job: Job) -> Any:
+    """Run a flow on checked settings: servers found, the job known to `current`, the output folder its own."""
+    from flows import servers
+    from flows.settings import Paths
+
+    paths = getattr(config, "paths", None)
+    if isinstance(paths, Paths):
+        servers.prepare(paths.store)
+        if paths.output is None and job.sweep is not None and job.num is not None:
+            paths.output = job.sweep / str(job.num)
+    token = _job.set(job)
+    try:
+        return fn(config)
+    finally:
+        _job.reset(token)
+
+
+def settings_of(root: Any, cfg: Any) -> Any:
+    """Typed settings of a config that Hydra composed for a point of a sweep."""
+    from flows.overrides import plain
+
+    return parse(root.cls, plain(cfg, root))

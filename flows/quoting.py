@@ -1,0 +1,202 @@
+"""Text is literal: what a person types after ``prompt=`` or ``clip=`` reaches the run byte for byte.
+
+Hydra's override grammar and OmegaConf's interpolations would eat it: commas make a sweep, brackets an error, ``1984``
+an int, ``null`` nothing, and ``${oc.env:HOME}`` a folder. So the value of every key that a settings class declares as
+text (`reel.config.Text`, `pathlib.Path`) is quoted before Hydra sees it. Three forms are not literal, and a leading
+backslash takes the meaning away from each of them:
+
+``prompt=@file.txt``       the file's text, without its last line break (text keys only: a file may be called ``@x``)
+``prompt=choice(a, b)``    an axis of a sweep; its items are literal in turn
+``mask=``                  no path at all, where the key may be empty
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from reel.config import TEXT, Config
+from reel.errors import UserError
+
+_MARK = "\ue000"
+"""Stands before a text that OmegaConf would take for "missing" (``???``); a private-use character nobody types."""
+
+_ESCAPED = re.compile(r"\\+(@|choice\()")
+
+
+@dataclass(frozen=True)
+class TextKey:
+    """A key whose value is literal. ``*`` in the path stands for any name (an entry of a mapping or a list)."""
+
+    path: tuple[str, ...]
+    is_path: bool
+    optional: bool
+
+    def matches(self, key: str) -> bool:
+        parts = key.split(".")
+        return len(parts) == len(self.path) and all(
+            mine in ("*", part) for mine, part in zip(self.path, parts, strict=True)
+        )
+
+
+def text_keys(cls: type[Config]) -> list[TextKey]:
+    """All literal keys of a settings class, nested ones included."""
+    return list(dict.fromkeys(_walk_class(cls, (), frozenset())))
+
+
+def _walk_class(cls: type[Config], path: tuple[str, ...], seen: frozenset[type]) -> Iterator[TextKey]:
+    if cls in seen:  # a class that holds itself: one level is enough for a command line
+        return
+    for name, field in cls.model_fields.items():
+        annotation: Any = field.annotation
+        if TEXT in field.metadata:
+            annotation = Annotated[annotation, TEXT]
+        yield from _walk_type(annotation, (*path, name), seen | {cls}, optional=False)
+
+
+def _walk_type(annotation: Any, path: tuple[str, ...], seen: frozenset[type], *, optional: bool) -> Iterator[TextKey]:
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        if TEXT in args[1:]:
+            yield TextKey(path, is_path=False, optional=optional)
+        else:
+            yield from _walk_type(args[0], path, seen, optional=optional)
+    elif origin in (Union, types.UnionType):
+        for arm in args:
+            yield from _walk_type(arm, path, seen, optional=type(None) in args)
+    elif isinstance(origin, type) and issubclass(origin, Mapping) and args:
+        yield from _walk_type(args[1], (*path, "*"), seen, optional=False)
+    elif isinstance(annotation, type) and issubclass(annotation, Path):
+        yield TextKey(path, is_path=True, optional=optional)
+    elif isinstance(annotation, type) and issubclass(annotation, Config):
+        yield from _walk_class(annotation, path, seen)
+
+
+def literal_overrides(overrides: Sequence[str], keys: Sequence[TextKey], *, multirun: bool) -> list[str]:
+    """Command-line overrides with every literal value quoted for Hydra; the others are passed as they are.
+
+    Raises:
+        UserError: ``@file`` cannot be read, ``choice(`` without ``-m`` or not closed, or bytes that are no UTF-8.
+    """
+    return [_one(override, keys, multirun) for override in overrides]
+
+
+def _one(override: str, keys: Sequence[TextKey], multirun: bool) -> str:
+    head, equals, value = override.partition("=")
+    name = head.lstrip("+")
+    key = next((key for key in keys if key.matches(name)), None)
+    if key is None or not equals:
+        return override
+    if value.startswith("choice("):
+        if not multirun:
+            raise UserError(
+                f"{name}=choice(...) is an axis of a sweep, and this is a single run",
+                fix=f"add -m; or write {name}=\\choice(... if you mean these very characters",
+            )
+        items = [literal(name, item, key, raw=quoted) for item, quoted in split_choice(name, value)]
+        return f"{head}=choice({','.join(items)})"
+    return f"{head}={literal(name, value, key)}"
+
+
+def literal(name: str, value: str, key: TextKey, *, raw: bool = False) -> str:
+    """One value, quoted so that Hydra and OmegaConf give it back unchanged.
+
+    Args:
+        raw: take every character as it is, ``@`` and backslashes too.
+    """
+    if key.is_path and key.optional and not value and not raw:
+        return "null"
+    if not raw:
+        if value.startswith("@") and not key.is_path:
+            value = _read(name, value[1:])
+        elif _ESCAPED.match(value):
+            value = value[1:]
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"{name}: character {error.start + 1} is not valid UTF-8 ({value[:40]!a})",
+            fix="rename the file, or set the terminal to UTF-8",
+        ) from None
+    return hydra_quoted(value)
+
+
+def hydra_quoted(text: str) -> str:
+    """A text as a quoted element of Hydra's override grammar that survives OmegaConf's interpolation, too."""
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    if text == "???" or text.startswith(_MARK):
+        text = _MARK + text
+    # OmegaConf: n backslashes before ${ are written as 2n, and one more takes the meaning away from ${ itself.
+    escaped = re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + "\\${", text)
+    return QuotedString(text=escaped, quote=Quote.single).with_quotes()
+
+
+def unmarked(data: Any, keys: Sequence[TextKey], path: tuple[str, ...] = ()) -> Any:
+    """Composed data with the private mark taken off literal values again."""
+    if isinstance(data, dict):
+        return {name: unmarked(item, keys, (*path, str(name))) for name, item in data.items()}
+    if isinstance(data, str) and data.startswith(_MARK) and any(key.matches(".".join(path)) for key in keys):
+        return data[1:]
+    return data
+
+
+def _read(name: str, file: str) -> str:
+    path = Path(file).expanduser()
+    fix = f"give the path of a text file, or write {name}=\\@... for a text that begins with @"
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{name}=@{file}: not UTF-8 at byte {error.start}", fix="save the file as UTF-8") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"{name}=@{file}: cannot read the file ({reason.lower()})", fix=fix) from None
+    return re.sub(r"\r?\n\Z", "", text)
+
+
+def split_choice(name: str, value: str) -> list[tuple[str, bool]]:
+    """Items of ``choice(a, "b, c", (d:1.2, e))`` and whether each was quoted.
+
+    Commas inside brackets or quotes do not split; a quoted item is taken without its quotes, ``\\"`` inside it being a
+    quote and ``\\\\`` a backslash.
+
+    Raises:
+        UserError: the parenthesis or a quote is not closed, or there is no item.
+    """
+    items, rest = [], value.removeprefix("choice(")
+    while True:
+        item, quoted, rest = _next_item(name, rest.lstrip())
+        items.append((item, quoted))
+        if rest.startswith(","):
+            rest = rest[1:]
+            continue
+        if rest.strip() == ")":
+            break
+        raise UserError(
+            f"{name}=choice(...): found {rest[:20]!r} where ',' or the last ')' was expected",
+            fix=f"put items that hold quotes or odd brackets into files: {name}=choice(@a.txt, @b.txt)",
+        )
+    if any(not item and not quoted for item, quoted in items):
+        raise UserError(f"{name}=choice(...): an empty item", fix="drop the comma, or write '' for an empty text")
+    return items
+
+
+def _next_item(name: str, text: str) -> tuple[str, bool, str]:
+    if text[:1] in ("'", '"'):
+        quote = text[0]
+        closed = re.match(rf"{quote}((?:\\.|[^\\{quote}])*){quote}\s*(?=[,)])", text, re.DOTALL)
+        if closed:
+            return re.sub(rf"\\([\\{quote}])", r"\1", closed[1]), True, text[closed.end() :]
+    depth = 0
+    for index, char in enumerate(text):
+        if depth == 0 and char in ",)":
+            return text[:index].rstrip(), False, text[index:]
+        depth += (char in "([{") - (char in ")]}")
+    raise UserError(
+        f"{name}=choice(...): not closed; one ')' is missing at its end",
+        fix=f"close it, or put the items into files: {name}=choice(@a.txt, @b.txt)",
+    )

@@ -1,0 +1,79 @@
+"""A small flow for the tests of the command line: real settings, real Hydra, and a run that writes down what it got.
+
+It has what `dance` has (text, paths, groups, controls by name) and needs no model.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from flows import entry
+from flows.settings import Paths
+from reel.config import Config, Field, Text
+from reel.errors import UserError
+
+EXAMPLES = ('rotoscope demo prompt="a blue dancer"', "rotoscope demo -m controls.pose.weight=0.4,0.8")
+
+
+class Control(Config):
+    weight: float = Field(default=1.0, ge=0, le=2)
+    """How strongly the map binds."""
+    end: float = Field(default=1.0, ge=0, le=1)
+    """Share of the steps after which it lets go."""
+    note: Text = ""
+    """Anything; in no YAML file."""
+
+
+class Model(Config):
+    name: str
+    width: int = Field(ge=8)
+    """Frame width (px)."""
+
+
+class Demo(Config):
+    prompt: Text
+    """What to draw."""
+    negative_prompt: Text = ""
+    """What to avoid."""
+    clip: Path
+    """The clip to start from."""
+    steps: int = Field(default=8, ge=1, le=100)
+    """Denoising steps."""
+    strength: float = Field(default=0.6, gt=0, le=1)
+    """How far from the clip."""
+    seed: int = Field(default=0, ge=0)
+    """Noise."""
+    mask: Path | None = None
+    """Where to draw; empty: everywhere."""
+    fail_at: int | None = None
+    """For the tests: the step count at which the run fails."""
+    model: Model
+    controls: dict[str, Control]
+    paths: Paths
+
+
+def run(cfg: Demo) -> dict:
+    """Writes its settings down as a line of JSON in $DEMO_OUT."""
+    import os
+
+    if cfg.fail_at == cfg.steps:
+        raise UserError(f"steps: {cfg.steps} is where it fails", fix="another step count")
+    if cfg.fail_at == -cfg.steps:
+        raise RuntimeError("a bug")
+    if cfg.fail_at == 1000:
+        raise KeyboardInterrupt
+    job = entry.current()
+    line = cfg.model_dump(mode="json") | {"_num": job.num, "_flow": job.flow, "_overrides": list(job.overrides)}
+    with Path(os.environ["DEMO_OUT"]).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    return line
+
+
+def main(argv: list[str] | None = None) -> int:
+    return entry.run_flow("demo", Demo, run, argv, conf=Path(__file__).parent / "demo_conf")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
