@@ -5,14 +5,18 @@ nearer to the camera, 0 is the middle of the hips, the scale is that of x. Score
 A frame is a list of persons, the largest first.
 
 A stored object of kind "poses" holds `poses.json` (the key points, 2 decimals) and `mask/000000.png`, one uint8 mask
-per frame, 255 where any person is. Its meta: width, height, count, detector.
+per frame, 255 where any person is. Its meta: width, height, count, detector, time_base, pts, color (the clip's).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
+
+from reel.errors import UserError
+from reel.store import Store, Stored
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,14 +109,16 @@ def from_rows(rows: Sequence[Sequence[Sequence[float]]]) -> list[np.ndarray]:
 
 def dump(frames: Sequence[Sequence[np.ndarray]], width: int, height: int, detector: str) -> bytes:
     """The canonical bytes of `poses.json` for a clip of `width` x `height` px."""
-    return dump_rows([to_rows(people) for people in frames], width, height, detector)
+    rows = [json.dumps(to_rows(people), separators=(",", ":")).encode() for people in frames]
+    return join_rows(rows, width, height, detector)
 
 
-def dump_rows(rows: Sequence[list[list[list[float]]]], width: int, height: int, detector: str) -> bytes:
-    """Like `dump`, for people that are rows already (as `to_rows` gives them)."""
-    head = {"schema": SCHEMA, "points": "body18", "width": width, "height": height, "detector": detector}
-    body = {**head, "frames": [{"detector": detector, "people": people} for people in rows]}
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+def join_rows(rows: Sequence[bytes], width: int, height: int, detector: str) -> bytes:
+    """Like `dump`, for frames whose people are JSON already: a long clip's numbers need not be held as objects."""
+    head = f'"detector":{json.dumps(detector)}'.encode()
+    frames = b",".join(b"{" + head + b',"people":' + people + b"}" for people in rows)
+    tail = f'"height":{height},"points":"body18","schema":{SCHEMA},"width":{width}'.encode()
+    return b"{" + head + b',"frames":[' + frames + b"]," + tail + b"}"
 
 
 def load(data: bytes) -> list[list[np.ndarray]]:
@@ -150,3 +156,44 @@ def ranges(indices: Sequence[int], limit: int = 12) -> str:
     shown = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in groups[:limit])
     rest = sum(b - a + 1 for a, b in groups[limit:])
     return f"{shown} and {rest} more" if rest else shown
+
+
+class Poses:
+    """A stored object of kind "poses": people per frame in memory (they are small), masks read one by one."""
+
+    def __init__(self, stored: Stored) -> None:
+        if stored.kind != "poses":
+            raise UserError(f"object {stored.digest[:12]} is of kind {stored.kind!r}, not the poses of a clip")
+        self.stored = stored
+        self.width: int = stored.meta["width"]
+        self.height: int = stored.meta["height"]
+        self.count: int = stored.meta["count"]
+        self.detector: str = stored.meta["detector"]
+        self.time_base = Fraction(stored.meta["time_base"])
+        self.pts: list[int] = stored.meta["pts"]
+        self.color: str = stored.meta["color"]
+        self.frames = load(stored.read("poses.json"))
+
+    @classmethod
+    def open(cls, store: Store, digest: str) -> Poses:
+        """Raises: MissingObject, DamagedObject; UserError when the object holds no poses."""
+        return cls(store.get(digest))
+
+    @property
+    def fps(self) -> float:
+        """Nominal frames per second: one over the median step between frames; 1 for a single frame."""
+        steps = sorted(b - a for a, b in zip(self.pts, self.pts[1:], strict=False))
+        return float(1 / (steps[len(steps) // 2] * self.time_base)) if steps else 1.0
+
+    def mask(self, index: int) -> np.ndarray:
+        """Outline of all people of a frame `(H, W)` uint8, 255 inside; checked as it is read."""
+        import cv2
+        import numpy as np
+
+        data = self.stored.read(mask_name(index))
+        mask = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+        return np.asarray(mask, np.uint8)
+
+
+def mask_name(index: int) -> str:
+    return f"mask/{index:06d}.png"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from reel import pose as body
+from reel.clip import Clip, ClipWriter
+from reel.errors import UserError
+from reel.op import Context, op
+from tasks.preprocess.tracks import Steady, Track, bridge, steady
 
 HORIZON = 0.4  # height of the horizon in the frame, 0 = top
-GROUND = 200.0  # brightness of the ground at the lower edge of the frame
+GROUND = 180.0  # brightness of the ground at the lower edge of the frame
 Piece = tuple[float, np.ndarray, float]  # brightness, corners (N, 2) px, radius px
+RELIEF = 1.5  # how much stronger than life the depth within a person is: it must show in 8 bits
 _STEPS = 5  # pieces of a limb; each has one depth
 _BITS = 4  # sub-pixel bits of cv2's drawing
 
@@ -39,10 +44,10 @@ def figure_depth_map(
     """An inverse-depth map (near = bright, as MiDaS and ControlNet's depth model use it) of people on a floor.
 
     Inverse depth of a floor seen by an upright camera is linear in the picture's y: 0 at the horizon, `GROUND` at the
-    lower edge. A person stands on that floor, so their feet fix their own depth, and a joint that is z px nearer than
-    the hips gets the brightness `own * f / (f + z)`, with the focal length f taken as 1.2 x the longer side. Limbs
-    are painted from far to near, so that a crossing arm covers what is behind it; what the outline holds beyond the
-    limbs (hair, clothes) takes the depth of the nearest limb.
+    lower edge. A person stands on that floor, so their feet fix their own brightness, and a joint that lies z px
+    behind the hips gets `own * exp(-RELIEF * z / f)`, which for small z is perspective, with the focal length f taken
+    as 1.2 x the longer side. Limbs are painted from far to near, so that a crossing arm covers what is behind it;
+    what the outline holds beyond the limbs (hair, clothes) takes the depth of the nearest limb.
 
     Args:
         people: persons `(18, 4)` of x, y, z (px; smaller z is nearer, 0 at the hips) and score (0..1).
@@ -98,7 +103,7 @@ def ground_line(person: np.ndarray, min_score: float = 0.1) -> float:
 def _pieces(person: np.ndarray, ground: float, width: int, height: int, min_score: float) -> list[Piece]:
     """A person as small shapes; one with two corners is a thick line."""
     unit = torso_length(person)
-    own = float(np.clip(GROUND * (ground / height - HORIZON) / (1 - HORIZON), 0.5 * GROUND, 0.95 * GROUND))
+    own = float(np.clip(GROUND * (ground / height - HORIZON) / (1 - HORIZON), 0.5 * GROUND, 0.9 * GROUND))
     focal = 1.2 * max(width, height)
     seen = (person[:, 3] > 0) & (person[:, 3] >= min_score)
     far = 4.0 * max(width, height)
@@ -106,7 +111,7 @@ def _pieces(person: np.ndarray, ground: float, width: int, height: int, min_scor
     pieces: list[Piece] = []
 
     def shade(z: float) -> float:
-        return float(np.clip(own * focal / max(focal + z, 0.1 * focal), 1, 255))
+        return float(np.clip(own * np.exp(np.clip(-RELIEF * z / focal, -2, 2)), 1, 255))
 
     for a, b, radius in _LIMBS:
         if seen[a] and seen[b]:
@@ -159,18 +164,77 @@ def _spread(depth: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Cuts the painted limbs by the outline and fills the rest of the outline from the nearest painted pixel."""
     import cv2
 
-    painted = (depth > 0) & inside
-    if not painted.any():
-        return np.where(inside, np.float32(0.75 * GROUND), np.float32(0))
-    # Each pixel is labelled with the nearest zero pixel of the input, that is the nearest painted one.
-    _, labels = cv2.distanceTransformWithLabels(
-        (~painted).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    values = np.zeros(int(labels.max()) + 1, np.float32)
-    values[labels[painted]] = depth[painted]
-    filled = values[labels]
-    # Soften the steps between the pieces, without letting the background bleed in over the outline.
+    out = np.zeros_like(depth)
     sigma = max(0.8, 1.2 * min(depth.shape) / 128)
-    weight = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), sigma)
-    soft = cv2.GaussianBlur(np.where(inside, filled, 0), (0, 0), sigma) / np.maximum(weight, 1e-6)
-    return np.where(inside, soft, np.float32(0))
+    x, y, w, h = cv2.boundingRect(inside.view(np.uint8))  # the outline is often a small part of the frame
+    depth, inside = depth[y : y + h, x : x + w], inside[y : y + h, x : x + w]
+    painted = (depth > 0) & inside
+    if painted.any():
+        # Each pixel is labelled with the nearest zero pixel of the input, that is the nearest painted one.
+        _, labels = cv2.distanceTransformWithLabels(
+            (~painted).view(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        values = np.zeros(int(labels.max()) + 1, np.float32)
+        values[labels[painted]] = depth[painted]
+        filled = values[labels] * inside
+    else:
+        filled = np.float32(0.75 * GROUND) * inside
+    # Soften the steps between the pieces, without letting the background bleed in over the outline.
+    weight = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
+    soft = cv2.GaussianBlur(filled.astype(np.float32), (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
+    out[y : y + h, x : x + w] = np.where(inside, soft / np.maximum(weight, 1e-6), 0)
+    return out
+
+
+class FigureDepth(Steady):
+    """Settings of the figure depth map."""
+
+
+@op(
+    "preprocess",
+    "figure_depth",
+    version=1,
+    config=FigureDepth,
+    inputs=("frames", "poses"),
+    distributions=("numpy", "opencv-python-headless", "scipy"),
+)
+def figure_depth(cfg: FigureDepth, inputs: Mapping[str, str], ctx: Context) -> str:
+    """Depth of the people of a clip and of the floor they stand on, near = bright; see `figure_depth_map`.
+
+    Raises:
+        UserError: the detector gives no depth, the poses are not those of the frames, or frames without anybody where
+            `missing` does not allow them.
+    """
+    clip = Clip.open(ctx.store, inputs["frames"])
+    poses = body.Poses.open(ctx.store, inputs["poses"])
+    if (clip.width, clip.height, clip.count) != (poses.width, poses.height, poses.count):
+        raise UserError(
+            f"the poses are of {poses.count} frames of {poses.width}x{poses.height}, "
+            f"the clip has {clip.count} of {clip.width}x{clip.height}"
+        )
+    if any(map(len, poses.frames)) and not any(p[:, 2].any() for people in poses.frames for p in people):
+        raise UserError(
+            f"figure_depth needs joints with depth, and {poses.detector} gives none",
+            fix="preprocess.figure_depth.detector=blazepose, or another depth map: depth_anything, midas",
+        )
+    tracks = steady(poses, cfg, ctx, "preprocess.figure_depth")
+    lines = [ground_lines(track, poses.fps) for track in tracks]
+    with ClipWriter(ctx.store, kind="map", like=clip) as writer, ctx.progress(clip.count, "figure_depth") as bar:
+        for index in range(clip.count):
+            here = [(track.people[index], y[index]) for track, y in zip(tracks, lines, strict=True) if index in y]
+            people = [bridge(person) for person, _ in here]
+            grounds = [y for _, y in here]
+            writer.add(figure_depth_map(people, poses.mask(index), clip.width, clip.height, grounds))
+            bar.update()
+    return writer.digest
+
+
+def ground_lines(track: Track, fps: float) -> dict[int, float]:
+    """The floor's y (px) under a person in each frame: the lowest of one second around it, so that a lifted foot or
+    a jump does not move the person away from the camera; then averaged over that second."""
+    from scipy.ndimage import maximum_filter1d, uniform_filter1d
+
+    frames = sorted(track.people)
+    window = max(1, round(fps))
+    low = maximum_filter1d([ground_line(track.people[index]) for index in frames], window, mode="nearest")
+    return dict(zip(frames, uniform_filter1d(low, window, mode="nearest").tolist(), strict=True))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from reel.pose import COLOURS, LIMBS
+from reel.clip import ClipWriter
+from reel.config import Field
+from reel.op import Context, op
+from reel.pose import COLOURS, LIMBS, Poses
+from tasks.preprocess.tracks import Steady, at, steady
 
 _LIMBS = np.array(LIMBS)
 _DIM = [tuple(int(0.6 * c) for c in colour) for colour in COLOURS]  # a limb: its colour at 60 %
@@ -64,3 +68,43 @@ def _draw_person(canvas: np.ndarray, points: np.ndarray, seen: np.ndarray, radiu
     for point, colour in enumerate(COLOURS):
         if seen[point]:
             cv2.circle(canvas, centres[point], size, colour, -1, cv2.LINE_AA, _BITS)
+
+
+class PoseMap(Steady):
+    """Settings of the drawn pose map."""
+
+    min_score: float = Field(0.3, ge=0, le=1)
+    """Points that the detector is less sure of than this (0..1) are not drawn, nor are limbs that end in one."""
+
+
+@op(
+    "preprocess",
+    "pose_map",
+    version=1,
+    config=PoseMap,
+    inputs=("poses",),
+    distributions=("numpy", "opencv-python-headless", "scipy"),
+)
+def pose_map(cfg: PoseMap, inputs: Mapping[str, str], ctx: Context) -> str:
+    """The poses of a clip, steadied over time and drawn in OpenPose's colours on black.
+
+    Raises:
+        UserError: frames without anybody, where `missing` does not allow them; they are named.
+    """
+    poses = Poses.open(ctx.store, inputs["poses"])
+    tracks = steady(poses, cfg, ctx, "preprocess.pose_map")
+    with (
+        ClipWriter(
+            ctx.store,
+            kind="map",
+            width=poses.width,
+            height=poses.height,
+            time_base=poses.time_base,
+            color=poses.color,
+        ) as writer,
+        ctx.progress(total=poses.count, desc="pose_map") as bar,
+    ):
+        for index, pts in enumerate(poses.pts):
+            writer.add(draw_poses(at(tracks, index), poses.width, poses.height, cfg.min_score), pts)
+            bar.update()
+    return writer.digest
