@@ -161,12 +161,12 @@ class Recorder:
         self._update(metrics={**self.record.metrics, **{name: float(value) for name, value in values.items()}})
 
     def output(self, path: Path, role: Role = "other") -> None:
-        """Note an exported file, which must lie in the record's output folder."""
+        """Note an exported file, which must lie in the record's output folder; written with the next change."""
         if self.record.output is None:
             raise ValueError("this render has no output folder")
         name = path.absolute().relative_to(Path(self.record.output)).as_posix()
         noted = Output(name=name, sha256=sha256_file(path), size=path.stat().st_size, role=role)
-        self._update(outputs=(*self.record.outputs, noted))
+        self.record = self.record.model_copy(update={"outputs": (*self.record.outputs, noted)})
 
     def finish(self, status: Status, reason: str | None = None, **fields: Any) -> RenderRecord:
         """Close the record, once: it never changes again."""
@@ -306,19 +306,27 @@ def alive(store: Store, run: str) -> bool:
 def reconcile(store: Store) -> list[RenderRecord]:
     """Close the records of renders whose process is gone; returns those that were closed."""
     closed = []
-    for record in list_records(store)[0]:
-        if record.status != "running":
-            continue
-        with store.lock(_lock_name(record.run), wait=False) as free:
-            path = record_path(store, record.run)
-            if not free or (record := load(path)).status != "running":
+    for lock in sorted((store.root / "locks").glob("run-*.lock")):  # left only by renders that live or were killed
+        run = lock.stem.removeprefix("run-")
+        with store.lock(lock.stem, wait=False) as free:
+            if not free:
                 continue
-            last = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-            record = record.model_copy(update={"status": "interrupted", "reason": LOST, "ended": last})
-            save(store, record)
-            (store.root / "locks" / f"{_lock_name(record.run)}.lock").unlink(missing_ok=True)
-            closed.append(record)
+            with contextlib.suppress(UserError):  # killed before its first record, or a damaged one: nothing to close
+                if (record := _lost(store, run)) is not None:
+                    closed.append(record)
+            lock.unlink(missing_ok=True)
     return closed
+
+
+def _lost(store: Store, run: str) -> RenderRecord | None:
+    path = record_path(store, run)
+    record = load(path)
+    if record.status != "running":
+        return None
+    last = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    record = record.model_copy(update={"status": "interrupted", "reason": LOST, "ended": last})
+    save(store, record)
+    return record
 
 
 def git_state(root: Path | None = None) -> tuple[str | None, bool | None]:

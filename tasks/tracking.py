@@ -66,6 +66,12 @@ class Link(BaseModel):
     logged: Status | None = None
     """The record's status that MLflow shows; anything but the record's own status means pending."""
 
+    def __str__(self) -> str:
+        """Where to find the run."""
+        if self.mlflow_run is None:
+            return f"{self.uri} (not there yet; logged with a later run)"
+        return self.url or f"{self.uri}, run {self.mlflow_run}"
+
     @property
     def url(self) -> str | None:
         """Page of the run, for a tracking server; None for a database file."""
@@ -171,12 +177,14 @@ def reason(error: BaseException) -> str:
 
 
 def pending(store: Store) -> list[str]:
-    """Runs, oldest first, whose record is ahead of what MLflow shows."""
+    """Runs, oldest first, whose closed record MLflow does not show yet."""
     found = []
     for path in sorted(_links(store).glob("*.json")):
-        link, known = read_link(store, path.stem), record_path(store, path.stem).exists()
-        with contextlib.suppress(UserError):  # a damaged record is `rotoscope runs`' to report
-            if link and known and link.logged != load(record_path(store, link.run)).status:
+        link = read_link(store, path.stem)
+        if link is None or link.logged not in (None, "running"):
+            continue
+        with contextlib.suppress(UserError):  # a damaged or missing record is `rotoscope runs`' to report
+            if load(record_path(store, link.run)).status != "running":
                 found.append(link.run)
     return found
 
