@@ -63,6 +63,8 @@ class ModelSource(Config):
     """For people: never part of a key."""
     size: str | None = Field(default=None, exclude=True)
     """For people: download size, such as `3.4 GB`."""
+    instead: str | None = Field(default=None, exclude=True)
+    """For people: what to use where this cannot be fetched, such as `preprocess=blazepose`."""
 
     @model_validator(mode="after")
     def _complete(self) -> ModelSource:
@@ -89,9 +91,12 @@ class ModelSource(Config):
 
     @property
     def label(self) -> str:
-        """The source in a few words, for messages."""
-        inner = self.member or self.file or self.subfolder
-        return f"{self.id}{'/' + inner if inner else ''} ({self.kind})"
+        """The source in a few words: for messages, and a name that no other source of a family shares."""
+        inner = "/".join(part for part in (self.subfolder, self.member or self.file) if part)
+        only = f" [{', '.join(self.files)}]" if self.files else ""
+        return (
+            f"{self.id}{'@' + self.revision if self.revision else ''}{'/' + inner if inner else ''}{only} ({self.kind})"
+        )
 
     def patterns(self) -> list[str]:
         """Patterns of the wanted files, relative to the repository's root."""
@@ -158,6 +163,8 @@ class ModelConfig(Config):
     """IP-Adapter weights that fit the base."""
     ip_image_encoder: ModelSource | None = None
     """CLIP picture encoder of the IP-Adapter."""
+    scheduler_config: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    """Changes to the base's scheduler settings that the motion module was trained with (beta_schedule, ...)."""
     schedulers: list[Scheduler] | None = None
     """Schedulers the family works with; None: all."""
     motion_window: int = Field(ge=1)
