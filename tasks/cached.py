@@ -7,12 +7,11 @@ are gone or damaged is computed anew), and a note of what every key was made of.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,11 +97,11 @@ def _through_prefect(
         task_run_name=op.id,
         cache_policy=CacheKeyFnPolicy(cache_key_fn=lambda _, parameters: parameters["key"]),
         persist_result=True,
+        result_storage=ctx.store.root / "results",  # pointers live beside the objects: two checkouts never mix
         result_serializer="json",
         refresh_cache=refresh,
     )
-    with _pointers_in(ctx.store):
-        return prefect_task(key=key.digest), not ran
+    return prefect_task(key=key.digest), not ran
 
 
 def _compute(op: Op, cfg: Config, inputs: Mapping[str, str], ctx: Context, key: Key) -> str:
@@ -112,15 +111,6 @@ def _compute(op: Op, cfg: Config, inputs: Mapping[str, str], ctx: Context, key: 
     own.note(peak_memory_mib=round(peak_memory() / 2**20))
     remember(ctx.store, key, digest, own.facts, time.perf_counter() - started)
     return digest
-
-
-@contextlib.contextmanager
-def _pointers_in(store: Store) -> Iterator[None]:
-    """Prefect's pointers live beside the objects, so that two checkouts never mix."""
-    from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
-
-    with temporary_settings(updates={PREFECT_LOCAL_STORAGE_PATH: str(store.root / "results")}):
-        yield
 
 
 def peak_memory() -> int:

@@ -1,0 +1,120 @@
+"""Caching as the flows see it, through a real Prefect server: hits, single flight, healing, reasons."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from reel.errors import UserError
+from reel.keys import recall
+from reel.store import Store
+from reel.why import explain
+from tests.tasks.counting import Counting, calls, run
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+SCRIPT = [sys.executable, "-m", "tests.tasks.counting"]
+ROOT = Path(__file__).parents[2]
+
+
+def start(store: Store, value: int, seconds: float) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*SCRIPT, str(store.root), str(value), str(seconds)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_second_call_is_a_hit_and_facts_come_back(store: Store):
+    first, second = run(store, Counting()), run(store, Counting())
+    assert (first.reused, second.reused, calls(store)) == (False, True, 1)
+    assert first.digest == second.digest
+    assert second.facts["weather"] == "fine"
+
+
+@pytest.mark.parametrize("other", [Counting(value=2), Counting(seconds=0.001)])
+def test_another_setting_is_a_miss(store: Store, other: Counting):
+    run(store, Counting())
+    assert not run(store, other).reused
+
+
+def test_another_input_is_a_miss(store: Store):
+    run(store, Counting(), "a")
+    assert not run(store, Counting(), "b").reused
+
+
+def test_a_failure_is_not_remembered(store: Store):
+    for _ in range(2):
+        with pytest.raises(UserError, match="asked to fail"):
+            run(store, Counting(fail=True))
+    assert calls(store) == 2
+
+
+@pytest.mark.parametrize("damage", ["delete", "flip", "no manifest"])
+def test_a_hit_whose_bytes_are_gone_or_damaged_is_made_anew(store: Store, damage: str):
+    digest = run(store, Counting()).digest
+    folder = store.folder(digest)
+    if damage == "delete":
+        shutil.rmtree(folder)
+    elif damage == "flip":
+        (folder / "value").write_bytes(b"X" + (folder / "value").read_bytes()[1:])
+    else:
+        (folder / "manifest.json").unlink()
+    healed = run(store, Counting())
+    assert (healed.digest, healed.reused, calls(store)) == (digest, False, 2)
+    store.verify(digest)
+    assert run(store, Counting()).reused
+
+
+@pytest.mark.parametrize("content", ["", '{"metadata": {"sto', None])
+def test_a_broken_or_lost_pointer_is_a_miss_and_not_an_error(store: Store, content: str | None):
+    stage = run(store, Counting())
+    pointer = store.root / "results" / stage.key
+    assert pointer.exists()
+    if content is None:
+        pointer.unlink()
+    else:
+        pointer.write_text(content)
+    assert run(store, Counting()).digest == stage.digest
+
+
+def test_a_moved_store_keeps_its_hits(store: Store, tmp_path: Path):
+    digest = run(store, Counting()).digest
+    shutil.move(store.root, tmp_path / "elsewhere")
+    stage = run(Store(tmp_path / "elsewhere"), Counting())
+    assert (stage.digest, stage.reused) == (digest, True)
+
+
+def test_two_processes_compute_once(store: Store):
+    both = [start(store, 7, 3.0) for _ in range(2)]
+    outputs = [process.communicate(timeout=120)[0].split() for process in both]
+    assert all(process.returncode == 0 for process in both)
+    assert calls(store) == 1
+    assert outputs[0][0] == outputs[1][0]
+    assert sorted(output[1] for output in outputs) == ["False", "True"]
+
+
+def test_a_killed_process_leaves_no_lock_behind(store: Store):
+    child = start(store, 8, 60.0)
+    deadline = time.monotonic() + 60
+    while calls(store) == 0 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert calls(store) == 1
+    out = subprocess.run([*SCRIPT, str(store.root), "8", "0"], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert out.stdout.split()[1] == "False"
+    assert store.digests() == [out.stdout.split()[0]]
+
+
+def test_why_names_the_one_field_that_differs(store: Store):
+    first = run(store, Counting(value=1))
+    run(store, Counting(value=5, seconds=0.01), "other")
+    third = run(store, Counting(value=2))
+    assert explain(store, first.key).differences == ()
+    assert explain(store, third.key).differences == ("config.value: 1 -> 2",)
+    assert explain(store, third.key).compared_with == first.key
+    assert recall(store, third.key) is not None
