@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from reel.models import ModelSource
 from tasks import weights_hub, weights_wheel
 from tasks.weights_files import ROOT, ModelAbsent, ModelChanged, cache_dir, sha256_of
 
-EMBEDDED = ROOT / "data" / "models"
+
+def embedded_root() -> Path:
+    """Folder of the embedded families: $ROTOSCOPE_MODELS, else data/models in the checkout."""
+    return Path(os.environ.get("ROTOSCOPE_MODELS") or ROOT / "data" / "models")
 
 
 def path(source: ModelSource) -> Path:
@@ -63,7 +67,7 @@ def present(source: ModelSource) -> bool:
         case "file":
             return Path(source.id).expanduser().is_file()
         case "embedded":
-            return (EMBEDDED / source.id / (source.subfolder or "")).is_dir()
+            return (embedded_root() / source.id / (source.subfolder or "")).is_dir()
 
 
 def fetch(sources: Iterable[ModelSource]) -> list[Path]:
@@ -97,7 +101,7 @@ def _local(source: ModelSource) -> Path:
 
 
 def _embedded(source: ModelSource) -> Path:
-    folder = EMBEDDED / source.id / (source.subfolder or "")
+    folder = embedded_root() / source.id / (source.subfolder or "")
     if not folder.is_dir():
         raise ModelAbsent(
             f"{source.label}: {folder} does not exist",
@@ -108,7 +112,7 @@ def _embedded(source: ModelSource) -> Path:
 
 def _folder_digest(source: ModelSource) -> str:
     """sha256 over the names and digests of the wanted files, in order."""
-    root = EMBEDDED / source.id
+    root = embedded_root() / source.id
     _embedded(source)
     files = (p for p in root.rglob("*") if p.is_file() and not p.name.startswith("."))
     names = weights_hub.wanted(source, (str(p.relative_to(root)) for p in files))

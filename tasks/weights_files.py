@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import math
 import os
 import tempfile
 import time
@@ -103,3 +104,16 @@ def with_retries(fetch: Callable[[], T], *, tries: int = 4, first_wait: float = 
                 raise
             time.sleep(first_wait * 2 ** (attempt - 1))
     raise AssertionError("unreachable")
+
+
+def parameter_count(file: Path) -> int:
+    """Numbers in a safetensors file, read from its header alone."""
+    with file.open("rb") as handle:
+        header = json.loads(handle.read(int.from_bytes(handle.read(8), "little")))
+    return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+
+
+def parameter_bytes(path: Path, each: int) -> int:
+    """Memory that a model's weights take at ``each`` bytes a number: all safetensors files in ``path``."""
+    files = [path] if path.is_file() else sorted(path.rglob("*.safetensors"))
+    return sum(parameter_count(file) * each for file in files if file.suffix == ".safetensors")

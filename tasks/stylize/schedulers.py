@@ -1,0 +1,74 @@
+"""Registered schedulers: a name, a diffusers class, and the settings that make it that sampler.
+
+A family's own scheduler settings (noise schedule, prediction type, zero-terminal SNR, spacing) come first; a class that
+does not know one of them would silently sample with another, so that combination is refused.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from reel.errors import UserError
+
+REGISTRY: dict[str, tuple[str, dict[str, Any]]] = {
+    "ddim": ("DDIMScheduler", {}),  # arXiv:2010.02502
+    "ddpm": ("DDPMScheduler", {}),  # arXiv:2006.11239
+    "euler": ("EulerDiscreteScheduler", {}),  # arXiv:2206.00364
+    "euler_a": ("EulerAncestralDiscreteScheduler", {}),
+    "dpmpp_2m": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "solver_order": 2}),  # 2211.01095
+    "dpmpp_2m_karras": (
+        "DPMSolverMultistepScheduler",
+        {"algorithm_type": "dpmsolver++", "solver_order": 2, "use_karras_sigmas": True},
+    ),
+    "dpmpp_2m_sde": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++", "solver_order": 2}),
+    "heun": ("HeunDiscreteScheduler", {}),
+    "lcm": ("LCMScheduler", {}),  # arXiv:2310.04378
+    "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),  # arXiv:2202.09778
+    "unipc": ("UniPCMultistepScheduler", {}),  # arXiv:2302.04867
+}
+
+_DECISIVE = {
+    "prediction_type": "epsilon",
+    "rescale_betas_zero_snr": False,
+    "beta_schedule": "linear",
+    "timestep_spacing": None,
+    "trained_betas": None,
+}
+"""Settings that change what the model's output means, with the value that asks for nothing special."""
+
+
+def make(name: str, family: Mapping[str, Any]) -> Any:
+    """A fresh scheduler.
+
+    Args:
+        name: registered name.
+        family: the family's scheduler_config.json, with the catalogue's changes.
+
+    Raises:
+        UserError: the scheduler cannot honour a setting of the family.
+    """
+    import diffusers
+
+    class_name, extra = REGISTRY[name]
+    kind = getattr(diffusers, class_name)
+    known = inspect.signature(kind.__init__).parameters
+    for key, neutral in _DECISIVE.items():
+        if family.get(key, neutral) != neutral and key not in known:
+            raise UserError(
+                f"scheduler {name} does not know the model's {key}={family[key]!r} and would sample wrongly",
+                fix=f"use one that does: {', '.join(_able(key))}",
+            )
+    settings = {key: value for key, value in family.items() if not key.startswith("_") and key in known}
+    return kind.from_config({**settings, **{k: v for k, v in extra.items() if k in known}})
+
+
+def _able(key: str) -> list[str]:
+    import diffusers
+
+    return [
+        name
+        for name, (class_name, _) in REGISTRY.items()
+        if key in inspect.signature(getattr(diffusers, class_name).__init__).parameters
+    ]

@@ -1,0 +1,113 @@
+"""A family of the real classes at toy size with random weights, written to a folder like data/models/sprite.
+
+Fresh ControlNets end in zeros, so that nothing they see would change the picture: those layers are filled with noise
+here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789,.()'"
+LIMIT = 24
+"""Tokens that the toy text encoder takes."""
+
+
+def write_family(folder: Path, kinds: Sequence[str] = ("openpose", "lineart"), window: int = 8) -> Path:
+    """Write text_encoder, tokenizer, unet, vae, scheduler, motion_adapter and controlnet_<kind> into ``folder``."""
+    import torch
+    from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, MotionAdapter, UNet2DConditionModel
+
+    torch.manual_seed(0)
+    _text(folder)
+    unet = UNet2DConditionModel(
+        sample_size=4,
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=16,
+        attention_head_dim=2,
+        norm_num_groups=2,
+    )
+    unet.save_pretrained(folder / "unet")
+    AutoencoderKL(
+        block_out_channels=(4, 4, 8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        latent_channels=4,
+        layers_per_block=1,
+        norm_num_groups=1,
+        force_upcast=False,
+    ).save_pretrained(folder / "vae")
+    adapter = MotionAdapter(
+        block_out_channels=(8, 16),
+        motion_layers_per_block=1,
+        motion_num_attention_heads=2,
+        motion_norm_num_groups=2,
+        motion_max_seq_length=window,
+        use_motion_mid_block=False,
+    )
+    adapter.save_pretrained(folder / "motion_adapter")
+    for kind in kinds:
+        net = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(4, 4, 8, 8))
+        _noise(net, "controlnet")
+        net.save_pretrained(folder / f"controlnet_{kind}")
+    DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+    ).save_pretrained(folder / "scheduler")
+    return folder
+
+
+def family_config(name: str, kinds: Sequence[str] = ("openpose", "lineart"), window: int = 8) -> dict[str, object]:
+    """The `model` settings of a family written under ``name`` in the embedded root."""
+    parts = ["text_encoder/*", "tokenizer/*", "unet/*", "vae/*", "scheduler/*"]
+    return {
+        "name": name,
+        "base": {"kind": "embedded", "id": name, "files": parts},
+        "motion": {"kind": "embedded", "id": name, "subfolder": "motion_adapter"},
+        "controlnets": {k: {"kind": "embedded", "id": name, "subfolder": f"controlnet_{k}"} for k in kinds},
+        "motion_window": window,
+    }
+
+
+def _text(folder: Path) -> None:
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    words = [*LETTERS, *(letter + "</w>" for letter in LETTERS), "<|startoftext|>", "<|endoftext|>"]
+    vocab = {word: number for number, word in enumerate(words)}
+    tokenizer = CLIPTokenizer(vocab=vocab, merges=[], model_max_length=LIMIT)
+    tokenizer.save_pretrained(folder / "tokenizer")
+    CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(vocab),
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=3,
+            num_attention_heads=2,
+            max_position_embeddings=LIMIT,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    ).save_pretrained(folder / "text_encoder")
+    assert json.loads((folder / "tokenizer" / "tokenizer_config.json").read_text())["model_max_length"] == LIMIT
+
+
+def _noise(model: object, part: str) -> None:
+    import torch
+
+    found = 0
+    for name, parameter in model.named_parameters():
+        if part in name and parameter.abs().sum() == 0:
+            torch.nn.init.normal_(parameter, std=0.2)
+            found += 1
+    assert found, f"no zero parameter named like {part}"
