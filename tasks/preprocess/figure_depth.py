@@ -75,6 +75,15 @@ def figure_depth_map(
     return cv2.merge([shade, shade, shade])
 
 
+def limb_outline(people: Sequence[np.ndarray], width: int, height: int, min_score: float = 0.3) -> np.ndarray:
+    """A mask `(height, width)` uint8, 255 on the people's limbs: for detectors that see no outline."""
+    canvas = np.zeros((height, width), np.float32)
+    for person in people:
+        for piece in _pieces(person, float(height), width, height, min_score):
+            _paint(canvas, piece)
+    return (canvas > 0).astype(np.uint8) * 255
+
+
 def floor(width: int, height: int) -> np.ndarray:
     """The brightness of the empty floor `(height, width)` float32: 0 above the horizon, then a linear ramp."""
     y = (np.arange(height, dtype=np.float32) + 0.5) / height

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
+
+from reel.config import Config, Field
+from reel.op import Context, op
+from tasks.preprocess.frames import map_frames
 
 
 def lineart_map(frame: np.ndarray, sigma: float = 6.0, threshold: float = 8.0) -> np.ndarray:
@@ -31,3 +37,27 @@ def lineart_map(frame: np.ndarray, sigma: float = 6.0, threshold: float = 8.0) -
     level = max(16.0, float(np.median(strong))) if strong.size else 16.0
     lines = (darker * (127 / level)).clip(0, 255).astype(np.uint8)
     return cv2.merge([lines, lines, lines])
+
+
+class LineartStandard(Config):
+    """Settings of the weight-free line art."""
+
+    sigma: float = Field(6.0, gt=0, le=50)
+    """Blur (px at a short side of 512) that a pixel is compared with: larger finds broader lines and shadows."""
+    threshold: float = Field(8.0, ge=0, le=255)
+    """Intensity above which a pixel counts when the contrast is normalised (0..255)."""
+
+
+@op(
+    "preprocess",
+    "lineart_standard",
+    version=1,
+    config=LineartStandard,
+    inputs=("frames",),
+    distributions=("opencv-python-headless", "numpy"),
+)
+def lineart_standard(cfg: LineartStandard, inputs: Mapping[str, str], ctx: Context) -> str:
+    """Bright lines on black; see `lineart_map`."""
+    return map_frames(
+        inputs["frames"], ctx, lambda frame: lineart_map(frame, cfg.sigma, cfg.threshold), "lineart_standard"
+    )
