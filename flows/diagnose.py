@@ -130,9 +130,8 @@ def _check_choice(one: Any, engine: Any) -> None:
 
 def _no_choice(engine: Any, group: str, choice: str) -> UserError:
     options = all_options(engine, group)
-    return UserError(
-        f"{group}={choice}: no such choice{suggest(choice, options)}", fix=f"choices of {group}: {', '.join(options)}"
-    )
+    fix = f"choices of {group}: {', '.join(options)}" if options else f"there is no folder conf/{group} with files in it"
+    return UserError(f"{group}={choice}: no such choice{suggest(choice, options)}", fix=fix)
 
 
 def all_options(engine: Any, group: str) -> list[str]:

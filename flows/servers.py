@@ -98,14 +98,18 @@ def running(store: Path, name: str) -> Server | None:
 def healthy(server: Server, timeout: float = 1.0) -> bool:
     """Whether it answers (seconds to wait)."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback never goes through a proxy
-    with contextlib.suppress(urllib.error.URLError, OSError, ValueError):
+    try:
         with opener.open(f"{server.url}{_HEALTH[server.name]}", timeout=timeout) as answer:
             return bool(answer.status == 200)
-    return False
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
 
 
-def up(store: Path, name: str, port: int) -> tuple[Server, bool]:
+def up(store: Path, name: str, port: int | None = None) -> tuple[Server, bool]:
     """Start a server in the background and wait until it answers.
+
+    Args:
+        port: None takes the one it runs on, or else its usual one.
 
     Returns:
         the server, and whether it was started now.
@@ -116,11 +120,12 @@ def up(store: Path, name: str, port: int) -> tuple[Server, bool]:
     with flocked(folder(store) / f"{name}.lock"):
         known = running(store, name)
         if known:
-            if known.port != port:
+            if port not in (None, known.port):
                 raise UserError(
                     f"{name} is up already, on port {known.port}", fix="`rotoscope down` first, then `up` with the port"
                 )
             return _await(store, known), False
+        port = port or PORTS[name]
         if not _free(port):
             raise UserError(
                 f"{name}: port {port} is in use by another program",

@@ -1,0 +1,46 @@
+# The few commands of the project. `make setup` is quick when nothing has changed; the others call it first.
+#
+#   make demo                 the sample clip, rendered with the embedded model; a second time nothing is rendered anew
+#   make test ARGS="-k pose"  tests; ARGS goes to pytest
+#   make check                lint, format, types
+#   make accept-ops           accept changed ops whose output cannot have changed (else raise their version)
+#   make clean                what tools leave behind; the store and your renders stay (rotoscope gc)
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+PINS   := pyproject.toml constraints.txt
+STAMP  := $(VENV)/.installed-$(shell cat $(PINS) 2>/dev/null | cksum | tr ' ' '-')
+
+.PHONY: setup demo test check accept-ops clean
+.DEFAULT_GOAL := setup
+
+setup: $(STAMP)
+
+# torch goes first: whatever build of it is there already (CUDA, CPU) is kept, and the others resolve around it.
+$(STAMP): $(PINS)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch torchvision
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	rm -f $(VENV)/.installed-*
+	touch $@
+
+demo: setup
+	$(BIN)/rotoscope dance $(ARGS)
+
+test: setup
+	$(BIN)/python -m pytest $(ARGS)
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+accept-ops: setup
+	$(BIN)/python -m reel.closure
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis outputs multirun
+	find . -name __pycache__ -type d -not -path "./$(VENV)/*" -prune -exec rm -rf {} +

@@ -1,0 +1,46 @@
+"""Show what the store holds and what can go; `--yes` removes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from flows.commands.common import Parser, open_store, size, table
+from reel.errors import UserError
+from reel.gc import collect, latest_runs
+from reel.record import find_record, reconcile
+
+
+def main(argv: Sequence[str]) -> int:
+    """``rotoscope gc``: whatever no kept render was made of goes; everything that goes can be rendered again."""
+    parser = Parser("gc", f"{__doc__} All finished renders are kept, with all they were made of, unless you say less.")
+    parser.add_argument("--keep-last", type=int, metavar="N", help="keep the N latest finished renders only")
+    parser.add_argument(
+        "--keep", action="append", default=[], metavar="RUN", help="keep this one, too; may be repeated"
+    )
+    parser.add_argument("--yes", action="store_true", help="remove; without it nothing is touched")
+    options = parser.parse_args(list(argv))
+    if options.keep_last is not None and options.keep_last < 0:
+        raise UserError(f"--keep-last: {options.keep_last} must be 0 or more")
+    store = open_store(options.store)
+    reconcile(store)
+    count = options.keep_last if options.keep_last is not None else 10**9
+    keep = dict.fromkeys([*latest_runs(store, count), *(find_record(store, name).run for name in options.keep)])
+    plan = collect(store, list(keep))
+    print(f"{store.root}: {len(keep)} finished renders kept{f', {len(plan.live)} running' if plan.live else ''}\n")
+    print(table(_rows(plan.staying, plan.going), ("kind", "stays", "", "goes", "")))
+    if not plan.items:
+        print("\nnothing can go")
+    elif options.yes:
+        print(f"\nremoved {len(plan.items)} things, freed {size(plan.apply())}")
+    else:
+        print(f"\n{size(plan.size)} can go; remove it with: rotoscope gc {' '.join([*argv, '--yes'])}")
+    return 0
+
+
+def _rows(staying: Mapping[str, tuple[int, int]], going: Mapping[str, tuple[int, int]]) -> list[tuple[str, ...]]:
+    """Number and size by kind, and their sums."""
+    sides = (staying, going)
+    rows = [(kind, *(side.get(kind, (0, 0)) for side in sides)) for kind in sorted({*staying, *going})]
+    sums = [tuple(sum(pair[part] for pair in side.values()) for part in (0, 1)) for side in sides]
+    rows.append(("all", *sums))
+    return [(kind, str(stay[1]), size(stay[0]), str(go[1]), size(go[0])) for kind, stay, go in rows]

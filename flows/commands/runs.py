@@ -1,0 +1,42 @@
+"""List the renders, the latest last."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from flows.commands.common import Parser, local, open_store, table
+from reel.record import RenderRecord, list_records, reconcile
+
+
+def main(argv: Sequence[str]) -> int:
+    """``rotoscope runs``: from the records in the store; renders whose process was killed are closed first."""
+    parser = Parser("runs", __doc__ or "")
+    parser.add_argument("-n", type=int, default=20, metavar="N", help="how many (default: 20; 0: all)")
+    parser.add_argument("--flow", help="renders of this flow only")
+    parser.add_argument("--status", choices=("running", "done", "failed", "interrupted"), help="of this status only")
+    options = parser.parse_args(list(argv))
+    store = open_store(options.store)
+    reconcile(store)
+    records, damaged = list_records(store)
+    chosen = [record for record in records if options.flow in (None, record.flow)]
+    chosen = [record for record in chosen if options.status in (None, record.status)]
+    shown = chosen[-options.n :] if options.n > 0 else chosen
+    if shown:
+        print(table([_row(record) for record in shown], ("run", "flow", "started", "status", "seconds", "what")))
+    else:
+        print("no renders yet" if not records else "no render fits")
+    if len(shown) < len(chosen):
+        print(f"({len(chosen) - len(shown)} earlier ones: rotoscope runs -n 0)")
+    for error in damaged:
+        print(f"warning: {error}", file=sys.stderr)
+    return 0
+
+
+def _row(record: RenderRecord) -> tuple[str, ...]:
+    status = "reused" if record.reused else record.status
+    seconds = f"{record.seconds:.1f}" if record.seconds is not None else ""
+    what = record.output or ""
+    if record.status in ("failed", "interrupted"):
+        what = (record.reason or "").partition("\n")[0]
+    return (record.run, record.flow, local(record.started), status, seconds, what)
