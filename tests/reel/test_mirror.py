@@ -1,0 +1,157 @@
+"""The mirror: what arrives is what was sent, a half push is no push, and damage on either side stays where it is."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import pytest
+
+from reel.config import Config
+from reel.errors import DamagedObject, MissingObject, UserError
+from reel.keys import make_key, recall, remember
+from reel.mirror import pull, pull_objects, push
+from reel.op import Op
+from reel.record import begin, load, record_path
+from reel.store import Store, write_atomic
+from tasks.cached import Stage
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "here")
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Store:
+    return Store(tmp_path / "there")
+
+
+@pytest.fixture(params=["file", "memory"])
+def url(request, tmp_path: Path) -> str:
+    return f"file://{tmp_path}/mirror" if request.param == "file" else f"memory://{uuid.uuid4().hex}/mirror"
+
+
+OP = Op("test", "none", 1, Config, ("source",), (), lambda cfg: (), "map", __name__, lambda *_: "")
+
+
+def render(store: Store, text: str) -> Stage:
+    """A stored object with its key, Prefect pointer and record, as a real render leaves them."""
+    with store.draft("rgb") as draft:
+        draft.add("frames/000000.png", text.encode() * 100)
+        draft.add("deep/er/notes.txt", b"notes")
+        digest = draft.commit(count=1)
+    key = make_key(OP, Config(), {"source": text}, {})
+    remember(store, key, digest, {}, 0.1)
+    pointer = f'{{"metadata": {{"storage_key": "{store.root}/results/{key.digest}"}}, "result": "\\"{digest}\\""}}'
+    write_atomic(store.root / "results" / key.digest, pointer.encode())
+    return Stage("test.none", key.digest, digest, False, 0.1, {})
+
+
+def recorded(store: Store, text: str) -> tuple[str, Stage]:
+    stage = render(store, text)
+    recorder = begin(store, "dance", {})
+    recorder.stage(stage)
+    return recorder.finish("done").run, stage
+
+
+def remote(url: str):
+    from fsspec.core import url_to_fs
+
+    return url_to_fs(url)
+
+
+def test_a_render_comes_back_whole_in_another_store(store, there, url):
+    run, stage = recorded(store, "one")
+    other, _ = recorded(store, "two")
+    sent = push(store, url, [run])
+    assert (sent.objects, sent.skipped, sent.runs) == (1, 0, (run,))
+    got = pull(there, url, [run])
+    assert (got.objects, got.size) == (1, sent.size)
+    there.verify(stage.digest)
+    assert there.get(stage.digest).read("deep/er/notes.txt") == b"notes"
+    assert recall(there, stage.key) == recall(store, stage.key)
+    assert load(record_path(there, run)) == load(record_path(store, run))
+    pointer = (there.root / "results" / stage.key).read_text()
+    assert str(there.root) in pointer
+    assert str(store.root) not in pointer
+    assert not record_path(there, other).exists()
+
+
+def test_everything_goes_and_a_second_time_nothing(store, there, url):
+    runs = {recorded(store, text)[0] for text in ("one", "two")}
+    running = begin(store, "dance", {})
+    sent = push(store, url)
+    assert set(sent.runs) == runs, "a running render is not for others to see"
+    assert push(store, url).skipped == sent.objects == 2
+    assert set(pull(there, url).runs) == runs
+    again = pull(there, url)
+    assert (again.objects, again.skipped, again.size) == (0, 2, 0)
+    assert there.digests() == store.digests()
+    running.finish("done")
+
+
+def test_an_object_whose_push_was_cut_off_is_absent_and_mended_by_the_next(store, there, url):
+    run, stage = recorded(store, "one")
+    push(store, url, [run])
+    fs, root = remote(url)
+    manifest = f"{root}/objects/{stage.digest[:2]}/{stage.digest}/manifest.json"
+    fs.rm(manifest)
+    with pytest.raises(MissingObject, match="not in the mirror"):
+        pull_objects(there, url, [stage.digest])
+    fs.pipe_file(manifest, b'{"schema"')
+    with pytest.raises(DamagedObject, match="cut off"):
+        pull_objects(there, url, [stage.digest])
+    assert there.digests() == []
+    assert push(store, url, [run]).objects == 1
+    assert pull_objects(there, url, [stage.digest]).objects == 1
+
+
+@pytest.mark.parametrize("name", ["frames/000000.png", "deep/er/notes.txt"])
+def test_bytes_damaged_in_the_mirror_do_not_enter_the_store(store, there, url, name):
+    run, stage = recorded(store, "one")
+    push(store, url, [run])
+    fs, root = remote(url)
+    fs.pipe_file(f"{root}/objects/{stage.digest[:2]}/{stage.digest}/{name}", b"something else")
+    with pytest.raises(DamagedObject, match=name):
+        pull(there, url, [run])
+    assert there.digests() == []
+    assert list((there.root / "tmp").iterdir()) == []
+    assert not record_path(there, run).exists()
+
+
+def test_a_forged_key_is_refused(store, there, url):
+    run, stage = recorded(store, "one")
+    push(store, url, [run])
+    fs, root = remote(url)
+    path = f"{root}/keys/{stage.key}.json"
+    fs.pipe_file(path, fs.cat_file(path).replace(b'"source": "one"', b'"source": "two"'))
+    with pytest.raises(DamagedObject, match="damaged key"):
+        pull(there, url, [run])
+    assert recall(there, stage.key) is None
+
+
+def test_a_damaged_object_is_not_pushed(store, url):
+    run, stage = recorded(store, "one")
+    store.get(stage.digest).path("frames/000000.png").write_bytes(b"flipped")
+    with pytest.raises(DamagedObject, match="damaged"):
+        push(store, url, [run])
+    fs, root = remote(url)
+    assert not [name for name in fs.find(root) if "manifest" in name]
+
+
+def test_a_damaged_object_here_is_mended_from_the_mirror(store, url):
+    run, stage = recorded(store, "one")
+    push(store, url, [run])
+    store.get(stage.digest).path("frames/000000.png").write_bytes(b"flipped")
+    assert pull(store, url, [run]).objects == 1
+    store.verify(stage.digest)
+
+
+def test_addresses_and_runs_that_are_wrong_are_named(store, tmp_path):
+    with pytest.raises(UserError, match="nosuch://x"):
+        push(store, "nosuch://x/y")
+    with pytest.raises(UserError, match=r"has no records/20260101-000000-abcdef\.json"):
+        pull(store, f"file://{tmp_path}/empty", ["20260101-000000-abcdef"])
+    with pytest.raises(UserError, match="no run fits"):
+        push(store, f"file://{tmp_path}/empty", ["20260101-000000-abcdef"])

@@ -1,0 +1,279 @@
+"""Tracking: every end of a render shows in MLflow, and MLflow's troubles never show in a render."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from reel.errors import UserError
+from reel.record import load, record_path
+from reel.store import Store
+from tasks.cached import Stage
+from tasks.tracking import Tracking, flush_pending, pending, read_link, rebuild, tracked
+
+DEAD = "http://127.0.0.1:9"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """One MLflow database for all tests here: a new one takes seconds to create."""
+    return tmp_path_factory.mktemp("mlflow")
+
+
+@pytest.fixture
+def tracking(place: Path) -> Tracking:
+    return Tracking(uri=f"sqlite:///{place}/mlflow.db", artifacts=place / "artifacts", timeout=100)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def client(tracking: Tracking):
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=tracking.uri)
+
+
+def seen(store: Store, tracking: Tracking, run: str):
+    """What MLflow shows of a render; exactly one run must carry its id."""
+    mlflow = client(tracking)
+    experiment = mlflow.get_experiment_by_name(tracking.experiment)
+    runs = mlflow.search_runs([experiment.experiment_id], f"tags.`rotoscope.run` = '{run}'")
+    assert len(runs) == 1
+    assert runs[0].info.run_id == read_link(store, run).mlflow_run
+    return runs[0]
+
+
+def stage(op: str, *, reused: bool = False, digest: str = "d" * 64) -> Stage:
+    return Stage(op, "k" * 64, digest, reused, 0.25, {})
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "waited in vain"
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_a_render_is_running_in_mlflow_then_finished_with_all_that_was_recorded(store, tracking, tmp_path):
+    config = {"prompt": "1girl, (red:1.2)", "controls": {"pose": {"weight": 0.6}}, "paths": {"root": str(tmp_path)}}
+    out = tmp_path / "out"
+    out.mkdir()
+    with tracked(store, tracking, "dance", config, output=out) as recorder:
+        wait_for(lambda: read_link(store, recorder.run).logged == "running")
+        run = seen(store, tracking, recorder.run)
+        assert run.info.status == "RUNNING"
+        assert run.data.params == {"prompt": "1girl, (red:1.2)", "controls.pose.weight": "0.6"}
+        recorder.stage(stage("extract", reused=True))
+        recorder.stage(stage("stylize", digest="e" * 64))
+        for name, role in (("clip.mp4", "movie"), ("sheet.png", "sheet"), ("maps.png", "preview"), ("f.txt", "other")):
+            (out / name).write_bytes(name.encode())
+            recorder.output(out / name, role)
+        recorder.metric(joint_error_px=3.5)
+    run = seen(store, tracking, recorder.run)
+    record = load(record_path(store, recorder.run))
+    assert run.info.status == "FINISHED"
+    assert run.info.end_time - run.info.start_time == pytest.approx(record.seconds * 1000, abs=2)
+    assert run.data.metrics["seconds.stylize"] == 0.25
+    assert run.data.metrics["joint_error_px"] == 3.5
+    assert run.data.metrics["peak_memory_mib"] > 1
+    assert (run.data.metrics["stages.reused"], run.data.metrics["stages.computed"]) == (1, 1)
+    assert run.data.tags["digest.stylize"] == "e" * 64
+    assert run.data.tags["reused"] == "false"
+    assert record.mlflow_run == run.info.run_id
+    files = {
+        item.path for folder in ("", "clip", "contact_sheet", "preview") for item in artifacts(tracking, run, folder)
+    }
+    assert {"config.yaml", "clip/clip.mp4", "contact_sheet/sheet.png", "preview/maps.png"} <= files
+    assert not any("f.txt" in name for name in files)
+
+
+def artifacts(tracking: Tracking, run, folder: str):
+    return client(tracking).list_artifacts(run.info.run_id, folder)
+
+
+@pytest.mark.slow
+def test_a_failed_render_says_why_and_its_error_goes_on(store, tracking):
+    with pytest.raises(UserError, match="no room left"), tracked(store, tracking, "dance", {}) as recorder:
+        raise UserError("no room left while writing x", fix="free some")
+    run = seen(store, tracking, recorder.run)
+    assert (run.info.status, run.data.tags["reason"]) == ("FAILED", "no room left while writing x")
+    assert load(record_path(store, recorder.run)).status == "failed"
+
+
+@pytest.mark.slow
+def test_a_cached_render_is_logged_as_reused(store, tracking):
+    with tracked(store, tracking, "dance", {}) as recorder:
+        recorder.stage(stage("extract", reused=True))
+    assert seen(store, tracking, recorder.run).data.tags["reused"] == "true"
+
+
+RENDER = """
+import sys, time
+from pathlib import Path
+from reel.store import Store
+from tasks.tracking import Tracking, tracked
+root, uri, artifacts = sys.argv[1:]
+with tracked(Store(root), Tracking(uri=uri, artifacts=artifacts, timeout=100), "dance", {}) as recorder:
+    print(recorder.run, flush=True)
+    time.sleep(1000)
+"""
+
+
+@contextlib.contextmanager
+def rendering(store: Store, tracking: Tracking):
+    process = subprocess.Popen(
+        [sys.executable, "-c", RENDER, str(store.root), tracking.uri, str(tracking.artifacts)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    yield process, process.stdout.readline().strip()
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "why"), [(signal.SIGKILL, "without closing"), (signal.SIGINT, "keyboard")])
+def test_a_killed_or_interrupted_render_does_not_stay_running(store, tracking, number, why):
+    with rendering(store, tracking) as (process, name):
+        wait_for(lambda: read_link(store, name).logged == "running")
+        process.send_signal(number)
+        wait_for(lambda: read_link(store, name).logged == "interrupted")
+    run = seen(store, tracking, name)
+    assert run.info.status == "KILLED"
+    assert why in run.data.tags["reason"]
+
+
+@pytest.mark.slow
+def test_a_server_that_is_down_loses_nothing(store, tracking, caplog):
+    down = tracking.model_copy(update={"uri": DEAD})
+    with tracked(store, down, "dance", {"seed": 7}) as recorder:
+        recorder.stage(stage("extract"))
+    assert "kept in the store" in caplog.text
+    assert load(record_path(store, recorder.run)).status == "done"
+    assert pending(store) == [recorder.run]
+    logged, failed = flush_pending(store)
+    assert (logged, list(failed)) == ([], [recorder.run])
+    assert rebuild(store, tracking) == ([recorder.run], {})
+    run = seen(store, tracking, recorder.run)
+    assert (run.info.status, run.data.params) == ("FINISHED", {"seed": "7"})
+    assert rebuild(store, tracking) == ([recorder.run], {})
+    assert seen(store, tracking, recorder.run).info.run_id == run.info.run_id
+    assert pending(store) == []
+
+
+@pytest.mark.slow
+def test_a_locked_database_holds_nothing_up_and_a_later_run_catches_up(store, tracking, caplog):
+    with tracked(store, tracking, "dance", {}):
+        pass
+    hurried = tracking.model_copy(update={"timeout": 0.5})
+    lock = sqlite3.connect(tracking.uri.removeprefix("sqlite:///"))
+    lock.execute("BEGIN EXCLUSIVE")
+    with tracked(store, hurried, "dance", {}) as late:
+        pass
+    assert "not in MLflow yet" in caplog.text
+    assert read_link(store, late.run).logged != "done"
+    wait_for(lambda: not busy(store, late.run), 150)
+    lock.rollback()
+    lock.close()
+    with tracked(store, tracking, "dance", {}) as after:
+        wait_for(lambda: read_link(store, late.run).logged == "done")
+    assert seen(store, tracking, late.run).info.status == "FINISHED"
+    assert seen(store, tracking, after.run).info.status == "FINISHED"
+
+
+def busy(store: Store, run: str) -> bool:
+    with store.lock(f"tracking-{run}", wait=False) as free:
+        return not free
+
+
+@pytest.mark.slow
+def test_files_that_were_cleared_away_are_logged_from_the_store(store, tracking, tmp_path):
+    with store.draft("movie") as draft:
+        draft.add("film.mp4", b"film")
+        digest = draft.commit()
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "clip.mp4").write_bytes(b"film")
+    (out / "sheet.png").write_bytes(b"sheet")
+    with tracked(store, tracking, "dance", {}, output=out) as recorder:
+        recorder.stage(stage("assemble", digest=digest))
+        recorder.output(out / "clip.mp4", "movie")
+        recorder.output(out / "sheet.png", "sheet")
+        (out / "clip.mp4").write_bytes(b"another film by now")
+        (out / "sheet.png").unlink()
+    run = seen(store, tracking, recorder.run)
+    logged = client(tracking).download_artifacts(run.info.run_id, "clip")
+    assert [path.read_bytes() for path in Path(logged).iterdir()] == [b"film"]
+    assert [item.path for item in artifacts(tracking, run, "contact_sheet")] == []
+
+
+def test_tracking_off_leaves_the_record_and_nothing_else(store, tracking):
+    with tracked(store, tracking.model_copy(update={"enabled": False}), "dance", {}) as recorder:
+        pass
+    assert load(record_path(store, recorder.run)).status == "done"
+    assert read_link(store, recorder.run) is None
+    assert not (store.root / "tracking").exists()
+
+
+def test_parameters_are_the_settings_people_compare():
+    from tasks.tracking_log import params
+
+    found = params(
+        {
+            "prompt": "a" * 900,
+            "seed": 1,
+            "controls": {"pose": {"weight": 0.5}, "odd,name": {"weight": 1}},
+            "model": {"name": "sprite", "unet": {"id": "sprite", "sha256": "ab", "files": None}},
+            "paths": {"store": "/somewhere"},
+            "compute": {"device": "cpu"},
+            "tracking": {"uri": "x"},
+            "empty": {},
+        }
+    )
+    assert found["controls.pose.weight"] == "0.5"
+    assert found["controls.odd_name.weight"] == "1"
+    assert (found["model.name"], found["model.unet.id"]) == ("sprite", "sprite")
+    assert len(found["prompt"]) == 500
+    assert not [key for key in found if key.startswith(("paths", "compute", "tracking")) or "sha256" in key]
+
+
+def test_the_render_pays_for_no_heavy_import():
+    code = (
+        "import sys, tempfile; from pathlib import Path; from reel.store import Store\n"
+        "from tasks.tracking import Tracking, tracked\n"
+        f"with tempfile.TemporaryDirectory() as d, tracked(Store(d), Tracking(uri={DEAD!r}, artifacts=d), 'x', {{}}):\n"
+        "    pass\n"
+        "print([name for name in ('mlflow', 'torch', 'pandas', 'cv2') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_logging_itself_does_not_import_torch(store, tracking):
+    with tracked(store, tracking.model_copy(update={"uri": DEAD}), "dance", {}) as recorder:
+        pass
+    code = (
+        "import sys; from reel.store import Store; from tasks.tracking_log import log_record\n"
+        "from tasks.tracking import read_link, save_link\n"
+        "store, run, uri = Store(sys.argv[1]), sys.argv[2], sys.argv[3]\n"
+        "save_link(store, read_link(store, run).model_copy(update={'uri': uri}))\n"
+        "assert log_record(store, run).logged == 'done'; print('torch' in sys.modules, 'mlflow' in sys.modules)"
+    )
+    arguments = [sys.executable, "-c", code, str(store.root), recorder.run, tracking.uri]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-2:] == ["False", "True"]
