@@ -27,7 +27,7 @@ from reel.store import Store, explained, write_atomic
 from tasks.assemble import Assemble
 from tasks.cached import Stage, call
 from tasks.extract import Extract
-from tasks.stylize.settings import Control, Sampling
+from tasks.stylize.settings import Animatediff, Control, Sampling, canonical
 from tasks.tracking import Tracking
 
 
@@ -55,6 +55,8 @@ class Dance(Config):
     model: ModelConfig
     stylize: Sampling
     assemble: Assemble
+    embed_facts: bool = True
+    """Write render key, prompt, seed and model into the movie's metadata."""
     compute: Compute
     tracking: Tracking
     paths: Paths
@@ -84,28 +86,36 @@ def plan(cfg: Dance, store: Store) -> Plan:
     Raises:
         UserError: the first thing that would make the render fail.
     """
-    from tasks.extract import identify
-    from tasks.stylize.settings import Animatediff, canonical, resolve_dtype, sources
+    from tasks.extract import prepare
+    from tasks.media.source import source_digest
+    from tasks.stylize.animatediff import check_clip
     from tasks.weights import fetch
 
-    digest = identify(cfg.clip, store)
-    settings = canonical(
-        Animatediff(
-            **dict(cfg.stylize),
-            prompt=cfg.prompt,
-            negative_prompt=cfg.negative_prompt,
-            seed=cfg.seed,
-            model=cfg.model,
-            controls={
-                name: Control(**control.model_dump(exclude={"preprocess"})) for name, control in cfg.controls.items()
-            },
-            dtype=resolve_dtype(cfg.compute),
-        )
-    )
+    settings = _stylize(cfg)
     maps = {name: cfg.controls[name].preprocess for name in settings.controls}
     makers = _makers(set(maps.values()), cfg.preprocess)
-    fetch([*sources(settings), *(source for op, chosen in makers.values() for source in op.models(chosen))])
-    return Plan(cfg.clip, digest, makers, maps, (get("stylize", "animatediff"), settings))
+    _, job = prepare(cfg.extract, cfg.clip)
+    check_clip(settings, job.plan.width, job.plan.height, len(job.expected))
+    op = get("stylize", "animatediff")
+    fetch([*op.models(settings), *(source for maker, chosen in makers.values() for source in maker.models(chosen))])
+    return Plan(cfg.clip, source_digest(cfg.clip), makers, maps, (op, settings))
+
+
+def _stylize(cfg: Dance) -> Animatediff:
+    """The renderer's whole settings, in canonical form."""
+    from tasks.stylize.device import resolve_dtype
+
+    controls = {name: control.model_dump(exclude={"preprocess"}) for name, control in cfg.controls.items()}
+    whole = {
+        **dict(cfg.stylize),
+        "prompt": cfg.prompt,
+        "negative_prompt": cfg.negative_prompt,
+        "seed": cfg.seed,
+        "model": cfg.model,
+        "controls": controls,
+        "dtype": resolve_dtype(cfg.compute),
+    }
+    return canonical(parse(Animatediff, whole))
 
 
 def _makers(names: set[str], settings: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Op, Config]]:
@@ -153,15 +163,21 @@ def stages(plan: Plan, cfg: Dance, ctx: Context, note: Callable[[Stage], Stage])
         return made[maker]
 
     def draw(maker: str) -> str:
-        op, settings = plan.makers["pose_map"] if plan.makers[maker][0].gives == "poses" else (None, None)
-        return run(op, settings, poses=make(maker)) if op and settings else make(maker)
+        if plan.makers[maker][0].gives != "poses":
+            return make(maker)
+        return run(*plan.makers["pose_map"], poses=make(maker))
 
     frames = run(get("extract", "extract"), cfg.extract, source=plan.source_digest)
     maps = {f"map_{control}": draw(maker) for control, maker in plan.maps.items()}
-    stylized = run(*plan.stylize, frames=frames, **maps)
-    return run(
-        get("assemble", "assemble"), cfg.assemble, frames=stylized, original=frames, source=plan.source_digest, **maps
-    )
+    stylized = note(call(*plan.stylize, {"frames": frames, **maps}, ctx))
+    ends = {"frames": stylized.digest, "original": frames, "source": plan.source_digest}
+    return run(get("assemble", "assemble"), _assemble(cfg, stylized.key), **ends, **maps)
+
+
+def _assemble(cfg: Dance, key: str) -> Assemble:
+    """The settings of the last stage, with the facts of the render for the movie's metadata."""
+    facts = {"render": key, "prompt": cfg.prompt, "seed": str(cfg.seed), "model": cfg.model.name}
+    return cfg.assemble.model_copy(update={"metadata": {**(facts if cfg.embed_facts else {}), **cfg.assemble.metadata}})
 
 
 def run(cfg: Dance) -> RenderRecord:
