@@ -1,0 +1,222 @@
+"""From a source to PNG frames in a clip: the filter graph, the FFmpeg run, and adopting files while it goes on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from reel.clip import ClipWriter
+from reel.errors import UserError
+from tasks.media import ffmpeg, pictures
+from tasks.media.colour import SCALE_FLAGS, Colour, to_rgb
+from tasks.media.geometry import Plan
+from tasks.media.probe import Probe
+from tasks.media.source import Source
+from tasks.media.timeline import Selection
+
+_SEEK_FROM = 10.0
+"""Seconds: a later start is sought to, an earlier one decoded up to, since not every container seeks well."""
+_SEEK_MARGIN = 5.0
+_PATTERN = "frame-%020d.png"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A settled extraction.
+
+    Attributes:
+        fps: constant rate, or None for the frames at their own times.
+        expected: times of the frames that must come out, ticks of ``time_base`` from the first one.
+    """
+
+    source: Source
+    facts: Probe
+    plan: Plan
+    colour: Colour
+    selection: Selection
+    fps: Fraction | None
+    expected: list[int]
+    deinterlace: bool
+    background: str
+    tonemap: str
+    keep_damaged: bool
+
+    @property
+    def time_base(self) -> Fraction:
+        return 1 / self.fps if self.fps else self.facts.time_base
+
+
+def refuse_hdr(colour: Colour, name: str, policy: str) -> None:
+    """Raises: UserError when the clip is HDR and the settings refuse it."""
+    if colour.hdr and policy == "refuse":
+        raise UserError(
+            f"extract.hdr: {name} is HDR ({colour.transfer.upper()}) and the settings refuse that",
+            fix="extract.hdr=tonemap brings it to standard range",
+        )
+
+
+def write(job: Job, writer: ClipWriter, bar: Any) -> None:
+    """Decode the job's frames into the clip.
+
+    Raises:
+        UserError: the file is damaged, or nothing more could be written.
+    """
+    with ffmpeg.start(graph(job), writer.dir, feed=bool(job.source.pictures)) as run:
+        feeder = _feed_pictures(job, run) if job.source.pictures else None
+        adopter = _Adopter(job, writer, bar)
+        while run.running():
+            if not adopter.take(whole=False):
+                time.sleep(0.02)
+        adopter.take(whole=True)
+        if feeder is not None:
+            feeder.join()
+            if feeder.error is not None:
+                raise feeder.error
+        run.check_disk()
+        _check(job, adopter, run)
+
+
+def graph(job: Job) -> Any:
+    """The ffmpeg-python graph: read, deinterlace, cut to the range, resample in time, scale and convert, write PNGs.
+
+    FFmpeg turns rotated pictures upright before the first filter. Only numbers and known words go into filters.
+    """
+    stream = _shown(_timed(_input(job), job), job)
+    # enc_time_base and frame_pts: each file is named by its frame's exact time, in ticks.
+    return stream.output(
+        _PATTERN, format="image2", vcodec="png", compression_level=1, pred="up", fps_mode="passthrough",
+        enc_time_base="filter", frame_pts=1, atomic_writing=1,
+    )  # fmt: skip
+
+
+def _input(job: Job) -> Any:
+    import ffmpeg as graphs
+
+    facts = job.facts
+    if job.source.pictures:
+        return graphs.input(
+            "pipe:0", format="rawvideo", pix_fmt="rgba", s=f"{facts.width}x{facts.height}",
+            framerate=str(1 / facts.time_base), protocol_whitelist="pipe",
+        )  # fmt: skip
+    options: dict[str, Any] = {"format": facts.container, "protocol_whitelist": "file", "copyts": None}
+    if not job.keep_damaged:
+        options["xerror"] = None
+    if job.selection.start > _SEEK_FROM:
+        options |= {"noaccurate_seek": None, "ss": f"{float(job.selection.start) - _SEEK_MARGIN:.6f}"}
+    if facts.decoder is not None:
+        options["vcodec"] = facts.decoder
+    return graphs.input(ffmpeg.file_url(job.source.path), **options)[str(facts.index)]
+
+
+def _timed(stream: Any, job: Job) -> Any:
+    """The frames of the range, the first at tick 0."""
+    base = job.facts.time_base
+    if job.deinterlace:
+        stream = stream.filter("bwdif", mode="send_frame", parity="auto", deint="all")
+    if not job.source.pictures:
+        first = job.selection.pts[0]
+        stream = stream.filter("settb", expr=f"{base.numerator}/{base.denominator}")  # bwdif halves it
+        stream = stream.filter("trim", start_pts=first, end_pts=job.selection.stop)
+        stream = stream.filter("setpts", expr=f"PTS-({first})")
+    if job.fps is not None:
+        count = len(job.expected)
+        stream = stream.filter("fps", fps=f"{job.fps.numerator}/{job.fps.denominator}", round="near")
+        stream = stream.filter("tpad", stop=count, stop_mode="clone").filter("trim", end_frame=count)
+    return stream
+
+
+def _shown(stream: Any, job: Job) -> Any:
+    """Scaled, cropped or padded, opaque, in RGB."""
+    plan, (left, top) = job.plan, job.plan.offset
+    colour = "0x" + job.background.removeprefix("#")
+    stream = to_rgb(stream, job.colour, plan.scaled, alpha=job.facts.alpha, tonemap=job.tonemap)
+    if plan.crops:
+        stream = stream.filter("crop", w=plan.width, h=plan.height, x=left, y=top, exact=1)
+    if job.facts.alpha:
+        branches = stream.split()
+        behind = branches[0].filter("drawbox", x=0, y=0, w="iw", h="ih", color=f"{colour}@1", t="fill", replace=1)
+        stream = behind.overlay(branches[1], format="gbrp", alpha="premultiplied", shortest=1)
+        stream = stream.filter("scale", flags=SCALE_FLAGS).filter("format", pix_fmts="rgb24")
+    if plan.pads:
+        stream = stream.filter("pad", w=plan.width, h=plan.height, x=left, y=top, color=colour)
+    return stream.filter("setsar", sar=1)
+
+
+class _Feeder(threading.Thread):
+    """Writes pictures into FFmpeg, so that the main thread is free to adopt what comes out."""
+
+    def __init__(self, paths: tuple[Path, ...], run: ffmpeg.Run) -> None:
+        super().__init__(daemon=True)
+        self.paths, self.run_ = paths, run
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            for picture in pictures.read_all(self.paths):
+                self.run_.stdin.write(picture.tobytes())
+        except BrokenPipeError:
+            pass  # FFmpeg ended; why is told by its messages
+        except BaseException as error:
+            self.error = error
+        finally:
+            self.run_.close_stdin()
+
+
+def _feed_pictures(job: Job, run: ffmpeg.Run) -> _Feeder:
+    chosen = tuple(job.source.pictures[index] for index in job.selection.pts)
+    feeder = _Feeder(chosen, run)
+    feeder.start()
+    return feeder
+
+
+class _Adopter:
+    """Moves finished PNG files into the clip, in order of their times, and hashes them on the way."""
+
+    def __init__(self, job: Job, writer: ClipWriter, bar: Any) -> None:
+        self.job, self.writer, self.bar = job, writer, bar
+        self.count = 0
+        self.wrong: list[int] = []
+
+    def take(self, *, whole: bool) -> bool:
+        """Adopt what is there. FFmpeg renames files into place when they are complete, so all of them are whole; the
+        newest is left while it still runs, since its successor might have an earlier time in a broken file."""
+        names = sorted(self.writer.dir.glob("frame-*.png"))
+        ready = names if whole else names[:-1]
+        for path in ready:
+            pts = int(path.stem.removeprefix("frame-"))
+            expected = self.job.expected[self.count] if self.count < len(self.job.expected) else -1
+            if self.count == 0:
+                _check_size(path, self.job.plan)
+            if pts != expected:
+                self.wrong.append(pts)
+            self.writer.add_file(path, pts)
+            self.count += 1
+            self.bar.update(1)
+        return bool(ready)
+
+
+def _check_size(path: Path, plan: Plan) -> None:
+    """The PNG header must have the planned size: `ClipWriter.add_file` trusts its caller."""
+    head = path.read_bytes()[16:24]
+    size = (int.from_bytes(head[:4], "big"), int.from_bytes(head[4:], "big"))
+    if size != (plan.width, plan.height):
+        raise RuntimeError(f"FFmpeg wrote frames of {size[0]}x{size[1]} px, planned were {plan.width}x{plan.height}")
+
+
+def _check(job: Job, adopter: _Adopter, run: ffmpeg.Run) -> None:
+    """Raises: UserError unless exactly the announced frames came out (or what there is may be kept)."""
+    messages = run.messages()
+    complete = adopter.count == len(job.expected) and not adopter.wrong
+    if complete and (run.process.returncode == 0 or job.keep_damaged):
+        return
+    if job.keep_damaged and adopter.count:
+        return
+    reason = f" ({messages[0]})" if messages else ""
+    raise UserError(
+        f"clip: {job.source.name} is damaged: {adopter.count} of {len(job.expected)} frames could be decoded{reason}",
+        fix="copy or download it again, or take what can be decoded with extract.damaged=keep",
+    )

@@ -1,0 +1,129 @@
+"""Inputs: one local movie file, one picture, or a folder of pictures. Never a URL, a playlist or a script.
+
+Files are opened by path only, through Python or FFmpeg's ``file:`` protocol, so that no name (``-i``, ``http:``,
+``%d``, ``concat:``) is ever read as anything but a name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from reel.errors import UserError
+from reel.store import sha256_file
+
+CONTAINERS = (
+    "mov", "matroska", "avi", "mpegts", "mpeg", "gif", "apng", "flv", "asf", "ogg", "mxf", "nut", "ivf", "dv",
+    "yuv4mpegpipe",
+)  # fmt: skip
+"""FFmpeg demuxers that hold their pictures themselves. Playlists and scripts (hls, dash, concat, sdp) are not here."""
+
+PICTURES = {"PNG", "JPEG", "WEBP", "BMP", "TIFF"}
+"""Still-picture formats, by Pillow's names."""
+
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+_SCRIPTS = {
+    b"#EXTM3U": "an HLS playlist (m3u8)",
+    b"ffconcat": "an FFmpeg concat script",
+    b"<?xml": "an XML file (a DASH manifest or a project file?)",
+    b"v=0\r\n": "an SDP session description",
+    b"v=0\n": "an SDP session description",
+    b"[playlist]": "a PLS playlist",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A checked input: a movie, or pictures in their order (``pictures`` is empty for a movie)."""
+
+    path: Path
+    pictures: tuple[Path, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+
+def open_source(path: Path | str) -> Source:
+    """Look at what lies at a path without decoding it.
+
+    Raises:
+        UserError: nothing is there, it is not a regular file or a folder of pictures, or it is a playlist or script.
+    """
+    path = Path(path)
+    if re.match(r"[a-z][a-z0-9+.-]{1,20}:/", str(path), re.IGNORECASE) and not path.exists():
+        raise UserError(f"clip: {path} is an address; only local files are read", fix="download it first")
+    if path.is_dir():
+        return Source(path, _folder(path))
+    if not path.exists():
+        raise UserError(f"clip: there is no file {path}{_neighbours(path)}", fix="check the path and its spelling")
+    if not path.is_file():
+        raise UserError(f"clip: {path} is neither a regular file nor a folder", fix="give a video file on this disk")
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except PermissionError:
+        raise UserError(f"clip: {path} may not be read by this user", fix=f"chmod u+r '{path}'") from None
+    if not head:
+        raise UserError(f"clip: {path} is empty (0 bytes)", fix="copy or download it again")
+    _refuse_scripts(path, head)
+    return Source(path, (path,)) if _is_picture(head) else Source(path)
+
+
+def source_digest(path: Path | str) -> str:
+    """Content digest of an input: a file's sha256; for a folder, that of its pictures' digests in their order.
+
+    File names are not part of it: the same bytes under another name are the same source.
+    """
+    source = open_source(path)
+    if source.path.is_file():
+        return sha256_file(source.path)
+    lines = "".join(f"{sha256_file(picture)}\n" for picture in source.pictures)
+    return hashlib.sha256(b"pictures\n" + lines.encode()).hexdigest()
+
+
+def natural_key(path: Path) -> list[tuple[int, int, str]]:
+    """Sorts ``frame2`` before ``frame10``; ties (``01`` and ``1``) by the plain name at the end."""
+    parts = re.split(r"(\d+)", path.name.casefold())
+    key = [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts if part]
+    return [*key, (2, 0, path.name)]
+
+
+def _folder(path: Path) -> tuple[Path, ...]:
+    files = [item for item in path.iterdir() if item.is_file() and not item.name.startswith(".")]
+    pictures = sorted((item for item in files if item.suffix.lower() in _SUFFIXES), key=natural_key)
+    if not pictures:
+        raise UserError(
+            f"clip: the folder {path} holds no pictures ({', '.join(sorted(_SUFFIXES))})",
+            fix="give a video file, or a folder of numbered pictures",
+        )
+    return tuple(pictures)
+
+
+def _refuse_scripts(path: Path, head: bytes) -> None:
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    for mark, what in _SCRIPTS.items():
+        if text.lower().startswith(mark.lower()):
+            raise UserError(f"clip: {path} is {what}; only files that hold their own pictures are read",
+                            fix="give the video file itself")  # fmt: skip
+
+
+def _is_picture(head: bytes) -> bool:
+    """By content. GIF, APNG and animated WebP are movies and are not meant here."""
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return b"acTL" not in head[:2048]
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return not (head[12:16] == b"VP8X" and head[20] & 0x02)
+    return head.startswith((b"\xff\xd8\xff", b"BM", b"II*\x00", b"MM\x00*"))
+
+
+def _neighbours(path: Path) -> str:
+    import difflib
+
+    try:
+        near = difflib.get_close_matches(path.name, [item.name for item in path.parent.iterdir()], n=2)
+    except OSError:
+        return ""
+    return f"; nearby: {', '.join(near)}" if near else ""

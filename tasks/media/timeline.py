@@ -1,0 +1,139 @@
+"""Times: timecodes from the user, ticks of the file, and which frames a range takes.
+
+Zero is where a player's clock stands when the file begins: the container's start, the earliest of its streams.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from statistics import median
+
+from reel.errors import UserError
+
+_TIMECODE = re.compile(r"(?:(?:(\d+):)?([0-5]?\d):)?([0-5]?\d(?:\.\d+)?)")
+
+
+def seconds(value: float | int | str) -> float:
+    """Seconds from a number or a timecode ``[[hh:]mm:]ss[.f]``.
+
+    Raises:
+        ValueError: it is neither; the message shows the form.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    text = str(value).strip()
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    match = _TIMECODE.fullmatch(text)
+    if match is None:
+        raise ValueError("must be seconds (12.5) or a timecode (mm:ss.f or hh:mm:ss.f)")
+    hours, minutes, rest = match.groups(default="0")
+    return float(int(hours) * 3600 + int(minutes) * 60 + Fraction(rest))
+
+
+def rate(value: float | int | str) -> Fraction:
+    """Frames per second from a number or a fraction such as ``30000/1001``.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        return Fraction(str(value))
+    except (ValueError, ZeroDivisionError):
+        raise ValueError("must be a number of frames per second, a fraction (30000/1001), or source") from None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The frames that a range takes.
+
+    Attributes:
+        pts: their times in ticks, as the file has them.
+        stop: the tick at which the last one ends.
+        start, duration: seconds, exact, on the player's clock.
+    """
+
+    pts: list[int]
+    stop: int
+    start: Fraction
+    duration: Fraction
+
+
+def frame_step(pts: Sequence[int]) -> Fraction:
+    """Median ticks between frames; 0 for a single frame."""
+    return Fraction(median(b - a for a, b in pairwise(pts))) if len(pts) > 1 else Fraction(0)
+
+
+def select(
+    pts: Sequence[int],
+    time_base: Fraction,
+    zero: Fraction,
+    *,
+    start: float | None,
+    end: float | None,
+    max_frames: int | None,
+    last_duration: int = 0,
+    name: str = "the clip",
+) -> Selection:
+    """Choose frames by their times; ``start`` and ``end`` go to the nearest frame boundary.
+
+    Args:
+        pts: ascending times of all frames, ticks.
+        time_base: seconds per tick.
+        zero: the tick (exact) at which the player's clock is 0.
+        start, end: seconds; None: from the first frame, to the end of the last.
+        last_duration: how long the last frame is shown, ticks; 0: unknown, the usual step is taken.
+
+    Raises:
+        UserError: the range lies outside the clip or holds no frame.
+    """
+    step = frame_step(pts) or Fraction(last_duration) or Fraction(1, 25) / time_base
+    clip_end = pts[-1] + (last_duration or round(step))
+    length = float((clip_end - zero) * time_base)
+    for key, value in (("start", start), ("end", end)):
+        limit = length - (float(step * time_base) / 2 if key == "start" else -float(step * time_base) / 2)
+        if value is not None and value > limit:
+            raise UserError(
+                f"extract.{key}: {_clock(value)} is outside the clip: {name} ends at {_clock(length)}",
+                fix=f"choose extract.{key} between 0 and {length:.3f} seconds",
+            )
+    first = 0 if start is None else bisect_left(pts, zero + Fraction(start) / time_base - step / 2)
+    last = len(pts) if end is None else bisect_left(pts, zero + Fraction(end) / time_base - step / 2)
+    chosen = list(pts[first:last])[:max_frames]
+    if not chosen:
+        raise UserError(
+            f"extract: no frame of {name} lies between {_clock(start or 0.0)} and {_clock(end or length)}",
+            fix=f"frames are {float(step * time_base):.4f} s apart: widen extract.start / extract.end",
+        )
+    stop = pts[first + len(chosen)] if first + len(chosen) < len(pts) else clip_end
+    return Selection(chosen, stop, (chosen[0] - zero) * time_base, (stop - chosen[0]) * time_base)
+
+
+def _clock(value: float) -> str:
+    minutes, rest = divmod(value, 60)
+    return f"{value:.3f} s" if minutes < 1 else f"{int(minutes)}:{rest:06.3f}"
+
+
+def resample(
+    selection: Selection, time_base: Fraction, fps: Fraction, max_frames: int | None
+) -> tuple[Selection, list[int]]:
+    """The same stretch of time at a constant rate.
+
+    Returns:
+        the selection, shortened to ``max_frames`` where that is less, and the times of the new frames in ticks of
+        ``1 / fps`` seconds.
+    """
+    count = max(1, round(selection.duration * fps))
+    if max_frames is None or count <= max_frames:
+        return selection, list(range(count))
+    duration = max_frames / fps
+    stop = selection.pts[0] + duration / time_base
+    kept = selection.pts[: max(1, bisect_left(selection.pts, stop))]
+    # One more frame than the last shown may be needed to know which is nearest to the last grid point.
+    end = selection.pts[len(kept)] + 1 if len(kept) < len(selection.pts) else selection.stop
+    return Selection(kept, end, selection.start, duration), list(range(max_frames))
