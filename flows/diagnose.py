@@ -41,10 +41,13 @@ def admitted(root: Root[Any], engine: Any, overrides: Sequence[str], *, multirun
     Raises:
         UserError: unreadable, unknown, not chosen, or several values in a single run.
     """
-    from flows.overrides import is_hydras
+    from flows.overrides import defaults, is_hydras
 
     parsed = parse_overrides(engine, overrides)
-    chosen = [one for one in parsed if engine.config_loader.get_group_options(one.key_or_group)]
+    groups = defaults(root)  # `local` may have no folder yet, `experiment` has files in sub-folders only
+    chosen = [
+        one for one in parsed if one.key_or_group in groups or engine.config_loader.get_group_options(one.key_or_group)
+    ]
     for one in parsed:
         if one.is_sweep_override() and not multirun:
             raise UserError(
@@ -130,7 +133,9 @@ def _check_choice(one: Any, engine: Any) -> None:
 
 def _no_choice(engine: Any, group: str, choice: str) -> UserError:
     options = all_options(engine, group)
-    fix = f"choices of {group}: {', '.join(options)}" if options else f"there is no folder conf/{group} with files in it"
+    fix = (
+        f"choices of {group}: {', '.join(options)}" if options else f"there is no folder conf/{group} with files in it"
+    )
     return UserError(f"{group}={choice}: no such choice{suggest(choice, options)}", fix=fix)
 
 
