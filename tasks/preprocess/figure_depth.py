@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,9 +14,10 @@ from tasks.preprocess.tracks import Steady, Track, bridge, steady
 
 HORIZON = 0.4  # height of the horizon in the frame, 0 = top
 GROUND = 180.0  # brightness of the ground at the lower edge of the frame
-Piece = tuple[float, np.ndarray, float]  # brightness, corners (N, 2) px, radius px
+Piece = tuple[float, np.ndarray, float]  # a thick line: brightness, ends (2, 2) px, radius px
 RELIEF = 1.5  # how much stronger than life the depth within a person is: it must show in 8 bits
-_STEPS = 5  # pieces of a limb; each has one depth
+_STEPS = 4  # pieces of a limb; each has one depth
+_ROUND = ((1.0, 0.4), (0.6, 0.9))  # a round limb in two layers: share of its radius, how far it bulges to the viewer
 _BITS = 4  # sub-pixel bits of cv2's drawing
 
 # Limbs as (from, to, radius), the radius as a fraction of the torso's length. Hands are drawn as the forearm's end.
@@ -30,7 +31,9 @@ _LIMBS = (
     (body.L_HIP, body.L_KNEE, 0.21),
     (body.L_KNEE, body.L_ANKLE, 0.15),
 )
-_HEAD = (body.NOSE, body.R_EYE, body.L_EYE, body.R_EAR, body.L_EAR)
+_TRUNK = [body.R_SHOULDER, body.L_SHOULDER, body.L_HIP, body.R_HIP]
+_CHEST = 0.22  # half the trunk's thickness, as a fraction of the torso's length
+_FACE = (body.NOSE, body.R_EYE, body.L_EYE, body.R_EAR, body.L_EAR)
 
 
 def figure_depth_map(
@@ -64,11 +67,12 @@ def figure_depth_map(
     import cv2
 
     depth = np.zeros((height, width), np.float32)
+    inside = mask > 127
+    room = cv2.distanceTransform(inside.view(np.uint8), cv2.DIST_L2, 3)  # px to the outline
     lines = [ground_line(person, min_score) for person in people] if ground is None else list(ground)
-    pieces = [piece for p, y in zip(people, lines, strict=True) for piece in _pieces(p, y, width, height, min_score)]
+    pieces = [piece for p, y in zip(people, lines, strict=True) for piece in _pieces(p, y, room, min_score)]
     for piece in sorted(pieces, key=lambda piece: piece[0]):
         _paint(depth, piece)
-    inside = mask > 127
     figure = _spread(depth, inside) if inside.any() else depth
     out = np.where(figure > 0, figure, floor(width, height))
     shade = np.rint(out.clip(0, 255)).astype(np.uint8)
@@ -79,7 +83,7 @@ def limb_outline(people: Sequence[np.ndarray], width: int, height: int, min_scor
     """A mask `(height, width)` uint8, 255 on the people's limbs: for detectors that see no outline."""
     canvas = np.zeros((height, width), np.float32)
     for person in people:
-        for piece in _pieces(person, float(height), width, height, min_score):
+        for piece in _pieces(person, float(height), np.zeros_like(canvas), min_score):
             _paint(canvas, piece)
     return (canvas > 0).astype(np.uint8) * 255
 
@@ -109,64 +113,76 @@ def ground_line(person: np.ndarray, min_score: float = 0.1) -> float:
     return float(person[person[:, 3] > 0, 1].max(initial=0.0))
 
 
-def _pieces(person: np.ndarray, ground: float, width: int, height: int, min_score: float) -> list[Piece]:
-    """A person as small shapes; one with two corners is a thick line."""
+def _pieces(person: np.ndarray, ground: float, room: np.ndarray, min_score: float) -> list[Piece]:
+    """A person as thick lines, each with one brightness.
+
+    Args:
+        room: distance `(H, W)` of every pixel inside the outline to it (px).
+    """
+    height, width = room.shape
     unit = torso_length(person)
     own = float(np.clip(GROUND * (ground / height - HORIZON) / (1 - HORIZON), 0.5 * GROUND, 0.9 * GROUND))
-    focal = 1.2 * max(width, height)
+    focal, far = 1.2 * max(width, height), 4.0 * max(width, height)
     seen = (person[:, 3] > 0) & (person[:, 3] >= min_score)
-    far = 4.0 * max(width, height)
     points = np.clip(person[:, :3], -far, far).astype(np.float64)
     pieces: list[Piece] = []
 
-    def shade(z: float) -> float:
-        return float(np.clip(own * np.exp(np.clip(-RELIEF * z / focal, -2, 2)), 1, 255))
+    def add(lines: np.ndarray, radius: float | np.ndarray) -> None:
+        """Lines `(n, 2, 3)` px with their radius (px), as rounded bodies: an edge, and a nearer core."""
+        radii = np.broadcast_to(radius, len(lines))
+        z = lines[..., 2].mean(axis=1)
+        for share, bulge in _ROUND:
+            shade = own * np.exp(np.clip(-RELIEF * (z - bulge * radii) / focal, -2, 2))
+            pieces.extend(zip(shade.clip(1, 255).tolist(), lines[..., :2], (share * radii).tolist(), strict=True))
 
-    for a, b, radius in _LIMBS:
-        if seen[a] and seen[b]:
-            marks = points[a] + (points[b] - points[a]) * np.linspace(0, 1, _STEPS + 1)[:, None]
-            z = (marks[:-1, 2] + marks[1:, 2]) / 2
-            pieces += [(shade(z[k]), marks[k : k + 2, :2], radius * unit) for k in range(_STEPS)]
-    corners = (body.R_SHOULDER, body.L_SHOULDER, body.L_HIP, body.R_HIP)
-    if seen[list(corners)].all():
-        pieces += _torso(points[list(corners)], shade, unit)
+    limbs = [(a, b, radius) for a, b, radius in _LIMBS if seen[a] and seen[b]]
+    if limbs:
+        a, b, radii = (np.array(column) for column in zip(*limbs, strict=True))
+        steps = np.linspace(0, 1, _STEPS + 1)[:, None]
+        marks = points[a, None] + (points[b] - points[a])[:, None] * steps  # (limbs, steps + 1, 3)
+        pairs = np.stack([marks[:, :-1], marks[:, 1:]], axis=2).reshape(-1, 2, 3)
+        add(pairs, np.repeat(radii * unit, _STEPS))
+    if seen[_TRUNK].all():
+        add(_torso(points[_TRUNK]), _CHEST * unit)
     if seen[body.NECK] and seen[body.NOSE]:
-        head = points[[p for p in _HEAD if seen[p]]]
-        centre = head[:, :2].mean(axis=0)
-        z = float(head[:, 2].mean())
-        neck = np.stack([points[body.NECK, :2], centre])
-        pieces.append((shade((z + points[body.NECK, 2]) / 2), neck, 0.14 * unit))
-        radius = max(0.22 * unit, float(np.linalg.norm(head[:, :2] - centre, axis=1).max()))
-        pieces.append((shade(z), np.stack([centre, centre]), radius))
+        centre, radius = _head(points, seen, unit, room)
+        add(np.stack([points[body.NECK], centre])[None], 0.16 * unit)
+        add(np.stack([centre, centre])[None], radius)
     return pieces
 
 
-def _torso(corners: np.ndarray, shade: Callable[[float], float], unit: float) -> list[Piece]:
-    """The quadrilateral of shoulders and hips in 3 x 3 patches, each with its own depth."""
-    pieces = []
-    t = np.linspace(0, 1, 4)
-    top = corners[0] + (corners[1] - corners[0]) * t[:, None]
-    bottom = corners[3] + (corners[2] - corners[3]) * t[:, None]
-    grid = top[None] + (bottom - top)[None] * t[:, None, None]  # (4, 4, 3)
-    for row in range(3):
-        for column in range(3):
-            patch = grid[[row, row, row + 1, row + 1], [column, column + 1, column + 1, column]]
-            # The chest lies in front of the line of the joints.
-            pieces.append((shade(float(patch[:, 2].mean()) - 0.1 * unit), patch[:, :2], 0.08 * unit))
-    return pieces
+def _head(points: np.ndarray, seen: np.ndarray, unit: float, room: np.ndarray) -> tuple[np.ndarray, float]:
+    """Centre `(3,)` and radius (px) of the head: the largest circle that the outline has room for near the ears.
+
+    Joints alone do not tell a cartoon's head from a person's.
+    """
+    ears = [body.R_EAR, body.L_EAR]
+    face = points[ears if seen[ears].all() else [p for p in _FACE if seen[p]]].mean(axis=0)
+    best, radius = face, 0.0
+    for reach in (1.0, 1.2, 1.4):
+        centre = points[body.NECK] + reach * (face - points[body.NECK])
+        x, y = int(centre[0]), int(centre[1])
+        inside = 0 <= y < room.shape[0] and 0 <= x < room.shape[1]
+        if inside and room[y, x] > radius:
+            best, radius = centre, float(room[y, x])
+    return best, float(np.clip(radius, 0.25 * unit, 0.6 * unit))
+
+
+def _torso(corners: np.ndarray) -> np.ndarray:
+    """Lines `(5, 2, 3)` across the trunk from the shoulders to the hips; each has two halves with their own depth."""
+    t = np.linspace(0, 1, 5)[:, None]
+    right = corners[0] + (corners[3] - corners[0]) * t
+    left = corners[1] + (corners[2] - corners[1]) * t
+    middle = (right + left) / 2
+    return np.concatenate([np.stack([right, middle], axis=1), np.stack([middle, left], axis=1)])
 
 
 def _paint(depth: np.ndarray, piece: Piece) -> None:
     import cv2
 
-    value, corners, radius = piece
-    marks = np.rint(corners * (1 << _BITS)).astype(np.int32)
-    thickness = max(1, round(2 * radius))
-    if len(marks) == 2:
-        cv2.line(depth, marks[0].tolist(), marks[1].tolist(), value, thickness, cv2.LINE_8, _BITS)
-    else:
-        cv2.fillConvexPoly(depth, marks, value, cv2.LINE_8, _BITS)
-        cv2.polylines(depth, [marks], True, value, thickness, cv2.LINE_8, _BITS)
+    value, ends, radius = piece
+    (x0, y0), (x1, y1) = np.rint(ends * (1 << _BITS)).astype(int).tolist()
+    cv2.line(depth, (x0, y0), (x1, y1), value, max(1, round(2 * radius)), cv2.LINE_8, _BITS)
 
 
 def _spread(depth: np.ndarray, inside: np.ndarray) -> np.ndarray:
