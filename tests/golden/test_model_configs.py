@@ -1,0 +1,52 @@
+"""Full-size settings of the catalogue's models build the right classes with the published number of parameters."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+FOLDER = Path(__file__).parent / "model_configs"
+SOURCES = yaml.safe_load((FOLDER / "sources.yaml").read_text())
+
+
+def _on_meta(stem: str) -> object:
+    import diffusers
+    import torch
+    import transformers
+
+    settings = json.loads((FOLDER / f"{stem}.json").read_text())
+    name = SOURCES[stem]["class"]
+    with torch.device("meta"):
+        if name == "CLIPTextModel":
+            return transformers.CLIPTextModel(transformers.CLIPTextConfig(**settings))
+        return getattr(diffusers, name).from_config(settings)
+
+
+def test_every_file_has_a_source_and_the_other_way_round() -> None:
+    stems = {path.stem for path in FOLDER.glob("*.json")}
+    assert stems == SOURCES.keys()
+    assert len(stems) >= 7
+
+
+@pytest.mark.parametrize("stem", sorted(SOURCES))
+def test_parameter_count_is_the_published_one_within_1_percent(stem: str) -> None:
+    count = sum(parameter.numel() for parameter in _on_meta(stem).parameters())
+    assert count == pytest.approx(SOURCES[stem]["parameters"], rel=0.01)
+
+
+def test_motion_modules_fit_the_sd15_unet_and_controlnets_its_residuals() -> None:
+    """The render's own assembly at full size, without weights: motion and ControlNet match the UNet block by block."""
+    import torch
+    from diffusers import UNetMotionModel
+
+    with torch.device("meta"):
+        unet = _on_meta("sd15_unet")
+        for module in ("motion_v1_5_2", "motion_v1_5_3"):
+            joined = UNetMotionModel.from_unet2d(unet, _on_meta(module), load_weights=False)
+            assert joined.config.motion_max_seq_length == 32
+    control, plain = _on_meta("sd15_controlnet").config, unet.config
+    for key in ("block_out_channels", "cross_attention_dim", "layers_per_block", "in_channels"):
+        assert getattr(control, key) == getattr(plain, key)
