@@ -1,0 +1,111 @@
+"""The settings of a render as one file: what DVC watches instead of the YAML files that they come from.
+
+    python -m flows.resolve dance experiment=dance/new_character --out data/published/new_character.yaml
+
+The file says what is rendered and not how or where: comments and layout of conf/, folders, tracking, device, and the
+settings of preprocessors that no control uses are not in it. So it changes exactly when the render would.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from flows import entry
+from flows.overrides import Root, compose, hydra_ready, project_root
+from flows.quoting import literal_overrides
+from reel.config import suggest
+from reel.errors import UserError
+from reel.keys import canonical
+from reel.store import write_atomic
+
+HEADER = "# Written by flows/resolve.py from conf/: what the render of the same name is made with. Not for editing.\n"
+_ELSEWHERE = ("paths", "tracking")
+_WHAT = ("dtype",)
+"""The only compute setting that changes the result."""
+
+
+def resolved(flow: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """Canonical plain data of a flow's settings; paths inside the checkout relative to it, with `/`.
+
+    Raises:
+        UserError: no such flow, or settings that it would refuse.
+    """
+    from flows.diagnose import admitted
+
+    root = Root(flow, _settings_class(flow))
+    with hydra_ready(root) as engine:
+        literal = literal_overrides(list(overrides), root.keys, multirun=False)
+        config = compose(root, engine, admitted(root, engine, literal, multirun=False)).config
+    data = canonical(config)
+    compute = {name: value for name, value in data.get("compute", {}).items() if name in _WHAT}
+    data = {name: value for name, value in data.items() if name not in _ELSEWHERE}
+    data |= {"compute": compute, "preprocess": _used(data)}
+    return _relative(data, project_root())
+
+
+def _settings_class(flow: str) -> Any:
+    """Imported flow by flow: a name on the command line must never choose what is imported."""
+    if flow == "dance":
+        from flows.dance import Dance
+
+        return Dance
+    raise UserError(f"no flow {flow!r} to resolve{suggest(flow, ['dance'])}", fix="known: dance")
+
+
+def _used(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the map makers that a live control names, and of what those need in turn."""
+    from reel.op import get
+
+    settings = data.get("preprocess", {})
+    todo = [control["preprocess"] for control in data.get("controls", {}).values() if control["weight"] > 0]
+    used: dict[str, Any] = {}
+    while todo:
+        name = todo.pop()
+        if name in used:
+            continue
+        maker = get("preprocess", name)
+        used[name] = canonical(maker.config.model_validate(settings.get(name, {})))
+        if maker.gives == "poses":
+            todo.append("pose_map")
+        elif "detector" in used[name]:
+            todo.append(used[name]["detector"])
+    return dict(sorted(used.items()))
+
+
+def _relative(value: Any, root: Path) -> Any:
+    if isinstance(value, dict):
+        return {key: _relative(item, root) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_relative(item, root) for item in value]
+    if isinstance(value, str) and value.startswith(f"{root}/"):
+        return Path(value).relative_to(root).as_posix()
+    return value
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the resolved settings to a file, or print them."""
+    parser = argparse.ArgumentParser(prog="python -m flows.resolve", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("flow")
+    parser.add_argument("overrides", nargs="*", help="as for the flow itself: experiment=dance/x seed=3")
+    parser.add_argument("--out", type=Path, help="file to write; printed when absent")
+    options = parser.parse_intermixed_args(None if argv is None else list(argv))
+    return entry.guarded(lambda: _write(resolved(options.flow, options.overrides), options.out))
+
+
+def _write(data: Mapping[str, Any], out: Path | None) -> int:
+    import yaml
+
+    text = HEADER + yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True, width=1000)
+    if out is None:
+        print(text, end="")
+    else:
+        write_atomic(out, text.encode())
+    return entry.OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())
