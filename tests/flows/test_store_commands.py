@@ -1,0 +1,37 @@
+"""`rotoscope mirror` and `rotoscope track`, from their arguments to what they leave behind."""
+
+from __future__ import annotations
+
+import pytest
+
+from flows.commands import mirror, track
+from reel.errors import UserError
+from reel.record import begin, find_record
+from reel.store import Store
+from tasks.tracking import Tracking, new_link, read_link, save_link
+
+
+def test_a_render_goes_to_a_mirror_and_into_a_store_that_is_new(store: Store, tmp_path, capsys):
+    run = begin(store, "dance", {}).finish("done").run
+    url = f"file://{tmp_path}/mirror"
+    assert mirror.main(["push", url, run, "--store", str(store.root)]) == 0
+    there = tmp_path / "there"
+    assert mirror.main(["pull", url, "--store", str(there)]) == 0
+    assert find_record(Store(there), "latest").run == run
+    assert capsys.readouterr().out.count("1 renders; 0 objects") == 2
+    with pytest.raises(UserError, match="invalid choice: 'upload'"):
+        mirror.main(["upload", url])
+
+
+@pytest.mark.slow
+def test_pending_runs_are_logged_or_named(store: Store, tmp_path, capsys):
+    run = begin(store, "dance", {}).finish("done").run
+    down = Tracking(uri="http://127.0.0.1:9", artifacts=tmp_path / "a")
+    save_link(store, new_link(down, run))
+    assert track.main(["--store", str(store.root)]) == 1
+    assert run in capsys.readouterr().out
+    up = down.model_copy(update={"uri": f"sqlite:///{tmp_path}/mlflow.db"})
+    save_link(store, new_link(up, run))
+    assert track.main(["--store", str(store.root)]) == 0
+    assert "logged 1 renders" in capsys.readouterr().out
+    assert read_link(store, run).logged == "done"
