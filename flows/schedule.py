@@ -1,0 +1,264 @@
+"""``rotoscope schedule lint | fix | show | convert``: schedules of every dialect, without loading a model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from reel.errors import UserError
+from reel.schedule.codes import ERROR, NOTE, WARNING
+from reel.schedule.dialects.base import Options
+from reel.schedule.dialects.catalogue import DIALECTS
+from reel.schedule.findings import Finding, ScheduleError
+from reel.schedule.fix import fix
+from reel.schedule.lint import PARAMETERS, LintResult, lint
+from reel.schedule.model import KINDS, Schedule
+from reel.schedule.read import decode, load
+from reel.schedule.show import plot, table, thumbnails, timeline
+from reel.schedule.write import write
+
+CLEAN, FOUND, USAGE = 0, 1, 2
+_RANK = {NOTE: 0, WARNING: 1, ERROR: 2, "never": 3}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns: 0 clean or done; 1 findings at or above ``--fail-on`` (lint), errors left (fix, show, convert); 2 usage,
+    or a file that cannot be read.
+    """
+    args = _parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except ScheduleError as error:
+        print("\n".join(f.render(error.name) for f in error.findings), file=sys.stderr)
+        return USAGE if any(f.code in ("RS001", "RS006") for f in error.findings) else FOUND
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USAGE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="rotoscope schedule", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("schedule", metavar="FILE|TEXT|-", help="a file, the schedule itself, or - for standard input")
+    common.add_argument("--dialect", choices=[*DIALECTS], help="read it as this dialect (default: detected)")
+    common.add_argument("--kind", choices=KINDS, help="what it schedules (default: as it says or looks)")
+    common.add_argument("--frames", type=_positive_int, help="number of frames of the clip")
+    common.add_argument("--fps", type=_positive, help="frames per second (default: the schedule's own, or 12)")
+    common.add_argument("--seed", type=int, default=0, help="value of s in expressions")
+    common.add_argument("--pre-text", default="", help="the node's pre text")
+    common.add_argument("--app-text", default="", help="the node's app text")
+
+    p = commands.add_parser("lint", parents=[common], help="say what is wrong, and where")
+    p.add_argument("--format", choices=("text", "json", "github"), default="text")
+    p.add_argument(
+        "--fail-on", choices=(ERROR, WARNING, NOTE, "never"), default=ERROR, help="exit with 1 from this severity on"
+    )
+    p.add_argument("--parameter", choices=[*PARAMETERS], help="the parameter the values are for: checks its range")
+    p.add_argument("--range", metavar="LOW..HIGH", type=_range, help="smallest and largest allowed value")
+    p.set_defaults(run=_lint)
+
+    p = commands.add_parser("fix", parents=[common], help="repair what is certain; shows a diff")
+    p.add_argument("--unsafe", action="store_true", help="also repairs that are only likely")
+    p.add_argument("--write", action="store_true", help="change the file (the diff goes to standard error)")
+    p.add_argument("--print", action="store_true", dest="whole", help="print the mended text instead of the diff")
+    p.set_defaults(run=_fix)
+
+    p = commands.add_parser("show", parents=[common], help="a timeline and a table of frames")
+    p.add_argument("--table", action="store_true", help="also one row for each frame or stretch of equal frames")
+    p.add_argument("--every", type=_positive_int, default=1, help="in the table: only each n-th frame")
+    p.add_argument("--out", type=Path, help="draw the timeline into a .png or .svg file")
+    p.add_argument("--thumbnails", action="store_true", help="show the pictures in the terminal")
+    p.set_defaults(run=_show)
+
+    p = commands.add_parser("convert", parents=[common], help="write it in another dialect, and say what is lost")
+    p.add_argument("--to", choices=[*DIALECTS], default="yaml", help="the dialect to write (default: yaml)")
+    p.add_argument("--out", type=Path, help="write into this file")
+    p.add_argument(
+        "--strict", action="store_true", help="exit with 1 when the written schedule is not exactly the same"
+    )
+    p.set_defaults(run=_convert)
+    return parser
+
+
+def _positive_int(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) <= 10_000_000:
+        raise argparse.ArgumentTypeError(f"must be a whole number above 0, got '{text}'")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1e5:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got '{text}'")
+    return value
+
+
+def _range(text: str) -> tuple[float, float]:
+    low, _, high = text.partition("..")
+    try:
+        return float(low), float(high)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be LOW..HIGH such as 0..2, got '{text}'") from None
+
+
+def _input(args: argparse.Namespace) -> tuple[str, str | None]:
+    """(text, file name or None) of the first argument."""
+    word = args.schedule
+    if word == "-":
+        return decode(sys.stdin.buffer.read(), "<stdin>"), None
+    looks_like_file = len(word) < 4096 and "\n" not in word and "\0" not in word
+    if looks_like_file and (word.startswith("@") or Path(word).is_file()):
+        return load(Path(word.removeprefix("@")))
+    if looks_like_file and Path(word).suffix in (".yaml", ".yml", ".json", ".txt") and " " not in word:
+        raise UserError(f"there is no file {word}")
+    return word, None
+
+
+def _look(args: argparse.Namespace, text: str, name: str | None) -> LintResult:
+    limits = getattr(args, "range", None) or PARAMETERS.get(getattr(args, "parameter", None) or "")
+    return lint(
+        text, args.dialect, args.kind, frames=args.frames, fps=args.fps, seed=args.seed, value_range=limits, name=name,
+        options=Options(args.pre_text, args.app_text), folder=Path(name).parent if name else None,
+    )  # fmt: skip
+
+
+def _lint(args: argparse.Namespace) -> int:
+    text, name = _input(args)
+    result = _look(args, text, name)
+    shown = name or ("<stdin>" if args.schedule == "-" else "<text>")
+    if args.format == "json":
+        print(json.dumps({"file": shown, "dialect": result.dialect, "kind": result.what,
+                          "findings": [_plain(f) for f in result.findings]}, indent=2, ensure_ascii=False))  # fmt: skip
+    elif args.format == "github":
+        for finding in result.findings:
+            print(_github(finding, shown))
+    else:
+        for finding in result.findings:
+            print(finding.render(shown))
+        counts = {s: sum(f.severity == s for f in result.findings) for s in (ERROR, WARNING, NOTE)}
+        more = f" ({result.dropped} more not shown)" if result.dropped else ""
+        print(
+            f"{DIALECTS[result.dialect].title}, {result.what}: "
+            + ", ".join(f"{n} {s}(s)" for s, n in counts.items())
+            + more
+        )
+    worst = result.worst()
+    return FOUND if worst is not None and _RANK[worst] >= _RANK[args.fail_on] else CLEAN
+
+
+def _plain(finding: Finding) -> dict[str, object]:
+    repair = finding.repair
+    return {
+        "code": finding.code, "severity": finding.severity, "message": finding.message, "line": finding.line,
+        "column": finding.column, "fix": repair.label if repair else None, "certain": bool(repair and repair.certain),
+        "docs": finding.docs,
+    }  # fmt: skip
+
+
+def _github(finding: Finding, name: str) -> str:
+    """A workflow command that marks the line in a pull request."""
+    level = "notice" if finding.severity == NOTE else finding.severity
+    fix_ = f" Fix: {finding.repair.label}" if finding.repair else ""
+    message = f"{finding.message}{fix_} ({finding.docs})".replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    place = name.replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
+    return f"::{level} file={place},line={finding.line},col={finding.column},title={finding.code}::{message}"
+
+
+def _fix(args: argparse.Namespace) -> int:
+    text, name = _input(args)
+    fixed = fix(text, args.dialect, args.kind, unsafe=args.unsafe, frames=args.frames)
+    difference = fixed.diff(text, name or "schedule")
+    if args.write:
+        if name is None:
+            raise UserError("--write needs a file", fix="give the schedule as a file, or use --print")
+        if fixed.text != text:
+            _replace(Path(name), fixed.text)
+        print(difference, end="", file=sys.stderr)
+    elif args.whole:
+        print(fixed.text, end="" if fixed.text.endswith("\n") else "\n")
+    else:
+        print(difference, end="")
+    errors = [f for f in fixed.left if f.severity == ERROR]
+    print(f"{len(fixed.applied)} repaired, {len(errors)} error(s) left", file=sys.stderr)
+    for finding in errors:
+        print(finding.render(name or "<text>"), file=sys.stderr)
+    return FOUND if errors else CLEAN
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file so that it is either the old one or the new one, whole."""
+    import os
+
+    temporary = path.with_name(f".{path.name}.part")
+    with temporary.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _usable(args: argparse.Namespace) -> tuple[Schedule, str | None]:
+    """The schedule without errors; warnings go to standard error."""
+    text, name = _input(args)
+    result = _look(args, text, name)
+    if result.schedule is None or result.worst() == ERROR:
+        raise ScheduleError([f for f in result.findings if f.severity == ERROR], name or "<text>")
+    for finding in result.findings:
+        if finding.severity == WARNING:
+            place = f"{name or '<text>'}:{finding.line}:{finding.column}"
+            print(f"{place}: {finding.severity} {finding.code}: {finding.message}", file=sys.stderr)
+    return result.schedule, name
+
+
+def _length(schedule: Schedule, frames: int | None) -> int:
+    known = frames or schedule.frames
+    if known:
+        return known
+    ends = [int(t.value) for key in schedule.keys for t in (key.at, key.until) if t is not None and t.kind == "frame"]
+    if len(ends) < sum(1 + (key.until is not None) for key in schedule.keys) or schedule.loop:
+        raise UserError(
+            "the number of frames is needed: the schedule counts from the end, in percent or seconds, or loops",
+            fix="--frames 96",
+        )
+    return max(ends) + 1
+
+
+def _show(args: argparse.Namespace) -> int:
+    schedule, name = _usable(args)
+    frames, fps = _length(schedule, args.frames), args.fps or schedule.fps or 12.0
+    folder = Path(name).parent if name else Path()
+    print(timeline(schedule, frames, fps, args.seed))
+    if args.table:
+        print(table(schedule, frames, fps, args.seed, args.every))
+    if args.thumbnails:
+        print(thumbnails(schedule, folder))
+    if args.out:
+        plot(schedule, args.out, frames, fps, args.seed, folder)
+        print(f"written: {args.out}", file=sys.stderr)
+    return CLEAN
+
+
+def _convert(args: argparse.Namespace) -> int:
+    schedule, _ = _usable(args)
+    written = write(schedule, args.to, args.frames, args.fps)
+    if args.out:
+        _replace(args.out, written.text)
+        print(f"written: {args.out}", file=sys.stderr)
+    else:
+        print(written.text, end="")
+    for note in written.notes:
+        print(f"{note.severity} {note.code}: {note.message}", file=sys.stderr)
+    return FOUND if args.strict and not written.exact else CLEAN
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,289 @@
+"""Compiles a schedule to arrays: pairs of prompts with a weight, values, and pictures as sparse intervals."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from reel.errors import UserError
+from reel.schedule.expressions import Expression, parse_expression
+from reel.schedule.model import Key, Schedule
+from reel.schedule.plan import Plan, make_plan
+
+TextPair = tuple[str, str]
+"""(positive, negative)"""
+
+BACKTICKS = re.compile(r"`([^`]*)`")
+
+
+@dataclass(frozen=True)
+class PromptTrack:
+    """Prompts of N frames: frame f is ``texts[a[f]]`` mixed with ``texts[b[f]]``, the latter by ``blend[f]``."""
+
+    texts: tuple[TextPair, ...]
+    """The distinct (positive, negative) texts, in order of first use."""
+    a: np.ndarray
+    """(N,) int: index into ``texts``."""
+    b: np.ndarray
+    """(N,) int: index into ``texts``; equal to ``a`` where nothing is mixed."""
+    blend: np.ndarray
+    """(N,) float, 0..1: weight of ``b``."""
+    mixing: Literal["lerp", "slerp"] = "lerp"
+
+    def weights(self, text: int) -> np.ndarray:
+        """(N,) float: weight of one of the texts at each frame."""
+        return np.where(self.a == text, 1.0 - self.blend, 0.0) + np.where(self.b == text, self.blend, 0.0)
+
+    def same(self, other: PromptTrack, tolerance: float = 1e-9) -> bool:
+        """The two give the same texts with the same weights at every frame."""
+        if len(self.a) != len(other.a):
+            return False
+        left, right = self._named(), other._named()
+        return all(
+            x[0] == y[0] and abs(x[2] - y[2]) <= tolerance and (x[1] == y[1] or max(x[2], y[2]) <= tolerance)
+            for x, y in zip(left, right, strict=True)
+        )
+
+    def _named(self) -> Iterator[tuple[TextPair, TextPair, float]]:
+        for a, b, w in zip(self.a.tolist(), self.b.tolist(), self.blend.tolist(), strict=True):
+            yield self.texts[a], self.texts[b], w
+
+
+@dataclass(frozen=True)
+class PictureInterval:
+    """A picture that is active on the frames ``start`` .. ``stop`` - 1."""
+
+    picture: str
+    start: int
+    stop: int
+    strength: np.ndarray
+    """(stop - start,) float: strength at each frame, transitions included."""
+
+
+def compile_prompts(schedule: Schedule, frames: int, fps: float = 12.0, seed: int = 0) -> PromptTrack:
+    """Prompts per frame.
+
+    Args:
+        frames: number of frames N.
+        fps: frames per second; needed by keys in seconds.
+        seed: value of ``s`` in expressions.
+
+    Raises:
+        UserError: the schedule has no prompts, no key in the clip, or an expression undefined at some frame.
+    """
+    keyed = [key for key in schedule.keys if key.prompt is not None]
+    if not keyed:
+        raise UserError("this schedule has no prompts")
+    plan = make_plan(schedule.with_keys(tuple(keyed)), frames, fps, seed)
+    texts = _Texts(plan)
+    a = texts.at(plan.index)
+    b = np.where(plan.weight > 0, texts.at(plan.target), a)
+    blend = np.where(a == b, 0.0, plan.weight)
+    a, b, blend = np.where(blend >= 1, b, a), b, np.where(blend >= 1, 0.0, blend)
+    return PromptTrack(*_compact(texts.table, a, np.where(blend > 0, b, a)), blend, schedule.mixing)
+
+
+def _compact(
+    table: list[TextPair], a: np.ndarray, b: np.ndarray
+) -> tuple[tuple[TextPair, ...], np.ndarray, np.ndarray]:
+    """Only the texts that are used, numbered in order of first use."""
+    both = np.stack([a, b], axis=1).ravel()
+    used, first = np.unique(both, return_index=True)
+    used = used[np.argsort(first)]
+    number = np.zeros(len(table), dtype=np.int64)
+    number[used] = np.arange(len(used))
+    return tuple(table[i] for i in used), number[a], number[b]
+
+
+class _Texts:
+    """Full texts of keys, evaluated per frame where they hold expressions in backticks."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.table: list[TextPair] = []
+        self.numbers: dict[TextPair, int] = {}
+        pairs = [full_text(plan.schedule, key) for key in plan.keys]
+        self.pairs = pairs
+        self.fixed = np.array([-1 if "`" in p + n else self.number((p, n)) for p, n in pairs], dtype=np.int64)
+
+    def number(self, pair: TextPair) -> int:
+        if pair not in self.numbers:
+            self.numbers[pair] = len(self.table)
+            self.table.append(pair)
+        return self.numbers[pair]
+
+    def at(self, keys: np.ndarray) -> np.ndarray:
+        """(N,) text numbers, for the (N,) key of each frame."""
+        result = self.fixed[keys]
+        live = np.flatnonzero(result < 0)
+        if len(live):
+            # a stable sort groups the frames of one key, so that each key is computed once over all its frames
+            order = live[np.argsort(keys[live], kind="stable")]
+            for group in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
+                result[group] = self._evaluated(int(keys[group[0]]), group)
+        return result
+
+    def _evaluated(self, key: int, frames: np.ndarray) -> list[int]:
+        positive, negative = (self._filled(text, frames) for text in self.pairs[key])
+        return [
+            self.number((" ".join(p.split()), " ".join(n.split()))) for p, n in zip(positive, negative, strict=True)
+        ]
+
+    def _filled(self, text: str, frames: np.ndarray) -> list[str]:
+        """One text for each frame; numbers are written with 4 digits, so that near-equal frames share an embedding."""
+        parts = BACKTICKS.split(text)
+        rows = [[part] * len(frames) for part in parts]
+        for i in range(1, len(parts), 2):
+            formula = parse_expression(parts[i], frozenset(name for name, _ in self.plan.schedule.variables))
+            values = checked(formula, formula.evaluate(self.plan.env(frames)), frames)
+            rows[i] = [f"{value:.4g}" for value in values.tolist()]
+        return ["".join(row) for row in zip(*rows, strict=True)]
+
+
+def full_text(schedule: Schedule, key: Key) -> TextPair:
+    """A key's positive and negative prompt with head, tail and the common negative."""
+    positive = schedule.joiner.join(part for part in (schedule.head, key.prompt or "", schedule.tail) if part)
+    negative = schedule.joiner.join(part for part in (schedule.negative, key.negative) if part)
+    return positive.strip(), negative.strip()
+
+
+def checked(formula: Expression, values: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """``values`` if all are finite.
+
+    Raises: UserError naming the first frame at which the formula is undefined.
+    """
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise UserError(f"'{formula.text}' is undefined at frame {int(frames[bad[0]])}")
+    return values
+
+
+def compile_values(schedule: Schedule, frames: int, fps: float = 12.0, seed: int = 0) -> np.ndarray:
+    """Values per frame.
+
+    A key's own value is computed at every frame that it holds; a transition mixes it with the value that the next key
+    has on its first frame.
+
+    Returns: (N,) float64.
+
+    Raises:
+        UserError: the schedule has no values, no key in the clip, or an expression undefined at some frame.
+    """
+    keyed = [key for key in schedule.keys if key.value is not None]
+    if not keyed:
+        raise UserError("this schedule has no values")
+    plan = make_plan(schedule.with_keys(tuple(keyed)), frames, fps, seed)
+    return _values(plan, lambda key: key.value or _ONE, outside=schedule.outside)
+
+
+_ONE = parse_expression("1")
+
+
+def _values(plan: Plan, formula_of: Callable[[Key], Expression], outside: float | None = None) -> np.ndarray:
+    formulas = [formula_of(key) for key in plan.keys]
+    own = _own_values(plan, formulas)
+    moving = np.flatnonzero(plan.weight > 0)
+    if len(moving):
+        arrival = _arrivals(plan, formulas, np.unique(plan.target[moving]))
+        weight = plan.weight[moving]
+        own[moving] = own[moving] * (1 - weight) + arrival[plan.target[moving]] * weight
+    if outside is not None:
+        own = np.where((plan.at >= plan.start[plan.index]) & (plan.at < plan.stop[plan.index]), own, outside)
+    return own
+
+
+def _own_values(plan: Plan, formulas: list[Expression]) -> np.ndarray:
+    """(N,) value of each frame's own key. Frames of equal formulas are computed together."""
+    texts: dict[str, int] = {}
+    number = np.array([texts.setdefault(formula.text, len(texts)) for formula in formulas])
+    first = {texts[formula.text]: formula for formula in reversed(formulas)}
+    constant = np.array([formulas[i].constant for i in range(len(formulas))])
+    fixed = np.array([float(f.evaluate({"t": 0.0})) if f.constant else 0.0 for f in formulas])
+    if not np.isfinite(fixed).all():
+        raise UserError(f"'{formulas[int(np.flatnonzero(~np.isfinite(fixed))[0])].text}' is not a number")
+    result = fixed[plan.index]
+    live = np.flatnonzero(~constant[plan.index])
+    order = live[np.argsort(number[plan.index[live]], kind="stable")]
+    if len(order):
+        for group in np.split(order, np.flatnonzero(np.diff(number[plan.index[order]])) + 1):
+            formula = first[int(number[plan.index[group[0]]])]
+            result[group] = checked(formula, formula.evaluate(plan.env(group)), group)
+    return result
+
+
+def _arrivals(plan: Plan, formulas: list[Expression], keys: np.ndarray) -> np.ndarray:
+    """(K,) value that each of the given keys has on its first frame; 0 for the others."""
+    result = np.zeros(len(plan.keys))
+    for key in keys.tolist():
+        at = plan.start[key : key + 1]
+        result[key] = checked(formulas[key], formulas[key].evaluate(plan.env(at)), at)[0]
+    return result
+
+
+def compile_pictures(schedule: Schedule, frames: int, fps: float = 12.0, seed: int = 0) -> list[PictureInterval]:
+    """Pictures as intervals in order of time; memory grows with the frames that show a picture, never N x K.
+
+    A range shows its picture on its own frames; a transition fades it out while the next one fades in.
+
+    Raises:
+        UserError: no key in the clip, or a strength undefined or negative at some frame.
+    """
+    if not schedule.has_pictures:
+        return []
+    plan = make_plan(schedule, frames, fps, seed)
+    pieces: dict[int, list[tuple[int, int, np.ndarray]]] = {}
+    for first, after in _runs(plan):
+        span = np.arange(first, after)
+        key, target, weight = int(plan.index[first]), int(plan.target[first]), plan.weight[first:after]
+        if _shows(plan, key, first):
+            pieces.setdefault(key, []).append((first, after, _own(plan, key, span) * (1 - weight)))
+        if target != key:
+            pieces.setdefault(target, []).append((first, after, _own(plan, target, span) * weight))
+    intervals = [interval for key, parts in pieces.items() for interval in _joined(plan.keys[key].picture, parts)]
+    return sorted(intervals, key=lambda interval: (interval.start, interval.stop))
+
+
+def _runs(plan: Plan) -> Iterator[tuple[int, int]]:
+    """Stretches of frames with the same key, the same target, and inside or outside the key's own range."""
+    inside = plan.at < np.maximum(plan.stop, plan.held + 1)[plan.index]
+    change = (np.diff(plan.index) != 0) | (np.diff(plan.target) != 0) | (np.diff(inside.astype(int)) != 0)
+    edges = [0, *(np.flatnonzero(change) + 1).tolist(), plan.frames]
+    yield from itertools.pairwise(edges)
+
+
+def _shows(plan: Plan, key: int, first: int) -> bool:
+    """A key shows its picture from its start, on its range or while it fades; a single place: until the next key."""
+    at = int(plan.at[first])
+    if at < plan.start[key]:
+        return False
+    moving = bool(plan.weight[first] > 0)
+    return moving or plan.keys[key].until is None or at < max(int(plan.stop[key]), int(plan.held[key]) + 1)
+
+
+def _own(plan: Plan, key: int, span: np.ndarray) -> np.ndarray:
+    formula = plan.keys[key].strength or _ONE
+    values = checked(formula, formula.evaluate(plan.env(span)), span)
+    if (values < 0).any():
+        raise UserError(f"strength '{formula.text}' is negative at frame {int(span[int(np.argmax(values < 0))])}")
+    return values
+
+
+def _joined(picture: str | None, parts: list[tuple[int, int, np.ndarray]]) -> Iterator[PictureInterval]:
+    """Touching pieces of one key as one interval; pieces without a picture or without strength vanish."""
+    if picture is None:
+        return
+    groups: list[list[tuple[int, int, np.ndarray]]] = []
+    for part in sorted(parts, key=lambda p: p[0]):
+        if groups and groups[-1][-1][1] == part[0]:
+            groups[-1].append(part)
+        else:
+            groups.append([part])
+    for group in groups:
+        strength = np.concatenate([p[2] for p in group])
+        if strength.any():
+            yield PictureInterval(picture, group[0][0], group[-1][1], strength)

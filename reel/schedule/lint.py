@@ -1,0 +1,99 @@
+"""The linter: every mistake of the reader, and what is legal but surely not meant, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from reel.schedule import rules
+from reel.schedule.codes import ERROR, NOTE, WARNING
+from reel.schedule.dialects.base import Options
+from reel.schedule.findings import Finding
+from reel.schedule.model import Schedule, What
+from reel.schedule.read import Parsed, parse
+from reel.schedule.rules import Facts
+
+RULES: tuple[Callable[[Facts], None], ...] = (
+    rules.order, rules.duplicates, rules.beyond_the_end, rules.first_key, rules.overlaps, rules.slow_fades,
+    rules.compound_fades, rules.travel_back, rules.chunks, rules.typography, rules.undefined, rules.value_range,
+    rules.missing_pictures, rules.commas_between_entries,
+)  # fmt: skip
+
+PARAMETERS: dict[str, tuple[float, float]] = {
+    "weight": (0.0, 2.0),
+    "strength": (0.0, 1.0),
+    "guidance_scale": (0.0, 30.0),
+    "control_guidance_start": (0.0, 1.0),
+    "control_guidance_end": (0.0, 1.0),
+    "ip_adapter_scale": (0.0, 2.0),
+}
+"""Ranges of the parameters that schedules usually drive."""
+
+
+@dataclass(frozen=True)
+class LintResult:
+    """Findings in order of place, and the schedule as far as it could be read."""
+
+    findings: list[Finding]
+    schedule: Schedule | None
+    dialect: str
+    what: What
+    dropped: int = 0
+    """Findings beyond the largest number that is kept."""
+
+    def worst(self) -> str | None:
+        """The gravest severity among the findings."""
+        found = {f.severity for f in self.findings}
+        return next((s for s in (ERROR, WARNING, NOTE) if s in found), None)
+
+
+def lint(
+    text: str,
+    dialect: str | None = None,
+    what: What | None = None,
+    *,
+    frames: int | None = None,
+    fps: float | None = None,
+    seed: int = 0,
+    value_range: tuple[float, float] | None = None,
+    options: Options | None = None,
+    name: str | None = None,
+    folder: Path | None = None,
+) -> LintResult:
+    """Look a text over; never raises for what the text contains.
+
+    Args:
+        frames: number of frames N, for rules about the end of the clip; the schedule's own ``frames`` otherwise.
+        value_range: smallest and largest allowed value, such as ``PARAMETERS["weight"]``.
+        folder: where pictures are looked for; None: pictures are not looked for.
+    """
+    parsed = parse(text, dialect, what, name=name, options=options)
+    if parsed.schedule is not None:
+        _apply(parsed, frames, fps, seed, value_range, folder)
+    report = parsed.report
+    return LintResult(report.sorted(), parsed.schedule, parsed.dialect.name, parsed.what, report.dropped)
+
+
+def _apply(
+    parsed: Parsed,
+    frames: int | None,
+    fps: float | None,
+    seed: int,
+    value_range: tuple[float, float] | None,
+    folder: Path | None,
+) -> None:
+    schedule = parsed.schedule
+    assert schedule is not None
+    facts = Facts(
+        schedule,
+        parsed.report,
+        parsed.dialect,
+        frames or schedule.frames,
+        fps or schedule.fps or 12.0,
+        seed,
+        value_range,
+        folder,
+    )
+    for rule in RULES:
+        rule(facts)

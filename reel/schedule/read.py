@@ -1,0 +1,164 @@
+"""Reads a schedule of any dialect from a text or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reel.errors import UserError
+from reel.schedule.dialects.base import Dialect, Options
+from reel.schedule.dialects.catalogue import by_name, detect
+from reel.schedule.findings import Report, ScheduleError, Source
+from reel.schedule.model import Schedule, What
+
+MAX_SIZE = 4 * 1024 * 1024
+"""Largest text in characters."""
+
+
+@dataclass
+class Parsed:
+    """A text that was read, with everything that was found on the way."""
+
+    schedule: Schedule | None
+    report: Report
+    dialect: Dialect
+    what: What
+
+
+def load(where: str | Path) -> tuple[str, str | None]:
+    """(text, file name) of a schedule given as a path, as ``@file``, or as the text itself (no name).
+
+    Raises: UserError when a named file cannot be read; ScheduleError (RS001, RS006) when it is too large or no text.
+    """
+    if isinstance(where, str) and not where.startswith("@"):
+        return where, None
+    path = Path(str(where).removeprefix("@"))
+    try:
+        if path.stat().st_size > 4 * MAX_SIZE:
+            report = Report(Source("", str(path)))
+            report.add(
+                "RS001", f"the file has {path.stat().st_size} bytes; a schedule has at most {MAX_SIZE} characters", 0
+            )
+            raise ScheduleError(report.findings, str(path))
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read the schedule {path}: {error.strerror or error}") from None
+    return decode(data, str(path)), str(path)
+
+
+def decode(data: bytes, name: str) -> str:
+    """Bytes of a file as text: UTF-8, with or without a byte order mark.
+
+    Raises: ScheduleError (RS006) at the line of the first byte that is none.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        good = data[: error.start].decode("utf-8", "replace")
+        report = Report(Source(good, name))
+        report.add("RS006", f"byte 0x{data[error.start]:02x} is not UTF-8", len(good), fix="save the file as UTF-8")
+        raise ScheduleError(report.findings, name) from None
+
+
+def parse(
+    text: str,
+    dialect: str | None = None,
+    what: What | None = None,
+    *,
+    name: str | None = None,
+    options: Options | None = None,
+) -> Parsed:
+    """Read a text and go on after every mistake; never raises for what the text contains.
+
+    Args:
+        dialect: name of the dialect; None: detected.
+        what: kind of schedule; None: as the text says or looks.
+        name: the file's name, for detection and messages.
+        options: inputs of the node besides the text.
+    """
+    report = Report(Source(text, name or "<text>"))
+    if len(text) > MAX_SIZE:
+        report = Report(Source(text[:200], name or "<text>"))
+        report.add("RS001", f"{len(text)} characters; a schedule has at most {MAX_SIZE}", 0)
+        return Parsed(None, report, by_name(dialect or "yaml"), what or "prompt")
+    chosen, kind = (by_name(dialect), what) if dialect else detect(text, what, name)
+    kind = kind or (detect(text, what, name)[1] if len(chosen.kinds) > 1 else chosen.kinds[0])
+    if kind not in chosen.kinds:
+        report.add(
+            "RS115", f"{chosen.title} has no schedules of kind '{kind}'", 0, fix=f"kind {' or '.join(chosen.kinds)}"
+        )
+        return Parsed(None, report, chosen, kind)
+    bad = next((i for i, c in enumerate(text) if c == "\0" or "\ud800" <= c <= "\udfff"), -1)
+    if bad >= 0:
+        report.add("RS006", "a NUL or half a character: this is no text", bad)
+        return Parsed(None, report, chosen, kind)
+    if not text.strip("\ufeff \t\r\n"):
+        report.add("RS004", "the text is empty", 0)
+        return Parsed(None, report, chosen, kind)
+    schedule = chosen.parse(report, kind, options or Options())
+    _judge(report, schedule, chosen, kind, dialect is not None)
+    return Parsed(schedule, report, chosen, schedule.what if schedule else kind)
+
+
+def _judge(report: Report, schedule: Schedule | None, chosen: Dialect, kind: What, forced: bool) -> None:
+    """Say so when nothing was read, or when another dialect fits a forced one's text."""
+    if forced and report.errors:
+        other, _ = detect(report.source.text, kind)
+        if other.name.removesuffix("-json") != chosen.name.removesuffix("-json") and {other.name, chosen.name} != {
+            "fizz-value",
+            "deforum",
+        }:
+            report.add(
+                "RS005",
+                f"read as {chosen.title}; the text looks like {other.title}",
+                0,
+                fix=f"--dialect {other.name}",
+                severity="warning" if schedule else "error",
+            )
+    if schedule is None and not report.errors:
+        report.add("RS004", "no key was found", 0, fix="0: red top; 24: blue top")
+
+
+def read(
+    where: str | Path, dialect: str | None = None, what: What = "prompt", *, options: Options | None = None
+) -> Schedule:
+    """Read a schedule that is to be used.
+
+    Args:
+        where: the text, a path, or ``@file``.
+        dialect: name of the dialect; None: detected.
+        what: kind of schedule that is wanted.
+
+    Raises:
+        ScheduleError: the text has mistakes; all of them, with places.
+        UserError: the file cannot be read.
+    """
+    text, name = load(where)
+    parsed = parse(text, dialect, what, name=name, options=options)
+    schedule = parsed.schedule
+    if schedule is None or parsed.report.errors:
+        raise ScheduleError(parsed.report.sorted(), name or "<text>")
+    fits = schedule.what == what or (
+        schedule.what == "track" and what == "prompt" and any(k.prompt is not None for k in schedule.keys)
+    )
+    if not fits:
+        report = parsed.report
+        report.add("RS115", f"this is a schedule of kind '{schedule.what}'; a '{what}' is wanted here", 0)
+        raise ScheduleError(report.sorted(), name or "<text>")
+    return schedule
+
+
+def read_data(data: Mapping[Any, Any] | list[Any] | str | float, what: What = "prompt") -> Schedule:
+    """Read a schedule that stands inline in a YAML config and was parsed already: a mapping, a text, or one number.
+
+    Raises: as `read`; places refer to the mapping written out again.
+    """
+    if isinstance(data, str):
+        return read(data, what=what)
+    if isinstance(data, (int, float)):
+        return read(f"0: {data}", "short", what)
+    import yaml
+
+    return read(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), "yaml", what)

@@ -1,0 +1,119 @@
+"""Timeframe tracks: pictures on frame ranges, as the three back-ends that take them want them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reel.errors import UserError
+from reel.schedule.compile import PictureInterval, compile_pictures
+from reel.schedule.model import Schedule
+
+LTX_STEP = 8
+"""LTX-Video packs 8 frames into one latent frame: lengths are 8k + 1, and a picture is exact at multiples of 8."""
+
+
+@dataclass(frozen=True)
+class TileTrack:
+    """A ControlNet tile picture for every frame, with at most two at a time."""
+
+    pictures: tuple[str, ...]
+    a: np.ndarray
+    """(N,) int: index into ``pictures``, -1 for none."""
+    b: np.ndarray
+    """(N,) int: the second picture of a transition, -1 for none."""
+    strength_a: np.ndarray
+    """(N,) float: conditioning scale of ``a``; 0 where there is none."""
+    strength_b: np.ndarray
+    """(N,) float: conditioning scale of ``b``."""
+
+
+@dataclass(frozen=True)
+class SparseCondition:
+    """One picture of SparseCtrl at one frame."""
+
+    frame: int
+    picture: str
+    strength: float
+
+
+@dataclass(frozen=True)
+class LtxPlan:
+    """Conditions for LTX-Video, and what had to move."""
+
+    frames: int
+    """Length to render: the nearest 8k + 1 that is not shorter."""
+    conditions: tuple[SparseCondition, ...]
+    moved: tuple[str, ...]
+    """One plain sentence for each thing that is not where the schedule has it."""
+
+
+def tile_track(schedule: Schedule, frames: int, fps: float = 12.0, seed: int = 0) -> TileTrack:
+    """Pictures and strengths per frame for a ControlNet that takes a picture for every frame.
+
+    Raises:
+        UserError: no pictures, no key in the clip, or a strength undefined or negative.
+    """
+    intervals = _intervals(schedule, frames, fps, seed)
+    pictures = tuple(dict.fromkeys(i.picture for i in intervals))
+    number = {picture: n for n, picture in enumerate(pictures)}
+    a, b = np.full(frames, -1), np.full(frames, -1)
+    strength_a, strength_b = np.zeros(frames), np.zeros(frames)
+    for interval in intervals:
+        at = np.arange(interval.start, interval.stop)
+        on = interval.strength > 0
+        first, second = at[on & (a[at] < 0)], at[on & (a[at] >= 0)]
+        a[first], strength_a[first] = number[interval.picture], interval.strength[first - interval.start]
+        b[second], strength_b[second] = number[interval.picture], interval.strength[second - interval.start]
+    return TileTrack(pictures, a, b, strength_a, strength_b)
+
+
+def sparse_conditions(
+    schedule: Schedule, frames: int, fps: float = 12.0, seed: int = 0, every: int | None = None
+) -> tuple[SparseCondition, ...]:
+    """Pictures for SparseCtrl: one at the strongest first frame of each range.
+
+    Args:
+        every: also one at each further ``every`` frames of a range, to pin long ranges down.
+
+    Raises:
+        UserError: as `tile_track`.
+    """
+    result = []
+    for interval in _intervals(schedule, frames, fps, seed):
+        peak = int(np.argmax(interval.strength >= interval.strength.max() - 1e-9))
+        for offset in range(peak, len(interval.strength), every or len(interval.strength)):
+            if (strength := float(interval.strength[offset])) > 0:
+                result.append(SparseCondition(interval.start + offset, interval.picture, strength))
+    return tuple(sorted(result, key=lambda c: c.frame))
+
+
+def ltx_conditions(schedule: Schedule, frames: int, fps: float = 12.0, seed: int = 0) -> LtxPlan:
+    """Pictures for LTX-Video, moved to the nearest multiple of 8, which it keeps exactly.
+
+    Raises:
+        UserError: as `tile_track`, or two pictures land on one place.
+    """
+    length = -(-(frames - 1) // LTX_STEP) * LTX_STEP + 1
+    moved = [] if length == frames else [f"the clip has {length} frames instead of {frames} (LTX wants 8k + 1)"]
+    taken: dict[int, SparseCondition] = {}
+    for condition in sparse_conditions(schedule, frames, fps, seed):
+        at = min(int(np.floor(condition.frame / LTX_STEP + 0.5)) * LTX_STEP, length - 1)
+        if at in taken:
+            raise UserError(
+                f"'{taken[at].picture}' and '{condition.picture}' both land on frame {at}: LTX keeps pictures at multiples of 8",
+                fix="start the two ranges at least 8 frames apart",
+            )
+        if at != condition.frame:
+            moved.append(f"'{condition.picture}' stands at frame {at} instead of {condition.frame}")
+        taken[at] = SparseCondition(at, condition.picture, min(condition.strength, 1.0))
+        if condition.strength > 1:
+            moved.append(f"'{condition.picture}' has strength 1 instead of {condition.strength:g}, the most LTX takes")
+    return LtxPlan(length, tuple(taken[at] for at in sorted(taken)), tuple(moved))
+
+
+def _intervals(schedule: Schedule, frames: int, fps: float, seed: int) -> list[PictureInterval]:
+    if not schedule.has_pictures:
+        raise UserError("this schedule has no pictures", fix="kind: track, with 'picture' in its keys")
+    return compile_pictures(schedule, frames, fps, seed)
