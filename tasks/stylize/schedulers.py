@@ -38,6 +38,13 @@ _DECISIVE = {
 }
 """Settings that change what the model's output means, with the value that asks for nothing special."""
 
+_NOISE = (
+    *_DECISIVE,
+    *("num_train_timesteps", "beta_start", "beta_end", "steps_offset", "clip_sample", "clip_sample_range"),
+    *("set_alpha_to_one", "thresholding", "dynamic_thresholding_ratio", "sample_max_value"),
+)
+"""What is taken from a family: its noise schedule. Settings of the sampler it was published with stay behind."""
+
 
 def make(name: str, family: Mapping[str, Any]) -> Any:
     """A fresh scheduler.
@@ -60,7 +67,7 @@ def make(name: str, family: Mapping[str, Any]) -> Any:
                 f"scheduler {name} does not know the model's {key}={family[key]!r} and would sample wrongly",
                 fix=f"use one that does: {', '.join(_able(key))}",
             )
-    settings = {key: value for key, value in family.items() if not key.startswith("_") and key in known}
+    settings = {key: family[key] for key in _NOISE if key in family and key in known}
     return kind.from_config({**settings, **{k: v for k, v in extra.items() if k in known}})
 
 

@@ -1,0 +1,332 @@
+"""The stylize op with a toy family of the real classes: what changes a picture, what must not, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reel import op
+from reel.clip import Clip, ClipWriter
+from reel.compute import Compute
+from reel.config import parse
+from reel.errors import UserError
+from reel.keys import canonical as canonical_data
+from reel.keys import executed, make_key
+from reel.store import Store
+from tasks.stylize import schedulers
+from tasks.stylize.settings import Animatediff, canonical, live_controls, sources
+from tests.tasks.tiny_family import LIMIT, family_config, write_family
+
+SIDE, WINDOW = 32, 8
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="session")
+def families(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of embedded families with the toy family `tiny` in it."""
+    root = tmp_path_factory.mktemp("models")
+    write_family(root / "tiny", window=WINDOW)
+    return root
+
+
+@pytest.fixture
+def world(families: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("ROTOSCOPE_MODELS", str(families))
+    monkeypatch.setenv("ROTOSCOPE_CACHE", str(tmp_path / "cache"))
+    return Store(tmp_path / "store")
+
+
+def make_clip(store: Store, kind: Any, count: int, seed: int, side: int = SIDE) -> str:
+    noise = np.random.default_rng(seed)
+    with ClipWriter(store, kind, width=side, height=side, time_base=Fraction(1, 12)) as writer:
+        for index in range(count):
+            writer.add(noise.integers(0, 255, (side, side, 3)).astype(np.uint8), index * 2)
+    return writer.digest
+
+
+def settings(**changes: Any) -> Animatediff:
+    base = {
+        "prompt": "a dancer",
+        "num_inference_steps": 4,
+        "model": family_config("tiny", window=WINDOW),
+        "controls": {"pose": {"kind": "openpose"}},
+    }
+    return parse(Animatediff, {**base, **changes}, "stylize")
+
+
+def render(store: Store, count: int = 3, side: int = SIDE, **changes: Any) -> str:
+    inputs = {
+        "frames": make_clip(store, "rgb", count, 0, side),
+        "map_pose": make_clip(store, "map", count, 1, side),
+        "map_lines": make_clip(store, "map", count, 2, side),
+    }
+    context = op.Context(store, Compute(device="cpu", threads=1))
+    return op.get("stylize", "animatediff").fn(settings(**changes), inputs, context)
+
+
+# ---------------------------------------------------------------- what a render is
+
+
+def test_output_has_the_size_length_and_times_of_the_frames(world: Store) -> None:
+    clip = Clip.open(world, render(world, count=3))
+    assert clip.kind == "rgb"
+    assert (clip.width, clip.height, len(clip)) == (SIDE, SIDE, 3)
+    assert clip.pts == [0, 2, 4]
+    assert clip.array().std() > 1  # not a flat picture
+
+
+def test_each_setting_changes_the_picture_and_none_of_them_sticks(world: Store) -> None:
+    pose, lines = {"kind": "openpose"}, {"kind": "lineart"}
+    cases: dict[str, dict[str, Any]] = {
+        "plain": {},
+        "prompt": {"prompt": "a robot"},
+        "negative_prompt": {"negative_prompt": "blue"},
+        "seed": {"seed": 1},
+        "strength": {"strength": 0.5},
+        "steps": {"num_inference_steps": 6},
+        "guidance": {"guidance_scale": 2.0},
+        "no guidance": {"guidance_scale": 1.0},
+        "clip_skip": {"clip_skip": 1},
+        "weight": {"controls": {"pose": {**pose, "weight": 0.3}}},
+        "kind": {"controls": {"pose": lines}},
+        "early end": {"controls": {"pose": {**pose, "control_guidance_end": 0.4}}},
+        "late start": {"controls": {"pose": {**pose, "control_guidance_start": 0.5}}},
+        "two controls": {"controls": {"pose": pose, "lines": lines}},
+        "two weights": {"controls": {"pose": pose, "lines": {**lines, "weight": 0.2}}},
+        "no control": {"controls": {}},
+        "dtype": {"dtype": "bfloat16"},
+    }
+    digests = {name: render(world, **changes) for name, changes in cases.items()}
+    same = [f"{a} = {b}" for a in digests for b in digests if a < b and digests[a] == digests[b]]
+    assert not same
+    assert render(world) == digests["plain"]  # after all the others, in one process, with shared modules
+    assert render(world, clip_skip=1) == digests["clip_skip"]
+
+
+def test_integer_weights_and_many_controls_in_any_order_are_one_render(world: Store) -> None:
+    pose, lines = {"kind": "openpose", "weight": 1}, {"kind": "lineart", "weight": 0.5}
+    assert render(world, controls={"pose": pose, "lines": lines}) == render(
+        world, controls={"lines": lines, "pose": {"kind": "openpose", "weight": 1.0}}
+    )
+
+
+def test_weight_zero_is_no_control_at_all(world: Store) -> None:
+    off = {"kind": "lineart", "weight": 0.0}
+    assert render(world, controls={"pose": {"kind": "openpose"}, "lines": off}) == render(world)
+    assert render(world, controls={"lines": off}) == render(world, controls={})
+
+
+def test_motion_module_looks_across_frames(world: Store) -> None:
+    """Changing the last frame of the source changes the first of the render: frames are not drawn one by one."""
+    context = op.Context(world, Compute(device="cpu", threads=1))
+    fn = op.get("stylize", "animatediff").fn
+    noise = np.random.default_rng(3).integers(0, 255, (4, SIDE, SIDE, 3)).astype(np.uint8)
+    firsts = []
+    for last in (noise[2], noise[3]):
+        with ClipWriter(world, "rgb", width=SIDE, height=SIDE, time_base=Fraction(1, 12)) as writer:
+            for index, frame in enumerate([noise[0], noise[1], last]):
+                writer.add(frame, index)
+        firsts.append(
+            Clip.open(world, fn(settings(controls={}, strength=0.5), {"frames": writer.digest}, context)).frame(0)
+        )
+    assert not np.array_equal(firsts[0], firsts[1])
+
+
+@pytest.mark.parametrize(
+    "name", ["ddpm", "euler", "euler_a", "dpmpp_2m", "dpmpp_2m_karras", "dpmpp_2m_sde", "lcm", "unipc"]
+)
+def test_schedulers_sample_a_v_prediction_family(world: Store, name: str) -> None:
+    frames = Clip.open(world, render(world, scheduler=name)).array()
+    assert frames.std() > 1
+
+
+def test_frames_beyond_the_window_with_free_noise(world: Store) -> None:
+    windows = {"context_length": 4, "context_stride": 2}
+    digest = render(world, count=WINDOW + 2, free_noise=windows)
+    assert len(Clip.open(world, digest)) == WINDOW + 2
+    assert digest != render(world, count=WINDOW + 2, free_noise={**windows, "context_stride": 3})
+    assert render(world, count=3) != digest  # and a later plain render is not rewired
+
+
+def test_sides_need_not_halve_evenly_in_the_unet(world: Store) -> None:
+    assert Clip.open(world, render(world, count=2, side=40)).width == 40
+
+
+@pytest.mark.slow
+def test_two_fresh_processes_give_the_same_digest(world: Store, families: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from reel.store import Store; "
+        "from tests.tasks.test_stylize import render; "
+        "print('digest', render(Store(Path(sys.argv[1]))))"
+    )
+    root = Path(__file__).resolve().parents[2]
+    digests = []
+    for name in ("a", "b"):
+        environment = {**os.environ, "PYTHONPATH": str(root), "ROTOSCOPE_MODELS": str(families)}
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / name)],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        digests.append(done.stdout.split()[-1])
+    assert digests[0] == digests[1] == render(world)
+
+
+def test_facts_of_the_render_stay_outside_the_digest(world: Store) -> None:
+    context = op.Context(world, Compute(device="cpu", threads=1))
+    inputs = {"frames": make_clip(world, "rgb", 2, 0)}
+    op.get("stylize", "animatediff").fn(settings(controls={}, num_inference_steps=5, strength=0.9), inputs, context)
+    assert context.facts["device"] == "cpu"
+    assert context.facts["steps"] == 4  # int(5 * 0.9)
+    assert context.facts["render_seconds"] > 0
+
+
+# ---------------------------------------------------------------- text
+
+
+def test_what_falls_beyond_the_encoder_is_said_and_noted(world: Store, caplog: pytest.LogCaptureFixture) -> None:
+    context = op.Context(world, Compute(device="cpu", threads=1))
+    long = "abcdefghij " * 3 + "the end"
+    inputs = {"frames": make_clip(world, "rgb", 2, 0)}
+    op.get("stylize", "animatediff").fn(settings(controls={}, prompt=long), inputs, context)
+    unseen = context.facts["prompt_unseen"]
+    assert unseen
+    assert long.endswith(unseen)
+    assert len(long.replace(" ", "")) - len(unseen.replace(" ", "")) == LIMIT - 2  # one letter a token, two marks
+    assert repr(unseen) in caplog.text
+
+
+def test_escaped_brackets_reach_the_encoder_as_brackets(world: Store) -> None:
+    assert render(world, prompt=r"a \(red\) hat") == render(world, prompt="a (red) hat")
+
+
+# ---------------------------------------------------------------- keys
+
+
+def key(cfg: Animatediff) -> str:
+    return make_key(op.get("stylize", "animatediff"), executed(cfg), {"frames": "x"}, {}).digest
+
+
+def test_canonical_settings_drop_what_has_no_effect_and_nothing_else() -> None:
+    off = {"kind": "lineart", "weight": 0.0}
+    plain = key(canonical(settings()))
+    assert key(canonical(settings(controls={"pose": {"kind": "openpose"}, "lines": off}))) == plain
+    assert key(canonical(settings(negative_prompt="x", guidance_scale=1.0))) == key(
+        canonical(settings(negative_prompt="y", guidance_scale=1.0))
+    )
+    assert key(canonical(settings(negative_prompt="x"))) != plain
+    assert "lineart" not in json.dumps(canonical_data(canonical(settings())))
+
+
+def test_words_for_people_are_not_in_the_key() -> None:
+    model = family_config("tiny", window=WINDOW)
+    assert key(settings(model={**model, "title": "x", "notes": "y", "verified": True})) == key(settings())
+
+
+def test_sources_are_the_files_in_use() -> None:
+    labels = [source.label for source in sources(settings(controls={"pose": {"kind": "openpose"}}))]
+    assert any("controlnet_openpose" in label for label in labels)
+    assert not any("controlnet_lineart" in label for label in labels)
+    assert len(labels) == len(set(labels)) == 3
+
+
+def test_live_controls_are_in_alphabetical_order() -> None:
+    cfg = settings(
+        controls={"b": {"kind": "openpose"}, "a": {"kind": "lineart"}, "c": {"kind": "lineart", "weight": 0}}
+    )
+    assert list(live_controls(cfg.controls)) == ["a", "b"]
+
+
+# ---------------------------------------------------------------- refused before any model loads
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    (
+        {"controls": {"pose": {"kind": "openpose", "weight": -0.5}}},
+        r"controls\.pose\.weight: must be greater than or equal to 0",
+    ),
+    ({"controls": {"pose": {"kind": "openpose", "weight": float("nan")}}}, r"controls\.pose\.weight"),
+    ({"controls": {"pose": {"kind": "openpoes"}}}, r"no ControlNet 'openpoes'; nearest: openpose"),
+    (
+        {"controls": {"pose": {"kind": "openpose", "control_guidance_start": 0.6, "control_guidance_end": 0.4}}},
+        r"control_guidance_start \(0\.6\) must be below control_guidance_end \(0\.4\)",
+    ),
+    ({"strength": 0.2}, r"less than one step.*num_inference_steps >= 5"),
+    ({"strength": 1.5}, r"strength: must be less than or equal to 1"),
+    ({"prompt": "  "}, r"prompt: is empty"),
+    ({"prompt": "a (red:1.2) hat"}, r"prompt: a weighted phrase .* at character 3 "),
+    ({"negative_prompt": "one BREAK two"}, r"negative_prompt: BREAK"),
+    ({"scheduler": "dimm"}, r"scheduler: must be 'ddim'"),
+    ({"seed": -1}, r"seed"),
+    ({"guidence_scale": 3}, r"unknown key 'stylize\.guidence_scale'; nearest: guidance_scale"),
+    ({"free_noise": {"context_length": 4, "context_stride": 5}}, r"context_stride \(5\) must not exceed"),
+    ({"free_noise": {"context_length": 64}}, r"over the motion window of model tiny \(8 frames\)"),
+    ({"ip_adapter": {"picture": "x.png"}}, r"names no IP-Adapter weights"),
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"), BAD, ids=[str(list(changes)) + str(i) for i, (changes, _) in enumerate(BAD)]
+)
+def test_bad_settings(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        settings(**changes)
+
+
+def test_more_frames_than_the_window(world: Store) -> None:
+    with pytest.raises(UserError, match=r"9 frames are over the motion module's window.*8 frames") as caught:
+        render(world, count=9)
+    assert "free_noise.context_length=8" in str(caught.value.fix)
+
+
+def test_the_modules_own_window_counts_when_the_catalogue_is_wrong(world: Store) -> None:
+    model = {**family_config("tiny"), "motion_window": 99}
+    with pytest.raises(UserError, match=r"9 frames are over .* its config\.json says 8 frames"):
+        render(world, count=9, model=model)
+
+
+def test_size_not_a_multiple_names_the_nearest(world: Store) -> None:
+    with pytest.raises(UserError, match="sides must be multiples of 8 px: 36x36 -> 32x32"):
+        render(world, side=36)
+
+
+def test_map_of_another_length(world: Store) -> None:
+    inputs = {"frames": make_clip(world, "rgb", 3, 0), "map_pose": make_clip(world, "map", 2, 1)}
+    with pytest.raises(UserError, match=r"controls\.pose: its map has 2 frames of 32x32, the clip 3 of 32x32"):
+        op.get("stylize", "animatediff").fn(settings(), inputs, op.Context(world, Compute(device="cpu")))
+
+
+def test_a_scheduler_that_cannot_honour_the_family_is_refused() -> None:
+    family = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True}
+    with pytest.raises(UserError, match="heun does not know the model's rescale_betas_zero_snr") as caught:
+        schedulers.make("heun", family)
+    assert "ddim" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize("name", sorted(schedulers.REGISTRY))
+def test_schedulers_take_the_familys_noise_and_not_its_sampler(name: str) -> None:
+    family = {
+        "beta_schedule": "scaled_linear",
+        "beta_start": 0.001,
+        "beta_end": 0.01,
+        "prediction_type": "v_prediction",
+        "timestep_spacing": "trailing",
+        "algorithm_type": "deis",
+        "use_karras_sigmas": True,
+        "_class_name": "DEISMultistepScheduler",
+    }
+    config = schedulers.make(name, family).config
+    for key_ in ("beta_schedule", "beta_start", "beta_end", "prediction_type", "timestep_spacing"):
+        assert config[key_] == family[key_]
+    assert config.get("algorithm_type") != "deis"
+    assert bool(config.get("use_karras_sigmas")) == (name == "dpmpp_2m_karras")
