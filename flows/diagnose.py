@@ -27,7 +27,7 @@ def parse_overrides(engine: Any, overrides: Sequence[str]) -> list[Any]:
     parsed = []
     for text in overrides:
         try:
-            parsed.append(parser.parse_override(text))
+            parsed += parser.parse_overrides([text])
         except HydraException as error:
             raise _unreadable(text, error) from error
     return parsed
@@ -43,31 +43,42 @@ def admitted(root: Root[Any], engine: Any, overrides: Sequence[str], *, multirun
     """
     from flows.overrides import defaults, is_hydras
 
-    parsed = parse_overrides(engine, overrides)
+    try:
+        parsed = parse_overrides(engine, overrides)
+    except UserError:
+        _check_unreadable(root, engine, overrides)
+        raise
     groups = defaults(root)  # `local` may have no folder yet, `experiment` has files in sub-folders only
     chosen = [
         one for one in parsed if one.key_or_group in groups or engine.config_loader.get_group_options(one.key_or_group)
     ]
+    for one in chosen:
+        _check_choice(one, engine)
+    changes = [one for one in parsed if one not in chosen and one.type.name in ("CHANGE", "DEL") and not is_hydras(one)]
+    known = _known_keys(root, chosen) if changes else []
+    absent = [one for one in changes if one.key_or_group not in known]
+    for one in absent:
+        parent = one.key_or_group.rpartition(".")[0]
+        if one.type.name != "CHANGE" or not (parent in known or not parent) or not in_class(root.cls, one.key_or_group):
+            raise _unknown_key(root, engine, one.key_or_group, known)
     for one in parsed:
         if one.is_sweep_override() and not multirun:
             raise UserError(
                 f"{one.key_or_group}: {one.input_line.partition('=')[2]!r} names several values, and this is one run",
                 fix="add -m to run one point for each of them",
             )
-    for one in chosen:
-        _check_choice(one, engine)
-    changes = [one for one in parsed if one not in chosen and one.type.name in ("CHANGE", "DEL")]
-    changes = [one for one in changes if not is_hydras(one)]
-    if not changes:
-        return list(overrides)
-    known = _known_keys(root, chosen)
-    absent = [one for one in changes if one.key_or_group not in known]
-    for one in absent:
-        parent = one.key_or_group.rpartition(".")[0]
-        if one.type.name != "CHANGE" or not (parent in known or not parent) or not in_class(root.cls, one.key_or_group):
-            raise _unknown_key(root, engine, one.key_or_group, known)
     added = {one.input_line for one in absent}
     return [f"++{text}" if text in added else text for text in overrides]
+
+
+def _check_unreadable(root: Root[Any], engine: Any, overrides: Sequence[str]) -> None:
+    """A text under a mistyped key is not quoted, and so cannot be read: the key is what to tell."""
+    known = _known_keys(root, [])
+    for text in overrides:
+        key, equals, _ = text.partition("=")
+        name = key.lstrip("+~")
+        if equals and name not in known and not in_class(root.cls, name) and re.fullmatch(r"[\w.]+", name):
+            raise _unknown_key(root, engine, name, known)
 
 
 def diagnose(root: Root[Any], engine: Any, overrides: Sequence[str], error: Exception) -> UserError:

@@ -115,7 +115,7 @@ def _dispatch(name: str, cls: type[C], fn: Callable[[C], Any], argv: list[str], 
         if options.help:
             from flows.helptext import help_text
 
-            print(help_text(root, engine, fn))
+            print(help_text(root, engine, fn, options.overrides))
             return OK
         overrides = literal_overrides(options.overrides, root.keys, multirun=options.multirun)
         if options.cfg or options.info:

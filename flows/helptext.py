@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import itertools
 import re
 import shutil
 import textwrap
@@ -19,11 +20,15 @@ from typing import Any, Literal, Union, get_args, get_origin
 from flows.diagnose import arms
 from flows.overrides import Root, compose, defaults, project_root
 from reel import op
-from reel.config import TEXT, Config
+from reel.config import TEXT, Config, suggest
 from reel.errors import UserError
+
+FOLD = 24
+"""Keys of one section beyond which the help folds it."""
 
 _FLAGS = (
     ("-m, --multirun", "run one point for each combination of a,b,c  range(0.2,1.0,0.2)  choice(a,b)  glob(*)"),
+    ("--help KEY", "the keys under KEY alone: --help stylize, --help preprocess.canny"),
     ("--cfg job", "print the composed config and stop (-p KEY: a part of it; --resolve)"),
     ("--info defaults", "print which files the config is made of and stop"),
     ("--debug", "tracebacks for every error (or ROTOSCOPE_DEBUG=1)"),
@@ -44,24 +49,58 @@ class Row:
     allowed: str
 
 
-def help_text(root: Root[Any], engine: Any, fn: Callable[..., Any]) -> str:
-    """The whole help, fitted to the terminal, inside `flows.overrides.hydra_ready`."""
+def help_text(root: Root[Any], engine: Any, fn: Callable[..., Any], topics: Sequence[str] = ()) -> str:
+    """The help, fitted to the terminal, inside `flows.overrides.hydra_ready`.
+
+    Args:
+        topics: keys to list alone, with all that stands under them (``--help model``); none: the whole help, in which
+            long sections are folded.
+
+    Raises:
+        UserError: no key of that name.
+    """
     width = min(max(shutil.get_terminal_size((100, 24)).columns, 60), 120)
     module = inspect.getmodule(fn)
     composed = compose(root, engine, [])
     choices = {**composed.choices, **{group: one for group, one in defaults(root).items() if isinstance(one, list)}}
     notes = comments(root, choices)
+    table = list(rows(root.cls, composed.data, notes))
+    if topics:
+        return _block(f"rotoscope {root.name}: key=default", _lines(_under(table, topics)), width)
     parts = [
         f"rotoscope {root.name} [key=value ...] [group=choice ...] [-m]",
         _about(module, root),
         _block("Examples", [(example, "") for example in getattr(module, "EXAMPLES", ())], width),
         _block("Groups (group=choice; * is the default)", _groups(root, engine, choices), width),
         textwrap.fill(_LITERAL, width),
-        _keys(list(rows(root.cls, composed.data, notes)), width),
+        _block("Keys (key=default)", _folded(root, table), width),
         _block("Flags", _FLAGS, width),
         "Exit codes: 0 done, 1 failure, 2 something to put right, 130 interrupted. More: docs/cli.md",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _under(table: Sequence[Row], topics: Sequence[str]) -> list[Row]:
+    for topic in topics:
+        if not any(f"{row.key}.".startswith(f"{topic}.") for row in table):
+            parts = [row.key.split(".") for row in table]
+            known = {".".join(path[:depth]) for path in parts for depth in range(1, len(path) + 1)}
+            raise UserError(f"--help {topic}: no such key{suggest(topic, known)}", fix="--help alone lists them")
+    return [row for row in table if any(f"{row.key}.".startswith(f"{topic}.") for topic in topics)]
+
+
+def _folded(root: Root[Any], table: Sequence[Row]) -> list[tuple[str, str]]:
+    """Lines of all keys; a section that would fill a screen is one line that tells how to see it."""
+    lines = []
+    for section, group in itertools.groupby(table, key=lambda row: row.key.partition(".")[0]):
+        members = list(group)
+        if len(members) <= FOLD:
+            lines += _lines(members)
+            continue
+        inner = dict.fromkeys(row.key.split(".")[1] for row in members)
+        text = f"{len(members)} keys ({', '.join(inner)}): rotoscope {root.name} --help {section}"
+        lines.append((f"{section}.*", text))
+    return lines
 
 
 def rows(annotation: Any, data: Mapping[str, Any], notes: Mapping[str, str], prefix: str = "") -> Iterator[Row]:
@@ -94,12 +133,12 @@ def _fields(annotation: Any) -> dict[str, Any]:
 
 def _item_type(annotation: Any, prefix: str, name: str) -> Any:
     """Type of a mapping's entry; for ``preprocess.<name>`` the settings of the op of that name."""
-    for arm in arms(annotation):
-        origin = get_origin(arm)
-        if isinstance(origin, type) and issubclass(origin, Mapping) and get_args(arm)[1] is not Any:
-            return get_args(arm)[1]
     with contextlib.suppress(UserError):
         return op.get(prefix.rstrip("."), name).config
+    for arm in arms(annotation):
+        origin = get_origin(arm)
+        if isinstance(origin, type) and issubclass(origin, Mapping):
+            return get_args(arm)[1]
     return Any
 
 
@@ -117,7 +156,7 @@ def comments(root: Root[Any], choices: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _comments_of(path: Path, package: str) -> dict[str, str]:
-    """Comments behind a key, or else the one line above it, by full key."""
+    """Comments behind a key, or else the lines above it, by full key."""
     found: dict[str, str] = {}
     stack: list[tuple[int, str]] = []
     above = ""
@@ -129,7 +168,7 @@ def _comments_of(path: Path, package: str) -> dict[str, str]:
         entry = re.match(r"(\s*)([\w-]+):(?:\s|$)", line)
         if not entry:
             alone = re.match(r"\s*#\s+(.*)$", line)
-            above = alone[1] if alone else ""
+            above = f"{above} {alone[1]}".strip() if alone else ""
             continue
         indent = len(entry[1])
         stack = [(level, name) for level, name in stack if level < indent] + [(indent, entry[2])]
@@ -162,7 +201,10 @@ def _groups(root: Root[Any], engine: Any, choices: Mapping[str, Any]) -> list[tu
 def _allowed(annotation: Any, metadata: Sequence[Any]) -> str:
     """Type and range in a few words: ``integer, 1 to 100``."""
     bounds = {
-        name: getattr(item, name) for item in metadata for name in ("ge", "gt", "le", "lt") if hasattr(item, name)
+        name: f"{getattr(item, name):g}"
+        for item in metadata
+        for name in ("ge", "gt", "le", "lt")
+        if hasattr(item, name)
     }
     kind = "text" if TEXT in metadata else _type_name(annotation)
     low = bounds.get("ge", f"above {bounds['gt']}" if "gt" in bounds else None)
@@ -186,7 +228,7 @@ def _type_name(annotation: Any) -> str:
     if hasattr(annotation, "__metadata__"):
         return "text" if TEXT in annotation.__metadata__ else _type_name(args[0])
     names = {
-        str: "name",
+        str: "word",
         int: "integer",
         float: "number",
         bool: "true | false",
@@ -194,6 +236,8 @@ def _type_name(annotation: Any) -> str:
         list: "list",
         dict: "map",
     }
+    if isinstance(annotation, type) and issubclass(annotation, Config):
+        return f"its keys: {', '.join(annotation.model_fields)}"
     return names.get(origin or annotation, "")
 
 
@@ -206,19 +250,18 @@ def _shown(value: Any) -> str:
     return f"{text[:45]}..." if len(text) > 48 else text
 
 
-def _keys(table: Sequence[Row], width: int) -> str:
-    lines = [
+def _lines(table: Sequence[Row]) -> list[tuple[str, str]]:
+    return [
         (f"{row.key}={row.default}", " ".join(filter(None, [row.text, f"({row.allowed})" if row.allowed else ""])))
         for row in table
     ]
-    return _block("Keys (key=default)", lines, width)
 
 
 def _block(title: str, lines: Sequence[tuple[str, str]], width: int) -> str:
     """A titled list in two columns; a left entry that is too long gets a line of its own."""
     if not lines:
         return ""
-    column = min(max((len(left) for left, right in lines if right), default=0) + 2, 44)
+    column = min(max((len(left) for left, right in lines if right), default=0) + 2, 36)
     out = [title]
     for left, right in lines:
         if not right:

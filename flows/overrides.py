@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from flows.quoting import TextKey, text_keys, unmarked
 from reel.config import Config, parse
+from reel.errors import UserError
 
 C = TypeVar("C", bound=Config)
 
@@ -121,7 +122,7 @@ def points(engine: Any, overrides: Sequence[str]) -> list[list[str]]:
     """Overrides of every point of a sweep, in the order in which Hydra's basic sweeper runs them.
 
     Raises:
-        UserError: an override that Hydra cannot read.
+        UserError: an override that Hydra cannot read, or one without single values to run.
     """
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
@@ -129,6 +130,12 @@ def points(engine: Any, overrides: Sequence[str]) -> list[list[str]]:
 
     parsed = parse_overrides(engine, overrides)
     settings = [one for one in parsed if not is_hydras(one)]
+    for one in settings:
+        if one.is_sweep_override() and not one.is_discrete_sweep():
+            raise UserError(
+                f"{one.input_line}: an interval has no points of its own",
+                fix=f"{one.key_or_group}=range(start,stop,step) or {one.key_or_group}=a,b,c",
+            )
     return [list(point) for point in BasicSweeper.split_arguments(settings, None)[0]]
 
 

@@ -98,7 +98,7 @@ def _one(override: str, keys: Sequence[TextKey], multirun: bool) -> str:
                 fix=f"add -m; or write {name}=\\choice(... if you mean these very characters",
             )
         items = [literal(name, item, key, raw=quoted) for item, quoted in split_choice(name, value)]
-        return f"{head}=choice({','.join(items)})"
+        return f"{head}={','.join(items)}"  # not choice(...): Hydra takes the quotes off its arguments too early
     return f"{head}={literal(name, value, key)}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,8 +23,8 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--debug", action="store_true", help="tracebacks for every error")
 
     def error(self, message: str) -> NoReturn:
-        word = message.removeprefix("unrecognized arguments: ")
-        near = suggest(word, self._option_string_actions) if word != message else ""
+        unknown = re.match(r"unrecognized arguments: (\S+)", message)
+        near = suggest(unknown[1], self._option_string_actions) if unknown else ""
         raise UserError(f"{message}{near}", fix=f"{self.prog} --help")
 
 

@@ -39,8 +39,11 @@ def main(argv: Sequence[str]) -> int:
 
 def _rows(staying: Mapping[str, tuple[int, int]], going: Mapping[str, tuple[int, int]]) -> list[tuple[str, ...]]:
     """Number and size by kind, and their sums."""
-    sides = (staying, going)
-    rows = [(kind, *(side.get(kind, (0, 0)) for side in sides)) for kind in sorted({*staying, *going})]
-    sums = [tuple(sum(pair[part] for pair in side.values()) for part in (0, 1)) for side in sides]
-    rows.append(("all", *sums))
-    return [(kind, str(stay[1]), size(stay[0]), str(go[1]), size(go[0])) for kind, stay, go in rows]
+    kinds = sorted({*staying, *going})
+    pairs = [(kind, staying.get(kind, (0, 0)), going.get(kind, (0, 0))) for kind in kinds]
+    pairs.append(("all", _sum(staying), _sum(going)))
+    return [(kind, str(stay[1]), size(stay[0]), str(go[1]), size(go[0])) for kind, stay, go in pairs]
+
+
+def _sum(sizes: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
+    return sum(size for size, _ in sizes.values()), sum(count for _, count in sizes.values())

@@ -6,7 +6,9 @@ It has what `dance` has (text, paths, groups, controls by name) and needs no mod
 from __future__ import annotations
 
 import json
+import os
 import sys
+import time
 from pathlib import Path
 
 from flows import entry
@@ -56,14 +58,13 @@ class Demo(Config):
 
 def run(cfg: Demo) -> dict:
     """Writes its settings down as a line of JSON in $DEMO_OUT."""
-    import os
-
     if cfg.fail_at == cfg.steps:
         raise UserError(f"steps: {cfg.steps} is where it fails", fix="another step count")
     if cfg.fail_at == -cfg.steps:
         raise RuntimeError("a bug")
     if cfg.fail_at == 1000:
-        raise KeyboardInterrupt
+        print("waiting", flush=True)
+        time.sleep(60)
     job = entry.current()
     line = cfg.model_dump(mode="json") | {"_num": job.num, "_flow": job.flow, "_overrides": list(job.overrides)}
     with Path(os.environ["DEMO_OUT"]).open("a", encoding="utf-8") as file:

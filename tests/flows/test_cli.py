@@ -1,0 +1,325 @@
+"""The commands around the flows, on a real store with real records."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from flows import cli, servers
+from flows.commands import doctor, machine
+from flows.commands.common import size
+from flows.commands.models import names
+from reel.config import Config
+from reel.keys import make_key, remember
+from reel.op import Op
+from reel.record import RenderRecord, begin
+from reel.store import Store
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """Call the program; gives (exit code, stdout, stderr)."""
+    monkeypatch.delenv("ROTOSCOPE_DEBUG", raising=False)
+
+    def call(*argv):
+        code = cli.main([str(word) for word in argv])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+class Blur(Config):
+    sigma: float = 1.0
+
+
+class StageDone:
+    """What `tasks.cached.Stage` holds, for records made without Prefect."""
+
+    def __init__(self, op: str, key: str, digest: str, reused: bool) -> None:
+        self.op, self.key, self.digest, self.reused = op, key, digest, reused
+        self.seconds, self.facts = 0.25, {}
+
+
+def render(store: Store, sigma: float, status: str = "done", seed: int = 0) -> RenderRecord:
+    """A render of two stages, really stored, keyed and recorded; its outputs are made of its settings."""
+    op = Op("test", "blur", 1, Blur, ("source",), ("numpy",), lambda cfg: (), "map", __name__, lambda *_: "")
+    recorder = begin(store, "dance", {"sigma": sigma, "seed": seed}, output=store.root / "out")
+    digest = "source"
+    for name, cfg in (("first", Blur(sigma=1.0)), ("second", Blur(sigma=sigma))):
+        key = make_key(op, cfg, {"source": digest}, {})
+        with store.draft("rgb") as draft:
+            draft.add("data", f"{name} {cfg.sigma} {seed}".encode() * 1000)
+            digest = draft.commit(name=name)
+        known = (store.root / "keys" / f"{key.digest}.json").exists()
+        if not known:
+            remember(store, key, digest, {}, 0.25)
+        recorder.stage(StageDone(f"test.{name}", key.digest, digest, known))
+    return recorder.finish(status, None if status == "done" else "steps: 0 is too few\nmore lines")
+
+
+def test_overview_lists_every_flow_and_command(run):
+    code, out, _ = run()
+    assert code == 0
+    assert run("--help")[1] == out
+    listed = re.findall(r"^  ([a-z][\w-]*) +\S", out, re.MULTILINE)
+    assert {"dance", "doctor", "up", "down", "runs", "why", "models", "gc"} <= set(listed)
+    assert set(listed) == set(cli.available())
+
+
+def test_every_root_config_has_its_flow():
+    """conf/<flow>.yaml and flows/<flow>.py share the stem."""
+    root = Path(cli.__file__).parents[1]
+    stems = {path.stem for path in (root / "conf").glob("*.yaml")}
+    assert "dance" in stems
+    assert stems <= {path.stem for path in (root / "flows").glob("*.py")}
+
+
+def test_every_command_tells_its_use(run):
+    commands = [name for name in cli.available() if name in cli.COMMANDS and name != "schedule"]
+    assert len(commands) >= 7
+    for name in commands:
+        with pytest.raises(SystemExit) as caught:
+            cli._dispatch([name, "--help"])
+        assert caught.value.code == 0
+
+
+def test_version(run):
+    assert re.fullmatch(r"rotoscope \d\S*.*\n", run("--version")[1])
+
+
+def test_a_typo_names_the_nearest_command(run):
+    code, _, err = run("dnace")
+    assert code == 2
+    assert "no command 'dnace'; nearest: dance" in err
+
+
+def test_a_wrong_flag_of_a_command(run, tmp_path):
+    code, _, err = run("runs", "--stor", tmp_path)
+    assert code == 2
+    assert "--stor" in err
+    assert "--store" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", ["runs", "why", "gc"])
+def test_commands_that_look_make_no_store(run, tmp_path, command):
+    code, _, err = run(command, "--store", tmp_path / "none")
+    assert (code, (tmp_path / "none").exists()) == (2, False)
+    assert "no store at" in err
+
+
+def test_runs(run, store):
+    first = render(store, 2.0)
+    again = render(store, 2.0)
+    failed = render(store, 3.0, "failed")
+    code, out, err = run("runs", "--store", store.root)
+    assert (code, err) == (0, "")
+    rows = {line.split()[0]: line for line in out.splitlines()[1:]}
+    assert set(rows) == {first.run, again.run, failed.run}
+    assert " done " in rows[first.run]
+    assert " reused " in rows[again.run]
+    assert rows[failed.run].endswith("steps: 0 is too few")
+    only = run("runs", "--store", store.root, "-n", "1", "--status", "done")[1]
+    assert again.run in only or first.run in only
+    assert "(1 earlier ones: rotoscope runs -n 0)" in only
+
+
+def test_a_killed_render_is_shown_as_interrupted(run, store):
+    recorder = begin(store, "dance", {})
+    recorder._held.close()  # what the kernel does to the lock of a killed process
+    out = run("runs", "--store", store.root)[1]
+    assert "interrupted" in out
+    assert "killed" in out
+
+
+def test_a_damaged_record_is_named_and_the_others_are_shown(run, store):
+    good = render(store, 2.0)
+    bad = store.root / "records" / "20260101-000000-abcdef.json"
+    bad.write_text("{", "utf-8")
+    code, out, err = run("runs", "--store", store.root)
+    assert code == 0
+    assert good.run in out
+    assert bad.name in err
+
+
+def test_why(run, store):
+    render(store, 2.0)
+    changed = render(store, 3.0)
+    code, out, _ = run("why", "last", "--store", store.root)
+    assert code == 0
+    assert changed.run in out
+    first, second = (line for line in out.splitlines() if line.startswith(("  hit", "  miss")))
+    assert first.startswith("  hit   test.first")
+    assert second.startswith("  miss  test.second")
+    assert "config.sigma: 2.0 -> 3.0" in out
+    assert run("why", "--store", store.root)[1] == out
+    assert run("why", changed.run, "--store", store.root)[1] == out
+
+
+def test_why_of_the_first_render(run, store):
+    render(store, 2.0)
+    assert "the first of its kind" in run("why", "--store", store.root)[1]
+
+
+def test_why_of_nothing(run, store):
+    assert run("why", "--store", store.root)[0] == 2
+    assert "no run fits" in run("why", "1999", "--store", store.root)[2]
+
+
+def test_gc_shows_first_and_removes_only_when_told(run, store):
+    old, new = render(store, 2.0), render(store, 3.0)
+    before = set(store.digests())
+    assert len(before) == 3
+    code, out, _ = run("gc", "--store", store.root)
+    assert code == 0
+    assert "nothing can go" in out
+    code, out, _ = run("gc", "--store", store.root, "--keep-last", "1")
+    assert code == 0
+    assert f"rotoscope gc --store {store.root} --keep-last 1 --yes" in out
+    assert set(store.digests()) == before
+    out = run("gc", "--store", store.root, "--keep-last", "1", "--yes")[1]
+    assert "freed" in out
+    gone = before - set(store.digests())
+    kept = {stage.digest for stage in new.stages}
+    assert gone == {stage.digest for stage in old.stages} - kept
+    for digest in kept:
+        store.verify(digest)
+
+
+def test_gc_keeps_a_named_render(run, store):
+    old = render(store, 2.0)
+    render(store, 3.0)
+    run("gc", "--store", store.root, "--keep-last", "0", "--keep", old.run, "--yes")
+    assert set(store.digests()) == {stage.digest for stage in old.stages}
+
+
+def test_gc_refuses_nonsense(run, store):
+    assert "must be 0 or more" in run("gc", "--store", store.root, "--keep-last", "-1")[2]
+
+
+def test_models_lists_the_catalogue(run):
+    code, out, err = run("models")
+    assert (code, err) == (0, "")
+    listed = [line.split()[0] for line in out.splitlines()[1:] if line and not line.startswith("more")]
+    assert listed == names()
+    assert listed[0] == "sprite"
+    assert {"sd15"} <= set(listed)
+
+
+def test_models_describes_one(run):
+    code, out, _ = run("models", "sd15")
+    assert code == 0
+    assert "controlnet openpose" in out
+    assert "licence" in out
+    code, _, err = run("models", "sd51")
+    assert code == 2
+    assert "sd51: no such choice; nearest: sd15" in err
+
+
+def test_doctor_reports_and_goes_on_when_a_check_breaks(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+
+    def broken():
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr(doctor, "memory", broken)
+    code, out, _ = run("doctor", "--store", tmp_path)
+    assert code == 1
+    assert "fail  memory     RuntimeError: no such thing" in out
+    assert re.search(r"warn +hub +http://127.0.0.1:9 cannot be reached .*\n +-> ", out)
+    for line in out.splitlines():
+        assert re.match(r"(ok|warn|fail) {1,3}\s?\S|\s+-> \S", line), line
+    seen = {line.split()[1] for line in out.splitlines() if not line.startswith(" ")}
+    assert {"python", "packages", "config", "device", "memory", "ffmpeg", "hub", "models", "disk", "servers"} <= seen
+
+
+def test_doctor_says_what_to_do_about_every_problem():
+    """A warning or a failure without a remedy is no help: each is built with one."""
+    source = Path(machine.__file__).read_text("utf-8") + Path(doctor.__file__).read_text("utf-8")
+    calls = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding"
+    ]
+    problems = [call for call in calls if isinstance(call.args[0], ast.Constant) and call.args[0].value != "ok"]
+    assert len(problems) > 10
+    assert all(len(call.args) == 4 for call in problems)
+
+
+def test_sizes_in_words():
+    assert [size(count) for count in (0, 999, 1500, 3.4e9, 2e12)] == ["0 B", "999 B", "1.5 kB", "3.4 GB", "2.0 TB"]
+
+
+def test_server_environment_stays_inside_the_store(tmp_path, monkeypatch):
+    for name in servers.environment(tmp_path):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "DEBUG")
+    import os
+
+    assert servers.prepare(tmp_path) is None
+    assert os.environ["PREFECT_HOME"] == str(tmp_path / "servers" / "prefect")
+    assert os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    assert os.environ["DO_NOT_TRACK"] == "1"
+    assert os.environ["PREFECT_LOGGING_LEVEL"] == "DEBUG"  # what is set already stays
+
+
+def test_a_stale_process_file_is_no_server(tmp_path):
+    import json
+    import os
+
+    folder = servers.folder(tmp_path)
+    folder.mkdir(parents=True)
+    record = {"name": "prefect", "pid": os.getpid(), "port": 1, "started": "0.00"}  # the id lives, another process
+    (folder / "prefect.json").write_text(json.dumps(record), "utf-8")
+    assert servers.running(tmp_path, "prefect") is None
+    (folder / "prefect.json").write_text("{", "utf-8")
+    assert servers.running(tmp_path, "prefect") is None
+    assert servers.down(tmp_path, "prefect") is False
+
+
+def test_a_taken_port_is_told(run, tmp_path):
+    import socket
+
+    with socket.socket() as other:
+        other.bind((servers.HOST, 0))
+        other.listen()
+        port = other.getsockname()[1]
+        code, _, err = run("up", "--store", tmp_path, "--only", "prefect", "--prefect-port", port)
+    assert code == 2
+    assert f"prefect: port {port} is in use by another program" in err
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind((servers.HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.slow
+def test_servers_come_up_are_found_and_go_down(run, tmp_path, monkeypatch):
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    ports = {name: free_port() for name in servers.NAMES}
+    flags = [word for name in servers.NAMES for word in (f"--{name}-port", ports[name])]
+    try:
+        code, out, err = run("up", "--store", tmp_path, *flags)
+        assert (code, err) == (0, "")
+        assert out.count(" started, log ") == 2
+        assert servers.prepare(tmp_path) == f"http://127.0.0.1:{ports['prefect']}/api"
+        code, out, _ = run("up", "--store", tmp_path)
+        assert (code, out.count("is up already")) == (0, 2)
+        found = list(doctor.up(tmp_path))
+        assert [finding.level for finding in found] == ["ok", "ok"]
+    finally:
+        code, out, _ = run("down", "--store", tmp_path)
+    assert (code, out.count("stopped")) == (0, 2)
+    assert [servers.running(tmp_path, name) for name in servers.NAMES] == [None, None]
+    assert run("down", "--store", tmp_path)[1].count("was not up") == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"servers", "mlflow"}
