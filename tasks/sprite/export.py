@@ -1,0 +1,62 @@
+"""Writes the family in diffusers' folder layout: fp16 safetensors, each part replaced as a whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+PARTS = ("tokenizer", "scheduler", "text_encoder", "vae", "unet", "motion_adapter",
+         "controlnet_openpose", "controlnet_lineart", "controlnet_depth", "controlnet_tile")  # fmt: skip
+LIMIT = 30_000_000  # bytes of the whole family in git
+
+
+def export_part(part: Any, folder: Path, name: str) -> None:
+    """Save one network, tokenizer or scheduler to `folder/name`; networks as fp16, from a copy."""
+    import copy
+
+    import torch
+
+    if name not in PARTS:
+        raise ValueError(f"{name!r} is no part of the family; its parts are {', '.join(PARTS)}")
+    if isinstance(part, torch.nn.Module):
+        part = copy.deepcopy(part).to(memory_format=torch.contiguous_format).half().eval()
+    folder.mkdir(parents=True, exist_ok=True)
+    draft, target, old = folder / f".{name}.new", folder / name, folder / f".{name}.old"
+    for stale in (draft, old):
+        shutil.rmtree(stale, ignore_errors=True)
+    part.save_pretrained(draft)
+    if target.exists():
+        target.rename(old)
+    draft.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def export_random(folder: Path, seed: int = 0) -> None:
+    """A family of the final sizes with untrained weights: the right classes and shapes, no meaning."""
+    import torch
+
+    from tasks.sprite import networks
+    from tasks.sprite.tokenizer import build_tokenizer
+
+    torch.manual_seed(seed)
+    tokenizer, unet = build_tokenizer(), networks.build_unet()
+    text = networks.build_text_encoder(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id)
+    parts = {"tokenizer": tokenizer, "scheduler": networks.build_scheduler(), "text_encoder": text,
+             "vae": networks.build_vae(), "unet": unet, "motion_adapter": networks.build_motion_adapter()}  # fmt: skip
+    parts |= {f"controlnet_{kind}": networks.build_controlnet(unet) for kind in networks.CONTROLS}
+    for name, part in parts.items():
+        export_part(part, folder, name)
+    check_size(folder)
+
+
+def check_size(folder: Path) -> int:
+    """Bytes of the family.
+
+    Raises:
+        ValueError: more than `LIMIT`.
+    """
+    total = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    if total > LIMIT:
+        raise ValueError(f"{folder} holds {total / 1e6:.1f} MB; the family may hold {LIMIT / 1e6:.0f} MB")
+    return total

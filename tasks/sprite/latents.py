@@ -1,0 +1,78 @@
+"""What the diffusion stages read: latents, loss weights, skeletons, captions of the drawn data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.sprite.attributes import Attributes
+from tasks.sprite.captions import random_caption, random_empty
+from tasks.sprite.data import DataSet
+from tasks.sprite.maps import as_detected, control_map, tile_map
+from tasks.sprite.stage_vae import UNSEEN
+
+FIGURE_WEIGHT = 3.0  # of a latent cell full of figure against one of background: the flat background is learned anyway
+NO_CAPTION = 0.1  # share of samples trained without their caption
+
+
+class Latents:
+    """Batches for the UNet stages. Rows are those of the data set; the last `UNSEEN` stills are left out."""
+
+    def __init__(self, data: DataSet, latents: Path) -> None:
+        self.data = data
+        self.z = np.load(latents)  # (M, 8, 16, 16) float16
+        self.rgb, self.parts = data.read("rgb"), data.read("parts")
+        self.people, self.labels = np.array(data.read("people")), np.array(data.read("labels"))
+        self.weights = _cell_weights(self.parts)
+
+    def rows(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """Random stills (and one in six a frame of a clip)."""
+        clip_frames = self.data.stills + rng.integers(len(self.data) - self.data.stills, size=count)
+        stills = rng.integers(self.data.stills - UNSEEN, size=count)
+        return np.where(rng.random(count) < 1 / 6, clip_frames, stills)
+
+    def latents(self, rows: np.ndarray) -> Tensor:
+        """`(B, 8, 16, 16)` float32."""
+        return torch.from_numpy(self.z[rows]).float()
+
+    def cell_weights(self, rows: np.ndarray) -> Tensor:
+        """`(B, 1, 16, 16)`, mean 1."""
+        weights = torch.from_numpy(self.weights[rows]).float()[:, None]
+        return weights / weights.mean()
+
+    def captions(self, rows: np.ndarray, rng: np.random.Generator) -> list[str]:
+        """One random wording each; one in ten is left unconditional."""
+        return [
+            (random_empty(rng) if rng.random() < NO_CAPTION
+             else random_caption(Attributes.from_indices(self.labels[row]), rng)).text
+            for row in rows
+        ]  # fmt: skip
+
+    def maps(self, kind: str, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
+        """Control maps `(B, 3, 128, 128)` in 0..1, skeletons as a detector would see them."""
+        return to_map([self._map(kind, int(row), rng) for row in rows])
+
+    def _map(self, kind: str, row: int, rng: np.random.Generator) -> np.ndarray:
+        if kind == "tile":
+            return tile_map(self.rgb[row], int(rng.choice([4, 8, 16])))
+        person = as_detected(self.people[row], rng)
+        mask = np.where(self.parts[row] > 0, 255, 0).astype(np.uint8)
+        return control_map(kind, person, self.rgb[row], mask)
+
+
+def to_map(pictures: list[np.ndarray]) -> Tensor:
+    """Pictures `(H, W, 3)` uint8 -> `(B, 3, H, W)` float 0..1, as the pipelines prepare ControlNet input."""
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float().div_(255).contiguous()
+
+
+def _cell_weights(parts: np.ndarray) -> np.ndarray:
+    """`(M, 16, 16)` float16 from the part maps."""
+    out = np.empty((len(parts), 16, 16), np.float16)
+    for i in range(0, len(parts), 1024):
+        block = parts[i : i + 1024] > 0
+        share = block.reshape(len(block), 16, 8, 16, 8).mean((2, 4))
+        out[i : i + 1024] = 1 + (FIGURE_WEIGHT - 1) * share
+    return out

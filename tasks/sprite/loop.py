@@ -1,0 +1,166 @@
+"""One training stage: steps, averaged weights, checkpoints that survive `kill -9`, a log of losses and checks.
+
+The batch of step k depends on (seed, stage, k) alone, so a resumed run continues exactly where the checkpoint stood.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tasks.sprite.optim import Ema, Optimizers
+
+CHECKPOINT = "checkpoint.pt"
+
+
+@dataclass
+class Draw:
+    """The randomness of one step: a numpy generator and a torch one, both from (seed, stage, step)."""
+
+    rng: np.random.Generator
+    torch: torch.Generator
+
+    @classmethod
+    def of(cls, seed: int, stage: str, step: int) -> Draw:
+        number = zlib.crc32(stage.encode())
+        mixed = int(np.random.SeedSequence([seed, number, step, 1]).generate_state(1)[0])
+        return cls(np.random.default_rng([seed, number, step]), torch.Generator().manual_seed(mixed))
+
+    def normal(self, *shape: int) -> Tensor:
+        return torch.randn(shape, generator=self.torch)
+
+
+@dataclass
+class Stage:
+    """What a stage trains and how it is judged.
+
+    modules: name -> network; parameters with requires_grad are trained.
+    loss: `(draw, step, progress 0..1) -> (loss, metrics)`.
+    check: called with averaged weights in place and networks in eval mode; returns figures for the log.
+    """
+
+    name: str
+    modules: dict[str, nn.Module]
+    loss: Callable[[Draw, int, float], tuple[Tensor, dict[str, float]]]
+    check: Callable[[int], dict[str, float]] | None = None
+    frozen: list[nn.Module] = field(default_factory=list)
+
+
+@dataclass
+class Schedule:
+    """Length and learning rate of a stage; `decay` is the share of the steps in which the rate falls to 0."""
+
+    steps: int
+    lr: float
+    warmup: int = 40
+    decay: float = 0.35
+    ema: float = 0.998
+    check_every: int = 500
+    checkpoint_seconds: float = 180.0
+
+    def rate(self, step: int) -> float:
+        left = (self.steps - step) / max(1.0, self.decay * self.steps)
+        return self.lr * min(1.0, (step + 1) / self.warmup) * max(0.01, min(1.0, left))
+
+
+class Log:
+    """Appends one JSON line per report to `log.jsonl` of the stage and prints it."""
+
+    def __init__(self, folder: Path, stage: str, sink: Callable[[dict[str, float], int], None] | None = None) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path, self.stage, self.sink = folder / "log.jsonl", stage, sink
+
+    def write(self, step: int, figures: dict[str, float]) -> None:
+        row = {"stage": self.stage, "step": step, "time": round(time.time(), 1)}
+        row |= {k: round(float(v), 5) for k, v in figures.items()}
+        with self.path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(json.dumps(row), flush=True)
+        if self.sink is not None:
+            self.sink({f"{self.stage}.{k}": v for k, v in figures.items()}, step)
+
+
+def train(stage: Stage, schedule: Schedule, folder: Path, seed: int, log: Log) -> None:
+    """Run a stage to its end (resuming a checkpoint in `folder`), leave averaged weights in the networks."""
+    optimizers = Optimizers(stage.modules, schedule.lr)
+    ema = Ema(optimizers.params, schedule.ema)
+    step = _resume(folder / CHECKPOINT, optimizers, ema)
+    _mode(stage, True)
+    saved, begun, first, sums = time.time(), time.time(), step, {}
+    while step < schedule.steps:
+        loss, metrics = stage.loss(Draw.of(seed, stage.name, step), step, step / schedule.steps)
+        loss.backward()
+        norm = optimizers.step(schedule.rate(step))
+        if not math.isfinite(norm):
+            raise FloatingPointError(f"{stage.name}: gradient is {norm} at step {step}; lower lr")
+        step += 1
+        ema.update(step)
+        for key, value in {"loss": loss.item(), "norm": norm, **metrics}.items():
+            sums.setdefault(key, []).append(value)
+        if step % 50 == 0:
+            pace = {"seconds_per_step": (time.time() - begun) / (step - first), "lr": schedule.rate(step)}
+            log.write(step, {k: float(np.mean(v)) for k, v in sums.items()} | pace)
+            sums = {}
+        if time.time() - saved > schedule.checkpoint_seconds or step == schedule.steps:
+            _save(folder / CHECKPOINT, step, optimizers, ema)
+            saved = time.time()
+        if stage.check is not None and (step % schedule.check_every == 0 or step == schedule.steps):
+            _check(stage, ema, step, log)
+    ema.swap()
+    _mode(stage, False)
+
+
+def _check(stage: Stage, ema: Ema, step: int, log: Log) -> None:
+    assert stage.check is not None
+    ema.swap()
+    _mode(stage, False)
+    with torch.no_grad():
+        log.write(step, stage.check(step))
+    ema.swap()
+    _mode(stage, True)
+
+
+def _mode(stage: Stage, training: bool) -> None:
+    for module in stage.modules.values():
+        module.train(training)
+    for module in stage.frozen:
+        module.eval()
+
+
+def _save(path: Path, step: int, optimizers: Optimizers, ema: Ema) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state: dict[str, Any] = {
+        "step": step, "params": [p.data for p in optimizers.params], "ema": ema.average,
+        "optimizers": optimizers.state_dict(),
+    }  # fmt: skip
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _resume(path: Path, optimizers: Optimizers, ema: Ema) -> int:
+    if not path.exists():
+        return 0
+    state = torch.load(path, weights_only=True)
+    if [p.shape for p in state["params"]] != [p.shape for p in optimizers.params]:
+        raise ValueError(f"{path} belongs to networks of other sizes; remove the folder to start this stage anew")
+    with torch.no_grad():
+        for p, saved in zip(optimizers.params, state["params"], strict=True):
+            p.data.copy_(saved)
+    ema.average = state["ema"]
+    optimizers.load_state_dict(state["optimizers"])
+    return int(state["step"])

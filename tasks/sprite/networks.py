@@ -1,0 +1,112 @@
+"""The networks of the family: diffusers' and transformers' own classes, built here at their final sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, MotionAdapter, UNet2DConditionModel
+    from transformers import CLIPTextModel
+
+LATENT_CHANNELS = 8
+LATENT_SIZE = 16  # cells: 128 px at the VAE's stride of 8
+TEXT_WIDTH = 96
+MAX_TOKENS = 77
+CONTROLS = ("openpose", "lineart", "depth", "tile")
+WIDTHS = (48, 96, 96)
+
+
+def build_vae() -> AutoencoderKL:
+    """Stride 8, 8 latent channels, no attention: works on any frame whose sides are multiples of 8."""
+    import torch
+    from diffusers import AutoencoderKL
+
+    vae = AutoencoderKL(
+        in_channels=3, out_channels=3, latent_channels=LATENT_CHANNELS, block_out_channels=(16, 32, 64, 64),
+        layers_per_block=1, down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+        norm_num_groups=1, sample_size=128, scaling_factor=1.0, force_upcast=False, mid_block_add_attention=False,
+    )  # fmt: skip
+    with torch.no_grad():  # start with almost no posterior noise
+        vae.quant_conv.bias[LATENT_CHANNELS:] = -5.0
+        vae.quant_conv.weight[LATENT_CHANNELS:] *= 0.1
+    return vae
+
+
+def build_text_encoder(vocabulary: int, bos: int, eos: int) -> CLIPTextModel:
+    """Two layers of width 96 over 77 tokens."""
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    return CLIPTextModel(CLIPTextConfig(
+        vocab_size=vocabulary, hidden_size=TEXT_WIDTH, intermediate_size=256, num_hidden_layers=2,
+        num_attention_heads=4, max_position_embeddings=MAX_TOKENS, bos_token_id=bos, eos_token_id=eos,
+        pad_token_id=eos, projection_dim=TEXT_WIDTH,
+    ))  # fmt: skip
+
+
+def build_unet() -> UNet2DConditionModel:
+    """One layer a block; cross-attention at 8x8 and 4x4 cells."""
+    from diffusers import UNet2DConditionModel
+
+    return UNet2DConditionModel(
+        sample_size=LATENT_SIZE, in_channels=LATENT_CHANNELS, out_channels=LATENT_CHANNELS, block_out_channels=WIDTHS,
+        layers_per_block=1, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=TEXT_WIDTH, attention_head_dim=4, norm_num_groups=8,
+    )  # fmt: skip
+
+
+def build_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
+    """A ControlNet that starts from the UNet's encoder."""
+    from diffusers import ControlNetModel
+
+    return ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(8, 16, 32, 48))
+
+
+def build_motion_adapter() -> MotionAdapter:
+    """Temporal attention for 16 frames; zero output projections, so that it starts as no change at all."""
+    import torch
+    from diffusers import MotionAdapter
+
+    adapter = MotionAdapter(
+        block_out_channels=WIDTHS, motion_layers_per_block=1, motion_num_attention_heads=4,
+        motion_norm_num_groups=8, motion_max_seq_length=16, use_motion_mid_block=True,
+    )  # fmt: skip
+    for name, module in adapter.named_modules():
+        if name.endswith("proj_out"):
+            torch.nn.init.zeros_(module.weight)
+            torch.nn.init.zeros_(module.bias)
+    return adapter
+
+
+def build_scheduler() -> DDIMScheduler:
+    """v-prediction with zero terminal SNR and trailing steps (https://arxiv.org/abs/2305.08891)."""
+    from diffusers import DDIMScheduler
+
+    return DDIMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False,
+        prediction_type="v_prediction", rescale_betas_zero_snr=True, timestep_spacing="trailing", steps_offset=1,
+        set_alpha_to_one=True,
+    )  # fmt: skip
+
+
+def load(folder: Path, part: str) -> Any:
+    """One part of an exported family: `vae`, `unet`, `text_encoder`, `tokenizer`, `scheduler`, `motion_adapter`
+    or `controlnet_<kind>`. float32, eval mode.
+
+    Raises:
+        OSError: the folder lacks the part.
+    """
+    import torch
+    from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, MotionAdapter, UNet2DConditionModel
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    if part == "tokenizer":
+        return CLIPTokenizer.from_pretrained(folder / part)
+    if part == "scheduler":
+        return DDIMScheduler.from_pretrained(folder / part)
+    classes = {"vae": AutoencoderKL, "unet": UNet2DConditionModel, "text_encoder": CLIPTextModel,
+               "motion_adapter": MotionAdapter}  # fmt: skip
+    cls = classes.get(part, ControlNetModel)
+    dtype = {"dtype" if part == "text_encoder" else "torch_dtype": torch.float32}
+    return cls.from_pretrained(folder / part, **dtype).eval()

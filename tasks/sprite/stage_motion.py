@@ -1,0 +1,68 @@
+"""Stage `motion`: the adapter learns how drawn dancers move, on the frozen UNet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tasks.sprite.diffusion import Noising, token_ids
+from tasks.sprite.latents import Latents
+from tasks.sprite.loop import Draw, Stage
+from tasks.sprite.networks import build_motion_adapter
+from tasks.sprite.skeleton import CLIP_FRAMES
+from tasks.sprite.stage_joint import Check, weighted_loss
+
+if TYPE_CHECKING:
+    from diffusers import MotionAdapter, UNet2DConditionModel, UNetMotionModel
+    from transformers import CLIPTokenizer
+
+WITH_POSE = 0.8  # share of clips trained under the pose ControlNet
+
+
+class MotionStage:
+    """Only the motion modules are trained; all frames of a clip share one timestep and one caption."""
+
+    def __init__(self, latents: Latents, tokenizer: CLIPTokenizer, text_encoder: nn.Module,
+                 unet: UNet2DConditionModel, openpose: nn.Module, adapter: MotionAdapter, batch: int,
+                 check: Check | None = None) -> None:  # fmt: skip
+        from diffusers import UNetMotionModel
+
+        self.latents, self.tokenizer, self.noising = latents, tokenizer, Noising()
+        self.text_encoder, self.openpose, self.batch, self.check = text_encoder, openpose, batch, check
+        self.unet: UNetMotionModel = UNetMotionModel.from_unet2d(unet, adapter)
+        for net in (self.unet, text_encoder, openpose):
+            net.requires_grad_(False)
+        for name, p in self.unet.named_parameters():
+            p.requires_grad_("motion_modules" in name)
+
+    def stage(self) -> Stage:
+        return Stage("motion", {"unet_motion": self.unet}, self.loss, self.check, [self.text_encoder, self.openpose])
+
+    def loss(self, draw: Draw, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
+        clips = draw.rng.integers(self.latents.data.clips, size=self.batch)
+        rows = np.concatenate([self.latents.data.clip_rows(int(clip)) for clip in clips])
+        z = self.latents.latents(rows)
+        t = torch.randint(0, 1000, (self.batch,), generator=draw.torch)
+        every = t.repeat_interleave(CLIP_FRAMES)
+        noisy, target = self.noising.mix(z, draw.normal(*z.shape), every)
+        down: Any = None
+        mid: Any = None
+        with torch.no_grad():
+            captions = self.latents.captions(rows[::CLIP_FRAMES], draw.rng)
+            hidden = self.text_encoder(token_ids(self.tokenizer, captions)).last_hidden_state
+            hidden = hidden.repeat_interleave(CLIP_FRAMES, 0)
+            if draw.rng.random() < WITH_POSE:
+                maps = self.latents.maps("openpose", rows, draw.rng)
+                down, mid = self.openpose(noisy, every, hidden, maps, return_dict=False)
+        video = noisy.unflatten(0, (self.batch, CLIP_FRAMES)).transpose(1, 2)  # (B, 8, 16, h, w)
+        v = self.unet(video, t, hidden, down_block_additional_residuals=down, mid_block_additional_residual=mid).sample
+        return weighted_loss(v.transpose(1, 2).flatten(0, 1), target, self.latents.cell_weights(rows))
+
+    def adapter(self) -> MotionAdapter:
+        """The motion modules as they are now, as a MotionAdapter of their own."""
+        adapter = build_motion_adapter()
+        adapter.load_state_dict({k: v for k, v in self.unet.state_dict().items() if "motion_modules" in k})
+        return adapter

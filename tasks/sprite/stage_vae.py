@@ -1,0 +1,115 @@
+"""Stage `vae`: an autoencoder for crisp flat drawings that also encodes photo-like frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.sprite.backdrops import random_backdrop
+from tasks.sprite.data import DataSet
+from tasks.sprite.loop import Draw, Stage
+from tasks.sprite.networks import LATENT_CHANNELS, build_vae
+from tasks.sprite.skeleton import FRAME
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
+
+CROP = 64  # px
+FULL_FROM = 0.75  # share of the stage after which whole frames are used instead of crops
+UNSEEN = 512  # the last stills are never trained on, in any stage
+
+
+class VaeStage:
+    """Loss and check of the autoencoder."""
+
+    def __init__(self, data: DataSet, batch: int) -> None:
+        self.vae = build_vae().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.batch, self.stills = batch, data.stills
+        self.rgb, self.parts, self.people = data.read("rgb"), data.read("parts"), data.read("people")
+
+    def stage(self) -> Stage:
+        return Stage("vae", {"vae": self.vae}, self.loss, self.check)
+
+    def loss(self, draw: Draw, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
+        side, count = (CROP, self.batch) if progress < FULL_FROM else (FRAME, self.batch // 4)
+        x = to_signed(np.stack([self._picture(draw.rng, side) for _ in range(count)]))
+        posterior = self.vae.encode(x).latent_dist
+        z = posterior.mean + posterior.std * draw.normal(*posterior.mean.shape)
+        y = self.vae.decode(z).sample
+        mean, logvar = posterior.mean, posterior.logvar
+        error = y - x
+        absolute, square = error.abs().mean(), error.square().mean()
+        edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+        kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
+        loss = absolute + 2 * square + 0.5 * edges + 1e-4 * kl
+        return loss, {"psnr": psnr(float(square.detach())), "kl": float(kl.detach())}
+
+    def _picture(self, rng: np.random.Generator, side: int) -> np.ndarray:
+        """A square `(side, side, 3)` uint8: a drawn figure (four of five), one before a texture, or a texture alone."""
+        kind = rng.random()
+        if kind > 0.92:
+            return random_backdrop(rng, side)
+        row = int(rng.integers(self.stills - UNSEEN))
+        joint = self.people[row, rng.integers(18), :2]
+        free = FRAME - side
+        x, y = np.clip(joint - side / 2 + rng.normal(0, side / 6, 2), 0, free).astype(int)
+        crop = self.rgb[row, y : y + side, x : x + side]
+        if kind > 0.82:
+            figure = self.parts[row, y : y + side, x : x + side, None] > 0
+            crop = np.where(figure, crop, random_backdrop(rng, side))
+        return crop[:, ::-1] if rng.random() < 0.5 else crop
+
+    def check(self, step: int) -> dict[str, float]:
+        """PSNR over 64 unseen whole drawings and 32 textures (dB, peak 255)."""
+        drawn = to_signed(self.rgb[self.stills - 64 : self.stills])
+        rng = np.random.default_rng(5)
+        textures = to_signed(np.stack([random_backdrop(rng, FRAME) for _ in range(32)]))
+        figures = {}
+        for name, x in (("drawn", drawn), ("texture", textures)):
+            y = torch.cat([self.vae.decode(self.vae.encode(p).latent_dist.mean).sample for p in x.split(16)])
+            figures[f"psnr_{name}"] = psnr(float((y.clamp(-1, 1) - x).square().mean()))
+        return figures
+
+
+def psnr(mean_square: float) -> float:
+    """dB for pictures in -1..1."""
+    return 10 * float(np.log10(4 / max(mean_square, 1e-10)))
+
+
+def to_signed(pictures: np.ndarray) -> Tensor:
+    """`(N, H, W, 3)` uint8 -> `(N, 3, H, W)` float in -1..1, channels last in memory."""
+    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+def to_pictures(x: Tensor) -> np.ndarray:
+    """The reverse of `to_signed`, clipped."""
+    return x.detach().clamp(-1, 1).add(1).mul(127.5).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+
+
+@torch.no_grad()
+def normalise_latents(vae: AutoencoderKL, pictures: np.ndarray) -> None:
+    """Fold a per-channel shift and scale into the 1x1 convolutions around the latent, so that latents of drawn
+    pictures have mean 0 and deviation 1 and `scaling_factor` stays 1."""
+    moments = torch.cat([vae.quant_conv(vae.encoder(p)) for p in to_signed(pictures).split(16)])
+    mean = moments[:, :LATENT_CHANNELS].mean((0, 2, 3))
+    std = moments[:, :LATENT_CHANNELS].std((0, 2, 3))
+    weight, bias = vae.quant_conv.weight, vae.quant_conv.bias
+    weight[:LATENT_CHANNELS] /= std[:, None, None, None]
+    bias[:LATENT_CHANNELS] = (bias[:LATENT_CHANNELS] - mean) / std
+    bias[LATENT_CHANNELS:] -= 2 * std.log()
+    weight, bias = vae.post_quant_conv.weight, vae.post_quant_conv.bias
+    bias += weight[:, :, 0, 0] @ mean
+    weight *= std[None, :, None, None]
+
+
+@torch.no_grad()
+def encode_all(vae: AutoencoderKL, pictures: np.ndarray, batch: int = 64) -> np.ndarray:
+    """Latent means `(N, 8, 16, 16)` float16 of all drawn pictures `(N, 128, 128, 3)` uint8."""
+    out = np.empty((len(pictures), LATENT_CHANNELS, FRAME // 8, FRAME // 8), np.float16)
+    for i in range(0, len(pictures), batch):
+        mean = vae.encode(to_signed(pictures[i : i + batch])).latent_dist.mean
+        out[i : i + batch] = mean.half().numpy()
+    return out
