@@ -22,13 +22,16 @@ from reel.config import Config, Text, parse
 from reel.errors import UserError
 from reel.models import ModelConfig
 from reel.op import Context, Op, get
-from reel.record import Recorder, RenderRecord, new_run_id
-from reel.store import Store, explained, write_atomic
+from reel.record import Recorder, RenderRecord, Role, new_run_id
+from reel.store import Store
 from tasks.assemble import Assemble
 from tasks.cached import Stage, call
 from tasks.extract import Extract
 from tasks.stylize.settings import Animatediff, Control, Sampling, canonical
 from tasks.tracking import Tracking
+
+ROLES: dict[str, Role] = {"movie": "movie", "contact_sheet": "sheet", "map_preview": "preview"}
+"""What a reader takes an exported file for, by its stem."""
 
 
 class DanceControl(Control):
@@ -188,12 +191,14 @@ def run(cfg: Dance) -> RenderRecord:
     """
     from prefect import flow
 
+    from tasks.media.export import check_writable
     from tasks.tracking import tracked
 
     store = Store(cfg.paths.store)
     todo = plan(cfg, store)
     name = new_run_id()
-    output = writable(cfg.paths.output or cfg.paths.renders / name)
+    output = cfg.paths.output or cfg.paths.renders / name
+    check_writable(output)
     with tracked(store, cfg.tracking, "dance", cfg.model_dump(mode="json"), output=output, run=name) as recorder:
         ctx = Context(store, cfg.compute, files={"source": todo.source})
         dance = flow(
@@ -204,25 +209,12 @@ def run(cfg: Dance) -> RenderRecord:
     return recorder.record
 
 
-def writable(folder: Path) -> Path:
-    """The folder, made if need be.
-
-    Raises:
-        UserError: it cannot be written; said before the render and not after it.
-    """
-    with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / ".writable", b"")
-        (folder / ".writable").unlink()
-    return folder
-
-
 def publish(store: Store, digest: str, output: Path, recorder: Recorder) -> None:
     """Copy an assembled render's files to the output folder and note them in the record."""
-    from tasks.assemble import export
+    from tasks.media.export import export
 
-    for path, role in export(store, digest, output):
-        recorder.output(path, role)
+    for name, path in export(store, digest, output).items():
+        recorder.output(path, ROLES.get(name.partition(".")[0], "other"))
 
 
 def say(record: RenderRecord, cfg: Dance) -> None:
@@ -234,7 +226,8 @@ def say(record: RenderRecord, cfg: Dance) -> None:
     else:
         print(f"\nnothing rendered anew: all {len(record.stages)} stages came from the store ({record.seconds:.1f} s)")
     for output in record.outputs:
-        print(f"  {output.role:<8} {Path(record.output or '') / output.name}")
+        if output.role != "other":
+            print(f"  {output.role:<8} {Path(record.output or '') / output.name}")
     print(f"  {'run':<8} {record.run}  (rotoscope why {record.run})")
     if cfg.tracking.enabled:
         print(f"  {'MLflow':<8} {cfg.tracking.uri}, run {record.mlflow_run}")

@@ -1,0 +1,235 @@
+"""dance as a whole: the real program on the sample clip with the embedded family, at a small size."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks.runs import ROOT, command
+from flows import dance
+from reel.record import RenderRecord, list_records
+from reel.store import Store
+from reel.why import explain
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+SAMPLE = ROOT / "data" / "source" / "sample.mp4"
+SMALL = [
+    *("extract.max_frames=3", "extract.short_side=64", "stylize.num_inference_steps=2", "tracking=none"),
+    *("assemble.side_by_side=false", "assemble.contact_sheet=2"),
+]
+Render = Callable[..., RenderRecord]
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> Store:
+    """A store in which the small render stands already; copied by the tests that use it."""
+    store = Store(tmp_path_factory.mktemp("warm") / "store")
+    assert dance.main([*SMALL, f"paths.store={store.root}", f"paths.output={store.root.parent / 'out'}"]) == 0
+    return store
+
+
+@pytest.fixture
+def render(warm: Store, tmp_path: Path) -> Render:
+    """Renders with further overrides on a copy of the warm store; gives the record."""
+    shutil.copytree(warm.root, tmp_path / "store")
+    store = Store(tmp_path / "store")
+
+    def run(*overrides: str) -> RenderRecord:
+        code = dance.main([*SMALL, f"paths.store={store.root}", f"paths.output={tmp_path / 'out'}", *overrides])
+        assert code == 0
+        return list_records(store)[0][-1]
+
+    return run
+
+
+def computed(record: RenderRecord) -> list[str]:
+    return [stage.op for stage in record.stages if not stage.reused]
+
+
+def test_files_and_record(warm: Store):
+    record = list_records(warm)[0][-1]
+    assert record.status == "done"
+    assert [stage.op for stage in record.stages] == [
+        *("extract", "preprocess.blazepose", "preprocess.pose_map", "stylize.animatediff", "assemble"),
+    ]
+    names = {output.name for output in record.outputs}
+    assert {"movie.mp4", "contact_sheet.png", "map_preview.png"} <= names
+    for output in record.outputs:
+        assert (Path(record.output or "") / output.name).stat().st_size == output.size
+
+
+def test_unchanged_is_reused_whole(render: Render):
+    record = render()
+    assert record.reused
+    assert computed(record) == []
+
+
+# One field changed: the stages that run again, and what `why` says of the first of them.
+STYLIZE, END = "stylize.animatediff", "assemble"
+POSE = ["preprocess.blazepose", "preprocess.pose_map"]
+CHANGES = [
+    ("controls.pose.weight=0.7", [STYLIZE, END], "config.controls.pose.weight: 1.0 -> 0.7"),
+    ("controls.pose.control_guidance_end=0.8", [STYLIZE, END], "config.controls.pose.control_guidance_end: 1.0 -> 0.8"),
+    ("seed=3", [STYLIZE, END], "config.seed: 0 -> 3"),
+    ("stylize.num_inference_steps=3", [STYLIZE, END], "config.num_inference_steps: 2 -> 3"),
+    ("stylize.scheduler=euler", [STYLIZE, END], "config.scheduler: ddim -> euler"),
+    ("stylize.guidance_scale=1", [STYLIZE, END], "config.guidance_scale: 4.0 -> 1.0"),
+    ("stylize.strength=0.6", [STYLIZE, END], "config.strength: 1.0 -> 0.6"),
+    ("prompt=a girl with short black hair", [STYLIZE, END], "-> a girl with short black hair"),
+    ("compute.dtype=bfloat16", [STYLIZE, END], "config.dtype: float32 -> bfloat16"),
+    ("assemble.crf=20", [END], "config.crf: null -> 20"),
+    ("extract.fps=6", ["extract", *POSE, STYLIZE, END], "config.fps: 8 -> 6"),
+    ("extract.max_frames=2", ["extract", *POSE, STYLIZE, END], "config.max_frames: 3 -> 2"),
+    ("preprocess.blazepose.min_detection_confidence=0.4", POSE[:1], "config.min_detection_confidence: 0.5 -> 0.4"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("override", "stages", "reason"), CHANGES, ids=[change[0] for change in CHANGES])
+def test_one_change_runs_exactly_what_follows_from_it(render: Render, override: str, stages: list[str], reason: str):
+    record = render(override)
+    assert computed(record)[: len(stages)] == stages
+    assert set(computed(record)) - set(stages) <= {"preprocess.pose_map"}  # reused where the points did not change
+    store = Store(Path(record.config["paths"]["store"]))
+    first = next(stage for stage in record.stages if not stage.reused)
+    (difference,) = [d for d in explain(store, first.key).differences if d.startswith(reason) or d.endswith(reason)]
+    assert difference
+    assert len(explain(store, first.key).differences) == 1
+
+
+def test_one_byte_more_in_the_clip_is_another_source(render: Render, tmp_path: Path):
+    other = tmp_path / "other.mp4"
+    other.write_bytes(SAMPLE.read_bytes() + b"\0\0\0\x08free")
+    record = render(f"clip={other}")
+    store = Store(Path(record.config["paths"]["store"]))
+    assert computed(record)[0] == "extract"
+    (difference,) = explain(store, record.stages[0].key).differences
+    assert difference.startswith("inputs.source: ")
+
+
+def test_another_name_for_the_same_bytes_is_the_same_source(render: Render, tmp_path: Path):
+    other = tmp_path / "my clip (1), it's = 100% $HOME [x].mp4"
+    shutil.copy(SAMPLE, other)
+    assert render(f"clip={other}").reused
+
+
+@pytest.mark.parametrize(
+    ("patch", "reason"),
+    [
+        ("reel.keys.library_version", "libraries.diffusers: "),
+        ("op version", "version: 1 -> 99"),
+        ("model file", "models."),
+    ],
+)
+def test_libraries_ops_and_model_files_count(render: Render, monkeypatch: pytest.MonkeyPatch, patch: str, reason: str):
+    import dataclasses
+
+    from reel import keys, op
+    from tasks import cached
+
+    if patch == "op version":
+        known = op.get("stylize", "animatediff")
+        monkeypatch.setitem(op._REGISTRY, ("stylize", "animatediff"), dataclasses.replace(known, version=99))
+    elif patch == "model file":
+        real = cached.content_id
+        monkeypatch.setattr(cached, "content_id", lambda s: "sha256:0" if s.subfolder == "motion_adapter" else real(s))
+    else:
+        real_version = keys.library_version
+        monkeypatch.setattr(keys, "library_version", lambda n: "9.9" if n == "diffusers" else real_version(n))
+    record = render()
+    assert "stylize.animatediff" in computed(record)
+    stage = next(stage for stage in record.stages if stage.op == "stylize.animatediff")
+    differences = explain(Store(Path(record.config["paths"]["store"])), stage.key).differences
+    assert [d for d in differences if d.startswith(reason)]
+
+
+def test_weight_zero_is_no_control_at_all(render: Render):
+    record = render("control=[pose,lineart]", "controls.lineart.weight=0")
+    assert record.reused
+
+
+def test_a_cached_rerun_never_loads_torch(warm: Store):
+    code = (
+        "import json, sys\n"
+        "from flows import dance\n"
+        "code = dance.main(sys.argv[1:])\n"
+        "print(json.dumps([code, [m for m in ('torch', 'diffusers', 'transformers', 'cv2') if m in sys.modules]]))\n"
+    )
+    arguments = [*SMALL, f"paths.store={warm.root}", f"paths.output={warm.root.parent / 'out'}"]
+    out = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT)
+    assert json.loads(out.stdout.splitlines()[-1]) == [0, []], out.stderr[-2000:]
+    assert "nothing rendered anew" in out.stdout
+
+
+@pytest.mark.slow
+def test_digests_repeat_in_other_processes_and_stores(warm: Store, tmp_path: Path):
+    first = {stage.op: stage.digest for stage in list_records(warm)[0][-1].stages}
+    done = subprocess.run(command(tmp_path / "fresh", SMALL), cwd=tmp_path, capture_output=True, text=True,
+                          env=None)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert {stage.op: stage.digest for stage in list_records(Store(tmp_path / "fresh"))[0][-1].stages} == first
+
+
+def test_damaged_objects_are_made_anew(render: Render, warm: Store):
+    record = list_records(warm)[0][-1]
+    digest = next(stage.digest for stage in record.stages if stage.op == "preprocess.pose_map")
+    again = render()
+    store = Store(Path(again.config["paths"]["store"]))
+    victim = store.folder(digest) / "frames" / "000001.png"
+    victim.write_bytes(victim.read_bytes()[:-20])
+    healed = render()
+    assert computed(healed) == ["preprocess.pose_map"]
+    assert [stage.digest for stage in healed.stages] == [stage.digest for stage in record.stages]
+
+
+BAD = [
+    (["clip=/nowhere/x.mp4"], "there is no file /nowhere/x.mp4"),
+    (["prompt="], "prompt"),
+    (["controls.pose.weight=-1"], "controls.pose.weight: must be greater than or equal to 0"),
+    (["controls.pose.weight=nan"], "controls.pose.weight"),
+    (["controls.pose.weight=high"], "controls.pose.weight"),
+    (["controls.pose.control_guidance_start=0.5", "controls.pose.control_guidance_end=0.5"], "must be below"),
+    (["stylize.strength=0.1"], "is less than one step"),
+    (["model=sd16"], "sd15"),
+    (["controls.pse.weight=1"], "controls.pose.weight"),
+    (["extract.width=100", "extract.height=64", "extract.short_side=null"], "96"),
+    (["extract.max_frames=17"], "motion window"),
+    (["prompt=a (red:1.2) coat"], "character 3"),
+    (["controls.pose.preprocess=blazepsoe"], "nearest: blazepose"),
+    (["seed=-1"], "seed"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "says"), BAD, ids=[" ".join(bad[0]) for bad in BAD])
+def test_bad_input_is_refused_before_anything_runs(
+    overrides: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    base = [f"paths.store={tmp_path / 'store'}", f"paths.output={tmp_path / 'out'}", "tracking=none"]
+    small = SMALL if not any(o.startswith("extract.max") for o in overrides) else []
+    assert dance.main([*small, *base, *overrides]) == 2
+    captured = capsys.readouterr()
+    assert says in captured.err
+    assert "Traceback" not in captured.err
+    assert not Store(tmp_path / "store").digests()
+
+
+def test_output_that_cannot_be_written_is_said_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "file").write_text("in the way")
+    code = dance.main([*SMALL, f"paths.store={tmp_path / 'store'}", f"paths.output={tmp_path / 'file' / 'out'}"])
+    assert code == 2
+    assert "paths.output" in capsys.readouterr().err
+    assert not Store(tmp_path / "store").digests()
+
+
+def test_absent_models_and_an_unreachable_hub(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    code = dance.main([*SMALL, f"paths.store={tmp_path / 'store'}", "model=sd15", "extract.short_side=512"])
+    assert code == 2
+    message = capsys.readouterr().err
+    assert "hub" in message
+    assert "fix:" in message
