@@ -12,6 +12,7 @@ import functools
 import hashlib
 import importlib.util
 import json
+import time
 from pathlib import Path
 
 from reel.op import catalogue, get
@@ -76,7 +77,13 @@ def _file(name: str) -> Path | None:
 def _tree(name: str) -> ast.Module:
     path = _file(name)
     assert path is not None
-    return ast.parse(path.read_text("utf-8"))
+    text = path.read_text("utf-8")
+    for _ in range(20):
+        try:
+            return ast.parse(text)
+        except SystemError:  # CPython counts recursion for all threads together (python/cpython#106905)
+            time.sleep(0.01)
+    return ast.parse(text)
 
 
 def _imports(name: str) -> set[str]:
