@@ -253,6 +253,7 @@ def spawn(tmp_path, *argv):
         **{name: value for name, value in os.environ.items() if not name.startswith("ROTOSCOPE_")},
         "DEMO_OUT": str(tmp_path / "out"),
         "ROTOSCOPE_STORE": str(tmp_path / "store"),
+        "ROTOSCOPE_ROOT": str(tmp_path),
         "PYTHONPATH": str(ROOT),
     }
     command = [sys.executable, "-m", "tests.flows.demo", *argv]
@@ -268,6 +269,18 @@ def test_ctrl_c_exits_130(tmp_path, argv):
     assert process.returncode == 130
     assert "interrupted" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_a_launcher_with_processes_of_its_own(tmp_path):
+    process = spawn(
+        tmp_path, "-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "steps=4,5,6", "fail_at=5", "prompt=a, ${b}"
+    )
+    err = process.communicate(timeout=120)[1]
+    lines = [json.loads(line) for line in (tmp_path / "out").read_text("utf-8").splitlines()]
+    assert sorted((one["steps"], one["_num"], one["prompt"]) for one in lines) == [(4, 0, "a, ${b}"), (6, 2, "a, ${b}")]
+    assert "steps: 5 is where it fails" in err
+    assert process.returncode == 2
 
 
 def test_words_of_the_shell_arrive_unchanged(tmp_path):
@@ -286,6 +299,6 @@ def test_help_and_errors_import_nothing_heavy(tmp_path, argv):
         "import sys; from tests.flows import demo; demo.main(sys.argv[1:]);"
         f"print('heavy:', [name for name in {HEAVY!r} if name in sys.modules])"
     )
-    space = {**os.environ, "PYTHONPATH": str(ROOT), "ROTOSCOPE_STORE": str(tmp_path)}
+    space = {**os.environ, "PYTHONPATH": str(ROOT), "ROTOSCOPE_STORE": str(tmp_path), "ROTOSCOPE_ROOT": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code, *argv], env=space, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "heavy: []"
