@@ -6,7 +6,9 @@ is part of the checkout and belongs in git: it is what makes `revision: null` me
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
+import importlib
 import json
 import os
 import re
@@ -103,7 +105,8 @@ def _in_cache(source: ModelSource, commit: str) -> Path | None:
     if not recorded:
         return None
     try:
-        folder = Path(str(hub.snapshot_download(source.id, revision=commit, local_files_only=True)))
+        found = hub.snapshot_download(source.id, revision=commit, local_files_only=True, allow_patterns=recorded)
+        folder = Path(str(found))
     except LocalEntryNotFoundError:
         return None
     return folder if all((folder / name).is_file() for name in recorded) else None
@@ -158,7 +161,6 @@ def _read_lock() -> dict[str, Any]:
 
 def _asking(source: ModelSource, ask: Callable[[Any], T]) -> T:
     """Ask the hub, with retries; its errors become messages that say what to do."""
-    import httpx
     import huggingface_hub as hub
     from huggingface_hub import errors
 
@@ -182,13 +184,22 @@ def _asking(source: ModelSource, ask: Callable[[Any], T]) -> T:
             if status and status < 500 and status not in (408, 429):
                 raise ModelAbsent(f"{source.label}: the hub answers {status}", fix="check access and token") from None
             raise NetworkTrouble(str(error)) from None
-        except (httpx.TransportError, ConnectionError, TimeoutError) as error:
+        except _transport_errors() as error:
             raise NetworkTrouble(f"{type(error).__name__}: {error}") from None
 
     try:
         return with_retries(once)
     except NetworkTrouble as trouble:
         raise _unreachable(source, str(trouble)) from None
+
+
+def _transport_errors() -> tuple[type[Exception], ...]:
+    """What a connection raises when it cannot be made or breaks; the hub's client has changed libraries for it."""
+    found: list[type[Exception]] = [ConnectionError, TimeoutError]
+    for library in ("httpx2", "httpx"):
+        with contextlib.suppress(ImportError):
+            found.append(importlib.import_module(library).TransportError)
+    return tuple(found)
 
 
 def _nothing_wanted(source: ModelSource, commit: str) -> ModelAbsent:
