@@ -25,7 +25,7 @@ _KEY_AHEAD = re.compile(
 )
 _LOST_KEY = re.compile(rf"\s*-?[\w][\w ()+*/.:\-]{{0,39}}[{_QUOTES}]\s*[:：=＝]")
 _GOOD_END = re.compile(
-    rf"\s*(?:$|[}}\]｝](?!\s*[\w])|[,，]\s*(?=$|[}}\]]|[{_QUOTES}]|-?\d[\d.:\-]{{0,20}}\s*[:：=＝]|#|//))"
+    rf"\s*(?:$|[}}\]｝](?!\s*[\w])|[,，]\s*(?=$|[}}\],，]|[{_QUOTES}]|-?\d[\d.:\-]{{0,20}}\s*[:：=＝]|#|//))"
 )
 _BODY = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.)|$)", re.DOTALL)
@@ -296,9 +296,13 @@ class Reader:
         closers = "'＇" if char in "'＇" else CURLY + '"'
         limit = min(self.stop, start + LOOK_AHEAD)
         for i in range(start + 1, limit):  # an apostrophe inside a text is followed by a letter
-            if self.text[i] in closers and _GOOD_END.match(self.text, i + 1, self.stop):
+            if self.text[i] in closers and self.ends_well(i + 1):
                 return i
         return next((i for i in range(start + 1, limit) if self.text[i] in closers), -1)
+
+    def ends_well(self, pos: int) -> bool:
+        """What follows a closing quote: the end, a comma before another pair, or another pair at once."""
+        return bool(_GOOD_END.match(self.text, pos, self.stop) or _KEY_AHEAD.match(self.text, pos, self.stop))
 
     def recover(self, start: int, end: int, char: str) -> tuple[int, bool]:
         """Where a text really ends whose closing quote is lost, or which holds quotes itself."""

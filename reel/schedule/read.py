@@ -105,18 +105,11 @@ def parse(
 def _judge(report: Report, schedule: Schedule | None, chosen: Dialect, kind: What, forced: bool) -> None:
     """Say so when nothing was read, or when another dialect fits a forced one's text."""
     if forced and report.errors:
-        other, _ = detect(report.source.text, kind)
-        if other.name.removesuffix("-json") != chosen.name.removesuffix("-json") and {other.name, chosen.name} != {
-            "fizz-value",
-            "deforum",
-        }:
-            report.add(
-                "RS005",
-                f"read as {chosen.title}; the text looks like {other.title}",
-                0,
-                fix=f"--dialect {other.name}",
-                severity="warning" if schedule else "error",
-            )
+        other, other_kind = detect(report.source.text, kind)
+        trial = Report(Source(report.source.text))
+        if other.name not in (chosen.name, "short") and other.parse(trial, other_kind, Options()) is not None and not trial.errors:
+            report.add("RS005", f"read as {chosen.title}; without mistakes the text is {other.title}", 0,
+                       fix=f"--dialect {other.name}")  # fmt: skip
     if schedule is None and not report.errors:
         report.add("RS004", "no key was found", 0, fix="0: red top; 24: blue top")
 

@@ -163,7 +163,12 @@ def beyond_the_end(facts: Facts) -> None:
 
 def first_key(facts: Facts) -> None:
     """RS208."""
-    if not facts.placed or len(facts.placed) < len(facts.schedule.keys) or facts.schedule.outside is not None:
+    if (
+        facts.report.errors
+        or not facts.placed
+        or len(facts.placed) < len(facts.schedule.keys)
+        or facts.schedule.outside is not None
+    ):
         return
     at, _, key = min(facts.placed, key=lambda p: p[0])
     if at <= 0 or (facts.schedule.what == "track" and key.prompt is None):

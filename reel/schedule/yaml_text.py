@@ -86,7 +86,7 @@ def _node(report: Report, event: Any, depth: int, max_depth: int) -> YamlNode:
         report.add("RS120", f"tags such as {event.tag[:30]} are refused", start)
         raise Refused
     if isinstance(event, yaml.ScalarEvent):
-        return YamlNode("scalar", start, stop, event.value, quoted=event.style is not None)
+        return YamlNode("scalar", start, stop, event.value, quoted=event.style in ("'", '"'))
     if depth >= max_depth:
         report.add("RS002", f"nested more than {max_depth} levels deep", start)
         raise Refused

@@ -9,7 +9,7 @@ from reel.errors import UserError
 from reel.schedule.dialects import evolved, fizz, fizz_value, latent, own_short, own_yaml, travel, webui
 from reel.schedule.dialects.base import Dialect
 from reel.schedule.dialects.own_yaml import PICTURE
-from reel.schedule.expressions import ExpressionError, parse_expression
+from reel.schedule.expressions import VARIABLES, ExpressionError, parse_expression
 from reel.schedule.model import What
 
 DIALECTS: dict[str, Dialect] = {
@@ -97,7 +97,7 @@ def _of_pairs(body: str, what: What | None) -> tuple[Dialect, What] | None:
             '"' in b for b in re.findall(r"\(([^\n]{0,80})", body)[:1]
         ):
             return DIALECTS["fizz-value"], "value"
-        indexed = any(re.search(r"^-|\d:|\.\d", key) for key in keys) or "=" in signs
+        indexed = any(re.search(r"^[-:]|\d:|\.\d", key) for key in keys) or signs.count("=") * 2 > len(signs)
         if numbers:
             return DIALECTS["evolved-json"], "value"
         return DIALECTS["evolved-json" if indexed else "fizz"], "prompt"
@@ -127,11 +127,15 @@ def _formula_first(inside: str, what: What | None) -> bool:
         if depth == 0:
             end = i
             break
-    try:
-        parse_expression(inside[:end])
-    except ExpressionError:
-        return bool(re.match(r"[-+.\d]+\s*[,)]?|[a-z0-9]+\(", inside)) and not re.match(r"[^)]*:[\d.]+\)", inside)
-    return True
+        if char in ",，" and re.match(r"\s*[\"']?\d+[\"']?\s*[:：]", inside[i + 1 :]):
+            end = i  # the bracket was never closed
+            break
+    inner = inside[:end]
+    if inner[:1] in ("'", '"'):
+        return True  # sampler and checkpoint schedules hold names
+    words = re.findall(r"[A-Za-z_]\w*(?:\s*\()?", inner)
+    known = all(w in VARIABLES or w.endswith("(") or w in ("and", "or", "not") for w in words)
+    return known and re.fullmatch(r"[\w\s+\-*/%().,<>=!&|~^]*(:[\s\d.]*)?", inner) is not None
 
 
 def _short(body: str) -> bool:
