@@ -71,7 +71,7 @@ def _used(data: Mapping[str, Any]) -> dict[str, Any]:
         used[name] = canonical(maker.config.model_validate(settings.get(name, {})))
         if maker.gives == "poses":
             todo.append("pose_map")
-        elif "detector" in used[name]:
+        elif "detector" in used[name] and name != "pose_map":  # that one draws whatever poses it is given
             todo.append(used[name]["detector"])
     return dict(sorted(used.items()))
 
