@@ -1,0 +1,83 @@
+"""Memory for activations of all frames: on the device, or on disk when a clip is too long for that.
+
+Between two motion modules every frame's activations must exist at once, so they grow with the clip, while the working
+memory of one block of frames does not. `Buffers` keeps the former under a limit: what goes over it lives in files that
+the system pages out (on a CPU) or in main memory (on a GPU). The numbers are the same wherever they live.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Buffers:
+    """Gives out uninitialised tensors and keeps count of what is alive in memory.
+
+    Args:
+        limit: bytes of activations kept on the device; None: all.
+        folder: where spilled tensors live on a CPU; the files vanish with their tensors.
+    """
+
+    def __init__(self, limit: int | None = None, folder: Path | None = None) -> None:
+        self.limit = limit
+        self.folder = folder
+        self.alive = 0
+        self.peak = 0
+        self.spilled = 0
+
+    def empty(self, shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
+        """A tensor of that shape with the type and device of ``like``; spilled when the limit is reached."""
+        import torch
+
+        size = math.prod(shape) * like.element_size()
+        if self.limit is not None and self.alive + size > self.limit:
+            self.spilled += size
+            return self._spill(shape, like)
+        tensor = torch.empty(shape, dtype=like.dtype, device=like.device)
+        self._count(tensor, size)
+        return tensor
+
+    def _count(self, tensor: torch.Tensor, size: int) -> None:
+        import weakref
+
+        self.alive += size
+        self.peak = max(self.peak, self.alive)
+        weakref.finalize(tensor.untyped_storage(), self._gone, size)
+
+    def _gone(self, size: int) -> None:
+        self.alive -= size
+
+    def _spill(self, shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        if like.device.type != "cpu":
+            return torch.empty(shape, dtype=like.dtype, device="cpu", pin_memory=like.device.type == "cuda")
+        count = math.prod(shape)
+        with tempfile.NamedTemporaryFile(dir=self.folder, prefix="activations-") as file:
+            file.truncate(count * like.element_size())
+            # the mapping outlives the name: the kernel frees the blocks when the tensor is gone, or the process
+            flat = torch.from_file(file.name, shared=True, size=count, dtype=like.dtype)
+        return flat.view(shape)
+
+
+def blocks(count: int, size: int) -> list[slice]:
+    """Frames 0..count-1 cut into pieces of at most ``size``, as even as possible.
+
+    >>> blocks(5, 2)
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    number = math.ceil(count / size)
+    edges = [math.ceil(count * i / number) for i in range(number + 1)]
+    return [slice(a, b) for a, b in itertools.pairwise(edges)]
+
+
+def to_device(tensor: Any, device: Any) -> Any:
+    """A block of frames on the device that computes it; spilled tensors are fetched, others pass untouched."""
+    return tensor if tensor.device == device else tensor.to(device, non_blocking=True)

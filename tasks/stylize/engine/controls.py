@@ -1,0 +1,282 @@
+"""ControlNets with a weight for every frame, step, layer and place (ControlNet: arXiv:2302.05543).
+
+A control's residuals are multiplied by ``weight[frame] * keyframes(progress) * layer_weights[layer] * mask[frame, y,
+x]``, and nothing is computed where the first two give zero: outside start and end, and for frames of weight zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reel.errors import UserError
+from tasks.stylize.engine.buffers import blocks, to_device
+from tasks.stylize.engine.network import Pass, Walk
+
+if TYPE_CHECKING:
+    import torch
+
+Read = Callable[[np.ndarray], np.ndarray]
+"""Frames of a map by number: (N,) int -> (N, H, W, 3) uint8 RGB."""
+
+ReadMask = Callable[[np.ndarray], np.ndarray]
+"""Where a control counts: (N,) int -> (N, H, W) float32 in 0..1."""
+
+
+@dataclass(frozen=True)
+class Keyframe:
+    """A factor of a control's weight from a part of the denoising on.
+
+    Attributes:
+        at: progress of the denoising, 0 (first step) to 1.
+        scale: factor of the weight from there on.
+        interpolate: ``hold`` until the next keyframe, or run ``linear`` to it.
+    """
+
+    at: float
+    scale: float
+    interpolate: str = "hold"
+
+
+@dataclass
+class ControlTrack:
+    """One control over the clip.
+
+    Attributes:
+        net: a ControlNetModel.
+        read: the map, read when it is needed.
+        weight: (F,) float, per frame.
+        start, end: parts of the denoising between which it counts, as control_guidance_start and _end.
+        keyframes: factors over the denoising, ascending in ``at``; empty: none.
+        layer_weights: (L,) factor per residual, the middle block's last; None: all 1.
+        mask: where it counts; None: everywhere.
+    """
+
+    name: str
+    net: Any
+    read: Read
+    weight: np.ndarray
+    start: float = 0.0
+    end: float = 1.0
+    keyframes: Sequence[Keyframe] = ()
+    layer_weights: Sequence[float] | None = None
+    mask: ReadMask | None = None
+    _hints: dict[int, torch.Tensor] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        layers = len(self.net.controlnet_down_blocks) + 1
+        if self.layer_weights is not None and len(self.layer_weights) != layers:
+            raise UserError(
+                f"controls.{self.name}.layer_weights: {len(self.layer_weights)} values, its ControlNet has {layers} "
+                "(from the input's to the middle's)"
+            )
+
+    def scale(self, step: int, steps: int) -> np.ndarray:
+        """(F,) factor of each frame at a step; start and end as diffusers counts them."""
+        if step / steps < self.start or (step + 1) / steps > self.end:
+            return np.zeros_like(self.weight)
+        return self.weight * keyframe_scale(self.keyframes, step / steps)
+
+    def hint(self, frames: np.ndarray, made: Pass, like: torch.Tensor) -> torch.Tensor:
+        """The map's embedding ``(N, C, h, w)``, computed once per clip.
+
+        It is always computed in the same blocks, whatever frames are asked for, so that a resumed render has the very
+        same bits.
+        """
+        import torch
+
+        size = made.block
+        for start in sorted({int(f) // size * size for f in frames if int(f) not in self._hints}):
+            numbers = np.arange(start, min(start + size, len(self.weight)))
+            picture = torch.from_numpy(self.read(numbers)).to(like.device).permute(0, 3, 1, 2)
+            embedded = _embed(self.net, (picture.float() / 255).to(like.dtype))
+            kept = made.buffers.empty(tuple(embedded.shape), embedded).copy_(embedded)
+            self._hints.update(zip(numbers.tolist(), kept, strict=True))
+        return to_device(torch.stack([self._hints[int(f)] for f in frames]), like.device)
+
+
+def keyframe_scale(keyframes: Sequence[Keyframe], progress: float) -> float:
+    """The factor at a part of the denoising; before the first keyframe that keyframe's own.
+
+    >>> keyframe_scale([Keyframe(0.0, 1.0, "linear"), Keyframe(1.0, 0.0)], 0.25)
+    0.75
+    """
+    if not keyframes:
+        return 1.0
+    now = max([i for i, key in enumerate(keyframes) if key.at <= progress], default=0)
+    key = keyframes[now]
+    if key.interpolate == "hold" or now + 1 == len(keyframes) or progress < key.at:
+        return key.scale
+    after = keyframes[now + 1]
+    share = (progress - key.at) / (after.at - key.at)
+    return key.scale * (1 - share) + after.scale * share
+
+
+def soft_weights(layers: int, base: float = 0.825) -> list[float]:
+    """Weights that fall from the middle block to the input by ``base`` each: "my prompt is more important".
+
+    From sd-webui-controlnet; 0.825 is its value.
+    """
+    return [base ** (layers - 1 - layer) for layer in range(layers)]
+
+
+class Controls:
+    """All controls of a clip: adds their residuals to a prediction."""
+
+    def __init__(self, tracks: Sequence[ControlTrack]) -> None:
+        self.tracks = list(tracks)
+
+    def residuals(
+        self, sample: torch.Tensor, made: Pass, frames: np.ndarray, step: int, steps: int
+    ) -> Callable[[list[torch.Tensor], torch.Tensor], torch.Tensor] | None:
+        """What adds the live controls' residuals; None when no control counts at this step.
+
+        Args:
+            sample: scaled noisy latents ``(S, F, C, H, W)`` of the frames in this pass.
+            frames: (F,) int, the clip's numbers of these frames.
+        """
+        live = [(track, scale[frames]) for track in self.tracks if (scale := track.scale(step, steps))[frames].any()]
+        if not live:
+            return None
+
+        def add(skips: list[torch.Tensor], middle: torch.Tensor) -> torch.Tensor:
+            for block in blocks(len(frames), made.block):
+                for track, scale in live:
+                    with made.clock.measure(f"controlnet:{track.name}"):
+                        chosen = np.flatnonzero(scale[block]) + block.start
+                        if len(chosen):
+                            _add(track, scale, sample, made, frames, chosen, [*skips, middle])
+            return middle
+
+        return add
+
+
+def _add(
+    track: ControlTrack,
+    scale: np.ndarray,
+    sample: torch.Tensor,
+    made: Pass,
+    frames: np.ndarray,
+    chosen: np.ndarray,
+    targets: list[torch.Tensor],
+) -> None:
+    """One control's residuals for the chosen frames of a pass, added in place."""
+    import torch
+
+    branches, index = sample.shape[0], torch.as_tensor(chosen, device=sample.device)
+    part = sample.index_select(1, index).flatten(0, 1)
+    hint = track.hint(frames[chosen], made, sample)
+    text = _rows(made, chosen, branches)
+    added = {k: v.repeat_interleave(len(chosen), dim=0) for k, v in made.added.items() if k != "image_embeds"}
+    timestep = torch.as_tensor(made.timestep, device=sample.device)
+    down, middle = track.net(
+        part,
+        timestep,
+        encoder_hidden_states=text,
+        controlnet_cond=hint.repeat(branches, 1, 1, 1),
+        added_cond_kwargs=added or None,
+        return_dict=False,
+    )
+    mask = None if track.mask is None else torch.from_numpy(track.mask(frames[chosen])).to(part)
+    factor = torch.as_tensor(scale[chosen], dtype=part.dtype, device=part.device)
+    for layer, (residual, target) in enumerate(zip([*down, middle], targets, strict=True)):
+        add_scaled(residual.unflatten(0, (branches, -1)), target, index, factor, mask, _layer(track, layer))
+
+
+def add_scaled(
+    residual: torch.Tensor,
+    target: torch.Tensor,
+    index: torch.Tensor,
+    factor: torch.Tensor,
+    mask: torch.Tensor | None,
+    layer: float,
+) -> None:
+    """``target[:, index] += residual * factor * layer * mask``, in place.
+
+    Args:
+        residual: ``(S, N, C, h, w)``; h = w = 1 for nets that pool their result.
+        factor: (N,).
+        mask: ``(N, H, W)``, averaged down to the residual's size.
+    """
+    import torch.nn.functional as functional
+
+    weight = (factor * layer)[:, None, None, None]
+    if mask is not None:
+        small = functional.interpolate(mask[:, None], size=tuple(target.shape[-2:]), mode="area")
+        weight = weight * small
+    change = (residual * weight).expand(-1, -1, -1, *target.shape[-2:])
+    target.index_add_(1, index.to(target.device), to_device(change, target.device))
+
+
+def _rows(made: Pass, chosen: np.ndarray, branches: int) -> torch.Tensor:
+    """Text of chosen frames ``(S * N, T, D)``, without the pictures of an IP-Adapter."""
+    text = made.text(slice(int(chosen[0]), int(chosen[-1]) + 1))
+    text = text[0] if isinstance(text, tuple) else text
+    if len(chosen) == int(chosen[-1]) - int(chosen[0]) + 1:
+        return text
+    return text.unflatten(0, (branches, -1))[:, chosen - chosen[0]].flatten(0, 1)
+
+
+def _layer(track: ControlTrack, layer: int) -> float:
+    return 1.0 if track.layer_weights is None else float(track.layer_weights[layer])
+
+
+def _embed(net: Any, picture: torch.Tensor) -> torch.Tensor:
+    """The hint ``(N, C, h, w)`` of map pictures ``(N, 3, H, W)`` in 0..1, in the form that `once` lets through."""
+    once(net)
+    if net.config.controlnet_conditioning_channel_order == "bgr":
+        # the model will flip what it is given; flipped twice, the embedding comes through as it is
+        return net.controlnet_cond_embedding(picture.flip(1)).flip(1)
+    return net.controlnet_cond_embedding(picture)
+
+
+def once(net: Any) -> None:
+    """Let a ControlNet take a hint that is embedded already; pictures are embedded as before."""
+    module = net.controlnet_cond_embedding
+    if getattr(module.forward, "takes_hints", False):
+        return
+    width, whole = net.conv_in.out_channels, module.forward
+
+    def forward(conditioning: torch.Tensor) -> torch.Tensor:
+        return conditioning if conditioning.shape[1] == width else whole(conditioning)
+
+    forward.takes_hints = True  # type: ignore[attr-defined]
+    module.forward = forward
+
+
+def sparse_residuals(
+    net: Any, sample: torch.Tensor, made: Pass, picture: torch.Tensor, known: torch.Tensor, scale: float
+) -> Callable[[list[torch.Tensor], torch.Tensor], torch.Tensor]:
+    """Residuals of a SparseControlNetModel (SparseCtrl: arXiv:2311.16933), its motion modules in the same windows.
+
+    Args:
+        picture: the condition ``(F, C, H, W)``, zero where there is none.
+        known: ``(F, 1, H, W)``, 1 on the frames that have one.
+    """
+    import torch
+
+    def add(skips: list[torch.Tensor], middle: torch.Tensor) -> torch.Tensor:
+        walk = Walk(net, sample, made)
+        condition = torch.cat([picture, known], dim=1) if net.concat_conditioning_mask else picture
+        if net.config.controlnet_conditioning_channel_order == "bgr":
+            condition = torch.cat([picture.flip(1), *condition.split(picture.shape[1], 1)[1:]], dim=1)
+
+        def enter(part: torch.Tensor, block: slice) -> torch.Tensor:
+            # the net sees no latents: zeros of their shape, as it was trained
+            hint = net.controlnet_cond_embedding(condition[block])
+            return net.conv_in(torch.zeros_like(part)) + hint.repeat(walk.branches, 1, 1, 1)
+
+        states, inner = walk.down(walk.spatial("controlnet:sparse", enter, sample))
+        inner.append(walk.middle(states))
+        heads = [*net.controlnet_down_blocks, net.controlnet_mid_block]
+        index = torch.arange(walk.frames, device=sample.device)
+        factor = torch.full((walk.frames,), scale, dtype=sample.dtype, device=sample.device)
+        for head, state, target in zip(heads, inner, [*skips, middle], strict=True):
+            residual = walk.spatial("controlnet:sparse", lambda x, _, h=head: h(x), state)
+            add_scaled(residual, target, index, factor, None, 1.0)
+        return middle
+
+    return add

@@ -1,0 +1,237 @@
+"""The denoising loop: latents in, latents out, one scheduler step after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from reel.errors import UserError
+from tasks.stylize.engine.buffers import Buffers
+from tasks.stylize.engine.clock import Clock
+from tasks.stylize.engine.controls import Controls
+from tasks.stylize.engine.network import Pass, predict, with_pictures
+from tasks.stylize.engine.prompts import Conditioning
+from tasks.stylize.engine.windows import Window, WindowPlan, make_windows
+
+if TYPE_CHECKING:
+    import torch
+
+Predict = Callable[["torch.Tensor", Any, int, int], "torch.Tensor"]
+"""(scaled latents ``(1, C, F, H, W)``, timestep, step, steps) -> the guided prediction, same shape."""
+
+Extra = Callable[["torch.Tensor", Pass, np.ndarray, int, int], Any]
+"""Gives residuals like `Controls.residuals`."""
+
+
+@dataclass
+class Network:
+    """A UNetMotionModel with everything that it is told, as one function of latents and time.
+
+    Attributes:
+        windows: how clips longer than a window are cut; the motion modules' limit is checked against it.
+        scope: ``motion``: only motion modules run in windows. ``full``: every window is a full pass, and the
+            predictions are fused: more work, for comparison.
+        block: frames that spatial layers take at a time.
+    """
+
+    unet: Any
+    conditioning: Conditioning
+    controls: Controls = field(default_factory=lambda: Controls([]))
+    windows: WindowPlan = field(default_factory=WindowPlan)
+    scope: str = "motion"
+    block: int = 16
+    buffers: Buffers = field(default_factory=Buffers)
+    clock: Clock = field(default_factory=Clock)
+    extra: Extra | None = None
+
+    def __post_init__(self) -> None:
+        most = int(self.unet.config.motion_max_seq_length)
+        if self.windows.context_length > most:
+            raise UserError(
+                f"context_length ({self.windows.context_length}) is over the motion module's window ({most} frames)",
+                fix=f"context_length={most}",
+            )
+
+    def __call__(self, latents: torch.Tensor, timestep: Any, step: int, steps: int) -> torch.Tensor:
+        """Scaled latents ``(1, C, F, H, W)`` to the guided prediction of the same shape."""
+        import torch
+
+        count = latents.shape[2]
+        states = latents[0].transpose(0, 1).to(self.unet.dtype)  # (F, C, H, W)
+        windows = make_windows(count, self.windows, step)
+        if self.scope == "motion" or len(windows) == 1:
+            raw = self._pass(states, np.arange(count), windows, timestep, step, steps)
+        else:
+            raw = torch.zeros((self.conditioning.branches, *states.shape), dtype=torch.float32, device=states.device)
+            for window in windows:
+                own = [Window(np.arange(len(window.frames)), np.ones(len(window.frames)))]
+                part = self._pass(states[window.frames], window.frames, own, timestep, step, steps)
+                share = torch.as_tensor(window.weights, dtype=torch.float32, device=part.device)
+                weighed = part.float() * share[None, :, None, None, None]
+                raw.index_add_(1, torch.as_tensor(window.frames, device=raw.device), weighed)
+        return self.conditioning.guide(raw.to(latents.dtype)).transpose(0, 1)[None]
+
+    def _pass(
+        self, states: torch.Tensor, frames: np.ndarray, windows: list[Window], timestep: Any, step: int, steps: int
+    ) -> torch.Tensor:
+        """``(F, C, H, W)`` -> ``(S, F, C, H, W)`` for the given frames of the clip."""
+        told, branches = self.conditioning, self.conditioning.branches
+        sample = states[None].expand(branches, *states.shape)
+        made = Pass(
+            timestep,
+            lambda block: told.text(frames[block]),
+            windows,
+            self.block,
+            self.buffers,
+            self.clock,
+            self._added(frames),
+        )
+        residuals = self.controls.residuals(sample, made, frames, step, steps)
+        if self.extra is not None:
+            residuals = _both(residuals, self.extra(sample, made, frames, step, steps))
+        made.text = with_pictures(self.unet, made.text, told.added)
+        return predict(self.unet, sample, made, residuals)
+
+    def _added(self, frames: np.ndarray) -> dict[str, Any]:
+        """SDXL's additions, with the pooled text of the pass's first frame."""
+        import torch
+
+        told, added = self.conditioning, dict(self.conditioning.added)
+        if told.positive.pooled is not None:
+            tracks = [track for track in (told.negative, told.positive) if track is not None]
+            added["text_embeds"] = torch.cat([t.pooled[t.a[frames[:1]]] for t in tracks if t.pooled is not None])
+        return added
+
+
+class Keeper(Protocol):
+    """Keeps a render's state between steps; see `tasks.stylize.engine.journal`."""
+
+    def save(self, step: int, latents: torch.Tensor, scheduler: Any, generator: Any) -> None: ...
+
+
+@dataclass
+class Hold:
+    """Where the source is kept, and for how long: strength per frame and per place.
+
+    Attributes:
+        source: clean latents ``(1, C, F, H, W)``.
+        noise: the noise that was added to them, same shape.
+        until: ``(1, 1, F, h, w)`` int (h, w may be 1): the step at which the denoising of a place begins; a place
+            whose number is that of all steps or more stays the source.
+    """
+
+    source: torch.Tensor
+    noise: torch.Tensor
+    until: torch.Tensor
+
+    def __call__(self, latents: torch.Tensor, scheduler: Any, timesteps: Any, done: int) -> torch.Tensor:
+        """Latents after ``done`` steps, with the held places noised as far as the others are (arXiv:2306.00950)."""
+        import torch
+
+        held = self.until >= done if done < len(timesteps) else self.until >= len(timesteps)
+        if not bool(held.any()):
+            return latents
+        if done < len(timesteps):
+            kept = scheduler.add_noise(self.source, self.noise, timesteps[done : done + 1])
+        else:
+            kept = self.source
+        return torch.where(held, kept.to(latents.dtype), latents)
+
+
+def timesteps_of(scheduler: Any, num_inference_steps: int, strength: float = 1.0, device: Any = None) -> torch.Tensor:
+    """Sets the scheduler and returns the timesteps to run: the last ``int(steps * strength)``, as diffusers counts."""
+    scheduler.set_timesteps(num_inference_steps, device=device)
+    begin = num_inference_steps - min(int(num_inference_steps * strength), num_inference_steps)
+    return scheduler.timesteps[begin * scheduler.order :]
+
+
+def noised(
+    source: torch.Tensor, scheduler: Any, timesteps: torch.Tensor, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Source latents at the first timestep, and the noise that was added.
+
+    Args:
+        source: ``(1, C, F, H, W)``.
+    """
+    from diffusers.utils.torch_utils import randn_tensor
+
+    # drawn frame by frame, as diffusers' video-to-video pipelines do
+    framewise = source.transpose(1, 2)
+    noise = randn_tensor(framewise.shape, generator=generator, device=source.device, dtype=source.dtype)
+    noise = noise.transpose(1, 2)
+    return scheduler.add_noise(source, noise, timesteps[:1]), noise
+
+
+def pure_noise(shape: tuple[int, ...], scheduler: Any, generator: torch.Generator, device: Any = "cpu") -> torch.Tensor:
+    """Latents ``(1, C, F, H, W)`` to begin from when there is no source."""
+    import torch
+    from diffusers.utils.torch_utils import randn_tensor
+
+    noise = randn_tensor(shape, generator=generator, device=torch.device(device), dtype=torch.float32)
+    return noise * scheduler.init_noise_sigma
+
+
+def denoise(
+    network: Predict,
+    scheduler: Any,
+    timesteps: torch.Tensor,
+    latents: torch.Tensor,
+    generator: torch.Generator,
+    *,
+    first: int = 0,
+    hold: Hold | None = None,
+    keeper: Keeper | None = None,
+    tick: Callable[[], None] = lambda: None,
+    clock: Clock | None = None,
+) -> torch.Tensor:
+    """Run the steps ``first`` .. of ``timesteps``.
+
+    Args:
+        latents: ``(1, C, F, H, W)`` at the timestep of step ``first``.
+        generator: noise of stochastic schedulers; on the CPU, so that every device draws the same.
+        hold: keeps the source in frames or places for a part of the steps.
+        keeper: is given the state after every step.
+
+    Raises:
+        UserError: values that are not numbers came out.
+    """
+    import inspect
+
+    clock = clock or Clock()
+    known = inspect.signature(scheduler.step).parameters
+    extra = {"generator": generator} if "generator" in known else {}
+    for step in range(first, len(timesteps)):
+        timestep = timesteps[step]
+        prediction = network(scheduler.scale_model_input(latents, timestep), timestep, step, len(timesteps))
+        with clock.measure("scheduler"):
+            latents = scheduler.step(prediction, timestep, latents, **extra).prev_sample
+            if hold is not None:
+                latents = hold(latents, scheduler, timesteps, step + 1)
+        if keeper is not None:
+            keeper.save(step + 1, latents, scheduler, generator)
+        tick()
+    _check_finite(latents)
+    return latents
+
+
+def _check_finite(latents: torch.Tensor) -> None:
+    import torch
+
+    if not bool(torch.isfinite(latents).all()):
+        raise UserError(
+            "the render has values that are not numbers: the models' number format overflowed",
+            fix="compute.dtype=float32 or bfloat16",
+        )
+
+
+def _both(first: Any, second: Any) -> Any:
+    if first is None or second is None:
+        return first or second
+
+    def add(skips: list[torch.Tensor], middle: torch.Tensor) -> torch.Tensor:
+        return second(skips, first(skips, middle))
+
+    return add

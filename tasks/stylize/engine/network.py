@@ -1,0 +1,222 @@
+"""One prediction of a UNetMotionModel for a clip of any length.
+
+The spatial layers and the ControlNets run once per frame, in blocks of frames sized to memory; only the motion modules,
+which alone look across frames, run in overlapping windows (AnimateDiff: arXiv:2307.04725). The walk through the model's
+own sub-modules follows diffusers' ``UNetMotionModel.forward`` step by step; tests hold the two equal.
+
+Tensors of a whole clip are ``(S, F, C, H, W)``: S guidance branches (negative first when there are two), F frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tasks.stylize.engine.buffers import Buffers, blocks, to_device
+from tasks.stylize.engine.clock import Clock
+from tasks.stylize.engine.windows import Window
+
+if TYPE_CHECKING:
+    import torch
+
+PerFrame = Callable[["torch.Tensor", slice], "torch.Tensor"]
+"""A function of a block ``(S * Fb, C, H, W)`` and of the frames that it holds."""
+
+Text = Callable[[slice], Any]
+"""Embeddings of a block of frames, ``(S * Fb, T, D)``."""
+
+
+@dataclass
+class Pass:
+    """What one prediction is made with.
+
+    Attributes:
+        timestep: the scheduler's timestep.
+        text: embeddings of a block of frames.
+        windows: the motion modules' windows.
+        block: frames that the spatial layers take at a time; in the cache key, since it changes last bits.
+        added: SDXL's ``text_embeds`` and ``time_ids``, IP-Adapter's ``image_embeds``, each with S rows.
+        timestep_cond: guidance embedding ``(S, D)`` of distilled models.
+    """
+
+    timestep: Any
+    text: Text
+    windows: Sequence[Window]
+    block: int
+    buffers: Buffers = field(default_factory=Buffers)
+    clock: Clock = field(default_factory=Clock)
+    added: Mapping[str, Any] = field(default_factory=dict)
+    timestep_cond: torch.Tensor | None = None
+
+
+class Walk:
+    """Layers of a UNetMotionModel or a SparseControlNetModel, applied to a whole clip."""
+
+    def __init__(self, model: Any, sample: torch.Tensor, made: Pass) -> None:
+        self.model = model
+        self.made = made
+        self.branches, self.frames = sample.shape[:2]
+        self.blocks = blocks(self.frames, made.block)
+        self.device = sample.device
+        self.time = time_embedding(model, made, self.branches, sample)
+
+    def spatial(self, kind: str, function: PerFrame, states: torch.Tensor) -> torch.Tensor:
+        """Apply a function that looks at single frames, block by block."""
+        out = None
+        for block in self.blocks:
+            with self.made.clock.measure(kind):
+                part = function(to_device(states[:, block], self.device).flatten(0, 1), block)
+            part = part.unflatten(0, (self.branches, -1))
+            if len(self.blocks) == 1:
+                return part
+            if out is None:
+                out = self.made.buffers.empty((self.branches, self.frames, *part.shape[2:]), part)
+            out[:, block] = part
+        assert out is not None
+        return out
+
+    def motion(self, module: Any, states: torch.Tensor) -> torch.Tensor:
+        """Apply a motion module in windows; overlapping results are fused by the windows' weights."""
+        with self.made.clock.measure("motion"):
+            windows = self.made.windows
+            if len(windows) == 1 and windows[0].is_whole(self.frames):
+                whole = to_device(states, self.device).flatten(0, 1)
+                return module(whole, num_frames=self.frames).unflatten(0, (self.branches, -1))
+            return self._fused(module, states)
+
+    def _fused(self, module: Any, states: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        # sums are kept in float32: shares of a half-precision number would be rounded once more per window
+        out = self.made.buffers.empty(tuple(states.shape), states.new_empty(0, dtype=torch.float32)).zero_()
+        for window in self.made.windows:
+            index = torch.as_tensor(window.frames, device=states.device)
+            part = to_device(states.index_select(1, index), self.device)
+            moved = module(part.flatten(0, 1), num_frames=len(window.frames)).unflatten(0, (self.branches, -1))
+            share = torch.as_tensor(window.weights, dtype=torch.float32, device=moved.device)
+            weighed = moved.float() * share[None, :, None, None, None]
+            out.index_add_(1, index, to_device(weighed, out.device))
+        if out.dtype == states.dtype:
+            return out
+        return self.made.buffers.empty(tuple(states.shape), states).copy_(out)
+
+    def resnet(self, resnet: Any, attention: Any = None, skip: torch.Tensor | None = None) -> PerFrame:
+        """A residual block, with what follows it at the same size and the skip connection that it takes in."""
+        import torch
+
+        def apply(part: torch.Tensor, block: slice) -> torch.Tensor:
+            if skip is not None:
+                part = torch.cat([part, to_device(skip[:, block], self.device).flatten(0, 1)], dim=1)
+            part = resnet(input_tensor=part, temb=self.temb(block))
+            if attention is not None:
+                part = attention(hidden_states=part, encoder_hidden_states=self.made.text(block), return_dict=False)[0]
+            return part
+
+        return apply
+
+    def temb(self, block: slice) -> torch.Tensor:
+        """The time embedding, repeated for the frames of a block: ``(S * Fb, D)``."""
+        return self.time.repeat_interleave(block.stop - block.start, dim=0)
+
+    def down(self, states: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """The encoder half: the result and all skip connections, the input's first."""
+        skips = [states]
+        for stage in self.model.down_blocks:
+            attentions = getattr(stage, "attentions", None) or [None] * len(stage.resnets)
+            for resnet, attention, module in zip(stage.resnets, attentions, stage.motion_modules, strict=True):
+                states = self.spatial("resnet+attention", self.resnet(resnet, attention), states)
+                states = self.motion(module, states)
+                skips.append(states)
+            for sampler in stage.downsamplers or ():
+                states = self.spatial("sampling", lambda x, _, f=sampler: f(hidden_states=x), states)
+                skips.append(states)
+        return states, skips
+
+    def middle(self, states: torch.Tensor) -> torch.Tensor:
+        """The middle, with or without motion modules (v3 adapters have none there)."""
+        stage = self.model.mid_block
+        modules = getattr(stage, "motion_modules", None) or [None] * len(stage.attentions)
+        states = self.spatial("resnet+attention", self.resnet(stage.resnets[0]), states)
+        for attention, resnet, module in zip(stage.attentions, stage.resnets[1:], modules, strict=True):
+
+            def attend(part: torch.Tensor, block: slice, attention: Any = attention) -> torch.Tensor:
+                text = self.made.text(block)
+                return attention(hidden_states=part, encoder_hidden_states=text, return_dict=False)[0]
+
+            states = self.spatial("resnet+attention", attend, states)
+            if module is not None:
+                states = self.motion(module, states)
+            states = self.spatial("resnet+attention", self.resnet(resnet), states)
+        return states
+
+    def up(self, states: torch.Tensor, skips: list[torch.Tensor]) -> torch.Tensor:
+        """The decoder half; the skip connections are used up from the end."""
+        factor = 2**self.model.num_upsamplers
+        odd = any(side % factor for side in skips[0].shape[-2:])
+        for stage in self.model.up_blocks:
+            attentions = getattr(stage, "attentions", None) or [None] * len(stage.resnets)
+            for resnet, attention, module in zip(stage.resnets, attentions, stage.motion_modules, strict=True):
+                states = self.spatial("resnet+attention", self.resnet(resnet, attention, skips.pop()), states)
+                states = self.motion(module, states)
+            size = tuple(skips[-1].shape[-2:]) if odd and skips else None
+            for sampler in stage.upsamplers or ():
+                states = self.spatial("sampling", lambda x, _, f=sampler, s=size: f(x, output_size=s), states)
+        return states
+
+
+Residuals = Callable[[list["torch.Tensor"], "torch.Tensor"], "torch.Tensor"]
+"""Adds control residuals to the skip connections in place, and to the middle, which is returned."""
+
+
+def predict(unet: Any, sample: torch.Tensor, made: Pass, residuals: Residuals | None = None) -> torch.Tensor:
+    """The model's output for a whole clip.
+
+    Args:
+        unet: a UNetMotionModel.
+        sample: scaled noisy latents ``(S, F, C, H, W)``.
+        residuals: adds what the controls say, once the encoder half is done.
+
+    Returns:
+        ``(S, F, C, H, W)``.
+    """
+    walk = Walk(unet, sample, made)
+    states = walk.spatial("sampling", lambda x, _: unet.conv_in(x), sample)
+    states, skips = walk.down(states)
+    states = walk.middle(states)
+    if residuals is not None:
+        states = residuals(skips, states)
+    states = walk.up(states, skips)
+
+    def finish(part: torch.Tensor, block: slice) -> torch.Tensor:
+        if unet.conv_norm_out:
+            part = unet.conv_act(unet.conv_norm_out(part))
+        return unet.conv_out(part)
+
+    return walk.spatial("sampling", finish, states)
+
+
+def time_embedding(model: Any, made: Pass, branches: int, sample: torch.Tensor) -> torch.Tensor:
+    """``(S, D)``: the timestep, and for SDXL the pooled text and the picture's sizes."""
+    import torch
+
+    timestep = torch.as_tensor(made.timestep, device=sample.device).reshape(-1).expand(branches)
+    embedded = model.time_embedding(model.time_proj(timestep).to(sample.dtype), made.timestep_cond)
+    if getattr(model.config, "addition_embed_type", None) != "text_time":
+        return embedded
+    sizes = model.add_time_proj(made.added["time_ids"].flatten()).reshape(branches, -1)
+    joined = torch.cat([made.added["text_embeds"], sizes], dim=-1).to(embedded.dtype)
+    return embedded + model.add_embedding(joined)
+
+
+def with_pictures(unet: Any, text: Text, added: Mapping[str, Any]) -> Text:
+    """Text embeddings joined with those of IP-Adapter's reference pictures (arXiv:2308.06721)."""
+    if unet.encoder_hid_proj is None or unet.config.encoder_hid_dim_type != "ip_image_proj":
+        return text
+    pictures = unet.encoder_hid_proj(added["image_embeds"])  # list of (S, P, T, D)
+
+    def both(block: slice) -> Any:
+        count = block.stop - block.start
+        return text(block), [picture.repeat_interleave(count, dim=0) for picture in pictures]
+
+    return both

@@ -1,0 +1,107 @@
+"""Prompt embeddings over the frames: pairs of embeddings with a blend weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+Mixing = Literal["lerp", "slerp"]
+
+
+@dataclass
+class TextTrack:
+    """Embeddings of frame f: ``texts[a[f]]`` mixed with ``texts[b[f]]``, the latter by ``blend[f]``.
+
+    Attributes:
+        texts: ``(K, T, D)``, the distinct embeddings, all padded alike.
+        a, b: (F,) int.
+        blend: (F,) float, 0..1.
+        mixing: ``lerp``: along a straight line; ``slerp``: each token along an arc, its length in between too.
+        pooled: ``(K, P)``, SDXL's pooled embeddings; mixed straight.
+    """
+
+    texts: torch.Tensor
+    a: np.ndarray
+    b: np.ndarray
+    blend: np.ndarray
+    mixing: Mixing = "lerp"
+    pooled: torch.Tensor | None = None
+
+    @classmethod
+    def constant(cls, text: torch.Tensor, count: int, pooled: torch.Tensor | None = None) -> TextTrack:
+        """One embedding ``(1, T, D)`` for every frame."""
+        zeros = np.zeros(count, np.int64)
+        return cls(text, zeros, zeros, np.zeros(count), "lerp", pooled)
+
+    def at(self, frames: np.ndarray) -> torch.Tensor:
+        """Embeddings ``(N, T, D)`` of frames by number."""
+        import torch
+
+        a, b = self.texts[self.a[frames]], self.texts[self.b[frames]]
+        blend = torch.as_tensor(self.blend[frames], dtype=torch.float32, device=a.device)[:, None, None]
+        if not bool(blend.any()):
+            return a
+        mix = slerp if self.mixing == "slerp" else torch.lerp
+        mixed = mix(a.float(), b.float(), blend).to(a.dtype)
+        return torch.where(blend == 0, a, mixed)  # unmixed frames keep the encoder's very bits
+
+
+def slerp(a: torch.Tensor, b: torch.Tensor, share: torch.Tensor, parallel: float = 0.9995) -> torch.Tensor:
+    """Spherical interpolation along the last axis; nearly parallel vectors go straight (Shoemake 1985).
+
+    Args:
+        share: weight of ``b``, broadcastable to ``(..., 1)``.
+    """
+    import torch
+
+    cosine = torch.nn.functional.cosine_similarity(a, b, dim=-1).unsqueeze(-1)
+    angle = torch.arccos(cosine.clamp(-parallel, parallel))
+    from_a, from_b = torch.sin((1 - share) * angle) / torch.sin(angle), torch.sin(share * angle) / torch.sin(angle)
+    length_a, length_b = a.norm(dim=-1, keepdim=True), b.norm(dim=-1, keepdim=True)
+    direction = from_a * a / length_a.clamp_min(1e-12) + from_b * b / length_b.clamp_min(1e-12)
+    arc = direction * torch.lerp(length_a, length_b, share.expand_as(length_a))
+    return torch.where(cosine.abs() > parallel, torch.lerp(a, b, share.expand_as(a)), arc)
+
+
+@dataclass
+class Conditioning:
+    """Everything that the model is told beside the latents and the controls.
+
+    Attributes:
+        positive, negative: embeddings over the frames; without a negative there is no guidance.
+        guidance: (F,) float, classifier-free guidance scale per frame (arXiv:2207.12598).
+        added: SDXL's time_ids, IP-Adapter's image_embeds: S rows each.
+    """
+
+    positive: TextTrack
+    negative: TextTrack | None
+    guidance: np.ndarray
+    added: Mapping[str, torch.Tensor]
+
+    @property
+    def branches(self) -> int:
+        """2 with guidance (negative first), else 1."""
+        return 1 if self.negative is None else 2
+
+    def text(self, frames: np.ndarray) -> torch.Tensor:
+        """Embeddings ``(S * N, T, D)`` of frames by number, negative first."""
+        import torch
+
+        positive = self.positive.at(frames)
+        return positive if self.negative is None else torch.cat([self.negative.at(frames), positive])
+
+    def guide(self, prediction: torch.Tensor) -> torch.Tensor:
+        """``(S, F, C, H, W)`` -> ``(F, C, H, W)`` by classifier-free guidance."""
+        import torch
+
+        if self.negative is None:
+            return prediction[0]
+        negative, positive = prediction
+        scale = torch.as_tensor(self.guidance, dtype=prediction.dtype, device=prediction.device)[:, None, None, None]
+        return negative + scale * (positive - negative)
