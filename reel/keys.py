@@ -9,6 +9,7 @@ import functools
 import importlib.metadata
 import json
 import math
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -140,4 +141,5 @@ def differences(now: Mapping[str, Any], then: Mapping[str, Any], prefix: str = "
 
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", text)  # a sha256
     return f"{text[:57]}..." if len(text) > 60 else text
