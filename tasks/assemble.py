@@ -35,7 +35,7 @@ class Assemble(Config):
     format: Literal["mp4", "prores", "ffv1", "webm", "gif", "webp", "png"] = "mp4"
     """mp4: H.264, plays everywhere; prores: for editing; ffv1: lossless RGB; webm: VP9; png: a folder of frames."""
     crf: int | None = Field(default=None, ge=0, le=63)
-    """Quality of mp4 (0 to 51) and webm (0 to 63): lower is better and larger; empty: 16 and 24."""
+    """Quality of mp4 (1 to 51) and webm (0 to 63): lower is better and larger; empty: 14 and 24."""
     preset: Literal["ultrafast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"] = "medium"
     """How long x264 may search (mp4): slower is smaller at the same quality."""
     fps: Annotated[str, BeforeValidator(_rate)] = "clip"
@@ -56,8 +56,9 @@ class Assemble(Config):
         form = FORMATS.get(self.format)
         if form is None or form.crf is None:
             raise ValueError(f"crf does nothing for {self.format}: leave it empty")
-        if self.crf > form.crf[1]:
-            raise ValueError(f"crf of {self.format} goes from 0 to {form.crf[1]}, got {self.crf}")
+        _, best, worst = form.crf
+        if not best <= self.crf <= worst:
+            raise ValueError(f"crf of {self.format} goes from {best} to {worst}, got {self.crf}; ffv1 is lossless")
         return self
 
 

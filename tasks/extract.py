@@ -36,7 +36,7 @@ def _rate(value: Any) -> Any:
     return str(fps)
 
 
-Seconds = Annotated[float | None, BeforeValidator(_seconds), Field(ge=0)]
+Seconds = Annotated[Annotated[float, Field(ge=0)] | None, BeforeValidator(_seconds)]
 Rate = Annotated[str, BeforeValidator(_rate)]
 
 

@@ -55,6 +55,9 @@ class Colour:
         }
 
 
+RGB = Colour("rgb", full=True, transfer="sdr", wide=False)
+
+
 @dataclass(frozen=True)
 class Tags:
     """What a file says about its colours.
@@ -120,24 +123,40 @@ def _matrix(tags: Tags, high: int, assumed: list[str]) -> Matrix:
     return "bt601" if high <= 576 else "bt709"
 
 
-def to_rgb(stream: Any, colour: Colour, size: tuple[int, int], *, alpha: bool = False, tonemap: str = "hable") -> Any:
-    """Scale to ``size`` px and convert to full-range RGB of BT.709 primaries, as ffmpeg-python filters.
+def to_rgb(stream: Any, colour: Colour, size: tuple[int, int] | None, tonemap: str = "hable") -> Any:
+    """Scale to ``size`` px (None: keep the size) and convert to ``rgb24``, full range, BT.709 primaries.
 
-    Returns:
-        a stream in ``rgb24``, or in ``gbrap`` with premultiplied alpha when ``alpha``.
+    Args:
+        stream: an ffmpeg-python stream; the result is one too.
     """
+    width, height = size or ("iw", "ih")
+    stream = stream.filter("scale", w=width, h=height, **_reading(colour))
+    if not (colour.hdr or colour.wide):
+        return stream.filter("format", pix_fmts="rgb24")
+    stream = stream.filter("format", pix_fmts="gbrp16le")
+    return _to_bt709(stream, colour, tonemap).filter("format", pix_fmts="rgb24")
+
+
+def over_background(stream: Any, colour: Colour, background: str) -> Any:
+    """Lay transparent pictures on a plain colour, at their own size, as ``rgb24``.
+
+    Done before any resampling: the colours that hide behind transparent pixels must not bleed over the edges.
+
+    Args:
+        background: ``#rrggbb``.
+    """
+    stream = stream.filter("scale", w="iw", h="ih", **_reading(colour)).filter("format", pix_fmts="rgba")
+    branches = stream.split()
+    plain = {"color": f"0x{background.removeprefix('#')}@1", "t": "fill", "replace": 1}
+    behind = branches[0].filter("drawbox", x=0, y=0, w="iw", h="ih", **plain)
+    return behind.overlay(branches[1], format="rgb", alpha="straight").filter("format", pix_fmts="rgb24")
+
+
+def _reading(colour: Colour) -> dict[str, Any]:
     reading: dict[str, Any] = {"flags": SCALE_FLAGS, "out_range": "pc"}
     if colour.matrix != "rgb":
         reading |= {"in_color_matrix": colour.matrix, "in_range": "pc" if colour.full else "tv"}
-    width, height = size
-    if alpha:  # straight alpha must be multiplied in before resampling, or hidden colours bleed over the edges
-        stream = stream.filter("scale", w="iw", h="ih", **reading).filter("format", pix_fmts="gbrap")
-        stream = stream.filter("premultiply", inplace=1)
-        return stream.filter("scale", w=width, h=height, flags=SCALE_FLAGS).filter("format", pix_fmts="gbrap")
-    if not (colour.hdr or colour.wide):
-        return stream.filter("scale", w=width, h=height, **reading).filter("format", pix_fmts="rgb24")
-    stream = stream.filter("scale", w=width, h=height, **reading).filter("format", pix_fmts="gbrp16le")
-    return _to_bt709(stream, colour, tonemap).filter("format", pix_fmts="rgb24")
+    return reading
 
 
 def _to_bt709(stream: Any, colour: Colour, tonemap: str) -> Any:

@@ -17,6 +17,7 @@ from reel.errors import UserError
 from reel.store import canonical_json
 from tasks.media import ffmpeg
 from tasks.media.colour import SCALE_FLAGS
+from tasks.media.timeline import frame_step
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +35,7 @@ class Format:
     Attributes:
         pixel_format: as FFmpeg names it; YUV ones are BT.709, limited range, and tagged so.
         video, sound: FFmpeg output options; ``sound`` is None where the format carries none.
-        crf: default quality and worst allowed value (0 is best), or None where there is no such dial.
+        crf: quality by default, the best and the worst allowed (small is good), or None where there is no such dial.
         even: whether both sides must be even.
         max_fps: the fastest rate that players honour.
     """
@@ -44,7 +45,7 @@ class Format:
     pixel_format: str
     video: Mapping[str, Any]
     sound: Mapping[str, Any] | None = None
-    crf: tuple[int, int] | None = None
+    crf: tuple[int, int, int] | None = None
     even: bool = False
     preset: bool = False
     max_fps: int = 240
@@ -56,8 +57,10 @@ class Format:
 
 FORMATS: dict[str, Format] = {
     "mp4": Format(
-        "mp4", "mp4", "yuv420p", {"vcodec": "libx264", "profile:v": "high", "movflags": "+faststart"},
-        {"acodec": "aac", "audio_bitrate": "192k"}, crf=(16, 51), even=True, preset=True,
+        "mp4", "mp4", "yuv420p",
+        # finer chroma than x264 thinks fit: drawn pictures have flat, strong colours
+        {"vcodec": "libx264", "profile:v": "high", "x264-params": "chroma-qp-offset=-6", "movflags": "+faststart"},
+        {"acodec": "aac", "audio_bitrate": "192k"}, crf=(14, 1, 51), even=True, preset=True,
     ),
     "prores": Format(
         "mov", "mov", "yuv422p10le", {"vcodec": "prores_ks", "profile:v": 3, "vendor": "apl0"},
@@ -69,7 +72,7 @@ FORMATS: dict[str, Format] = {
     "webm": Format(
         "webm", "webm", "yuv420p",
         {"vcodec": "libvpx-vp9", "video_bitrate": 0, "deadline": "good", "cpu-used": 2, "row-mt": 1},
-        {"acodec": "libopus", "audio_bitrate": "128k"}, crf=(24, 63), even=True,
+        {"acodec": "libopus", "audio_bitrate": "128k"}, crf=(24, 0, 63), even=True,
     ),
     "gif": Format("gif", "gif", "pal8", {"vcodec": "gif", "loop": 0}, max_fps=50),
     "webp": Format("webp", "webp", "bgra", {"vcodec": "libwebp_anim", "quality": 85, "loop": 0}),
@@ -177,8 +180,8 @@ def _fed(movie: Movie) -> Any:
     if timing.fps is None:
         return stream
     count = max(1, round(timing.duration * timing.fps))
-    stream = stream.filter("fps", fps=f"{timing.fps.numerator}/{timing.fps.denominator}", round="near")
-    return stream.filter("tpad", stop=count, stop_mode="clone").filter("trim", end_frame=count)
+    step = frame_step(timing.pts) * timing.time_base
+    return ffmpeg.constant_rate(stream, timing.fps, step, timing.time_base, count)
 
 
 def _to_yuv(stream: Any, pixel_format: str) -> Any:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
@@ -41,6 +42,25 @@ def arguments(output: Any) -> list[str]:
 
     graph = output.global_args("-hide_banner", "-nostdin", "-loglevel", "level+error", "-y")
     return [str(part) for part in ffmpeg.compile(graph, cmd=binary())]
+
+
+def constant_rate(stream: Any, fps: Fraction, step: Fraction, time_base: Fraction, count: int) -> Any:
+    """Exactly ``count`` frames at ``fps``: a lower rate takes the nearest frame each time, a higher one holds frames.
+
+    A frame counts from half a step before its time (of the shorter step): times that are rounded or jitter do no harm.
+    FFmpeg's own rounding to the nearest would show frames up to half an output frame early.
+
+    Args:
+        step: usual seconds between the frames that come in; 0: unknown.
+        time_base: seconds per tick of the stream; its times begin at 0.
+    """
+    early = int(min(step, 1 / fps) / 2 / time_base)
+    stream = stream.filter("setpts", expr=f"PTS-{early}").filter("fps", fps=ratio(fps), round="up")
+    return stream.filter("tpad", stop=count, stop_mode="clone").filter("trim", end_frame=count)
+
+
+def ratio(value: Fraction) -> str:
+    return f"{value.numerator}/{value.denominator}"
 
 
 class Run:

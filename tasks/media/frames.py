@@ -12,11 +12,11 @@ from typing import Any
 from reel.clip import ClipWriter
 from reel.errors import UserError
 from tasks.media import ffmpeg, pictures
-from tasks.media.colour import SCALE_FLAGS, Colour, to_rgb
+from tasks.media.colour import RGB, Colour, over_background, to_rgb
 from tasks.media.geometry import Plan
 from tasks.media.probe import Probe
 from tasks.media.source import Source
-from tasks.media.timeline import Selection
+from tasks.media.timeline import Selection, frame_step
 
 _SEEK_FROM = 10.0
 """Seconds: a later start is sought to, an earlier one decoded up to, since not every container seeks well."""
@@ -123,26 +123,22 @@ def _timed(stream: Any, job: Job) -> Any:
         stream = stream.filter("trim", start_pts=first, end_pts=job.selection.stop)
         stream = stream.filter("setpts", expr=f"PTS-({first})")
     if job.fps is not None:
-        count = len(job.expected)
-        stream = stream.filter("fps", fps=f"{job.fps.numerator}/{job.fps.denominator}", round="near")
-        stream = stream.filter("tpad", stop=count, stop_mode="clone").filter("trim", end_frame=count)
+        step = frame_step(job.selection.pts) * base
+        stream = ffmpeg.constant_rate(stream, job.fps, step, base, len(job.expected))
     return stream
 
 
 def _shown(stream: Any, job: Job) -> Any:
     """Scaled, cropped or padded, opaque, in RGB."""
     plan, (left, top) = job.plan, job.plan.offset
-    colour = "0x" + job.background.removeprefix("#")
-    stream = to_rgb(stream, job.colour, plan.scaled, alpha=job.facts.alpha, tonemap=job.tonemap)
+    if job.facts.alpha:
+        stream = to_rgb(over_background(stream, job.colour, job.background), RGB, plan.scaled)
+    else:
+        stream = to_rgb(stream, job.colour, plan.scaled, job.tonemap)
     if plan.crops:
         stream = stream.filter("crop", w=plan.width, h=plan.height, x=left, y=top, exact=1)
-    if job.facts.alpha:
-        branches = stream.split()
-        behind = branches[0].filter("drawbox", x=0, y=0, w="iw", h="ih", color=f"{colour}@1", t="fill", replace=1)
-        stream = behind.overlay(branches[1], format="gbrp", alpha="premultiplied", shortest=1)
-        stream = stream.filter("scale", flags=SCALE_FLAGS).filter("format", pix_fmts="rgb24")
     if plan.pads:
-        stream = stream.filter("pad", w=plan.width, h=plan.height, x=left, y=top, color=colour)
+        stream = stream.filter("pad", w=plan.width, h=plan.height, x=left, y=top, color=f"0x{job.background[1:]}")
     return stream.filter("setsar", sar=1)
 
 

@@ -67,7 +67,7 @@ def _size(path: Path) -> tuple[int, int]:
                 raise UserError(f"clip: {path.name} is {picture.format}; pictures are read as {known}")
             if getattr(picture, "n_frames", 1) > 1:
                 raise UserError(f"clip: {path.name} holds several pictures", fix="export them as single files")
-            turned = picture.getexif().get(_EXIF_ORIENTATION, 1) in _QUARTER_TURNS
+            turned = _may_be_turned(picture) and picture.getexif().get(_EXIF_ORIENTATION, 1) in _QUARTER_TURNS
             return (picture.height, picture.width) if turned else (picture.width, picture.height)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise UserError(f"clip: {path.name} is not a readable picture ({error})", fix="export it again") from None
@@ -79,10 +79,15 @@ def _read(path: Path) -> np.ndarray:
 
     try:
         with Image.open(path) as picture:
-            upright = ImageOps.exif_transpose(picture)
+            upright = ImageOps.exif_transpose(picture) if _may_be_turned(picture) else picture
             return np.asarray(_eight_bit(upright).convert("RGBA"))
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"clip: {path.name} is damaged ({error})", fix="export it again") from None
+
+
+def _may_be_turned(picture: Image.Image) -> bool:
+    """Cameras write these; asking a PNG for its EXIF data would decode all of it."""
+    return picture.format in ("JPEG", "TIFF", "WEBP")
 
 
 def _eight_bit(picture: Image.Image) -> Image.Image:

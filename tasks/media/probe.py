@@ -104,6 +104,8 @@ def probe(source: Source, *, picture_fps: Fraction | None = None, keep_damaged: 
 
     try:
         return _probe_movie(source.path, keep_damaged)
+    except av.EOFError:
+        raise _no_frames(source.path) from None
     except av.FFmpegError as error:
         raise _unreadable(source.path, error) from None
 
@@ -186,7 +188,7 @@ def _picture_stream(path: Path, container: Any) -> Any:
 def _first_frame(path: Path, container: Any, stream: Any) -> Any:
     frame = next(container.decode(stream), None)
     if frame is None:
-        raise UserError(f"clip: {path.name} holds zero frames", fix="record or export it again")
+        raise _no_frames(path)
     return frame
 
 
@@ -207,7 +209,7 @@ def _times(path: Path, container: Any, stream: Any, keep_damaged: bool) -> tuple
         last = max(last, (packet.pts, packet.duration or 0))
     pts = sorted(times)
     if not pts:
-        raise UserError(f"clip: {path.name} holds zero frames", fix="record or export it again")
+        raise _no_frames(path)
     end = float((pts[-1] + last[1]) * stream.time_base)
     announced = _announced_end(container, stream)
     missing = stream.frames and len(pts) < stream.frames and len(pts) < 0.98 * stream.frames
@@ -279,6 +281,10 @@ def _sound(container: Any, zero: Fraction) -> Sound | None:
         start=start,
         duration=None if stream.duration is None else stream.duration * stream.time_base,
     )
+
+
+def _no_frames(path: Path) -> UserError:
+    return UserError(f"clip: {path.name} holds zero frames", fix="record or export it again")
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:

@@ -87,8 +87,8 @@ def source_digest(path: Path | str) -> str:
 def natural_key(path: Path) -> list[tuple[int, int, str]]:
     """Sorts ``frame2`` before ``frame10``; ties (``01`` and ``1``) by the plain name at the end."""
     parts = re.split(r"(\d+)", path.name.casefold())
-    key = [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts if part]
-    return [*key, (2, 0, path.name)]
+    key = [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+    return [*key, (-1, 0, path.name)]
 
 
 def _folder(path: Path) -> tuple[Path, ...]:

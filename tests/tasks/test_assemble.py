@@ -1,0 +1,288 @@
+"""Finished movies: every format decoded again, times and sound in step, labels and facts where they belong."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reel.clip import Clip, ClipWriter
+from reel.config import parse
+from reel.errors import DamagedObject, UserError
+from reel.store import Store
+from tasks.assemble import Assemble
+from tasks.media.export import export
+from tasks.media.panels import SideBySide, contact_sheet, spread
+from tests.tasks.media_samples import assembled, clicks, extracted, heard, movie_times, numbered, run
+
+PLAIN = {"side_by_side": False, "contact_sheet": 0}
+
+
+def drawn(
+    store: Store, times: list[int], time_base: Fraction, size: tuple[int, int] = (64, 48), kind: str = "rgb"
+) -> Clip:
+    """A clip whose frame ``n`` is grey of level ``20 + 10 n`` with a red corner."""
+    with ClipWriter(store, kind, width=size[0], height=size[1], time_base=time_base) as writer:
+        for number, pts in enumerate(times):
+            frame = np.full((size[1], size[0], 3), 20 + 10 * number, np.uint8)
+            frame[:12, :12] = (220, 20, 20)
+            writer.add(frame, pts)
+    return Clip.open(store, writer.digest)
+
+
+def levels(path: Path) -> list[int]:
+    import av
+
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    return [round((float(frame[24:, 24:].mean()) - 20) / 10) for frame in frames]
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix", "codec", "pixel_format"),
+    [
+        ("mp4", "mp4", "h264", "yuv420p"), ("prores", "mov", "prores", "yuv422p10le"), ("ffv1", "mkv", "ffv1", "bgr0"),
+        ("webm", "webm", "vp9", "yuv420p"), ("gif", "gif", "gif", "bgra"),
+    ],
+)  # fmt: skip
+def test_formats(store: Store, name: str, suffix: str, codec: str, pixel_format: str) -> None:
+    import av
+
+    made = assembled(store, drawn(store, list(range(10)), Fraction(1, 25)), None, format=name, **PLAIN)
+    assert made["movie"].suffix == f".{suffix}"
+    assert levels(made["movie"]) == list(range(10))
+    assert [float(time) for time in movie_times(made["movie"])] == pytest.approx([n / 25 for n in range(10)], abs=1e-3)
+    with av.open(str(made["movie"])) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.codec.canonical_name == codec
+        assert stream.average_rate == 25
+        frame = next(container.decode(stream))
+        assert frame.format.name == pixel_format
+        if pixel_format.startswith("yuv"):
+            assert (frame.colorspace, frame.color_primaries, frame.color_trc, frame.color_range) == (1, 1, 1, 1)
+            colour = stream.codec_context
+            assert (colour.color_primaries, colour.color_trc, colour.colorspace) == (1, 1, 1)
+        assert container.duration == pytest.approx(400_000, abs=2000)
+
+
+def test_webp_and_a_folder_of_pictures(store: Store) -> None:
+    clip = drawn(store, list(range(6)), Fraction(1, 10))
+    webp = assembled(store, clip, None, format="webp", **PLAIN)
+    with Image.open(webp["movie"]) as picture:
+        assert picture.n_frames == 6
+        assert sum(_duration(picture, n) for n in range(6)) == pytest.approx(600, abs=2)
+    folder = assembled(store, clip, None, format="png", **PLAIN)
+    assert folder["movie"] == "frames"
+    assert [folder["stored"].read(f"frames/{n:06d}.png") for n in range(6)] == [
+        clip.stored.read(f"frames/{n:06d}.png") for n in range(6)
+    ]
+
+
+def _duration(picture: Image.Image, index: int) -> int:
+    picture.seek(index)
+    picture.load()
+    return picture.info["duration"]
+
+
+def test_mp4_starts_at_once_and_plays_everywhere(store: Store) -> None:
+    data = assembled(store, drawn(store, list(range(4)), Fraction(1, 25)), None, **PLAIN)["movie"].read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+    assert b"avcC" in data
+    assert b"nclx" in data  # the colour tags, as browsers and QuickTime read them
+
+
+def test_variable_times_survive(store: Store) -> None:
+    times = [0, 1001, 1500, 4004, 9009]
+    clip = drawn(store, times, Fraction(1, 30000))
+    for name, rounding in (("mp4", 0), ("ffv1", 1 / 1000), ("webm", 1 / 1000), ("gif", 1 / 100)):
+        made = assembled(store, clip, None, format=name, **PLAIN)
+        assert [float(t) for t in movie_times(made["movie"])] == pytest.approx(
+            [t / 30000 for t in times], abs=rounding + 1e-9
+        )
+        assert levels(made["movie"]) == list(range(5))
+
+
+def test_rates_kept_restored_and_chosen(store: Store, tmp_path: Path) -> None:
+    path = numbered(tmp_path / "a.mp4", 24, "30000/1001")
+    clip = extracted(store, path, fps=10)
+    kept = assembled(store, clip, path, **PLAIN)
+    assert movie_times(kept["movie"]) == [Fraction(n, 10) for n in range(8)]
+    restored = assembled(store, clip, path, fps="source", **PLAIN)
+    assert movie_times(restored["movie"]) == [Fraction(1001 * n, 30000) for n in range(24)]
+    chosen = assembled(store, clip, path, fps=20, **PLAIN)
+    assert movie_times(chosen["movie"]) == [Fraction(n, 20) for n in range(16)]
+
+
+def sounding(tmp_path: Path, suffix: str, *, late: float = 0.0, seconds: float = 9.0) -> Path:
+    """A movie with a burst of sound at every half second from ``late`` on, and a grey step at the same moments."""
+    wav = clicks(tmp_path / "clicks.wav", seconds - late)
+    path = tmp_path / f"sound.{suffix}"
+    codec = {"webm": ["-c:v", "libvpx-vp9", "-c:a", "libopus"]}.get(suffix, ["-c:v", "libx264", "-c:a", "aac"])
+    run("-f", "lavfi", "-i", f"testsrc2=s=64x48:r=12000/1001:d={seconds}", "-itsoffset", late, "-i", wav, "-map", 0, "-map",
+        1, "-b:a", "128k", *codec, path)  # fmt: skip
+    return path
+
+
+@pytest.mark.parametrize("late", [0.0, 0.7])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "webm"])
+def test_sound_stays_in_step_to_the_end(store: Store, tmp_path: Path, suffix: str, late: float) -> None:
+    path = sounding(tmp_path, suffix, late=late)
+    for settings, formats in (({}, ("mp4",)), ({"start": 3.1, "end": 8.6}, ("mp4", "webm", "ffv1"))):
+        clip = extracted(store, path, **settings)
+        begin = float(Fraction(clip.meta["source"]["range"]["start"]))
+        length = float(Fraction(clip.meta["source"]["range"]["duration"]))
+        clock = [late + n / 2 - begin for n in range(24)]
+        expected = [time for time in clock if 0.01 < time < length - 0.05]
+        for name in formats:
+            made = assembled(store, clip, path, format=name, preset="ultrafast", **PLAIN)
+            found = [time for time in heard(made["movie"]) if 0.01 < time < length - 0.05]
+            assert len(found) == len(expected) > 9, (name, found, expected)
+            assert np.abs(np.array(found) - expected).max() < 0.012, (name, found, expected)
+
+
+def test_sound_is_cut_to_the_range_and_missing_sound_is_no_error(store: Store, tmp_path: Path) -> None:
+    import av
+
+    path = sounding(tmp_path, "mp4", late=2.0, seconds=4)
+    clip = extracted(store, path, start=1, end=3)
+    with av.open(str(assembled(store, clip, path, **PLAIN)["movie"])) as container:
+        sound = container.streams.audio[0]
+        assert float(sound.duration * sound.time_base) == pytest.approx(2.0, abs=0.03)
+    before = assembled(store, extracted(store, path, end=1), path, **PLAIN)
+    assert before["sound"] is False
+    silent = assembled(store, clip, path, sound=False, **PLAIN)
+    with av.open(str(silent["movie"])) as container:
+        assert not container.streams.audio
+
+
+def test_another_source_is_refused(store: Store, tmp_path: Path) -> None:
+    path = sounding(tmp_path, "mp4", seconds=1)
+    clip = extracted(store, path)
+    other = numbered(tmp_path / "b.mp4", 4)
+    with pytest.raises(UserError, match="not the file that the frames were extracted from"):
+        assembled(store, clip, other, **PLAIN)
+
+
+def test_hostile_text_stays_text(store: Store, tmp_path: Path) -> None:
+    import av
+
+    facts = {"prompt": "a=b, \"q\" 'x' \\ %{n} :[0]; $(id)\nline 2 ñ😀", "seed": "7", "key": "ab" * 32}
+    source = sounding(tmp_path, "mp4", seconds=1).rename(tmp_path / "-i 50%d 'x' [0:a];.mp4")
+    clip = extracted(store, source, max_frames=4)
+    for name in ("mp4", "ffv1", "webm", "prores"):
+        made = assembled(store, clip, source, format=name, metadata=facts, **PLAIN)
+        assert made["sound"]
+        with av.open(str(made["movie"])) as container:
+            said = {key.lower(): value for key, value in container.metadata.items()}
+            assert json.loads(said["comment"]) == facts
+
+
+def test_side_by_side_shows_source_maps_and_result_in_step(store: Store) -> None:
+    clip, depth = drawn(store, list(range(5)), Fraction(1, 5)), drawn(store, list(range(5)), Fraction(1, 5), kind="map")
+    made = assembled(store, clip, None, maps={"depth": depth, "pose": depth}, contact_sheet=3)
+    composed = SideBySide({"source": clip, "depth": depth, "pose": depth, "result": clip})
+    import av
+
+    with av.open(str(made["side_by_side"])) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(frames) == 5
+    assert frames[0].shape == (composed.size[1], 4 * 64, 3)
+    for number, frame in enumerate(frames):
+        for panel in range(4):
+            level = float(frame[composed.band + 24 :, panel * 64 + 24 : panel * 64 + 60].mean())
+            assert level == pytest.approx(20 + 10 * number, abs=3)
+    band = frames[0][: composed.band].astype(int)
+    assert all(band[:, panel * 64 : panel * 64 + 64].max() > 150 for panel in range(4))  # a label over each
+    assert made["map_preview"] == "map_preview.png"
+
+
+def test_contact_sheet(store: Store) -> None:
+    clip = drawn(store, list(range(9)), Fraction(1, 5), (80, 160))
+    sheet = np.asarray(Image.open(io.BytesIO(contact_sheet({"source": clip, "result": clip}, 3, thumb=160))))
+    assert sheet.shape[0] == 24 + 2 * 164
+    left = sheet.shape[1] - 3 * 84
+    for row in range(2):
+        for column, number in enumerate((0, 4, 8)):
+            middle = sheet[24 + row * 164 + 80, left + column * 84 + 40]
+            assert abs(int(middle[0]) - (20 + 10 * number)) <= 1
+    assert np.array_equal(
+        sheet, np.asarray(Image.open(io.BytesIO(contact_sheet({"source": clip, "result": clip}, 3, thumb=160))))
+    )
+    assert spread(10, 4) == [0, 3, 6, 9]
+    assert spread(3, 8) == [0, 1, 2]
+    assert spread(9, 1) == [4]
+
+
+@pytest.mark.parametrize("name", ["mp4", "webm", "gif", "ffv1"])
+def test_digests_repeat_whatever_the_cores(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.mp4"
+    run("-f", "lavfi", "-i", "testsrc2=s=160x96:r=25", "-f", "lavfi", "-i", "sine=d=1", "-frames:v", 20, "-pix_fmt",
+        "yuv420p", path)  # fmt: skip
+    cores, found = os.sched_getaffinity(0), set()
+    for number, allowed in enumerate((cores, {min(cores)}, cores)):
+        os.sched_setaffinity(0, allowed)
+        try:
+            store = Store(tmp_path / f"s{number}")
+            clip = extracted(store, path)
+            found.add(
+                assembled(store, clip, path, format=name, contact_sheet=4, side_by_side=name == "mp4")["stored"].digest
+            )
+        finally:
+            os.sched_setaffinity(0, cores)
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"crf": 60}, "crf of mp4 goes from 1 to 51"),
+        ({"crf": 10, "format": "gif"}, "crf does nothing for gif"),
+        ({"format": "avi"}, "assemble.format: must be 'mp4'"),
+        ({"fps": "fast"}, "assemble.fps: must be a number"),
+        ({"preset": "best"}, "assemble.preset"),
+        ({"contact_sheet": 99}, "assemble.contact_sheet: must be less than or equal to 32"),
+        ({"sidebyside": True}, "unknown key 'assemble.sidebyside'; nearest: side_by_side"),
+    ],
+)
+def test_wrong_settings_are_named(settings: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        parse(Assemble, settings, "assemble")
+
+
+def test_what_a_format_cannot_hold_is_refused(store: Store) -> None:
+    odd = drawn(store, [0, 1], Fraction(1, 25), (63, 47))
+    with pytest.raises(UserError, match="sides that are multiples of 2: 63x47 -> 62x46"):
+        assembled(store, odd, None, **PLAIN)
+    with pytest.raises(UserError, match="60 frames a second are too fast for gif"):
+        assembled(store, drawn(store, [0, 1, 2], Fraction(1, 60)), None, format="gif", **PLAIN)
+    with pytest.raises(UserError, match="clips that do not belong together: source 64x48 px x 2 frames, depth 32x48"):
+        assembled(store, drawn(store, [0, 1], Fraction(1, 25)), None,
+                  maps={"depth": drawn(store, [0, 1], Fraction(1, 25), (32, 48))}, **PLAIN)  # fmt: skip
+    assert not [item for item in (store.root / "tmp").iterdir() if item.is_dir()]
+
+
+def test_export_copies_whole_files_or_none(store: Store, tmp_path: Path) -> None:
+    made = assembled(store, drawn(store, [0, 1, 2], Fraction(1, 25)), None, contact_sheet=2)
+    digest, stored = made["stored"].digest, made["stored"]
+    target = tmp_path / "out" / "run 1"
+    paths = export(store, digest, target)
+    assert {name: path.read_bytes() for name, path in paths.items()} == {
+        name: stored.read(name) for name in stored.files
+    }
+    assert sorted(item.name for item in target.iterdir()) == sorted(stored.files)
+    movie = stored.path("movie.mp4")
+    data = bytearray(movie.read_bytes())
+    data[len(data) // 2] ^= 1
+    movie.write_bytes(data)
+    with pytest.raises(DamagedObject):
+        export(store, digest, tmp_path / "second")
+    assert not list((tmp_path / "second").glob("*movie*"))
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match=r"paths.output: .* is not a folder"):
+        export(store, digest, tmp_path / "file")
