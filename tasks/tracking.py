@@ -99,7 +99,6 @@ class Tracker:
         trouble = self._finish()
         link = read_link(self.store, self.run)
         if link and link.logged not in (None, "running"):
-            self._errors.unlink(missing_ok=True)
             return link
         logger.warning("not in MLflow yet: %s", trouble)
         return None

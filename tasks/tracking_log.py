@@ -21,7 +21,7 @@ from typing import Any
 from reel.errors import MissingObject
 from reel.record import Output, RenderRecord, load, reconcile, record_path
 from reel.store import Store, sha256_file
-from tasks.tracking import Link, pending, read_link, save_link
+from tasks.tracking import Link, link_path, pending, read_link, save_link
 
 RUN_TAG = "rotoscope.run"
 PATIENCE = 120
@@ -244,13 +244,15 @@ def main(root: str, run: str) -> None:
     signal.alarm(PATIENCE)  # nobody waits for this process any more: it must not hang for ever
     if not closed:
         _render_died(store, run)
-    _attempt(store, run)
+    if _attempt(store, run):
+        link_path(store, run).with_suffix(".log").unlink(missing_ok=True)
 
 
-def _attempt(store: Store, run: str) -> None:
+def _attempt(store: Store, run: str) -> bool:
     _, failed = catch_up(store, [run])
     with contextlib.suppress(BrokenPipeError):  # the render does not wait for ever
         os.write(1, json.dumps({"error": failed[run]} if failed else {}).encode() + b"\n")
+    return not failed
 
 
 def _catch_up_while_waiting(store: Store, run: str) -> None:
