@@ -23,6 +23,8 @@ COMMANDS = {
     "why": "flows.commands.why",
     "models": "flows.commands.models",
     "gc": "flows.commands.gc",
+    "mirror": "flows.commands.mirror",
+    "track": "flows.commands.track",
 }
 """Module of each command that is no flow; its ``main(argv)`` returns the exit code."""
 

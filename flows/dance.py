@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import entry
+from flows.published import guard
 from flows.settings import Paths
 from reel.compute import Compute
 from reel.config import Config, Text, parse
@@ -28,7 +29,7 @@ from tasks.assemble import Assemble
 from tasks.cached import Stage, call
 from tasks.extract import Extract
 from tasks.stylize.settings import Animatediff, Control, Sampling, canonical
-from tasks.tracking import Tracking
+from tasks.tracking import Tracking, read_link
 
 ROLES: dict[str, Role] = {"movie": "movie", "contact_sheet": "sheet", "map_preview": "preview"}
 """What a reader takes an exported file for, by its stem."""
@@ -198,6 +199,7 @@ def run(cfg: Dance) -> RenderRecord:
     todo = plan(cfg, store)
     name = new_run_id()
     output = cfg.paths.output or cfg.paths.renders / name
+    guard(output, cfg.paths.root)
     check_writable(output)
     with tracked(store, cfg.tracking, "dance", cfg.model_dump(mode="json"), output=output, run=name) as recorder:
         ctx = Context(store, cfg.compute, files={"source": todo.source})
@@ -229,8 +231,8 @@ def say(record: RenderRecord, cfg: Dance) -> None:
         if output.role != "other":
             print(f"  {output.role:<8} {Path(record.output or '') / output.name}")
     print(f"  {'run':<8} {record.run}  (rotoscope why {record.run})")
-    if cfg.tracking.enabled:
-        print(f"  {'MLflow':<8} {cfg.tracking.uri}, run {record.mlflow_run}")
+    if link := read_link(Store(cfg.paths.store), record.run):
+        print(f"  {'MLflow':<8} {link}")
 
 
 def main(argv: list[str] | None = None) -> int:
