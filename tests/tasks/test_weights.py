@@ -165,7 +165,8 @@ def test_embedded_content_follows_the_wanted_files_only(
 def test_content_ids_do_not_import_torch(cache: Path) -> None:
     code = (
         "import sys; from reel.models import ModelSource; from tasks import weights; "
-        "weights.content_id(ModelSource(kind='embedded', id='sprite', subfolder='unet')); assert 'torch' not in sys.modules"
+        "weights.content_id(ModelSource(kind='embedded', id='sprite', subfolder='unet')); "
+        "assert 'torch' not in sys.modules"
     )
     root = Path(__file__).resolve().parents[2]
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root)

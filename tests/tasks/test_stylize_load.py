@@ -1,0 +1,204 @@
+"""LoRAs, camera LoRAs, single-file checkpoints, VAE overrides, IP-Adapters and running out of memory."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reel.errors import UserError
+from reel.store import Store
+from tasks.stylize import memory
+from tasks.stylize.load import core_key
+from tests.tasks.test_stylize import families, make_clip, render, settings, world  # noqa: F401 - fixtures
+from tests.tasks.tiny_family import family_config
+
+
+def save(path: Path, tensors: dict[str, Any]) -> dict[str, str]:
+    from safetensors.torch import save_file
+
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, str(path))
+    return {"kind": "file", "id": str(path)}
+
+
+def lora_for(family: Path, part: str, rank: int = 2) -> dict[str, Any]:
+    """LoRA matrices for every attention projection of a part (`unet`, `text_encoder`, `motion_adapter`)."""
+    import torch
+    from safetensors.torch import load_file
+
+    torch.manual_seed(1)
+    files = sorted((family / part).glob("*.safetensors"))
+    tensors = {}
+    for name, weight in load_file(str(files[0])).items():
+        stem = name.removesuffix(".weight")
+        if stem.rsplit(".", 1)[-1] in ("to_q", "to_v", "q_proj", "v_proj"):
+            where = "unet" if part == "motion_adapter" else part
+            tensors[f"{where}.{stem}.lora_A.weight"] = torch.randn(rank, weight.shape[1])
+            tensors[f"{where}.{stem}.lora_B.weight"] = torch.randn(weight.shape[0], rank)
+    assert tensors
+    return tensors
+
+
+@pytest.mark.parametrize("part", ["unet", "text_encoder"])
+def test_style_lora_by_weight(world: Store, families: Path, tmp_path: Path, part: str) -> None:  # noqa: F811
+    source = save(tmp_path / f"{part}.safetensors", lora_for(families / "tiny", part))
+    plain = render(world)
+    full = render(world, loras=[{"source": source, "weight": 1.0}])
+    half = render(world, loras=[{"source": source, "weight": 0.5}])
+    assert len({plain, full, half}) == 3
+    assert render(world, loras=[{"source": source, "weight": 0.0}]) == plain
+    assert render(world) == plain  # the LoRA did not stay in the shared modules
+
+
+def test_camera_lora_acts_on_the_motion_module(world: Store, families: Path, tmp_path: Path) -> None:  # noqa: F811
+    source = save(tmp_path / "zoom.safetensors", lora_for(families / "tiny", "motion_adapter"))
+    assert render(world, motion_loras=[{"source": source}]) != render(world)
+
+
+def test_lora_of_another_architecture_is_refused(world: Store, tmp_path: Path) -> None:  # noqa: F811
+    import torch
+
+    key = "unet.down_blocks.9.attentions.0.transformer_blocks.0.attn1.to_q"
+    source = save(
+        tmp_path / "other.safetensors",
+        {f"{key}.lora_A.weight": torch.randn(2, 16), f"{key}.lora_B.weight": torch.randn(16, 2)},
+    )
+    with pytest.raises(UserError, match=r"other\.safetensors"):
+        render(world, loras=[{"source": source}])
+
+
+def test_pickles_are_not_loaded(world: Store, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "style.pt").write_bytes(b"\x80\x04")
+    with pytest.raises(UserError, match=r"only \.safetensors files are loaded"):
+        render(world, loras=[{"source": {"kind": "file", "id": str(tmp_path / "style.pt")}}])
+
+
+def test_a_checkpoint_that_is_none_is_named(world: Store, families: Path, tmp_path: Path) -> None:  # noqa: F811
+    import torch
+
+    source = save(tmp_path / "cat.safetensors", {"x": torch.zeros(1)})
+    base_config = {"kind": "embedded", "id": "tiny", "files": ["*.json", "*/*.json"]}
+    with pytest.raises(UserError, match=r"cat\.safetensors .*not a checkpoint"):
+        render(world, model={**family_config("tiny"), "base": source, "base_config": base_config})
+
+
+def test_motion_module_in_one_file(world: Store, families: Path, tmp_path: Path) -> None:  # noqa: F811
+    """As AnimateDiff-Lightning comes: bare weights, settings from elsewhere. The same weights give the same render."""
+    file = tmp_path / "motion.safetensors"
+    shutil.copy(families / "tiny/motion_adapter/diffusion_pytorch_model.safetensors", file)
+    config = {"kind": "embedded", "id": "tiny", "subfolder": "motion_adapter", "files": ["config.json"]}
+    model = {**family_config("tiny"), "motion": {"kind": "file", "id": str(file)}, "motion_config": config}
+    assert render(world, model=model) == render(world)
+
+
+def test_vae_override(world: Store, families: Path) -> None:  # noqa: F811
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    other = families / "other_vae" / "vae"
+    shutil.copytree(families / "tiny/vae", other)
+    weights = load_file(str(other / "diffusion_pytorch_model.safetensors"))
+    save_file(
+        {k: v + 0.1 * torch.randn_like(v) for k, v in weights.items()},
+        str(other / "diffusion_pytorch_model.safetensors"),
+    )
+    override = {"kind": "embedded", "id": "other_vae", "subfolder": "vae"}
+    assert render(world, vae=override) != render(world)
+
+
+def test_ip_adapter_by_picture_and_weight(world: Store, families: Path, tmp_path: Path) -> None:  # noqa: F811
+    model = {**family_config("tiny"), **write_ip_adapter(families, tmp_path)}
+    pictures = []
+    for index in range(2):
+        pictures.append(tmp_path / f"{index}.png")
+        noise = np.random.default_rng(index).integers(0, 255, (32, 32, 3)).astype(np.uint8)
+        Image.fromarray(noise).save(pictures[-1])
+    one = {"picture": str(pictures[0]), "weight": 1.0}
+    plain, first = render(world), render(world, model=model, ip_adapter=one)
+    other = render(world, model=model, ip_adapter={**one, "picture": str(pictures[1])})
+    weak = render(world, model=model, ip_adapter={**one, "weight": 0.3})
+    assert len({plain, first, other, weak}) == 4
+    assert render(world, model=model, ip_adapter=one) == first
+    with pytest.raises(UserError, match="does not exist"):
+        render(world, model=model, ip_adapter={"picture": str(tmp_path / "none.png")})
+
+
+def write_ip_adapter(root: Path, folder: Path) -> dict[str, Any]:
+    """Random IP-Adapter weights and a picture encoder that fit the toy family."""
+    import torch
+    from diffusers import UNet2DConditionModel
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    torch.manual_seed(2)
+    tokens, width, embed = 4, 16, 8
+    unet = UNet2DConditionModel.from_pretrained(str(root / "tiny/unet"))
+    tensors = {
+        "image_proj.proj.weight": torch.randn(tokens * width, embed),
+        "image_proj.proj.bias": torch.zeros(tokens * width),
+        "image_proj.norm.weight": torch.ones(width),
+        "image_proj.norm.bias": torch.zeros(width),
+    }
+    index = 1
+    for name, module in unet.named_modules():
+        if name.endswith("attn2"):
+            for part in ("to_k_ip", "to_v_ip"):
+                tensors[f"ip_adapter.{index}.{part}.weight"] = torch.randn(module.to_k.out_features, width)
+            index += 2
+    encoder = CLIPVisionModelWithProjection(
+        CLIPVisionConfig(
+            hidden_size=16,
+            intermediate_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            image_size=32,
+            patch_size=16,
+            projection_dim=embed,
+        )
+    )
+    encoder.save_pretrained(root / "tiny_ip" / "image_encoder")
+    return {
+        "ip_adapter": save(folder / "ip.safetensors", tensors),
+        "ip_image_encoder": {"kind": "embedded", "id": "tiny_ip", "subfolder": "image_encoder"},
+    }
+
+
+def test_modules_are_shared_by_what_they_are_made_of(world: Store, tmp_path: Path) -> None:  # noqa: F811
+    same = core_key(settings(), "cpu")
+    assert core_key(settings(prompt="other", seed=3, controls={}, scheduler="euler"), "cpu") == same
+    assert core_key(settings(dtype="bfloat16"), "cpu") != same
+    assert core_key(settings(free_noise={"context_length": 4}), "cpu") != same
+
+
+def test_out_of_memory_says_what_would_fit(world: Store) -> None:  # noqa: F811
+    """Real allocation failure: 100,000 x 100,000 floats asked of the allocator, as a render would ask."""
+    import torch
+
+    from reel.clip import Clip
+    from reel.compute import Compute
+
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(10_000_000, 10_000_000)
+    assert memory.is_out_of_memory(caught.value)
+    assert not memory.is_out_of_memory(RuntimeError("shapes do not match"))
+    clip = Clip.open(world, make_clip(world, "rgb", 2, 0))
+    error = memory.explain(settings(), clip, Compute(device="cpu"), "cpu", ["freed 2 other loaded models"])
+    for part in ("2 frames of 32x32 in float32", "tried: freed 2 other", "decode_chunk_size=1", "vae_tiling", "24x24"):
+        assert part in error.message
+
+
+def test_tiny_family_is_laid_out_like_the_embedded_one(families: Path) -> None:  # noqa: F811
+    embedded = Path(__file__).resolve().parents[2] / "data/models/sprite"
+    if not embedded.is_dir():
+        pytest.fail("data/models/sprite is missing")
+    for part in ("text_encoder", "tokenizer", "unet", "vae", "scheduler", "motion_adapter", "controlnet_openpose"):
+        ours = {path.name for path in (families / "tiny" / part).iterdir()}
+        assert {path.name for path in (embedded / part).iterdir()} == ours
+        for config in ours & {"config.json", "scheduler_config.json"}:
+            a, b = (json.loads((root / part / config).read_text()) for root in (families / "tiny", embedded))
+            assert a.get("_class_name") == b.get("_class_name")
+            assert a.get("prediction_type") == b.get("prediction_type")
