@@ -128,6 +128,7 @@ SMALL = """\
 clip: ${paths.root}/data/source/sample.mp4
 extract: {max_frames: 4}
 stylize: {num_inference_steps: 2, strength: 1.0}
+assemble: {contact_sheet: 2, side_by_side: false}
 compute: {dtype: float32}
 tracking: {enabled: false}
 """
@@ -190,9 +191,11 @@ def test_a_comment_renders_nothing_even_in_a_fresh_clone_with_an_empty_store(ori
 
 
 @pytest.mark.slow
-def test_a_changed_setting_renders_and_shows_in_git(clone):
-    clone.edit("conf/experiment/dance/small.yaml", "max_frames: 4", "max_frames: 3")
+def test_a_changed_setting_renders_and_shows_in_git(origin, clone):
+    clone.environment["ROTOSCOPE_STORE"] = str(origin.folder / "data" / ".store")  # only the last stage is new
+    before = origin.renders()
+    clone.edit("conf/experiment/dance/small.yaml", "contact_sheet: 2", "contact_sheet: 3")
     clone.run("dvc", "repro", "-q")
-    assert clone.renders() == 1
-    assert "max_frames: 3" in clone.git("diff", "data/published/small.yaml")
-    assert "small" in clone.run("dvc", "diff")
+    assert origin.renders() == before + 1
+    assert "contact_sheet: 3" in clone.git("diff", "data/published/small.yaml")
+    assert "contact_sheet.png" in clone.run("dvc", "diff")
