@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -87,11 +87,14 @@ def finder(cfg: BlazePose) -> Find:
         height, width = frame.shape[:2]
         people: list[Landmarks] = []
         for windows in _searches(cfg, width, height):
-            regions = (r for w in windows for _, r in detector(frame, w, cfg.min_detection_confidence))
-            for region in regions:
-                person = _read(landmarker, frame, region, cfg)
-                if person is not None:
-                    _merge(people, person)
+            for window in windows:
+                regions = [region for _, region in detector(frame, window, cfg.min_detection_confidence)]
+                if cfg.search == "tiles" and window.side < max(width, height):
+                    # Beside the look at the whole frame a tile is for small people: in parts of large ones it
+                    # sees ghosts. Where nobody was found in the whole frame, anything is welcome.
+                    regions = [region for region in regions if region.side < 1.2 * window.side]
+                read = [_read(landmarker, frame, region, cfg) for region in regions]
+                people = _merge(people, [person for person in read if person is not None])
             if people and cfg.search != "tiles":
                 break
         people = sorted(people, key=lambda p: -p.confidence)[: cfg.max_people]
@@ -108,7 +111,7 @@ def _searches(cfg: BlazePose, width: int, height: int) -> Iterator[list[Window]]
     from tasks.preprocess import blaze
 
     short = min(width, height)
-    long = max(width, height) > 2 * short
+    long = max(width, height) > 1.9 * short  # two clips side by side, a panorama: people are small in the whole
     squares = list(blaze.tiles(width, height, short)) if long else []
     yield [blaze.whole(width, height), *squares]
     if cfg.search != "whole":
@@ -125,16 +128,38 @@ def _read(landmarker: Landmarker, frame: np.ndarray, region: Region, cfg: BlazeP
     return person if person.confidence >= cfg.min_presence else None
 
 
-def _merge(people: list[Landmarks], person: Landmarks) -> None:
-    """Adds a person unless somebody known has about the same points; of two, the surer one stays."""
-    for index, known in enumerate(people):
-        span = max(np.ptp(p.points[:33, :2], axis=0).max() for p in (known, person))
-        apart = np.linalg.norm(known.points[:33, :2] - person.points[:33, :2], axis=1)
-        if np.median(apart) < 0.1 * span:
-            if person.confidence > known.confidence:
-                people[index] = person
-            return
-    people.append(person)
+def _merge(known: Sequence[Landmarks], seen: Sequence[Landmarks]) -> list[Landmarks]:
+    """The people of earlier windows and those of one more: whoever was seen twice stays once, as read more surely.
+
+    Two detections of one window have nearly the same points when they are one person. Those of different windows may
+    also differ, when one of them cuts the person; then their boxes tell.
+    """
+    people: list[Landmarks] = []
+    both = [(person, 0) for person in known] + [(person, 1) for person in seen]
+    kept: list[int] = []
+    for person, source in sorted(both, key=lambda pair: -pair[0].confidence):
+        twice = any(
+            _apart(other, person) < 0.1 or (where != source and _overlap(other, person) > 0.5)
+            for other, where in zip(people, kept, strict=True)
+        )
+        if not twice:
+            people.append(person)
+            kept.append(source)
+    return people
+
+
+def _apart(a: Landmarks, b: Landmarks) -> float:
+    """Median distance of the points of two people, as a fraction of the larger one's size."""
+    span = max(np.ptp(p.points[:33, :2], axis=0).max() for p in (a, b))
+    return float(np.median(np.linalg.norm(a.points[:33, :2] - b.points[:33, :2], axis=1)) / span)
+
+
+def _overlap(a: Landmarks, b: Landmarks) -> float:
+    """Intersection over union of the boxes around the points of two people."""
+    low = [p.points[:33, :2].min(axis=0) for p in (a, b)]
+    high = [p.points[:33, :2].max(axis=0) for p in (a, b)]
+    common = np.clip(np.minimum(*high) - np.maximum(*low), 0, None).prod()
+    return float(common / (sum((h - w).prod() for w, h in zip(low, high, strict=True)) - common))
 
 
 def to_body18(points: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from tasks.preprocess.frames import map_frames
 class Tile(Config):
     """Settings of the tile map."""
 
-    downscale: int = Field(1, ge=1, le=32)
+    downscale: int = Field(8, ge=1, le=32)
     """The frame is shrunk by this factor and enlarged again: 1 keeps it as it is, 8 leaves blurred patches of colour
     and gives the model more freedom."""
 
@@ -40,4 +40,4 @@ def tile_map(frame: np.ndarray, downscale: int) -> np.ndarray:
         return frame
     height, width = frame.shape[:2]
     small = cv2.resize(frame, (max(1, width // downscale), max(1, height // downscale)), interpolation=cv2.INTER_AREA)
-    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -86,10 +86,11 @@ def _refuse(nobody: list[int], poses: pose.Poses, cfg: Steady, where: str) -> No
     if not nobody or cfg.missing == "empty" or (cfg.missing == "hold" and len(nobody) < poses.count):
         return
     policies = "empty" if len(nobody) == poses.count else "hold or empty"
+    harder = "preprocess.blazepose.search=tiles, a lower preprocess.blazepose.min_detection_confidence, "
     raise UserError(
         f"{poses.detector} found nobody in {len(nobody)} of {poses.count} frames: {pose.ranges(nobody)}",
-        fix=f"{where}.missing={policies}, or look harder: preprocess.{poses.detector}.search=tiles, "
-        "a lower min_detection_confidence, or a clip in which the person is larger",
+        fix=f"{where}.missing={policies}, or {harder if poses.detector == 'blazepose' else ''}"
+        "a clip in which the person is larger",
     )
 
 
