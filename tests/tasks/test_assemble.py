@@ -124,8 +124,10 @@ def sounding(tmp_path: Path, suffix: str, *, late: float = 0.0, seconds: float =
     wav = clicks(tmp_path / "clicks.wav", seconds - late)
     path = tmp_path / f"sound.{suffix}"
     codec = {"webm": ["-c:v", "libvpx-vp9", "-c:a", "libopus"]}.get(suffix, ["-c:v", "libx264", "-c:a", "aac"])
-    run("-f", "lavfi", "-i", f"testsrc2=s=64x48:r=12000/1001:d={seconds}", "-itsoffset", late, "-i", wav, "-map", 0, "-map",
-        1, "-b:a", "128k", *codec, path)  # fmt: skip
+    pictures = f"testsrc2=s=64x48:r=12000/1001:d={seconds}"
+    run(
+        "-f", "lavfi", "-i", pictures, "-itsoffset", late, "-i", wav, "-map", 0, "-map", 1, "-b:a", "128k", *codec, path
+    )
     return path
 
 

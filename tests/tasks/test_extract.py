@@ -205,7 +205,7 @@ def test_folder_of_pictures(store: Store, tmp_path: Path) -> None:
     assert clip.fps == 12
     cut = extracted(store, folder, fps=12, start=1 / 12, max_frames=2)
     assert [round(float(frame.mean()) / 20) for frame in cut.frames()] == [2, 9]
-    with pytest.raises(UserError, match="extract.fps: seq is a folder of 5 pictures"):
+    with pytest.raises(UserError, match=r"extract\.fps: seq is a folder of 5 pictures"):
         extracted(store, folder)
 
 
