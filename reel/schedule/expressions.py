@@ -261,7 +261,9 @@ class _Parser:
             raise self.fail("RS401", "the expression ends too early", None)
         self.position += 1
         if match.lastgroup == "num":
-            return self.make("num", float(match["num"]))
+            if not np.isfinite(value := float(match["num"])):
+                raise self.fail("RS408", "the number is too large", match)
+            return self.make("num", value)
         if match.lastgroup == "name" and self.symbol() == "(":
             return self.call(match)
         if match.lastgroup == "name":
