@@ -243,7 +243,7 @@ def _spawn(store: Store, run: str, errors: Path) -> subprocess.Popen[bytes]:
     path = os.pathsep.join(filter(None, [first, os.environ.get("PYTHONPATH", "")]))
     with errors.open("wb") as stderr:
         return subprocess.Popen(
-            [sys.executable, "-m", "tasks.tracking_log", str(store.root), run],
+            [sys.executable, "-P", "-m", "tasks.tracking_log", str(store.root), run],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
