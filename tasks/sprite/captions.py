@@ -84,7 +84,7 @@ def random_empty(rng: np.random.Generator) -> Caption:
 
 
 def _pick(options: Sequence[str], rng: np.random.Generator) -> str:
-    return options[rng.integers(len(options))]
+    return options[int(rng.integers(len(options)))]
 
 
 def _some(options: Sequence[str], rng: np.random.Generator, most: int) -> list[str]:

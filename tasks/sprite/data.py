@@ -69,7 +69,7 @@ def draw_data_set(folder: Path, stills: int, clips: int, seed: int, workers: int
 
 
 def _draw_span(data: DataSet, seed: int, start: int, stop: int, clips: bool) -> None:
-    files = {name: data.read(name, "r+") for name in _FILES}
+    files = {name: data.read(name, "r+") for name in _FILES}  # shared with the parent through the page cache
     for number in range(start, stop):
         rng = np.random.default_rng([seed, int(clips), number])
         attributes = random_attributes(rng)
@@ -79,5 +79,3 @@ def _draw_span(data: DataSet, seed: int, start: int, stop: int, clips: bool) -> 
             drawing = draw_figure(person, attributes)
             files["rgb"][row], files["parts"][row] = drawing.rgb, drawing.parts
             files["people"][row], files["labels"][row] = person, attributes.to_indices()
-    for file in files.values():
-        file.flush()

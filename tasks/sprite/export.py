@@ -11,8 +11,8 @@ PARTS = ("tokenizer", "scheduler", "text_encoder", "vae", "unet", "motion_adapte
 LIMIT = 30_000_000  # bytes of the whole family in git
 
 
-def export_part(part: Any, folder: Path, name: str) -> None:
-    """Save one network, tokenizer or scheduler to `folder/name`; networks as fp16, from a copy."""
+def save_part(part: Any, folder: Path, name: str, half: bool = False) -> None:
+    """Save a copy of one network, tokenizer or scheduler to `folder/name`; `half` stores a network as fp16."""
     import copy
 
     import torch
@@ -20,7 +20,8 @@ def export_part(part: Any, folder: Path, name: str) -> None:
     if name not in PARTS:
         raise ValueError(f"{name!r} is no part of the family; its parts are {', '.join(PARTS)}")
     if isinstance(part, torch.nn.Module):
-        part = copy.deepcopy(part).to(memory_format=torch.contiguous_format).half().eval()
+        part = copy.deepcopy(part).to(memory_format=torch.contiguous_format).eval()
+        part = part.half() if half else part
     folder.mkdir(parents=True, exist_ok=True)
     draft, target, old = folder / f".{name}.new", folder / name, folder / f".{name}.old"
     for stale in (draft, old):
@@ -46,7 +47,7 @@ def export_random(folder: Path, seed: int = 0) -> None:
              "vae": networks.build_vae(), "unet": unet, "motion_adapter": networks.build_motion_adapter()}  # fmt: skip
     parts |= {f"controlnet_{kind}": networks.build_controlnet(unet) for kind in networks.CONTROLS}
     for name, part in parts.items():
-        export_part(part, folder, name)
+        save_part(part, folder, name, half=True)
     check_size(folder)
 
 

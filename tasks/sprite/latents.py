@@ -12,6 +12,7 @@ from tasks.sprite.attributes import Attributes
 from tasks.sprite.captions import random_caption, random_empty
 from tasks.sprite.data import DataSet
 from tasks.sprite.maps import as_detected, control_map, tile_map
+from tasks.sprite.skeleton import CLIP_FRAMES
 from tasks.sprite.stage_vae import UNSEEN
 
 FIGURE_WEIGHT = 3.0  # of a latent cell full of figure against one of background: the flat background is learned anyway
@@ -21,8 +22,9 @@ NO_CAPTION = 0.1  # share of samples trained without their caption
 class Latents:
     """Batches for the UNet stages. Rows are those of the data set; the last `UNSEEN` stills are left out."""
 
-    def __init__(self, data: DataSet, latents: Path) -> None:
+    def __init__(self, data: DataSet, latents: Path, stills: int, clips: int) -> None:
         self.data = data
+        self.stills, self.clips = min(stills, data.stills - UNSEEN), min(clips, data.clips)
         self.z = np.load(latents)  # (M, 8, 16, 16) float16
         self.rgb, self.parts = data.read("rgb"), data.read("parts")
         self.people, self.labels = np.array(data.read("people")), np.array(data.read("labels"))
@@ -30,8 +32,8 @@ class Latents:
 
     def rows(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """Random stills (and one in six a frame of a clip)."""
-        clip_frames = self.data.stills + rng.integers(len(self.data) - self.data.stills, size=count)
-        stills = rng.integers(self.data.stills - UNSEEN, size=count)
+        clip_frames = self.data.stills + rng.integers(self.clips * CLIP_FRAMES, size=count)
+        stills = rng.integers(self.stills, size=count)
         return np.where(rng.random(count) < 1 / 6, clip_frames, stills)
 
     def latents(self, rows: np.ndarray) -> Tensor:

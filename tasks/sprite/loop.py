@@ -97,7 +97,8 @@ def train(stage: Stage, schedule: Schedule, folder: Path, seed: int, log: Log) -
     ema = Ema(optimizers.params, schedule.ema)
     step = _resume(folder / CHECKPOINT, optimizers, ema)
     _mode(stage, True)
-    saved, begun, first, sums = time.time(), time.time(), step, {}
+    saved, begun, first = time.time(), time.time(), step
+    sums: dict[str, list[float]] = {}
     while step < schedule.steps:
         loss, metrics = stage.loss(Draw.of(seed, stage.name, step), step, step / schedule.steps)
         loss.backward()

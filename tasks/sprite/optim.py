@@ -35,7 +35,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+    def step(self, closure: Any = None) -> None:
         for group in self.param_groups:
             shapes: dict[tuple[int, int], list[nn.Parameter]] = {}
             for p in group["params"]:
@@ -59,7 +59,8 @@ class Optimizers:
     """Muon for hidden matrices and AdamW for embeddings, biases, norms and the outermost layers."""
 
     def __init__(self, modules: dict[str, nn.Module], lr: float, weight_decay: float = 1e-3) -> None:
-        matrices, rest = [], []
+        matrices: list[nn.Parameter] = []
+        rest: list[nn.Parameter] = []
         for module in modules.values():
             for name, p in module.named_parameters():
                 if p.requires_grad:

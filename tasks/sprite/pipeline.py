@@ -79,8 +79,16 @@ class Training:
         rgb = self.drawn.read("rgb")
         stage_vae.normalise_latents(stage.vae, rgb[:LATENTS_FOR_SCALE])
         self._keep("vae", stage.vae)
-        np.save(self._latents_file, stage_vae.encode_all(self._part("vae"), rgb))
+        vae = stage.vae.eval()
+        np.save(self._latents_file, stage_vae.encode_rows(vae, rgb, self._rows_in_use()))
         return figures
+
+    def _rows_in_use(self) -> np.ndarray:
+        data = self.drawn
+        clips = [data.clip_rows(clip) for clip in range(min(self.cfg.learn_clips, data.clips))]
+        stills = np.arange(min(self.cfg.learn_stills, data.stills - stage_vae.UNSEEN))
+        unseen = np.arange(data.stills - stage_vae.UNSEEN, data.stills)
+        return np.concatenate([stills, unseen, *clips])
 
     def probe(self) -> dict[str, float]:
         vae, z = self._part("vae"), np.load(self._latents_file, mmap_mode="r")
@@ -95,7 +103,8 @@ class Training:
     def joint(self) -> dict[str, float]:
         unet = networks.build_unet()
         openpose, text = networks.build_controlnet(unet), self._part("text_encoder")
-        check = self._check(text, unet, {"openpose": openpose}, ("", "openpose"))
+        check = self._check("joint", text, unet, {"openpose": openpose}, ("", "openpose"))
+        check.keep = {"unet": unet, "controlnet_openpose": openpose}
         stage = JointStage(self._latents, self._part("tokenizer"), text, _channels_last(unet),
                            _channels_last(openpose), self.cfg.joint.batch, check=check)  # fmt: skip
         figures = self._train(stage.stage(), self.cfg.joint)
@@ -106,7 +115,8 @@ class Training:
     def controls(self) -> dict[str, float]:
         text, unet = self._part("text_encoder"), _channels_last(self._part("unet"))
         nets = {kind: _channels_last(self._part("controlnet_openpose")) for kind in networks.CONTROLS[1:]}
-        check = self._check(text, unet, nets, tuple(nets))
+        check = self._check("controls", text, unet, nets, tuple(nets))
+        check.keep = {f"controlnet_{kind}": net for kind, net in nets.items()}
         stage = ControlsStage(self._latents, self._part("tokenizer"), text, unet, nets, self.cfg.controls.batch, check)
         figures = self._train(stage.stage(), self.cfg.controls)
         for kind, net in nets.items():
@@ -114,8 +124,9 @@ class Training:
         return figures
 
     def motion(self) -> dict[str, float]:
-        parts = [self._part(name) for name in ("tokenizer", "text_encoder", "unet", "controlnet_openpose")]
-        stage = MotionStage(self._latents, *parts, networks.build_motion_adapter(), self.cfg.motion.batch)
+        tokenizer, text, unet = self._part("tokenizer"), self._part("text_encoder"), self._part("unet")
+        openpose, adapter = self._part("controlnet_openpose"), networks.build_motion_adapter()
+        stage = MotionStage(self._latents, tokenizer, text, unet, openpose, adapter, self.cfg.motion.batch)
         figures = self._train(stage.stage(), self.cfg.motion)
         self._keep("motion_adapter", stage.adapter())
         return figures
@@ -129,15 +140,15 @@ class Training:
 
     def _keep(self, name: str, part: Any) -> None:
         """Full precision in the working folder, fp16 in the exported family."""
-        part.save_pretrained(self.parts / name)
-        export.export_part(part, self.cfg.output, name)
+        export.save_part(part, self.parts, name)
+        export.save_part(part, self.cfg.output, name, half=True)
 
     def _part(self, name: str) -> Any:
         return networks.load(self.parts, name)
 
     @cached_property
     def _latents(self) -> Latents:
-        return Latents(self.drawn, self._latents_file)
+        return Latents(self.drawn, self._latents_file, self.cfg.learn_stills, self.cfg.learn_clips)
 
     @property
     def _latents_file(self) -> Path:
@@ -148,15 +159,15 @@ class Training:
         return self.cfg.output / "probe.safetensors"
 
     def _check(
-        self, text: nn.Module, unet: nn.Module, nets: dict[str, nn.Module], kinds: tuple[str, ...]
+        self, stage: str, text: nn.Module, unet: nn.Module, nets: dict[str, nn.Module], kinds: tuple[str, ...]
     ) -> RenderCheck:
         family = Family(self._part("tokenizer"), text, unet, self._part("vae"), networks.build_scheduler())
-        return RenderCheck(family, nets, kinds, self._probe_file, self.work / "sheets")
+        return RenderCheck(family, nets, kinds, self._probe_file, self.work / stage / "sheets", self.cfg.output)
 
 
 def _channels_last(net: nn.Module) -> Any:
     """oneDNN's convolutions are twice as fast in this layout on a CPU."""
-    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net.to(memory_format=torch.channels_last)
 
 
 def _gate(stage: str, gates: dict[str, float], figures: dict[str, float]) -> None:

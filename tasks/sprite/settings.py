@@ -44,6 +44,10 @@ class TrainSettings(Config):
     """Drawn single pictures; the last 512 are never trained on."""
     clips: int = Field(default=400, ge=1)
     """Drawn dances of 16 frames."""
+    learn_stills: int = Field(default=12000, ge=1)
+    """Stills that the UNet stages learn from: each costs 20 ms of encoding before the first step."""
+    learn_clips: int = Field(default=400, ge=1)
+    """Dances that the UNet stages learn from."""
     stages: list[str]
     """Stages to run, in this order."""
     text: StageSettings

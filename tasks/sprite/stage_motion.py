@@ -42,7 +42,7 @@ class MotionStage:
         return Stage("motion", {"unet_motion": self.unet}, self.loss, self.check, [self.text_encoder, self.openpose])
 
     def loss(self, draw: Draw, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
-        clips = draw.rng.integers(self.latents.data.clips, size=self.batch)
+        clips = draw.rng.integers(self.latents.clips, size=self.batch)
         rows = np.concatenate([self.latents.data.clip_rows(int(clip)) for clip in clips])
         z = self.latents.latents(rows)
         t = torch.randint(0, 1000, (self.batch,), generator=draw.torch)

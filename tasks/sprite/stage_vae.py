@@ -26,7 +26,7 @@ class VaeStage:
     """Loss and check of the autoencoder."""
 
     def __init__(self, data: DataSet, batch: int) -> None:
-        self.vae = build_vae().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.vae = build_vae().to(memory_format=torch.channels_last)
         self.batch, self.stills = batch, data.stills
         self.rgb, self.parts, self.people = data.read("rgb"), data.read("parts"), data.read("people")
 
@@ -106,10 +106,10 @@ def normalise_latents(vae: AutoencoderKL, pictures: np.ndarray) -> None:
 
 
 @torch.no_grad()
-def encode_all(vae: AutoencoderKL, pictures: np.ndarray, batch: int = 64) -> np.ndarray:
-    """Latent means `(N, 8, 16, 16)` float16 of all drawn pictures `(N, 128, 128, 3)` uint8."""
-    out = np.empty((len(pictures), LATENT_CHANNELS, FRAME // 8, FRAME // 8), np.float16)
-    for i in range(0, len(pictures), batch):
-        mean = vae.encode(to_signed(pictures[i : i + batch])).latent_dist.mean
-        out[i : i + batch] = mean.half().numpy()
+def encode_rows(vae: AutoencoderKL, pictures: np.ndarray, rows: np.ndarray, batch: int = 64) -> np.ndarray:
+    """Latent means `(N, 8, 16, 16)` float16 of pictures `(N, 128, 128, 3)` uint8; rows not asked for stay 0."""
+    out = np.zeros((len(pictures), LATENT_CHANNELS, FRAME // 8, FRAME // 8), np.float16)
+    for i in range(0, len(rows), batch):
+        part = rows[i : i + batch]
+        out[part] = vae.encode(to_signed(pictures[part])).latent_dist.mean.half().numpy()
     return out

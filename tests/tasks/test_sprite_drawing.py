@@ -1,0 +1,136 @@
+"""The drawn figures mean what their attributes say, on any skeleton."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tasks.sprite.attributes import BACKGROUND_COLORS, CHOICES, CLOTH_COLORS, HAIR_COLORS, Attributes, random_attributes
+from tasks.sprite.data import draw_data_set
+from tasks.sprite.drawing import BOTTOM, HAIR, TOP, draw_figure, standing_height
+from tasks.sprite.maps import control_map
+from tasks.sprite.skeleton import (
+    CLIP_FRAMES,
+    FRAME,
+    L_ANKLE,
+    NECK,
+    R_HIP,
+    Proportions,
+    place,
+    pose_joints,
+    random_clip,
+    random_person,
+    random_proportions,
+)
+
+GIRL = Attributes("long", "pink", "red", "skirt", "blue", "green", "light")
+
+
+def standing(height: float = 100.0) -> np.ndarray:
+    """A figure that stands, arms down, facing the camera."""
+    body = Proportions(0.29, 0.105, 0.058, 0.165, 0.145, 0.235, 0.235, 0.115, 0.046)
+    return place(pose_joints(np.zeros(20), body), 64, 66, height)
+
+
+def median_color(picture: np.ndarray, where: np.ndarray) -> np.ndarray:
+    return np.median(picture[where], axis=0)
+
+
+@pytest.mark.parametrize(
+    ("part", "color"),
+    [(HAIR, HAIR_COLORS["pink"]), (TOP, CLOTH_COLORS["red"]), (BOTTOM, CLOTH_COLORS["blue"]), (0, BACKGROUND_COLORS["green"])],
+)
+def test_each_part_has_the_color_it_was_given(part, color):
+    drawing = draw_figure(standing(), GIRL)
+    where = drawing.parts == part
+    assert where.sum() > 100
+    np.testing.assert_allclose(median_color(drawing.rgb, where), color, atol=2)
+
+
+def test_long_hair_reaches_below_the_shoulders_and_short_hair_does_not():
+    person = standing()
+    long = draw_figure(person, GIRL).parts == HAIR
+    short = draw_figure(person, replace(GIRL, hair_length="short")).parts == HAIR
+    shoulder = int(person[NECK, 1])
+    assert long[shoulder + 12 :].sum() > 100
+    assert short[shoulder + 2 :].sum() == 0
+    assert long.sum() > 1.7 * short.sum()
+
+
+def test_a_skirt_is_wider_and_shorter_than_trousers():
+    person = standing()
+    skirt = draw_figure(person, GIRL).parts == BOTTOM
+    trousers = draw_figure(person, replace(GIRL, bottom="trousers")).parts == BOTTOM
+    assert np.ptp(np.nonzero(skirt)[1]) > np.ptp(np.nonzero(trousers)[1])
+    assert np.nonzero(skirt)[0].max() < person[L_ANKLE, 1] - 15 < np.nonzero(trousers)[0].max()
+
+
+def test_the_same_number_gives_the_same_figure_however_many_are_drawn(tmp_path):
+    small = draw_data_set(tmp_path / "a", 1040, 2, seed=3, workers=2)
+    large = draw_data_set(tmp_path / "b", 1060, 3, seed=3, workers=1)
+    np.testing.assert_array_equal(small.read("rgb")[1000:1040], large.read("rgb")[1000:1040])
+    np.testing.assert_array_equal(small.read("rgb")[small.clip_rows(1)], large.read("rgb")[large.clip_rows(1)])
+    assert not np.array_equal(small.read("rgb")[0], small.read("rgb")[1])
+
+
+def test_foreshortening_does_not_shrink_the_head():
+    rng = np.random.default_rng(0)
+    body = random_proportions(rng)
+    flat = np.zeros(20)
+    kicking = flat.copy()
+    kicking[[14, 15]] = 1.5, np.pi / 2  # right leg raised towards the camera
+    a, b = (standing_height(place(pose_joints(angles, body), 64, 64, 90)) for angles in (flat, kicking))
+    assert a == pytest.approx(b, rel=1e-6)
+
+
+def test_turning_the_back_hides_the_face_and_shows_the_hair():
+    angles = np.zeros(20)
+    angles[0] = np.pi
+    body = Proportions(0.29, 0.105, 0.058, 0.165, 0.145, 0.235, 0.235, 0.115, 0.046)
+    back = draw_figure(place(pose_joints(angles, body), 64, 66, 100), GIRL)
+    front = draw_figure(standing(), GIRL)
+    assert (back.parts == HAIR).sum() > 1.3 * (front.parts == HAIR).sum()
+
+
+def test_people_stay_in_the_frame_but_for_close_ups():
+    rng = np.random.default_rng(1)
+    people = np.stack([random_person(rng) for _ in range(200)])
+    inside = ((people[..., :2] >= 0) & (people[..., :2] < FRAME)).all((1, 2))
+    assert 0.8 < inside.mean() < 0.99
+    hips = people[:, R_HIP, :2]
+    assert hips.std(0).min() > 4  # not always in the same place
+
+
+def test_a_dance_moves_smoothly():
+    rng = np.random.default_rng(2)
+    steps = [np.linalg.norm(np.diff(random_clip(rng)[..., :2], axis=0), axis=-1) for _ in range(30)]
+    assert all(s.shape == (CLIP_FRAMES - 1, 18) for s in steps)
+    assert np.median([s.mean() for s in steps]) > 0.3  # px a frame
+    assert np.percentile(np.concatenate([s.ravel() for s in steps]), 99) < 14
+
+
+@pytest.mark.parametrize("kind", ["openpose", "lineart", "depth", "tile"])
+def test_maps_are_pictures_of_the_frame(kind):
+    drawing = draw_figure(standing(), GIRL)
+    found = control_map(kind, standing().astype(np.float32), drawing.rgb, drawing.mask)
+    assert found.shape == (FRAME, FRAME, 3)
+    assert found.dtype == np.uint8
+    assert found.max() > 100
+
+
+def test_an_unknown_map_is_named():
+    with pytest.raises(ValueError, match="no control map of kind 'sketch'"):
+        control_map("sketch", standing(), np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8))
+
+
+def test_attributes_go_to_indices_and_back_and_refuse_other_values():
+    rng = np.random.default_rng(0)
+    drawn = [random_attributes(rng) for _ in range(300)]
+    assert all(Attributes.from_indices(a.to_indices()) == a for a in drawn)
+    for name, values in CHOICES.items():
+        assert {getattr(a, name) for a in drawn} == set(values)
+    assert all(a.top_color != a.bottom_color for a in drawn)
+    with pytest.raises(ValueError, match="hair_color: 'green' is not one of black, blonde, pink, blue"):
+        replace(GIRL, hair_color="green")

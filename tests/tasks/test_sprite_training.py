@@ -1,0 +1,124 @@
+"""Training resumes where it stood, gates hold, and the parts of a step do what they say."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from reel.errors import UserError  # noqa: E402
+from tasks.sprite import export, networks  # noqa: E402
+from tasks.sprite.diffusion import Noising  # noqa: E402
+from tasks.sprite.loop import Draw, Log, Schedule, Stage, train  # noqa: E402
+from tasks.sprite.optim import orthogonalise  # noqa: E402
+from tasks.sprite.pipeline import _gate  # noqa: E402
+
+
+class Killed(Exception):
+    """Stands for kill -9: nothing after it runs."""
+
+
+def small_stage(killed_at: int | None = None) -> Stage:
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(12, 16), torch.nn.ReLU(), torch.nn.Linear(16, 12))
+
+    def loss(draw, step, progress):
+        if step == killed_at:
+            raise Killed
+        x = draw.normal(8, 12)
+        return (net(x) - x.flip(-1) * float(draw.rng.uniform(0.5, 1))).square().mean(), {}
+
+    return Stage("small", {"net": net}, loss)
+
+
+def weights(stage: Stage) -> list[np.ndarray]:
+    return [p.detach().numpy().copy() for p in stage.modules["net"].parameters()]
+
+
+def test_a_killed_run_resumes_to_the_very_same_weights(tmp_path):
+    schedule = Schedule(steps=30, lr=1e-2, checkpoint_seconds=0.0)
+    whole = small_stage()
+    train(whole, schedule, tmp_path / "whole", 1, Log(tmp_path / "whole", "small"))
+    with pytest.raises(Killed):
+        train(small_stage(17), schedule, tmp_path / "killed", 1, Log(tmp_path / "killed", "small"))
+    resumed = small_stage()
+    train(resumed, schedule, tmp_path / "killed", 1, Log(tmp_path / "killed", "small"))
+    for a, b in zip(weights(whole), weights(resumed), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_training_lowers_the_loss_and_keeps_averaged_weights(tmp_path):
+    stage = small_stage()
+    before = stage.loss(Draw.of(1, "check", 0), 0, 0)[0].item()
+    train(stage, Schedule(steps=300, lr=1e-2), tmp_path, 1, Log(tmp_path, "small"))
+    assert stage.loss(Draw.of(1, "check", 0), 0, 0)[0].item() < 0.5 * before
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert state["step"] == 300
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [50, 100, 150, 200, 250, 300]
+
+
+def test_another_seed_stage_or_step_draws_other_numbers():
+    draws = [Draw.of(1, "vae", 5), Draw.of(2, "vae", 5), Draw.of(1, "joint", 5), Draw.of(1, "vae", 6)]
+    assert len({float(d.normal(1)) for d in draws}) == 4
+    assert len({float(d.rng.random()) for d in draws}) == 4
+    assert float(Draw.of(1, "vae", 5).normal(1)) == float(Draw.of(1, "vae", 5).normal(1))
+
+
+def test_a_checkpoint_of_other_sizes_is_refused(tmp_path):
+    train(small_stage(), Schedule(steps=1, lr=1e-3), tmp_path, 1, Log(tmp_path, "small"))
+    other = small_stage()
+    other.modules = {"net": torch.nn.Sequential(torch.nn.Linear(12, 20), torch.nn.Linear(20, 12))}
+    with pytest.raises(ValueError, match="networks of other sizes"):
+        train(other, Schedule(steps=2, lr=1e-3), tmp_path, 1, Log(tmp_path, "small"))
+
+
+def test_the_rate_warms_up_stays_and_falls():
+    schedule = Schedule(steps=1000, lr=1.0, warmup=10, decay=0.3)
+    assert schedule.rate(0) == pytest.approx(0.1)
+    assert schedule.rate(10) == schedule.rate(699) == 1.0
+    assert schedule.rate(850) == pytest.approx(0.5)
+    assert schedule.rate(999) == pytest.approx(0.01)
+
+
+def test_orthogonalised_updates_have_singular_values_near_one():
+    matrices = torch.randn(3, 20, 60, generator=torch.Generator().manual_seed(0))
+    found = torch.linalg.svdvals(orthogonalise(matrices))
+    assert found.min() > 0.6
+    assert found.max() < 1.3
+    tall = torch.linalg.svdvals(orthogonalise(matrices.mT))
+    assert tall.min() > 0.6
+
+
+def test_the_last_timestep_is_pure_noise():
+    noising = Noising()
+    z, noise = torch.ones(2, 8, 4, 4), torch.randn(2, 8, 4, 4)
+    noisy, target = noising.mix(z, noise, torch.tensor([999, 999]))
+    torch.testing.assert_close(noisy, noise)
+    torch.testing.assert_close(target, -z)
+    noisy, target = noising.mix(z, noise, torch.tensor([0, 0]))
+    torch.testing.assert_close(noisy, z, atol=0.15, rtol=0.0)
+
+
+def test_a_missed_gate_names_the_figure_and_what_to_do():
+    _gate("vae", {"psnr_drawn": 25}, {"psnr_drawn": 26.0})
+    with pytest.raises(UserError, match=r"psnr_drawn is 24\.000, the gate asks for 25(.|\n)*vae\.steps"):
+        _gate("vae", {"psnr_drawn": 25}, {"psnr_drawn": 24.0})
+    with pytest.raises(UserError, match="gives no such figure"):
+        _gate("vae", {"psnr": 25}, {"psnr_drawn": 24.0})
+
+
+def test_a_part_is_written_whole_as_fp16_and_the_original_stays(tmp_path):
+    vae = networks.build_vae().to(memory_format=torch.channels_last)
+    export.save_part(vae, tmp_path, "vae", half=True)
+    export.save_part(vae, tmp_path, "vae", half=True)  # replaces the first
+    assert [path.name for path in tmp_path.iterdir()] == ["vae"]
+    loaded = networks.load(tmp_path, "vae")
+    assert next(vae.parameters()).dtype == torch.float32
+    torch.testing.assert_close(loaded.quant_conv.weight, vae.quant_conv.weight, atol=1e-3, rtol=1e-2)
+    assert export.check_size(tmp_path) < 2_000_000
+    with pytest.raises(ValueError, match="no part of the family"):
+        export.save_part(vae, tmp_path, "vea")
