@@ -27,6 +27,8 @@ def save_part(part: Any, folder: Path, name: str, half: bool = False) -> None:
     for stale in (draft, old):
         shutil.rmtree(stale, ignore_errors=True)
     part.save_pretrained(draft)
+    for path in draft.iterdir():
+        path.chmod(0o644)  # safetensors writes its files for the owner alone
     if target.exists():
         target.rename(old)
     draft.rename(target)
