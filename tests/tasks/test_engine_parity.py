@@ -17,6 +17,7 @@ from diffusers import (
     LCMScheduler,
 )
 from PIL import Image
+from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from tasks.stylize.engine.codec import encode_chunk, sample
 from tasks.stylize.engine.controls import Controls, ControlTrack, sparse_residuals
@@ -189,14 +190,15 @@ def test_sdxl_conditioning(scale):
     pipe = AnimateDiffSDXLPipeline(
         vae=tiny.vae(),
         text_encoder=None,
-        text_encoder_2=None,
+        text_encoder_2=CLIPTextModelWithProjection(
+            CLIPTextConfig(vocab_size=50, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, projection_dim=12)
+        ),
         tokenizer=None,
         tokenizer_2=None,
         unet=unet,
         motion_adapter=None,
         scheduler=SCHEDULERS["ddim"](),
     )
-    pipe.text_encoder_2 = type("Encoder", (), {"config": type("C", (), {"projection_dim": 12})})()
     pipe.set_progress_bar_config(disable=True)
     expected = pipe(
         num_frames=FRAMES,
@@ -206,7 +208,8 @@ def test_sdxl_conditioning(scale):
         negative_pooled_prompt_embeds=pooled[1],
         **asked(scale),
     ).frames
-    conditioning = told(scale, added={"time_ids": torch.tensor([[16.0, 16, 0, 0, 16, 16]]).repeat(2 if scale > 1 else 1, 1)})
+    sizes = torch.tensor([[16.0, 16, 0, 0, 16, 16]]).repeat(2 if scale > 1 else 1, 1)
+    conditioning = told(scale, added={"time_ids": sizes})
     conditioning.positive.pooled = pooled[0]
     if conditioning.negative:
         conditioning.negative.pooled = pooled[1]
