@@ -1,0 +1,125 @@
+"""What the machinery costs: `dance` against a bare script that does the same decoding, maps and denoising.
+
+    python -m benchmarks.dance_cost --frames 16 --steps 16
+
+Prints wall seconds, taken one after the other in one run, each in a process of its own, with Prefect's server up and
+MLflow on: the bare script, a first `dance`, an unchanged one, one with another weight, an unchanged one without server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.runs import ROOT, command, last_record, server
+
+PROMPT = "a girl with long pink hair in a red top and a blue skirt, green background, dancing"
+
+
+def bare(frames: int, steps: int, output: Path) -> None:
+    """The same work with nothing around it: no store, no keys, no records, no Prefect, no MLflow."""
+    import av
+    import numpy as np
+    import torch
+    from diffusers import (
+        AnimateDiffVideoToVideoControlNetPipeline,
+        AutoencoderKL,
+        ControlNetModel,
+        DDIMScheduler,
+        MotionAdapter,
+        UNet2DConditionModel,
+    )
+    from PIL import Image
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    from tasks.preprocess.blazepose import BlazePose, finder
+    from tasks.preprocess.pose_map import draw_poses
+
+    with av.open(str(ROOT / "data" / "source" / "sample.mp4")) as file:
+        pictures = [frame.to_image().resize((128, 128)) for frame in file.decode(video=0)][::3][:frames]
+    find = finder(BlazePose())
+    maps = [Image.fromarray(draw_poses(find(np.asarray(picture)).people, 128, 128)) for picture in pictures]
+    root = ROOT / "data" / "models" / "sprite"
+    pipe = AnimateDiffVideoToVideoControlNetPipeline(
+        vae=AutoencoderKL.from_pretrained(root / "vae", torch_dtype=torch.float32),
+        text_encoder=CLIPTextModel.from_pretrained(root / "text_encoder", torch_dtype=torch.float32),
+        tokenizer=CLIPTokenizer.from_pretrained(root / "tokenizer"),
+        unet=UNet2DConditionModel.from_pretrained(root / "unet", torch_dtype=torch.float32),
+        motion_adapter=MotionAdapter.from_pretrained(root / "motion_adapter", torch_dtype=torch.float32),
+        controlnet=ControlNetModel.from_pretrained(root / "controlnet_openpose", torch_dtype=torch.float32),
+        scheduler=DDIMScheduler.from_pretrained(root / "scheduler"),
+    )
+    pipe.set_progress_bar_config(disable=True)
+    done = pipe(
+        video=pictures,
+        conditioning_frames=maps,
+        prompt=PROMPT,
+        strength=1.0,
+        num_inference_steps=steps,
+        guidance_scale=4.0,
+        controlnet_conditioning_scale=1.0,
+        generator=torch.Generator("cpu").manual_seed(0),
+        output_type="np",
+    ).frames[0]
+    with av.open(str(output), "w") as file:
+        stream = file.add_stream("libx264", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 128, 128, "yuv420p"
+        for picture in (done * 255).round().astype("uint8"):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
+        file.mux(stream.encode())
+
+
+def timed(arguments: list[str]) -> float:
+    started = time.perf_counter()
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-3000:])
+    return time.perf_counter() - started
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--bare", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.bare:
+        bare(options.frames, options.steps, options.bare)
+        return 0
+    folder = Path(tempfile.mkdtemp(prefix="rotoscope-cost-"))
+    store = folder / "store"
+    settings = [
+        *(f"extract.max_frames={options.frames}", f"stylize.num_inference_steps={options.steps}", f"prompt={PROMPT}"),
+        *("control=[pose]", "stylize.strength=1.0", "stylize.guidance_scale=4.0"),
+    ]
+    size = ["--frames", str(options.frames), "--steps", str(options.steps)]
+    script = [sys.executable, "-m", "benchmarks.dance_cost", *size, "--bare", str(folder / "bare.mp4")]
+    timed(script)  # files into the page cache, wheel members fetched
+    with server(folder / "home"):
+        timed(command(folder / "first", settings))  # MLflow's and Prefect's databases are made once
+        baseline = timed(script)
+        whole = timed(command(store, settings))
+        again = timed(command(store, settings))
+        reused = all(stage["reused"] for stage in last_record(store)["stages"])
+        weight = timed(command(store, [*settings, "controls.pose.weight=0.8"]))
+        ran = [stage["op"] for stage in last_record(store)["stages"] if not stage["reused"]]
+    alone = timed(command(store, settings))
+    print(f"{options.frames} frames, {options.steps} steps, {os.cpu_count()} cores")
+    print(f"bare script            {baseline:7.1f} s")
+    print(f"dance, first           {whole:7.1f} s   {whole - baseline:+.1f} s, {100 * (whole / baseline - 1):+.0f} %")
+    print(f"  allowed: 8 s + 3 %   {baseline * 1.03 + 8:7.1f} s")
+    print(f"dance, unchanged       {again:7.1f} s   everything reused: {reused}")
+    print(f"dance, another weight  {weight:7.1f} s   computed: {', '.join(ran)}")
+    print(f"dance, unchanged, no server {alone:.1f} s")
+    shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
