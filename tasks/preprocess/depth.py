@@ -58,7 +58,7 @@ def depth_maps(
         again = cached_results(clip, cache, worker, ctx, f"{desc}: maps", workers=1)
         for own, data in zip(ranges, again, strict=True):
             a, b = (low, high) if cfg.normalise == "clip" else own
-            shade = (unpack(data) - a) * (255 / max(b - a, 1e-6))
+            shade = (unpack(data) - a) * (255 / max(b - a, 1e-12))
             shade = cv2.resize(shade, (clip.width, clip.height), interpolation=cv2.INTER_LINEAR)
             grey = np.rint(shade.clip(0, 255)).astype(np.uint8)
             writer.add(cv2.merge([grey, grey, grey]))
