@@ -1,4 +1,4 @@
-"""The project's own clip does what the demo needs: one whole person who moves, found in nearly every frame, and sound."""
+"""The project's own clip does what the demo needs: one whole person who moves and is found, and sound."""
 
 from __future__ import annotations
 
