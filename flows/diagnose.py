@@ -33,42 +33,58 @@ def parse_overrides(engine: Any, overrides: Sequence[str]) -> list[Any]:
     return parsed
 
 
-def admitted(root: Root[Any], engine: Any, overrides: Sequence[str], *, multirun: bool) -> list[str]:
-    """The overrides, after a check of every key and group choice in them, inside `flows.overrides.hydra_ready`.
-
-    A key that the settings class knows and no YAML file sets is put in as ``++key``, which Hydra wants for it.
+def checked(root: Root[Any], engine: Any, overrides: Sequence[str], *, multirun: bool) -> list[Any]:
+    """Overrides as Hydra reads them, after the checks that need no composition.
 
     Raises:
-        UserError: unreadable, unknown, not chosen, or several values in a single run.
+        UserError: unreadable, a choice that does not exist, or several values in a single run.
     """
-    from flows.overrides import defaults, is_hydras
-
     try:
         parsed = parse_overrides(engine, overrides)
     except UserError:
         _check_unreadable(root, engine, overrides)
         raise
+    for one in chosen(root, engine, parsed):
+        _check_choice(one, engine)
+    for one in parsed:
+        if one.is_sweep_override() and not multirun:
+            admitted(root, engine, parsed)  # a mistyped key is what to tell first
+            raise UserError(
+                f"{one.key_or_group}: {one.input_line.partition('=')[2]!r} names several values, and this is one run",
+                fix="add -m to run one point for each of them",
+            )
+    return parsed
+
+
+def chosen(root: Root[Any], engine: Any, parsed: Sequence[Any]) -> list[Any]:
+    """Those of the overrides that choose a file of a group."""
+    from flows.overrides import defaults
+
     groups = defaults(root)  # `local` may have no folder yet, `experiment` has files in sub-folders only
-    chosen = [
+    return [
         one for one in parsed if one.key_or_group in groups or engine.config_loader.get_group_options(one.key_or_group)
     ]
-    for one in chosen:
-        _check_choice(one, engine)
-    changes = [one for one in parsed if one not in chosen and one.type.name in ("CHANGE", "DEL") and not is_hydras(one)]
-    known = _known_keys(root, chosen) if changes else []
+
+
+def admitted(root: Root[Any], engine: Any, parsed: Sequence[Any]) -> list[str]:
+    """The overrides, after a check of every key in them, inside `flows.overrides.hydra_ready`.
+
+    A key that the settings class knows and no YAML file sets is put in as ``++key``, which Hydra wants for it.
+
+    Raises:
+        UserError: an unknown key, or one of a choice that is not chosen.
+    """
+    from flows.overrides import is_hydras
+
+    groups = chosen(root, engine, parsed)
+    changes = [one for one in parsed if one not in groups and one.type.name in ("CHANGE", "DEL") and not is_hydras(one)]
+    known = _known_keys(root, groups) if changes else []
     absent = [one for one in changes if one.key_or_group not in known]
     for one in absent:
         parent = one.key_or_group.rpartition(".")[0]
         if one.type.name != "CHANGE" or not (parent in known or not parent) or not in_class(root.cls, one.key_or_group):
             raise _unknown_key(root, engine, one.key_or_group, known)
-    for one in parsed:
-        if one.is_sweep_override() and not multirun:
-            raise UserError(
-                f"{one.key_or_group}: {one.input_line.partition('=')[2]!r} names several values, and this is one run",
-                fix="add -m to run one point for each of them",
-            )
-    added = {one.input_line for one in absent}
-    return [f"++{text}" if text in added else text for text in overrides]
+    return [f"++{one.input_line}" if one in absent else one.input_line for one in parsed]
 
 
 def _check_unreadable(root: Root[Any], engine: Any, overrides: Sequence[str]) -> None:

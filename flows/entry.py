@@ -107,7 +107,7 @@ def report(error: UserError, where: str = "") -> None:
 
 
 def _dispatch(name: str, cls: type[C], fn: Callable[[C], Any], argv: list[str], conf: Path | None) -> int:
-    from flows.overrides import Root, hydra_ready
+    from flows.overrides import Root, hydra_ready, single
 
     options = parse_arguments(argv)
     root = Root(name, cls, conf)
@@ -124,8 +124,9 @@ def _dispatch(name: str, cls: type[C], fn: Callable[[C], Any], argv: list[str], 
             from flows.multirun import sweep
 
             return sweep(root, engine, fn, overrides)
-        config, job = _single(root, engine, overrides)
-    call(fn, config, job)
+        point = single(root, engine, overrides)
+    logging.config.dictConfig(point.job_logging)
+    call(fn, point.config, Job(name, point.overrides, dict(point.choices)))
     return OK
 
 
@@ -156,23 +157,14 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 def _show(root: Any, engine: Any, overrides: list[str], options: argparse.Namespace) -> int:
     """Hydra's own views of a config: ``--cfg job`` prints it, ``--info defaults`` tells where it comes from."""
-    from flows.diagnose import admitted
+    from flows.diagnose import admitted, checked
 
-    overrides = admitted(root, engine, overrides, multirun=False)
+    overrides = admitted(root, engine, checked(root, engine, overrides, multirun=False))
     if options.info:
         engine.show_info(options.info, config_name=root.name, overrides=overrides)
     else:
         engine.show_cfg(root.name, overrides, options.cfg, options.package, options.resolve)
     return OK
-
-
-def _single(root: Any, engine: Any, overrides: list[str]) -> tuple[Any, Job]:
-    from flows.diagnose import admitted
-    from flows.overrides import compose
-
-    composed = compose(root, engine, admitted(root, engine, overrides, multirun=False))
-    logging.config.dictConfig(composed.job_logging)
-    return composed.config, Job(root.name, composed.overrides, dict(composed.choices))
 
 
 def call(fn: Callable[[C], Any], config: C, job: Job) -> Any:

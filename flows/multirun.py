@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import entry
-from flows.diagnose import admitted, parse_overrides
+from flows.diagnose import admitted, checked, parse_overrides
 from flows.overrides import BASIC_SWEEPER, Composed, Root, compose, is_hydras, points
 from reel.errors import UserError
 
@@ -27,14 +27,14 @@ def sweep(root: Root[Any], engine: Any, fn: Callable[[Any], Any], overrides: Seq
     Raises:
         UserError: a bad key, or settings of any point that are not valid; nothing has run then.
     """
-    overrides = admitted(root, engine, overrides, multirun=True)
+    overrides = admitted(root, engine, checked(root, engine, overrides, multirun=True))
     parsed = parse_overrides(engine, overrides)
     axes = [one.get_key_element() for one in parsed if one.is_sweep_override()]
     own = [one.input_line for one in parsed if is_hydras(one)]
-    checked = check_points(root, engine, overrides, own)
-    total = len(checked)
-    if checked:
-        logging.config.dictConfig(checked[0].job_logging)
+    ready = check_points(root, engine, overrides, own)
+    total = len(ready)
+    if ready:
+        logging.config.dictConfig(ready[0].job_logging)
     print(f"sweep: {total or 'several'} point{'s' * (total != 1)} over {', '.join(axes) or 'nothing'}", file=sys.stderr)
     failed: list[BaseException] = []
     task = point_task(root, fn, axes, total, failed)

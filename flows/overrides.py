@@ -76,6 +76,28 @@ def hydra_ready(root: Root[C]) -> Iterator[Any]:
         yield GlobalHydra.instance().hydra
 
 
+def single(root: Root[C], engine: Any, overrides: Sequence[str]) -> Composed[C]:
+    """Check, compose and check again the one point that overrides name, inside `hydra_ready`.
+
+    Args:
+        overrides: with literal texts quoted (`flows.quoting.literal_overrides`).
+
+    Raises:
+        UserError: as `compose`, or several values for a key.
+    """
+    from hydra.errors import ConfigCompositionException
+
+    from flows.diagnose import admitted, checked
+
+    parsed = checked(root, engine, overrides, multirun=False)
+    try:
+        return compose(root, engine, overrides)
+    except UserError as error:
+        if not isinstance(error.__cause__, ConfigCompositionException):
+            raise
+    return compose(root, engine, admitted(root, engine, parsed))  # a wrong key, or one that wants ++
+
+
 def compose(root: Root[C], engine: Any, overrides: Sequence[str]) -> Composed[C]:
     """Compose and check one point, inside `hydra_ready`.
 

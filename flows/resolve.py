@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import entry
-from flows.overrides import Root, compose, hydra_ready, project_root
+from flows.overrides import Root, hydra_ready, project_root, single
 from flows.quoting import literal_overrides
 from reel.config import suggest
 from reel.errors import UserError
@@ -34,12 +34,10 @@ def resolved(flow: str, overrides: Sequence[str]) -> dict[str, Any]:
     Raises:
         UserError: no such flow, or settings that it would refuse.
     """
-    from flows.diagnose import admitted
-
     root = Root(flow, _settings_class(flow))
     with hydra_ready(root) as engine:
         literal = literal_overrides(list(overrides), root.keys, multirun=False)
-        config = compose(root, engine, admitted(root, engine, literal, multirun=False)).config
+        config = single(root, engine, literal).config
     data = canonical(config)
     compute = {name: value for name, value in data.get("compute", {}).items() if name in _WHAT}
     data = {name: value for name, value in data.items() if name not in _ELSEWHERE}
