@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
+import resource
 import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 log = logging.getLogger(__name__)
@@ -86,10 +89,17 @@ class LoadedModels:
 
 
 def available_memory() -> int:
-    """Bytes of main memory that programs can still take."""
+    """Bytes of main memory that this process can still take: the machine's, its container's, its own limit's."""
     import psutil
 
-    return int(psutil.virtual_memory().available)
+    room = [int(psutil.virtual_memory().available)]
+    with contextlib.suppress(OSError, ValueError):  # "max" is no number: no limit
+        group = Path("/sys/fs/cgroup")
+        room.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY:
+        room.append(limit - int(psutil.Process().memory_info().vms))
+    return max(0, min(room))
 
 
 LOADED = LoadedModels()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +192,39 @@ def test_out_of_memory_says_what_would_fit(world: Store) -> None:  # noqa: F811
     error = memory.explain(settings(), clip, Compute(device="cpu"), "cpu", ["freed 2 other loaded models"])
     for part in ("2 frames of 32x32 in float32", "tried: freed 2 other", "decode_chunk_size=1", "vae_tiling", "24x24"):
         assert part in error.message
+
+
+STARVED = """
+import resource, sys
+from pathlib import Path
+from reel.errors import UserError
+from reel.store import Store
+from tests.tasks.test_stylize import render
+
+store = Store(Path(sys.argv[1]))
+render(store)
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (150 << 20),) * 2)
+try:
+    render(store, count=8, side=512)
+except UserError as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="address space limits as Linux has them")
+def test_a_render_that_runs_out_of_memory_ends_with_advice(families: Path, tmp_path: Path) -> None:  # noqa: F811
+    """A process that may take 150 MiB more than it has, and a render that needs more."""
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root), "ROTOSCOPE_MODELS": str(families), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", STARVED, str(tmp_path / "store")], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "out of memory on cpu: 8 frames of 512x512" in done.stdout
+    assert "tried: freed 1 other loaded models and started again" in done.stdout
+    assert "384x384" in done.stdout
 
 
 def test_tiny_family_is_laid_out_like_the_embedded_one(families: Path) -> None:  # noqa: F811
