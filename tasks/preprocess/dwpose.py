@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _INSTEAD = "preprocess blazepose (embedded)"
 PEOPLE = ModelSource(kind="hub", id="yzd-v/DWPose", file="yolox_l.onnx", license="Apache-2.0", instead=_INSTEAD)
 POINTS = ModelSource(kind="hub", id="yzd-v/DWPose", file="dw-ll_ucoco_384.onnx", license="Apache-2.0", instead=_INSTEAD)
+PERSON = 0  # among COCO's classes
 _PROVIDERS = {"cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider", "cpu": "CPUExecutionProvider"}
 
 
@@ -72,7 +73,10 @@ def finder(cfg: DwPose, ctx: Context) -> Find:
 
     device = provider(ctx)
     with contextlib.redirect_stdout(io.StringIO()):  # rtmlib prints what it loads
-        people: Any = YOLOX(paths[0], (640, 640), score_thr=cfg.min_detection_confidence, device=device)
+        # This YOLOX knows 80 classes; rtmlib's other mode, "human", would hand over boxes of all of them.
+        people: Any = YOLOX(
+            paths[0], (640, 640), det_mode="multiclass", score_thr=cfg.min_detection_confidence, device=device
+        )
         points: Any = RTMPose(paths[1], model_input_size=(288, 384), to_openpose=True, device=device)
     # onnxruntime drops a provider that fails to start and goes on with the CPU: ask the session what it runs on.
     used = points.session.get_providers()[0]
@@ -86,7 +90,8 @@ def finder(cfg: DwPose, ctx: Context) -> Find:
 
         height, width = frame.shape[:2]
         bgr = frame[:, :, ::-1].copy()
-        boxes = people(bgr)
+        boxes, classes = people(bgr)
+        boxes = boxes[classes == PERSON]
         found: list[np.ndarray] = []
         if len(boxes):  # without boxes rtmlib would take the whole frame for a person
             places, scores = points(bgr, bboxes=boxes)  # (n, 134, 2), (n, 134): OpenPose's 18 come first

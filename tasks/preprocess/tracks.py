@@ -23,6 +23,12 @@ _MIDDLES = (
 )
 
 
+_MIRROR = np.array(
+    [pose.BODY18.index(n.replace("left", "?").replace("right", "left").replace("?", "right")) for n in pose.BODY18]
+)
+_FLIP_PENALTY = 0.8  # a second: at 24 frames/s a body that jumps by a shoulder's width may be turned for 12 frames
+
+
 class Steady(Config):
     """Settings of the clip-level part of every map that is drawn from poses."""
 
@@ -36,6 +42,9 @@ class Steady(Config):
     smoothing: float = Field(0.2, ge=0, le=2)
     """Window of a Savitzky-Golay filter over time (seconds; 0 = off). It takes the detector's jitter out and keeps
     quick movement: a quadratic is fitted, so evenly accelerated movement passes unchanged and without lag."""
+    keep_sides: bool = True
+    """Undo short exchanges of left and right (under about half a second), as detectors make them when they cannot see
+    the face. A real turn is longer and stays."""
 
 
 @dataclass
@@ -66,6 +75,9 @@ def steady(poses: pose.Poses, cfg: Steady, ctx: Context, where: str) -> list[Tra
     _refuse(nobody, poses, cfg, where)
     tracks = follow(poses.frames, max(1, round(MAX_GAP * poses.fps)))
     tracks = sorted(tracks, key=lambda track: (-round(track.weight(), 2), min(track.people)))[: cfg.max_people]
+    if cfg.keep_sides:
+        turned = sum(unflip(track, _FLIP_PENALTY / poses.fps) for track in tracks)
+        ctx.note(frames_with_sides_exchanged=turned)
     if cfg.missing == "hold":
         for track in tracks:
             fill(track)
@@ -126,6 +138,39 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
         return np.inf
     apart = np.linalg.norm(a[both, :2] - b[both, :2], axis=1)
     return float(np.median(apart) / max(pose.size(a), pose.size(b), 1.0))
+
+
+def unflip(track: Track, penalty: float) -> int:
+    """Exchanges left and right of those frames where that makes the movement shorter by more than it costs.
+
+    The cheapest sequence of "as it is" and "exchanged" over the track, by dynamic programming (Viterbi): a step costs
+    the mean distance of the points in sizes of the person, an exchanged frame costs `penalty` more.
+
+    Returns:
+        the number of frames that were exchanged.
+    """
+    known = sorted(track.people)
+    versions = [(track.people[index], track.people[index][_MIRROR]) for index in known]
+    cost, origins = np.array([0.0, penalty]), []
+    for before, after in itertools.pairwise(versions):
+        steps = cost[:, None] + np.array([[step(a, b) for b in after] for a in before])  # (from, to)
+        origins.append(steps.argmin(axis=0))
+        cost = steps.min(axis=0) + np.array([0.0, penalty])
+    state = int(cost.argmin())
+    turned = 0
+    for place in range(len(known) - 1, -1, -1):
+        track.people[known[place]] = versions[place][state]
+        turned += state
+        state = int(origins[place - 1][state]) if place else 0
+    return turned
+
+
+def step(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean distance of the points that both have, as a fraction of the larger one's size; 0 without any."""
+    both = (a[:, 3] > 0.1) & (b[:, 3] > 0.1)
+    if not both.any():
+        return 0.0
+    return float(np.linalg.norm(a[both, :2] - b[both, :2], axis=1).mean() / max(pose.size(a), pose.size(b), 1.0))
 
 
 def fill(track: Track) -> None:

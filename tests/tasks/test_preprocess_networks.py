@@ -170,6 +170,70 @@ def test_openpose_loads_and_stores_poses(hub, store):
     assert ctx.facts["frames_without_people"] == "0-2"
 
 
+# COCO's 17 points in BODY18's order; the neck, which COCO has not, is the middle of the shoulders (5 and 6).
+COCO_OF = (0, None, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
+
+
+def constant_onnx(path, inputs: tuple, outputs: dict[str, np.ndarray]) -> None:
+    """A network that answers the same whatever it sees, with the interface of the real one."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes = [helper.make_node("Constant", [], [n], value=numpy_helper.from_array(v)) for n, v in outputs.items()]
+    graph = helper.make_graph(
+        nodes, "constant",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, inputs)],
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, v.shape) for n, v in outputs.items()],
+    )  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+
+
+def test_dwpose_takes_people_only_and_gives_each_point_its_own_place(hub, store):
+    """rtmlib and onnxruntime for real, on networks that always see a ball and one person with known points."""
+    pytest.importorskip("onnx")
+    boxes = np.zeros((1, 8400, 85), np.float32)
+    for anchor, kind in ((80 * 40 + 40, 0), (80 * 10 + 10, 32)):  # the cells at (320, 320) and (80, 80) of stride 8
+        boxes[0, anchor, 2:4] = np.log([320 / 8, 400 / 8])
+        boxes[0, anchor, 4] = boxes[0, anchor, 5 + kind] = 0.9
+    x, y = np.zeros((1, 133, 576), np.float32), np.zeros((1, 133, 768), np.float32)
+    for point in range(133):
+        x[0, point, 100 + 20 * (point % 17)] = y[0, point, 100 + 30 * (point % 17)] = 0.8
+
+    def save(folder) -> None:
+        constant_onnx(folder / "yolox_l.onnx", (1, 3, 640, 640), {"output": boxes})
+        constant_onnx(folder / "dw-ll_ucoco_384.onnx", (1, 3, 384, 288), {"simcc_x": x, "simcc_y": y})
+
+    hub("yzd-v/DWPose", save)
+    op = get("preprocess", "dwpose")
+    ctx = Context(store, Compute(device="cpu"))
+    frames = store_clip(store, [np.zeros((640, 640, 3), np.uint8)])
+    poses = Poses.open(store, op.fn(op.config(), {"frames": frames}, ctx))
+    assert len(poses.frames[0]) == 1
+    person = poses.frames[0][0]
+    order = np.array([5.5 if coco is None else coco for coco in COCO_OF])  # points lie on a line in COCO's order
+    assert np.abs(np.corrcoef(person[:, 0], order)[0, 1] - 1) < 1e-4
+    assert np.abs(np.corrcoef(person[:, 1], order)[0, 1] - 1) < 1e-4
+    assert 160 < person[:, 0].min() < person[:, 0].max() < 500
+    assert np.allclose(person[:, 3], 0.8, atol=0.01)
+    assert poses.mask(0).any()
+    assert ctx.facts["provider"] == "onnxruntime (CPUExecutionProvider)"
+
+
+def test_dwpose_on_a_slower_provider_says_so(hub, store, caplog):
+    import onnxruntime
+
+    from tasks.preprocess import dwpose
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("CUDA is there")
+    ctx = Context(store, Compute(device="cuda"))
+    assert dwpose.provider(ctx) == "cpu"
+    with caplog.at_level(logging.WARNING):
+        annotators.report_provider(ctx, "onnxruntime (CPUExecutionProvider)", "CUDAExecutionProvider")
+    assert ctx.facts["provider_wanted"] == "CUDAExecutionProvider"
+    assert "slower" in caplog.text
+
+
 HUB_OPS = ["depth_anything", "dwpose", "hed", "lineart", "lineart_anime", "midas", "openpose", "pidinet"]
 
 

@@ -125,6 +125,23 @@ def test_a_hidden_elbow_between_two_seen_ends_is_drawn_an_absent_one_is_not():
     assert bridge(person)[pose.L_ELBOW, 3] == pytest.approx(0.05)
 
 
+def test_a_short_exchange_of_left_and_right_is_undone_and_a_turn_is_not(store):
+    mirror, sides = list(range(18)), {"right": "left", "left": "right"}
+    for point, name in enumerate(pose.BODY18):
+        side, _, part = name.partition("_")
+        if side in sides:
+            mirror[point] = pose.BODY18.index(f"{sides[side]}_{part}")
+    people = walk(48)
+    flipped = [[p[mirror]] if 20 <= i < 24 else [p] for i, p in enumerate(people)]
+    drawn, facts = steadied(store, flipped, smoothing=0)
+    assert facts["frames_with_sides_exchanged"] == 4
+    assert all(np.allclose(here[0], p, atol=0.01) for here, p in zip(drawn, people, strict=True))
+    seen_from_behind = [[p[mirror]] if i >= 24 else [p] for i, p in enumerate(people)]
+    drawn, facts = steadied(store, seen_from_behind, smoothing=0)
+    assert facts["frames_with_sides_exchanged"] == 0
+    assert steadied(store, flipped, smoothing=0, keep_sides=False)[0][21][0][pose.R_WRIST, 0] > 60
+
+
 def test_a_jump_does_not_move_the_floor():
     people = {i: standing(60, 60 - (15 if 10 <= i < 14 else 0), 90).astype(np.float64) for i in range(30)}
     lines = ground_lines(Track(people), fps=24)
