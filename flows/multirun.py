@@ -15,7 +15,7 @@ from typing import Any
 
 from flows import entry
 from flows.diagnose import admitted, checked, parse_overrides
-from flows.overrides import BASIC_SWEEPER, Composed, Root, compose, is_hydras, points
+from flows.overrides import BASIC_SWEEPER, Composed, Root, compose_points, is_hydras, points
 from reel.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -69,11 +69,11 @@ def check_points(root: Root[Any], engine: Any, overrides: Sequence[str], own: Se
     good: list[Composed[Any]] = []
     bad: list[tuple[int, UserError]] = []
     plan = points(engine, overrides)
-    for number, point in enumerate(plan):
-        try:
-            good.append(compose(root, engine, [*own, *point]))
-        except UserError as error:
-            bad.append((number, error))
+    for number, point in enumerate(compose_points(root, engine, plan, own)):
+        if isinstance(point, UserError):
+            bad.append((number, point))
+        else:
+            good.append(point)
     if bad:
         number, first = bad[0]
         raise UserError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -105,6 +105,47 @@ def compose(root: Root[C], engine: Any, overrides: Sequence[str]) -> Composed[C]
         UserError: an unknown key or group choice (with the nearest), a value of a wrong type or out of range.
     """
     from hydra import compose as hydra_compose
+
+    return _typed(
+        root, engine, overrides, lambda: hydra_compose(root.name, overrides=list(overrides), return_hydra_config=True)
+    )
+
+
+def compose_points(
+    root: Root[C], engine: Any, plan: Sequence[Sequence[str]], own: Sequence[str]
+) -> Iterator[Composed[C] | UserError]:
+    """What `compose` gives or raises for every point of a sweep, with one composition a combination of groups.
+
+    Args:
+        own: overrides of Hydra's own part, the same for all points.
+    """
+    from hydra import compose as hydra_compose
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+    from flows.diagnose import chosen, parse_overrides
+
+    groups = {one.key_or_group for one in chosen(root, engine, parse_overrides(engine, plan[0] if plan else []))}
+    bases: dict[tuple[str, ...], Any] = {}
+    for point in plan:
+        parsed = parse_overrides(engine, point)
+        picks = tuple(one.input_line for one in parsed if one.key_or_group in groups)
+        values = [one for one in parsed if one.key_or_group not in groups]
+
+        def cfg(picks: tuple[str, ...] = picks, values: Sequence[Any] = values) -> Any:
+            if picks not in bases:
+                bases[picks] = hydra_compose(root.name, overrides=[*own, *picks], return_hydra_config=True)
+            copied = bases[picks].copy()
+            ConfigLoaderImpl._apply_overrides_to_config(list(values), copied)
+            return copied
+
+        try:
+            yield _typed(root, engine, [*own, *point], cfg)
+        except UserError as error:
+            yield error
+
+
+def _typed(root: Root[C], engine: Any, overrides: Sequence[str], composition: Callable[[], Any]) -> Composed[C]:
+    """Hydra's composition as typed settings, its errors as the user's."""
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -112,7 +153,7 @@ def compose(root: Root[C], engine: Any, overrides: Sequence[str]) -> Composed[C]
     from flows.diagnose import diagnose
 
     try:
-        cfg = hydra_compose(root.name, overrides=list(overrides), return_hydra_config=True)
+        cfg = composition()
         data = plain(cfg, root)
         job_logging: Any = OmegaConf.to_container(cfg.hydra.job_logging, resolve=True)
         choices: Any = OmegaConf.to_container(cfg.hydra.runtime.choices)

@@ -13,6 +13,7 @@ import pytest
 
 from flows import entry
 from flows.diagnose import in_class
+from flows.overrides import Root, compose, compose_points, hydra_ready, points
 from tests.flows import demo
 from tests.flows.hostile import HOSTILE
 
@@ -148,6 +149,27 @@ def test_bad_input_is_explained_before_anything_runs(call, argv, said):
     assert said in err
     assert err.startswith("error: ")
     assert "Traceback" not in err
+
+
+def test_points_composed_together_are_those_composed_alone(call):
+    """The sweep's check composes once a combination of groups; it must see what Hydra then runs."""
+    root = Root("demo", demo.Demo, Path(demo.__file__).parent / "demo_conf")
+    with hydra_ready(root) as engine:
+        plan = points(
+            engine,
+            [
+                "model=small,big",
+                "model.width=64",
+                "control=[pose],[pose,lineart]",
+                "steps=range(2,4)",
+                "prompt='\\${a}',b",
+            ],
+        )
+        together = list(compose_points(root, engine, plan, []))
+        alone = [compose(root, engine, point) for point in plan]
+    assert len(plan) == 16
+    assert [point.data for point in together] == [point.data for point in alone]
+    assert [point.choices["model"] for point in together] == [point.choices["model"] for point in alone]
 
 
 def test_several_wrong_values_are_told_at_once(call):
