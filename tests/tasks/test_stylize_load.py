@@ -18,8 +18,9 @@ from reel.errors import UserError
 from reel.store import Store
 from tasks.stylize import memory
 from tasks.stylize.load import core_key
+from tests.tasks.one_file import write_checkpoint, write_settings
 from tests.tasks.test_stylize import families, make_clip, render, settings, world  # noqa: F401 - fixtures
-from tests.tasks.tiny_family import family_config
+from tests.tasks.tiny_family import LIMIT, family_config
 
 
 def save(path: Path, tensors: dict[str, Any]) -> dict[str, str]:
@@ -88,6 +89,29 @@ def test_a_checkpoint_that_is_none_is_named(world: Store, families: Path, tmp_pa
     base_config = {"kind": "embedded", "id": "tiny", "files": ["*.json", "*/*.json"]}
     with pytest.raises(UserError, match=r"cat\.safetensors .*not a checkpoint"):
         render(world, model={**family_config("tiny"), "base": source, "base_config": base_config})
+
+
+def test_base_in_one_checkpoint_file(world: Store, families: Path, tmp_path: Path) -> None:  # noqa: F811
+    """As Civitai offers bases. The same weights under the other names give the same render, byte for byte."""
+    write_checkpoint(families / "tiny", tmp_path / "base.safetensors")
+    write_settings(families / "tiny", families / "tiny_settings")
+    base_config = {"kind": "embedded", "id": "tiny_settings", "files": ["*.json", "*/*.json"]}
+    base = {"kind": "file", "id": str(tmp_path / "base.safetensors")}
+    one_file = render(world, model={**family_config("tiny"), "base": base, "base_config": base_config})
+    assert one_file == render(world)
+
+
+def test_text_encoder_under_the_names_of_the_hubs_files(world: Store, families: Path) -> None:  # noqa: F811
+    """Files of SD 1.5 hold `text_model.` before every name and a buffer that newer classes no longer have."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(families / "tiny", families / "old_names")
+    file = families / "old_names/text_encoder/model.safetensors"
+    tensors = {f"text_model.{name.removeprefix('text_model.')}": value for name, value in load_file(str(file)).items()}
+    tensors["text_model.embeddings.position_ids"] = torch.arange(LIMIT)[None]
+    save_file(tensors, str(file), metadata={"format": "pt"})
+    assert render(world, model=family_config("old_names")) == render(world)
 
 
 def test_motion_module_in_one_file(world: Store, families: Path, tmp_path: Path) -> None:  # noqa: F811
