@@ -14,7 +14,7 @@ import numpy as np
 
 from reel.errors import UserError
 from tasks.stylize.engine.buffers import blocks, to_device
-from tasks.stylize.engine.network import Pass, Walk
+from tasks.stylize.engine.network import Pass, Walk, alone
 
 if TYPE_CHECKING:
     import torch
@@ -275,7 +275,7 @@ def sparse_residuals(
         index = torch.arange(walk.frames, device=sample.device)
         factor = torch.full((walk.frames,), scale, dtype=sample.dtype, device=sample.device)
         for head, state, target in zip(heads, inner, [*skips, middle], strict=True):
-            residual = walk.spatial("controlnet:sparse", lambda x, _, h=head: h(x), state)
+            residual = walk.spatial("controlnet:sparse", alone(head), state)
             add_scaled(residual, target, index, factor, None, 1.0)
         return middle
 

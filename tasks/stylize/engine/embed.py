@@ -167,9 +167,7 @@ def encode_sdxl(
         rows = []
         for text in cut:
             padded = text + [[]] * (most - len(text))
-            outputs = [
-                encoder(_ids(tokenizer, [piece], encoder.device), output_hidden_states=True) for piece in padded
-            ]
+            outputs = [encoder(_ids(tokenizer, [piece], encoder.device), output_hidden_states=True) for piece in padded]
             hidden = torch.stack([output.hidden_states[layer][0] for output in outputs])
             rows.append(_weighed(hidden, empty, padded).flatten(0, 1))
             if encoder is encoders[-1]:

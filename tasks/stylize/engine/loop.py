@@ -35,6 +35,7 @@ class Network:
         scope: ``motion``: only motion modules run in windows. ``full``: every window is a full pass, and the
             predictions are fused: more work, for comparison.
         block: frames that spatial layers take at a time.
+        guidance_end: part of the denoising after which there is no guidance.
     """
 
     unet: Any
@@ -46,6 +47,7 @@ class Network:
     buffers: Buffers = field(default_factory=Buffers)
     clock: Clock = field(default_factory=Clock)
     extra: Extra | None = None
+    guidance_end: float = 1.0
 
     def __post_init__(self) -> None:
         most = int(self.unet.config.motion_max_seq_length)
@@ -59,27 +61,35 @@ class Network:
         """Scaled latents ``(1, C, F, H, W)`` to the guided prediction of the same shape."""
         import torch
 
-        count = latents.shape[2]
+        count, told = latents.shape[2], self.conditioning
+        if step / steps >= self.guidance_end:
+            told = told.unguided()
         states = latents[0].transpose(0, 1).to(self.unet.dtype)  # (F, C, H, W)
         windows = make_windows(count, self.windows, step)
         if self.scope == "motion" or len(windows) == 1:
-            raw = self._pass(states, np.arange(count), windows, timestep, step, steps)
+            raw = self._pass(told, states, np.arange(count), windows, timestep, step, steps)
         else:
-            raw = torch.zeros((self.conditioning.branches, *states.shape), dtype=torch.float32, device=states.device)
+            raw = torch.zeros((told.branches, *states.shape), dtype=torch.float32, device=states.device)
             for window in windows:
                 own = [Window(np.arange(len(window.frames)), np.ones(len(window.frames)))]
-                part = self._pass(states[window.frames], window.frames, own, timestep, step, steps)
+                part = self._pass(told, states[window.frames], window.frames, own, timestep, step, steps)
                 share = torch.as_tensor(window.weights, dtype=torch.float32, device=part.device)
                 weighed = part.float() * share[None, :, None, None, None]
                 raw.index_add_(1, torch.as_tensor(window.frames, device=raw.device), weighed)
-        return self.conditioning.guide(raw.to(latents.dtype)).transpose(0, 1)[None]
+        return told.guide(raw.to(latents.dtype)).transpose(0, 1)[None]
 
     def _pass(
-        self, states: torch.Tensor, frames: np.ndarray, windows: list[Window], timestep: Any, step: int, steps: int
+        self,
+        told: Conditioning,
+        states: torch.Tensor,
+        frames: np.ndarray,
+        windows: list[Window],
+        timestep: Any,
+        step: int,
+        steps: int,
     ) -> torch.Tensor:
         """``(F, C, H, W)`` -> ``(S, F, C, H, W)`` for the given frames of the clip."""
-        told, branches = self.conditioning, self.conditioning.branches
-        sample = states[None].expand(branches, *states.shape)
+        sample = states[None].expand(told.branches, *states.shape)
         made = Pass(
             timestep,
             lambda block: told.text(frames[block]),
@@ -87,23 +97,13 @@ class Network:
             self.block,
             self.buffers,
             self.clock,
-            self._added(frames),
+            told.additions(frames),
         )
         residuals = self.controls.residuals(sample, made, frames, step, steps)
         if self.extra is not None:
             residuals = _both(residuals, self.extra(sample, made, frames, step, steps))
         made.text = with_pictures(self.unet, made.text, told.added)
         return predict(self.unet, sample, made, residuals)
-
-    def _added(self, frames: np.ndarray) -> dict[str, Any]:
-        """SDXL's additions, with the pooled text of the pass's first frame."""
-        import torch
-
-        told, added = self.conditioning, dict(self.conditioning.added)
-        if told.positive.pooled is not None:
-            tracks = [track for track in (told.negative, told.positive) if track is not None]
-            added["text_embeds"] = torch.cat([t.pooled[t.a[frames[:1]]] for t in tracks if t.pooled is not None])
-        return added
 
 
 class Keeper(Protocol):

@@ -129,7 +129,7 @@ class Walk:
                 states = self.motion(module, states)
                 skips.append(states)
             for sampler in stage.downsamplers or ():
-                states = self.spatial("sampling", lambda x, _, f=sampler: f(hidden_states=x), states)
+                states = self.spatial("sampling", alone(sampler), states)
                 skips.append(states)
         return states, skips
 
@@ -161,7 +161,7 @@ class Walk:
                 states = self.motion(module, states)
             size = tuple(skips[-1].shape[-2:]) if odd and skips else None
             for sampler in stage.upsamplers or ():
-                states = self.spatial("sampling", lambda x, _, f=sampler, s=size: f(x, output_size=s), states)
+                states = self.spatial("sampling", alone(sampler, output_size=size), states)
         return states
 
 
@@ -194,6 +194,11 @@ def predict(unet: Any, sample: torch.Tensor, made: Pass, residuals: Residuals | 
         return unet.conv_out(part)
 
     return walk.spatial("sampling", finish, states)
+
+
+def alone(module: Any, **more: Any) -> PerFrame:
+    """A module that looks at nothing but the pictures."""
+    return lambda part, _: module(part, **more)
 
 
 def time_embedding(model: Any, made: Pass, branches: int, sample: torch.Tensor) -> torch.Tensor:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -105,3 +105,23 @@ class Conditioning:
         negative, positive = prediction
         scale = torch.as_tensor(self.guidance, dtype=prediction.dtype, device=prediction.device)[:, None, None, None]
         return negative + scale * (positive - negative)
+
+    def additions(self, frames: np.ndarray) -> dict[str, Any]:
+        """`added` with SDXL's pooled text, which one pass shares: that of its first frame."""
+        import torch
+
+        tracks = [track for track in (self.negative, self.positive) if track is not None and track.pooled is not None]
+        if not tracks:
+            return dict(self.added)
+        first = frames[:1]
+        return {**self.added, "text_embeds": torch.cat([t.pooled[t.a[first]] for t in tracks if t.pooled is not None])}
+
+    def unguided(self) -> Conditioning:
+        """The positive branch alone."""
+        added = {name: _last(value) for name, value in self.added.items()}
+        return replace(self, negative=None, added=added)
+
+
+def _last(value: Any) -> Any:
+    """The positive branch's row of a tensor or of each tensor in a list."""
+    return [item[-1:] for item in value] if isinstance(value, list) else value[-1:]

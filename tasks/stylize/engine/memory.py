@@ -1,0 +1,107 @@
+"""What a render needs in memory, and the settings that fit a budget.
+
+Two parts grow differently: the working memory of one block of frames (attention and convolutions in flight), and what
+must be kept for every frame between two motion modules (skip connections, hints). The first is bounded by
+``frame_block``; the second goes to disk or to main memory when it passes the budget, with the same numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from reel.errors import UserError
+
+BLOCKS = (16, 8, 4, 2, 1)
+WORK = 0.08 * 2**30 / (256 * 256)
+"""Bytes in flight per pixel of a frame in float32 with guidance, measured with SD 1.5 and one ControlNet."""
+HEADROOM = 0.15
+"""Part of the budget that is left alone: allocators and libraries need some."""
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Settings that fit, and what they were chosen from (bytes).
+
+    Attributes:
+        frame_block: frames at a time in the spatial layers.
+        chunk_size: frames at a time in the VAE.
+        tiling: the VAE in tiles.
+        keep: activations of all frames that may stay on the device; None: all.
+        weights: the models themselves.
+        per_frame: activations kept for each frame.
+    """
+
+    frame_block: int
+    chunk_size: int
+    tiling: bool
+    keep: int | None
+    weights: int
+    per_frame: int
+
+    def lines(self, count: int) -> list[str]:
+        """For the user."""
+        gib = 2**30
+        kept = "all activations in memory"
+        if self.keep is not None:
+            kept = f"activations over {self.keep / gib:.2f} GiB spilled"
+        return [
+            f"memory: models {self.weights / gib:.2f} GiB, {count} frames x {self.per_frame / 2**20:.1f} MiB",
+            f"memory: frame_block={self.frame_block}, chunk_size={self.chunk_size}, tiling={self.tiling}, {kept}",
+        ]
+
+
+def kept_per_frame(config: Any, width: int, height: int, branches: int, bytes_per_number: int) -> int:
+    """Bytes of skip connections, of the layer at work and of one hint, for a frame.
+
+    Args:
+        config: a UNetMotionModel's config.
+        width, height: of the latents.
+    """
+    widths, layers = list(config["block_out_channels"]), config["layers_per_block"]
+    layers = [layers] * len(widths) if isinstance(layers, int) else list(layers)
+    total, area = widths[0] * width * height, width * height
+    for level, (channels, number) in enumerate(zip(widths, layers, strict=True)):
+        total += channels * area * number
+        if level + 1 < len(widths):
+            area = max(1, area // 4)
+            total += channels * area
+    total += 4 * widths[0] * width * height  # input and output of the widest layer, in float32 where windows are fused
+    return total * branches * bytes_per_number + widths[0] * width * height * bytes_per_number
+
+
+def plan(
+    *,
+    budget: int | None,
+    weights: int,
+    count: int,
+    width: int,
+    height: int,
+    per_frame: int,
+    bytes_per_number: int,
+    branches: int = 2,
+) -> MemoryPlan:
+    """The fastest settings within a budget.
+
+    Args:
+        budget: bytes for the whole render (`compute.max_memory`); None: no limit, nothing is made smaller.
+        width, height: px of a frame.
+
+    Raises:
+        UserError: not even the smallest settings fit; says what the least is.
+    """
+    frame = int(WORK * width * height * bytes_per_number / 4 * branches / 2)
+    if budget is None:
+        return MemoryPlan(BLOCKS[0], BLOCKS[0], False, None, weights, per_frame)
+    room = int(budget * (1 - HEADROOM)) - weights
+    block = next((size for size in BLOCKS if frame * size <= room), None)
+    if block is None:
+        least = (weights + frame) / (1 - HEADROOM)
+        raise UserError(
+            f"compute.max_memory: {budget / 2**30:.2f} GiB are too little: the models take {weights / 2**30:.2f} GiB "
+            f"and one frame of {width}x{height} {frame / 2**30:.2f} GiB",
+            fix=f"compute.max_memory={least / 2**30:.1f}GiB or more, compute.dtype=bfloat16, or smaller frames",
+        )
+    left = room - frame * block
+    keep = None if per_frame * count <= left else max(0, left)
+    return MemoryPlan(block, block, block == 1, keep, weights, per_frame)

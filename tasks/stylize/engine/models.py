@@ -1,0 +1,177 @@
+"""The models that each op needs, and where they come from; loading itself is `tasks.stylize.load`'s."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reel.models import LoraSource, ModelConfig, ModelSource
+from tasks import weights
+from tasks.stylize import load
+from tasks.stylize.engine.settings import Decode, Denoise, Embed, Encode
+from tasks.stylize.settings import Animatediff, picture_source
+from tasks.weights_files import parameter_bytes
+from tasks.weights_memory import LOADED
+
+
+def part_of(base: ModelSource, *folders: str) -> ModelSource:
+    """The part of a base that lies in these folders; a base that is one file stays whole."""
+    if base.single or base.kind not in ("embedded", "hub"):
+        return base
+    return base.model_copy(update={"files": [f"{folder}/*" for folder in folders]})
+
+
+def codec_sources(cfg: Encode | Decode) -> list[ModelSource]:
+    """The VAE's files."""
+    if cfg.vae is not None:
+        return [cfg.vae, *([cfg.base_config] if cfg.vae.single and cfg.base_config else [])]
+    return [part_of(cfg.base, "vae"), *([cfg.base_config] if cfg.base_config else [])]
+
+
+def embed_sources(cfg: Embed) -> list[ModelSource]:
+    """Text encoder, tokenizer and LoRAs."""
+    base = part_of(cfg.base, "text_encoder", "tokenizer")
+    return [base, *([cfg.base_config] if cfg.base_config else []), *(lora.source for lora in cfg.loras)]
+
+
+def denoise_sources(cfg: Denoise) -> list[ModelSource]:
+    """UNet, motion module, the ControlNets in use, LoRAs, reference picture."""
+    model = cfg.model
+    several = [part_of(model.base, "unet", "scheduler"), model.base_config, model.motion, model.motion_config]
+    several += [model.controlnets[kind] for kind in sorted({c.kind for c in cfg.live().values()})]
+    several += [lora.source for lora in [*model.loras, *cfg.loras, *cfg.motion_loras]]
+    if cfg.ip_adapter is not None:
+        several += [model.ip_adapter, model.ip_image_encoder, picture_source(cfg.ip_adapter)]
+    return [source for source in several if source is not None]
+
+
+def vae(cfg: Encode | Decode, device: str) -> Any:
+    """The AutoencoderKL."""
+    from diffusers import AutoencoderKL
+
+    source = cfg.vae or part_of(cfg.base, "vae")
+    key = f"vae {weights.content_id(source)} {cfg.dtype} {device}"
+
+    def build() -> Any:
+        if cfg.vae is not None or cfg.base.single:
+            family = _family(_model(cfg), cfg.dtype, vae=cfg.vae)
+            found: Any = load._vae(family) if cfg.vae is not None else load._single_file(family)["vae"]
+        else:
+            found = load._builder(AutoencoderKL, weights.path(cfg.base) / "vae", cfg.dtype, cfg.base)()
+        return found.eval().requires_grad_(False)
+
+    return LOADED.get(key, parameter_bytes(weights.path(source), load.BYTES[cfg.dtype]), build)
+
+
+def text(cfg: Embed, device: str) -> tuple[Any, Any]:
+    """Tokenizer and text encoder, LoRAs applied."""
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    parts = [weights.content_id(source) for source in embed_sources(cfg)]
+    key = f"text {parts} {[lora.weight for lora in cfg.loras]} {cfg.dtype} {device}"
+
+    def build() -> tuple[Any, Any]:
+        if cfg.base.single:
+            found = load._single_file(_family(_model(cfg), cfg.dtype))
+            tokenizer, encoder = found["tokenizer"], found["text_encoder"]
+        else:
+            root = weights.path(cfg.base)
+            tokenizer = CLIPTokenizer.from_pretrained(str(root / "tokenizer"), local_files_only=True)
+            encoder = load._builder(CLIPTextModel, root / "text_encoder", cfg.dtype, cfg.base)()
+        _text_loras(encoder, cfg.loras)
+        return tokenizer, encoder.eval().requires_grad_(False)
+
+    return LOADED.get(key, parameter_bytes(weights.path(cfg.base), load.BYTES[cfg.dtype]) // 4, build)
+
+
+@dataclass
+class Networks:
+    """What denoising runs: the family's pipeline (for its UNet and its IP-Adapter) and ControlNets by control."""
+
+    pipe: Any
+    controlnets: dict[str, Any]
+
+    def modules(self) -> list[Any]:
+        nets = {id(net): net for net in self.controlnets.values()}
+        return [self.pipe.unet, *nets.values()]
+
+
+def networks(cfg: Denoise, device: str) -> Networks:
+    """UNet with motion module and LoRAs, and the ControlNets of the live controls."""
+    family = _family(cfg.model, cfg.dtype, cfg.loras, cfg.motion_loras, ip_adapter=cfg.ip_adapter)
+    live = cfg.live()
+    pipe = load.core(family, device)
+    return Networks(pipe, dict(zip(live, load.controlnets(family, live, device), strict=True)))
+
+
+def scheduler_settings(cfg: Denoise) -> dict[str, Any]:
+    """The family's scheduler settings, with what its motion module was trained with."""
+    return load.scheduler_settings(_family(cfg.model, cfg.dtype))
+
+
+@contextlib.contextmanager
+def placed(modules: Sequence[Any], device: str, offload: str) -> Iterator[None]:
+    """Modules on the device for the block: for good, for the block only, or layer by layer."""
+    if device == "cpu" or offload == "none":
+        for module in modules:
+            module.to(device)
+        yield
+        return
+    if offload == "model":
+        for module in modules:
+            module.to(device)
+        try:
+            yield
+        finally:
+            for module in modules:
+                module.to("cpu")
+        return
+    from accelerate import cpu_offload
+    from accelerate.hooks import remove_hook_from_submodules
+
+    for module in modules:
+        cpu_offload(module, device)
+    try:
+        yield
+    finally:
+        for module in modules:
+            remove_hook_from_submodules(module)
+
+
+def _family(
+    model: ModelConfig,
+    dtype: str,
+    loras: Sequence[LoraSource] = (),
+    motion_loras: Sequence[LoraSource] = (),
+    **more: Any,
+) -> Animatediff:
+    """Settings as the loader wants them; only what decides about weights is filled in."""
+    return Animatediff.model_construct(
+        model=model, dtype=dtype, loras=list(loras), motion_loras=list(motion_loras), **more
+    )
+
+
+def _model(cfg: Encode | Decode | Embed) -> ModelConfig:
+    return ModelConfig.model_construct(base=cfg.base, base_config=cfg.base_config)
+
+
+def _text_loras(encoder: Any, loras: Sequence[LoraSource]) -> None:
+    """Apply what LoRAs hold for the text encoder; most hold nothing."""
+    from diffusers.loaders import StableDiffusionLoraLoaderMixin as Loader
+    from diffusers.utils import set_adapter_layers, set_weights_and_activate_adapters
+
+    applied = []
+    for index, lora in enumerate(loras):
+        file = load._safetensors(lora.source)
+        state, alphas = Loader.lora_state_dict(str(file.parent), weight_name=file.name, local_files_only=True)
+        if not any(key.startswith("text_encoder.") for key in state):
+            continue
+        name = f"lora{index}"
+        Loader.load_lora_into_text_encoder(state, network_alphas=alphas, text_encoder=encoder, adapter_name=name)
+        applied.append((name, lora.weight))
+    if applied:
+        names, scales = zip(*applied, strict=True)
+        set_weights_and_activate_adapters(encoder, list(names), list(scales))
+        set_adapter_layers(encoder, enabled=True)

@@ -1,0 +1,236 @@
+"""One denoising as a job: what is checked before any model loads, and how the parts are put together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reel.clip import Clip
+from reel.errors import UserError
+from reel.op import Context
+from reel.pose import Poses
+from tasks.stylize import load, schedulers
+from tasks.stylize.engine import codec, models, stored
+from tasks.stylize.engine.buffers import Buffers
+from tasks.stylize.engine.clock import Clock
+from tasks.stylize.engine.controls import Controls, ControlTrack, Keyframe, soft_weights
+from tasks.stylize.engine.job import Job, held, without
+from tasks.stylize.engine.journal import Journal, restore
+from tasks.stylize.engine.loop import Network, denoise, noised, timesteps_of
+from tasks.stylize.engine.memory import kept_per_frame, plan
+from tasks.stylize.engine.prompts import Conditioning, TextTrack
+from tasks.stylize.engine.settings import Denoise, EngineControl
+from tasks.weights_files import parameter_bytes
+
+log = logging.getLogger(__name__)
+
+
+def prepare(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> Job:
+    """Open the inputs and check them against the settings.
+
+    Raises:
+        UserError: lengths, sizes or settings that do not go together.
+    """
+    source, encoded = stored.take(ctx.store, inputs["latents"], "latents")
+    texts, _ = stored.take(ctx.store, inputs["embeddings"], "embeddings")
+    meta = {name: encoded[name] for name in stored.TIMES}
+    count = int(meta["count"])
+    maps = {name: _clip(ctx, inputs, f"map_{name}", name, meta) for name in cfg.live()}
+    files = {
+        name: _clip(ctx, inputs, f"mask_{name}", name, meta)
+        for name, control in cfg.live().items()
+        if control.mask.region == "file"
+    }
+    _check(cfg, count, len(texts["positive"]))
+    poses = Poses.open(ctx.store, inputs["poses"]) if "poses" in inputs else None
+    if poses is None and (needs := _needs_poses(cfg)):
+        raise UserError(f"{needs} needs the poses of the clip", fix="use a pose detector, or no mask")
+    return Job(cfg, count, source, encoded, texts, meta, maps, files, poses)
+
+
+def run(job: Job, ctx: Context, journal: Journal, clock: Clock, keep: int | None = None, offload: str = "") -> Any:
+    """Denoise a job, from its last checkpoint if there is one.
+
+    Args:
+        keep: bytes of activations on the device, instead of what the budget says.
+        offload: instead of `compute.offload`.
+
+    Returns:
+        scaled latents ``(F, C, h, w)`` float32.
+    """
+    import torch
+
+    cfg, device = job.cfg, ctx.compute.device
+    found = models.networks(cfg, device)
+    scheduler = schedulers.make(cfg.scheduler, models.scheduler_settings(cfg))
+    generator = torch.Generator("cpu").manual_seed(cfg.seed)  # a CPU generator draws the same on every device
+    timesteps = timesteps_of(scheduler, cfg.num_inference_steps, cfg.strength, device)
+    source = codec.sample(job.source["mean"], job.source["std"], int(job.encoded["chunk_size"]), generator)
+    source = (source * float(job.encoded["scaling_factor"])).transpose(0, 1)[None].to(device)
+    latents, noise = noised(source, scheduler, timesteps, generator)
+    hold = held(job, source, noise, len(timesteps), scheduler.order)
+    first = 0
+    if (resumed := journal.resume()) is not None:
+        latents, first = restore(resumed, scheduler, generator, device), resumed.step
+        log.info("going on after step %d of %d", first, len(timesteps))
+        ctx.note(resumed_at_step=first)
+    with models.placed(found.modules(), device, offload or ctx.compute.offload):
+        network = _network(job, found, ctx, clock, keep)
+        with ctx.progress(len(timesteps), "denoise", "step") as bar:
+            bar.update(first)
+            latents = denoise(
+                network,
+                scheduler,
+                timesteps,
+                latents,
+                generator,
+                first=first,
+                hold=hold,
+                keeper=journal,
+                tick=lambda: bar.update(1),
+                clock=clock,
+            )
+    ctx.note(device=device, steps=len(timesteps), spilled_bytes=network.buffers.spilled)
+    return latents[0].transpose(0, 1)
+
+
+def _network(job: Job, found: models.Networks, ctx: Context, clock: Clock, keep: int | None) -> Network:
+    """The UNet and ControlNets, told everything they need."""
+    cfg, device, unet = job.cfg, ctx.compute.device, found.pipe.unet
+    most = int(unet.config.motion_max_seq_length)
+    windows = cfg.windows.plan()
+    if windows.context_length > most and job.count <= most:
+        windows = type(windows)(context_length=most, context_overlap=0)  # one window; its length does not matter
+    conditioning = _conditioning(job, found, device, unet.dtype)
+    if keep is None:
+        keep = _budget(job, ctx, unet, conditioning.branches)
+    return Network(
+        unet,
+        conditioning,
+        Controls([_track(job, name, control, found.controlnets[name]) for name, control in cfg.live().items()]),
+        windows,
+        cfg.windows.window_scope,
+        cfg.frame_block,
+        Buffers(keep, ctx.store.root / "tmp"),
+        clock,
+        guidance_end=cfg.guidance_end,
+    )
+
+
+def _conditioning(job: Job, found: models.Networks, device: str, dtype: Any) -> Conditioning:
+    cfg = job.cfg
+    scale = cfg.guidance_scale * np.asarray(cfg.guidance_schedule or np.ones(job.count))
+    zeros = np.zeros(job.count, np.int64)
+    a, b, blend, mixing = zeros, zeros, np.zeros(job.count), "lerp"
+    if cfg.prompts is not None:
+        a, b = np.asarray(cfg.prompts.a), np.asarray(cfg.prompts.b)
+        blend, mixing = np.asarray(cfg.prompts.blend), cfg.prompts.mixing
+    tracks = [
+        TextTrack(job.texts[name].to(device, dtype), a, b, blend, mixing)  # type: ignore[arg-type]
+        for name in ("positive", "negative")
+    ]
+    guided = bool((scale > 1).any())
+    added: dict[str, Any] = {}
+    if cfg.ip_adapter is not None:
+        from PIL import Image
+
+        found.pipe.set_ip_adapter_scale(float(cfg.ip_adapter.weight))
+        with Image.open(cfg.ip_adapter.picture) as picture:
+            added["image_embeds"] = found.pipe.prepare_ip_adapter_image_embeds(
+                picture.convert("RGB"), None, device, 1, guided
+            )
+    return Conditioning(tracks[0], tracks[1] if guided else None, scale, added)
+
+
+def _track(job: Job, name: str, control: EngineControl, net: Any) -> ControlTrack:
+    clip = job.maps[name]
+    layers = control.layer_weights
+    if control.soft is not None:
+        layers = soft_weights(len(net.controlnet_down_blocks) + 1, control.soft)
+    return ControlTrack(
+        name,
+        net,
+        lambda numbers: np.stack([clip.frame(int(i)) for i in numbers]),
+        control.weight * np.asarray(control.weight_schedule or np.ones(job.count)),
+        control.control_guidance_start,
+        control.control_guidance_end,
+        [Keyframe(key.at, key.scale, key.interpolate) for key in control.timestep_keyframes],
+        layers,
+        without(job, control.mask, job.mask_files.get(name)),
+    )
+
+
+def _budget(job: Job, ctx: Context, unet: Any, branches: int) -> int | None:
+    """Bytes of activations that may stay in memory; prints the plan when there is a budget."""
+    budget = getattr(ctx.compute, "max_memory", None)
+    if budget is None:
+        return None
+    cfg, each = job.cfg, load.BYTES[job.cfg.dtype]
+    height, width = job.source["mean"].shape[-2:]
+    per_frame = kept_per_frame(unet.config, width, height, branches, each)
+    sizes = sum(parameter_bytes(_path(source), each) for source in models.denoise_sources(cfg))
+    made = plan(
+        budget=budget,
+        weights=sizes,
+        count=job.count,
+        width=job.meta["width"],
+        height=job.meta["height"],
+        per_frame=per_frame,
+        bytes_per_number=each,
+        branches=branches,
+    )
+    for line in made.lines(job.count):
+        log.info(line)
+    return made.keep
+
+
+def _path(source: Any) -> Path:
+    from tasks import weights
+
+    return weights.path(source)
+
+
+def _clip(ctx: Context, inputs: Mapping[str, str], key: str, name: str, meta: Mapping[str, Any]) -> Clip:
+    if key not in inputs:
+        raise UserError(f"controls.{name}: {key} was not given", fix="set its weight to 0, or wire it")
+    found = Clip.open(ctx.store, inputs[key])
+    if (found.width, found.height, len(found)) != (meta["width"], meta["height"], meta["count"]):
+        raise UserError(
+            f"controls.{name}: {key} has {len(found)} frames of {found.width}x{found.height}, "
+            f"the clip {meta['count']} of {meta['width']}x{meta['height']}",
+            fix="make the maps from the same extracted frames",
+        )
+    return found
+
+
+def _check(cfg: Denoise, count: int, texts: int) -> None:
+    """Lengths of everything that has a value per frame, numbers of texts, windows."""
+    given: dict[str, Any] = {
+        "strength_schedule": cfg.strength_schedule,
+        "guidance_schedule": cfg.guidance_schedule,
+        "prompts": cfg.prompts.a if cfg.prompts else None,
+        **{f"controls.{name}.weight_schedule": control.weight_schedule for name, control in cfg.live().items()},
+    }
+    for key, values in given.items():
+        if values is not None and len(values) != count:
+            raise UserError(f"{key}: {len(values)} values for {count} frames", fix="compile it for this clip's length")
+    if cfg.prompts and max([*cfg.prompts.a, *cfg.prompts.b]) >= texts:
+        raise UserError(f"prompts: text number {max([*cfg.prompts.a, *cfg.prompts.b])} of {texts}")
+    if count > cfg.model.motion_window and cfg.windows.context_length > cfg.model.motion_window:
+        raise UserError(
+            f"windows.context_length ({cfg.windows.context_length}) is over the motion window of model "
+            f"{cfg.model.name} ({cfg.model.motion_window} frames)",
+            fix=f"windows.context_length={cfg.model.motion_window}",
+        )
+
+
+def _needs_poses(cfg: Denoise) -> str:
+    """What of the settings needs poses; empty: nothing."""
+    if cfg.composite != "none":
+        return f"composite={cfg.composite}"
+    regions = {name: control.mask.region for name, control in cfg.live().items()}
+    return next((f"controls.{n}.mask.region={r}" for n, r in regions.items() if r not in ("none", "file")), "")

@@ -1,0 +1,340 @@
+"""The engine's ops end to end with a toy family on disk: the stock op's pictures, resume, and the keys of each op."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from reel import op
+from reel.clip import Clip, ClipWriter
+from reel.compute import Compute
+from reel.config import parse
+from reel.errors import UserError
+from reel.keys import make_key
+from reel.pose import dump, mask_name
+from reel.schedule.compile import PromptTrack
+from reel.store import Store
+from tasks.stylize.engine import ops, stored
+from tasks.stylize.engine.settings import EngineControl, Mask, Windows
+from tasks.stylize.engine.split import split, windows_of
+from tasks.stylize.settings import Animatediff, FreeNoise
+from tests.tasks.tiny_family import family_config, write_family
+
+SIDE, WINDOW, COUNT = 32, 8, 5
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def families(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("models")
+    write_family(root / "tiny", window=WINDOW)
+    return root
+
+
+@pytest.fixture
+def world(families: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("ROTOSCOPE_MODELS", str(families))
+    monkeypatch.setenv("ROTOSCOPE_CACHE", str(tmp_path / "cache"))
+    return Store(tmp_path / "store")
+
+
+def clip(store: Store, kind: Any, count: int, seed: int) -> str:
+    noise = np.random.default_rng(seed)
+    with ClipWriter(store, kind, width=SIDE, height=SIDE, time_base=Fraction(1, 12)) as writer:
+        for index in range(count):
+            writer.add(noise.integers(0, 255, (SIDE, SIDE, 3)).astype(np.uint8), index * 2)
+    return writer.digest
+
+
+def poses(store: Store, count: int) -> str:
+    """A person in the left half of every frame."""
+    from reel.clip import encode_png
+
+    person = np.zeros((18, 4), np.float32)
+    person[:, 3] = 1
+    mask = np.zeros((SIDE, SIDE, 3), np.uint8)
+    mask[:, : SIDE // 2] = 255
+    with store.draft("poses") as draft:
+        draft.add("poses.json", dump([[person]] * count, SIDE, SIDE, "test"))
+        for index in range(count):
+            draft.add(mask_name(index), encode_png(mask))
+        return draft.commit(
+            width=SIDE,
+            height=SIDE,
+            count=count,
+            detector="test",
+            time_base="1/12",
+            pts=[2 * i for i in range(count)],
+            color="bt709",
+        )
+
+
+def settings(**changes: Any) -> Animatediff:
+    base = {
+        "prompt": "a dancer",
+        "negative_prompt": "blurred",
+        "num_inference_steps": 4,
+        "seed": 3,
+        "model": family_config("tiny", window=WINDOW),
+        "controls": {"pose": {"kind": "openpose", "weight": 0.8}},
+    }
+    return parse(Animatediff, {**base, **changes}, "stylize")
+
+
+class Rendered:
+    """A render by the four ops, with every digest on the way."""
+
+    def __init__(self, store: Store, cfg: Animatediff, count: int = COUNT, **more: Any) -> None:
+        ctx = op.Context(store, Compute(device="cpu", threads=1))
+        self.stages = split(cfg, **more)
+        self.inputs = {"map_pose": clip(store, "map", count, 1), "poses": poses(store, count)}
+        self.latents = ops.encode(self.stages.encode, {"frames": clip(store, "rgb", count, 0)}, ctx)
+        self.embeddings = ops.embed_texts(self.stages.embed, {}, ctx)
+        self.inputs |= {"latents": self.latents, "embeddings": self.embeddings}
+        self.denoised = ops.denoise(self.stages.denoise, self.inputs, ctx)
+        self.clip = ops.decode(self.stages.decode, {"latents": self.denoised}, ctx)
+
+
+def tensor(store: Store, digest: str) -> torch.Tensor:
+    return stored.take(store, digest, "latents")[0]["latents"]
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"guidance_scale": 1.0, "controls": {}}, {"scheduler": "dpmpp_2m", "strength": 1}]
+)
+def test_the_same_pictures_as_the_stock_op(world, changes):
+    cfg = settings(**changes)
+    inputs = {"frames": clip(world, "rgb", COUNT, 0), "map_pose": clip(world, "map", COUNT, 1)}
+    context = op.Context(world, Compute(device="cpu", threads=1))
+    expected = Clip.open(world, op.get("stylize", "animatediff").fn(cfg, inputs, context))
+    found = Clip.open(world, Rendered(world, cfg).clip)
+    difference = np.abs(found.array().astype(int) - expected.array())
+    assert difference.max() <= 1, "rounding may differ by one step of 255, nothing else"
+    assert (difference > 0).mean() < 0.01
+    assert found.pts == expected.pts
+    assert (found.width, found.height, found.color) == (expected.width, expected.height, expected.color)
+
+
+def test_a_clip_longer_than_the_window(world):
+    cfg = settings()
+    windows = Windows(context_length=4, context_overlap=2)
+    assert len(Clip.open(world, Rendered(world, cfg, 11, windows=windows).clip)) == 11
+    with pytest.raises(UserError, match=r"motion window of model tiny \(8 frames\)"):
+        Rendered(world, cfg, 11)
+
+
+def test_a_broken_denoising_goes_on_and_ends_in_the_same_digest(world, tmp_path, monkeypatch):
+    from tasks.stylize.engine import loop
+    from tasks.stylize.engine.journal import Journal
+
+    cfg = settings(scheduler="unipc", num_inference_steps=8)
+    whole = Rendered(world, cfg).denoised
+    assert not list((world.root / "journals").glob("*/*")), "a finished render leaves no checkpoints"
+
+    steps: list[int] = []
+    predict = loop.Network.__call__
+
+    def counted(self, latents, timestep, step, total):
+        steps.append(step)
+        return predict(self, latents, timestep, step, total)
+
+    def save(self, step, *state):
+        self.write(step, *state)
+        if step == 4 and len(steps) == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop.Network, "__call__", counted)
+    monkeypatch.setattr(Journal, "save", save)
+    other = Store(tmp_path / "other")
+    with pytest.raises(KeyboardInterrupt):
+        Rendered(other, cfg)
+    assert [entry["steps"] for entry in ops.resumable(other.root)] == [4]
+    steps.clear()
+    assert Rendered(other, cfg).denoised == whole
+    assert steps == [4, 5]
+    assert ops.resumable(other.root) == []
+
+
+def test_decoding_and_encoding_go_on_where_they_were(world, tmp_path, monkeypatch):
+    from tasks.stylize.engine import codec
+
+    cfg = settings(decode_chunk_size=2)
+    whole = Rendered(world, cfg)
+    for name, chunks in (("encode_chunk", 3), ("decode_chunk", 3)):
+        real, calls = getattr(codec, name), []
+
+        def breaking(*arguments, real=real, calls=calls):
+            calls.append(1)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+            return real(*arguments)
+
+        monkeypatch.setattr(codec, name, breaking)
+        other = Store(tmp_path / name)
+        with pytest.raises(KeyboardInterrupt):
+            Rendered(other, cfg)
+        again = Rendered(other, cfg)
+        assert (again.latents, again.clip) == (whole.latents, whole.clip)
+        assert len(calls) == chunks + 1, "one chunk was kept, the broken one and the rest were computed"
+        monkeypatch.setattr(codec, name, real)
+
+
+def keys(store: Store, cfg: Animatediff) -> dict[str, str]:
+    """Keys of the four ops for inputs that stay the same."""
+    stages = split(cfg)
+    inputs = {
+        "encode": {"frames": "f"},
+        "embed": {},
+        "denoise": {"latents": "l", "embeddings": "e", "map_pose": "m"},
+        "decode": {"latents": "d"},
+    }
+    every = {"encode": ops.ENCODE, "embed": ops.EMBED, "denoise": ops.DENOISE, "decode": ops.DECODE}
+    from tasks.weights import content_id
+
+    return {
+        name: make_key(
+            one,
+            getattr(stages, name),
+            inputs[name],
+            {source.label: content_id(source) for source in one.models(getattr(stages, name))},
+        ).digest
+        for name, one in every.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"controls": {"pose": {"kind": "openpose", "weight": 0.3}}}, {"denoise"}),
+        ({"seed": 9}, {"denoise"}),
+        ({"scheduler": "euler"}, {"denoise"}),
+        ({"prompt": "another dancer"}, {"embed"}),
+        ({"clip_skip": 1}, {"embed"}),
+        ({"decode_chunk_size": 2}, {"encode", "decode"}),
+        ({"vae_tiling": True}, {"encode", "decode"}),
+        ({"dtype": "bfloat16"}, {"encode", "embed", "denoise", "decode"}),
+    ],
+)
+def test_a_change_touches_the_ops_that_it_must_and_no_other(world, change, expected):
+    before, after = keys(world, settings()), keys(world, settings(**change))
+    assert {name for name in before if before[name] != after[name]} == expected
+
+
+def test_other_vae_tiling_denoises_nothing_anew_and_another_seed_encodes_nothing(world):
+    first, second = Rendered(world, settings()), Rendered(world, settings(seed=4))
+    assert first.latents == second.latents
+    assert first.embeddings == second.embeddings
+    assert first.denoised != second.denoised
+
+
+def test_weight_per_frame_moves_only_with_the_weight(world):
+    """With windows of one frame, frames of factor 0 are those of a render without the control."""
+    alone = Windows(context_length=1, context_overlap=0)
+    scheduled = EngineControl(kind="openpose", weight=0.8, weight_schedule=[0, 1, 0, 1, 0])
+    found = tensor(world, Rendered(world, settings(), windows=alone, controls={"pose": scheduled}).denoised)
+    without = tensor(world, Rendered(world, settings(controls={}), windows=alone).denoised)
+    constant = tensor(world, Rendered(world, settings(), windows=alone).denoised)
+    torch.testing.assert_close(found[[0, 2, 4]], without[[0, 2, 4]], rtol=0, atol=1e-4)
+    torch.testing.assert_close(found[[1, 3]], constant[[1, 3]], rtol=0, atol=1e-4)
+    assert (constant - without).abs().max() > 1e-2
+
+
+def test_masks_take_a_region_out_of_a_control(world):
+    def masked(region: str, **more: Any) -> torch.Tensor:
+        control = EngineControl(kind="openpose", weight=0.8, mask=Mask(region=region, **more))
+        return tensor(world, Rendered(world, settings(), controls={"pose": control}).denoised)
+
+    everywhere = masked("none")
+    nowhere = tensor(world, Rendered(world, settings(controls={})).denoised)
+    person, background = masked("person"), masked("background")
+    assert not torch.allclose(person, everywhere, atol=1e-3)
+    assert not torch.allclose(person, background, atol=1e-3)
+    torch.testing.assert_close(masked("person", dilate=SIDE), nowhere, rtol=0, atol=1e-4)
+
+
+def test_a_kept_background_is_the_source(world):
+    cfg = settings()
+    stages = split(cfg)
+    first = Rendered(world, cfg)
+    denoise = stages.denoise.model_copy(update={"composite": "keep_background", "composite_dilate": 0})
+    ctx = op.Context(world, Compute(device="cpu", threads=1))
+    kept = tensor(world, ops.denoise(denoise, first.inputs, ctx))
+    frozen = stages.denoise.model_copy(update={"strength_schedule": [0.0] * COUNT})
+    source = tensor(world, ops.denoise(frozen, first.inputs, ctx))
+    assert torch.equal(kept[..., 2:], source[..., 2:]), "the right half is background"
+    assert not torch.allclose(kept[..., :2], source[..., :2], atol=1e-2)
+
+
+def test_prompts_per_frame_from_a_compiled_schedule(world):
+    track = PromptTrack(
+        (("a dancer", "blurred"), ("a robot", "dim")),
+        np.zeros(COUNT, int),
+        np.array([0, 1, 1, 1, 1]),
+        np.array([0, 0.25, 0.5, 0.75, 1.0]),
+    )
+    alone = Windows(context_length=1, context_overlap=0)
+    found = tensor(world, Rendered(world, settings(), windows=alone, track=track).denoised)
+    dancer = tensor(world, Rendered(world, settings(), windows=alone).denoised)
+    robot = tensor(world, Rendered(world, settings(prompt="a robot", negative_prompt="dim"), windows=alone).denoised)
+    torch.testing.assert_close(found[0], dancer[0], rtol=0, atol=1e-4)
+    torch.testing.assert_close(found[4], robot[4], rtol=0, atol=1e-4)
+    assert (dancer - robot).abs().max() > 1e-2
+
+
+def test_out_of_memory_climbs_down_without_changing_the_result(world, monkeypatch):
+    from tasks.stylize.engine import render
+
+    cfg = settings()
+    windows = Windows(context_length=4, context_overlap=2)
+    whole = Rendered(world, cfg, windows=windows)
+    real, asked = render.run, []
+
+    def short(job, ctx, journal, clock, **more):
+        asked.append(more)
+        if len(asked) < 3:
+            raise MemoryError
+        return real(job, ctx, journal, clock, **more)
+
+    monkeypatch.setattr(render, "run", short)
+    ctx = op.Context(world, Compute(device="cpu", threads=1))
+    block = whole.stages.denoise.model_copy(update={"frame_block": 16})
+    assert ops.denoise(block, whole.inputs, ctx) == whole.denoised
+    assert asked == [{}, {}, {"keep": 0}]
+    assert ctx.facts["out_of_memory"] == ["freed other loaded models", "spilled activations"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"strength_schedule": [1.0]}, "strength_schedule: 1 values for 5 frames"),
+        ({"guidance_schedule": [1.0] * 6}, "guidance_schedule: 6 values"),
+        ({"prompts": {"a": [0] * 5, "b": [1] * 5, "blend": [0.5] * 5}}, "text number 1 of 1"),
+    ],
+)
+def test_what_does_not_fit_the_clip_is_refused_before_any_model_loads(world, change, message):
+    cfg = settings()
+    ctx = op.Context(world, Compute(device="cpu", threads=1))
+    stages = split(cfg)
+    inputs = {
+        "latents": ops.encode(stages.encode, {"frames": clip(world, "rgb", COUNT, 0)}, ctx),
+        "embeddings": ops.embed_texts(stages.embed, {}, ctx),
+        "map_pose": clip(world, "map", COUNT, 1),
+    }
+    denoise = type(stages.denoise).model_validate({**stages.denoise.model_dump(), **change})
+    with pytest.raises(UserError, match=message):
+        ops.denoise(denoise, inputs, ctx)
+    with pytest.raises(UserError, match="needs the poses"):
+        ops.denoise(stages.denoise.model_copy(update={"composite": "keep_background"}), inputs, ctx)
+    with pytest.raises(UserError, match="map_pose was not given"):
+        ops.denoise(stages.denoise, {k: v for k, v in inputs.items() if k != "map_pose"}, ctx)
+
+
+def test_free_noise_in_the_engines_words():
+    assert windows_of(FreeNoise(context_length=8, context_stride=6)).context_overlap == 2
+    with pytest.raises(UserError, match="delayed_reverse_sawtooth"):
+        windows_of(FreeNoise(weighting_scheme="delayed_reverse_sawtooth"))
