@@ -17,6 +17,8 @@ _GROUND, _INK = (24, 24, 27), (228, 228, 231)
 _GAP = 4
 _MAX_WIDTH = 3840
 """px: the widest side-by-side movie; H.264 hardware decoders end at 4096."""
+_MIN_HEIGHT = 288
+"""px: small frames are enlarged towards it by a whole factor, so that the embedded family's can be looked at."""
 
 
 def contact_sheet(rows: Mapping[str, Clip], columns: int, thumb: int = 160) -> bytes:
@@ -70,8 +72,9 @@ class SideBySide:
     def __init__(self, panels: Mapping[str, Clip]) -> None:
         self.panels = dict(panels)
         first = next(iter(self.panels.values()))
-        shrink = min(Fraction(1), Fraction(_MAX_WIDTH, len(self.panels) * first.width))
-        self.panel = (_even(first.width * shrink), _even(first.height * shrink))
+        grown = max(1, _MIN_HEIGHT // first.height)
+        scale = min(Fraction(grown), Fraction(_MAX_WIDTH, len(self.panels) * first.width))
+        self.panel = (_even(first.width * scale), _even(first.height * scale))
         self.band = _even(Fraction(max(18, self.panel[1] // 24)))
         self.size = (self.panel[0] * len(self.panels), self.panel[1] + self.band)
         self.count = first.count

@@ -198,10 +198,13 @@ def _times(path: Path, container: Any, stream: Any, keep_damaged: bool) -> tuple
     Raises:
         UserError: there are none, or fewer than the container announces.
     """
-    times = array("q")
+    times, there = array("q"), 0
     last = (-(2**63), 0)
     for packet in container.demux(stream):
-        if packet.size == 0 or packet.is_discard:
+        if packet.size == 0:
+            continue
+        there += 1
+        if packet.is_discard:  # outside the edit list: a clip that was trimmed without encoding it again
             continue
         if packet.pts is None:
             return _decoded_times(path)
@@ -212,9 +215,9 @@ def _times(path: Path, container: Any, stream: Any, keep_damaged: bool) -> tuple
         raise _no_frames(path)
     end = float((pts[-1] + last[1]) * stream.time_base)
     announced = _announced_end(container, stream)
-    missing = stream.frames and len(pts) < stream.frames and len(pts) < 0.98 * stream.frames
+    missing = there < 0.98 * stream.frames
     if not keep_damaged and (missing or (announced is not None and end < announced - 0.5)):
-        count = f"{len(pts)} of {stream.frames} frames" if missing else f"{end:.2f} of {announced:.2f} seconds"
+        count = f"{there} of {stream.frames} frames" if missing else f"{end:.2f} of {announced:.2f} seconds"
         raise UserError(
             f"clip: {path.name} is truncated: only {count} are in the file",
             fix="copy or download it again, or take what is there with extract.damaged=keep",

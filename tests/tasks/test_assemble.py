@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from tasks.media.export import export
 from tasks.media.panels import SideBySide, contact_sheet, spread
 from tests.tasks.media_samples import assembled, clicks, extracted, heard, movie_times, numbered, run
 
+ROOT = Path(__file__).parents[2]
 PLAIN = {"side_by_side": False, "contact_sheet": 0}
 
 
@@ -194,13 +197,15 @@ def test_side_by_side_shows_source_maps_and_result_in_step(store: Store) -> None
     with av.open(str(made["side_by_side"])) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     assert len(frames) == 5
-    assert frames[0].shape == (composed.size[1], 4 * 64, 3)
+    wide, high = composed.panel
+    assert (wide, high) == (6 * 64, 6 * 48)  # small frames are enlarged by a whole factor
+    assert frames[0].shape == (composed.band + high, 4 * wide, 3)
     for number, frame in enumerate(frames):
         for panel in range(4):
-            level = float(frame[composed.band + 24 :, panel * 64 + 24 : panel * 64 + 60].mean())
+            level = float(frame[composed.band + high // 2 :, panel * wide + wide // 2 : (panel + 1) * wide - 8].mean())
             assert level == pytest.approx(20 + 10 * number, abs=3)
     band = frames[0][: composed.band].astype(int)
-    assert all(band[:, panel * 64 : panel * 64 + 64].max() > 150 for panel in range(4))  # a label over each
+    assert all(band[:, panel * wide : (panel + 1) * wide].max() > 150 for panel in range(4))  # a label over each
     assert made["map_preview"] == "map_preview.png"
 
 
@@ -266,6 +271,29 @@ def test_what_a_format_cannot_hold_is_refused(store: Store) -> None:
     with pytest.raises(UserError, match="clips that do not belong together: source 64x48 px x 2 frames, depth 32x48"):
         assembled(store, drawn(store, [0, 1], Fraction(1, 25)), None,
                   maps={"depth": drawn(store, [0, 1], Fraction(1, 25), (32, 48))}, **PLAIN)  # fmt: skip
+    assert not [item for item in (store.root / "tmp").iterdir() if item.is_dir()]
+
+
+def test_a_full_disk_is_one_clear_error(store: Store) -> None:
+    with ClipWriter(store, "rgb", width=640, height=480, time_base=Fraction(1, 25)) as writer:
+        noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+        for number in range(8):
+            writer.add(np.roll(noise, 31 * number, axis=1), number)
+    script = (
+        "import sys, resource, signal\nfrom pathlib import Path\n"
+        "from reel.store import Store\nfrom reel.clip import Clip\n"
+        "from reel.errors import UserError\nfrom tests.tasks.media_samples import assembled\n"
+        "store = Store(Path(sys.argv[1]))\nclip = Clip.open(store, sys.argv[2])\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "try:\n    assembled(store, clip, None, format='ffv1', side_by_side=False, contact_sheet=0)\n"
+        "except UserError as error:\n    print(error); sys.exit(7)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, store.root, writer.digest], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 7, done.stderr
+    assert "no room left while writing" in done.stdout
+    assert store.digests() == [writer.digest]
     assert not [item for item in (store.root / "tmp").iterdir() if item.is_dir()]
 
 

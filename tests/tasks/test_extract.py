@@ -87,6 +87,14 @@ def test_variable_frame_rate_keeps_its_times(store: Store, tmp_path: Path) -> No
     assert len(even) in (20, 21)  # how long the last frame lasts is a guess in a variable-rate file
 
 
+def test_a_clip_that_was_trimmed_without_encoding_it_again(store: Store, tmp_path: Path) -> None:
+    path = numbered(tmp_path / "a.mp4", 30, "25", "64x48", "-c:v", "libx264", "-qp", 0, "-g", 12, "-bf", 3)
+    run("-ss", 0.6, "-i", path, "-c", "copy", tmp_path / "cut.mp4")  # an edit list hides the frames before the cut
+    clip = extracted(store, tmp_path / "cut.mp4", **RAW)
+    assert numbers(clip) == list(range(15, 30))
+    assert clip.pts[0] == 0
+
+
 def test_a_clock_that_does_not_begin_at_zero(store: Store, tmp_path: Path) -> None:
     path = numbered(tmp_path / "a.ts", 20, "25", "64x48", "-c:v", "libx264", "-qp", 0, "-output_ts_offset", 30)
     assert numbers(extracted(store, path, start=0.2, end=0.32, **RAW)) == [5, 6, 7]
