@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from flows.quoting import literal_overrides
+from flows.settings import debugging
 from reel.config import Config, parse, suggest
 from reel.errors import UserError
 
@@ -76,11 +77,12 @@ def run_flow(
 
 def guarded(action: Callable[[], int | None], *, debug: bool = False) -> int:
     """Run a command and turn what it raises into a message and an exit code."""
-    debug = debug or os.environ.get("ROTOSCOPE_DEBUG", "") not in ("", "0")
+    if debug:
+        os.environ["ROTOSCOPE_DEBUG"] = "1"
     try:
         return action() or OK
     except UserError as error:
-        if debug:
+        if debugging():
             traceback.print_exc()
         report(error)
         return USER_ERROR

@@ -6,7 +6,6 @@ A point that fails does not stop the later ones; the sweep then ends with the ex
 from __future__ import annotations
 
 import logging.config
-import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 from flows import entry
 from flows.diagnose import admitted, checked, parse_overrides
 from flows.overrides import BASIC_SWEEPER, Composed, Root, compose_points, is_hydras, points
+from flows.settings import debugging
 from reel.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ def _raw(node: Any) -> list[str]:
 
 
 def _tell(error: BaseException, where: str) -> None:
-    if isinstance(error, UserError) and not os.environ.get("ROTOSCOPE_DEBUG"):
+    if isinstance(error, UserError) and not debugging():
         entry.report(error, where)
     else:
         traceback.print_exception(error)

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from flows.settings import debugging
 from reel.errors import UserError
 from reel.store import flocked, write_atomic
 
@@ -68,16 +69,16 @@ def environment(store: Path) -> dict[str, str]:
     }
 
 
-def prepare(store: Path, *, debug: bool = False) -> str | None:
+def prepare(store: Path) -> str | None:
     """Set the environment for a run, and point it at the Prefect server if that is up. What you set yourself stays.
 
     Returns:
         the address of Prefect's API, or None when the run will start its own server.
     """
+    if debugging():
+        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
     for name, value in environment(store).items():
         os.environ.setdefault(name, value)
-    if debug:
-        os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"
     Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
     if "PREFECT_API_URL" not in os.environ:
         server = running(store, "prefect")

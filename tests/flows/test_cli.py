@@ -22,7 +22,7 @@ from reel.store import Store
 @pytest.fixture
 def run(capsys, monkeypatch):
     """Call the program; gives (exit code, stdout, stderr)."""
-    monkeypatch.delenv("ROTOSCOPE_DEBUG", raising=False)
+    monkeypatch.setenv("ROTOSCOPE_DEBUG", "0")  # put back afterwards: --debug sets it
 
     def call(*argv):
         code = cli.main([str(word) for word in argv])

@@ -27,7 +27,7 @@ def call(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("DEMO_OUT", str(out))
     monkeypatch.setenv("ROTOSCOPE_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("ROTOSCOPE_ROOT", str(tmp_path))
-    monkeypatch.delenv("ROTOSCOPE_DEBUG", raising=False)
+    monkeypatch.setenv("ROTOSCOPE_DEBUG", "0")  # put back afterwards: --debug sets it
     monkeypatch.chdir(tmp_path)
 
     def run(*argv):
