@@ -1,0 +1,103 @@
+"""Peak memory of a prediction over the clip's length, with and without a limit on what is kept for every frame.
+
+    python benchmarks/engine_memory.py --size sd15 --frames 32,256 --keep-mib 256
+
+Counted is anonymous memory (RssAnon): spilled activations live in files, which the system pages out when it must.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.engine_steps import SIZES, build, inputs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=SIZES, default="small")
+    parser.add_argument("--frames", default="32,256")
+    parser.add_argument("--side-px", type=int, default=256)
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--keep-mib", type=int, default=None, help="activations kept in memory; empty: all")
+    parser.add_argument("--block", type=int, default=4)
+    parser.add_argument("--side", default="engine", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if "," not in args.frames:
+        args.frames = int(args.frames)
+        print(json.dumps(measure(args)))
+        return
+    peaks = {}
+    for frames in args.frames.split(","):
+        own = [sys.executable, __file__, *sys.argv[1:], "--frames", frames]
+        line = subprocess.run(own, check=True, stdout=subprocess.PIPE, text=True, env=os.environ).stdout
+        found = json.loads(line.splitlines()[-1])
+        peaks[int(frames)] = found["peak_anon_gib"]
+        print(json.dumps(found), flush=True)
+    first, last = min(peaks), max(peaks)
+    print(json.dumps({"ratio": round(peaks[last] / peaks[first], 3), "of": [last, first]}))
+
+
+def measure(args: argparse.Namespace) -> dict[str, object]:
+    import numpy as np
+    import torch
+
+    from tasks.stylize.engine.buffers import Buffers
+    from tasks.stylize.engine.controls import Controls, ControlTrack
+    from tasks.stylize.engine.loop import Network
+    from tasks.stylize.engine.prompts import Conditioning, TextTrack
+
+    unet, _, net = build(args)
+    latents, words, maps = inputs(args)
+    told = Conditioning(
+        TextTrack.constant(words[1:], args.frames),
+        TextTrack.constant(words[:1], args.frames),
+        np.full(args.frames, 7.5),
+        {},
+    )
+    buffers = Buffers(None if args.keep_mib is None else args.keep_mib * 2**20)
+    controls = Controls([ControlTrack("pose", net, maps.__getitem__, np.full(args.frames, 0.8))])
+    network = Network(unet, told, controls, block=args.block, buffers=buffers)
+    before, peak, done = anonymous(), [0], threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            peak[0] = max(peak[0], anonymous())
+            time.sleep(0.01)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    started = time.perf_counter()
+    with torch.inference_mode():
+        network(latents.float(), torch.tensor(500), 0, 4)
+    seconds = time.perf_counter() - started
+    done.set()
+    watcher.join()
+    return {
+        "frames": args.frames,
+        "size": args.size,
+        "keep_mib": args.keep_mib,
+        "models_gib": round(before / 2**20, 3),
+        "peak_anon_gib": round(peak[0] / 2**20, 3),
+        "spilled_gib": round(buffers.spilled / 2**30, 3),
+        "seconds": round(seconds, 1),
+    }
+
+
+def anonymous() -> int:
+    """This process's anonymous memory, KiB."""
+    with Path("/proc/self/status").open() as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("RssAnon"))
+
+
+if __name__ == "__main__":
+    main()
