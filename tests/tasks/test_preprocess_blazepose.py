@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from tasks.preprocess.blazepose import BlazePose, finder
 from tests.tasks.preprocess_people import store_clip
 
 SIDE = 384
+SAMPLE = Path(__file__).parents[2] / "data" / "source" / "sample.mp4"
 
 
 @cache
@@ -85,6 +87,38 @@ def test_two_clips_side_by_side_give_each_person_as_alone():
             compared += 1
             assert apart < 0.03 * height
     assert compared >= 6
+
+
+@cache
+def filmed(every: int) -> list[np.ndarray]:
+    """Frames `(480, 480, 3)` of the project's sample clip."""
+    import av
+
+    with av.open(str(SAMPLE)) as container:
+        return [f.to_ndarray(format="rgb24") for i, f in enumerate(container.decode(video=0)) if i % every == 0]
+
+
+@pytest.mark.slow
+def test_the_sample_clips_person_is_found_in_every_frame_large_and_small():
+    frames = filmed(4)
+    assert len(frames) == 12
+    for side in (480, 128):
+        people = [find()(cv2.resize(f, (side, side), interpolation=cv2.INTER_AREA)).people for f in frames]
+        assert sum(len(here) == 1 for here in people) >= 0.95 * len(frames)
+
+
+@pytest.mark.slow
+def test_two_filmed_people_side_by_side_are_each_found_as_alone():
+    frames = filmed(6)
+    pairs = list(zip(frames, frames[4:] + frames[:4], strict=True))
+    assert len(pairs) == 8
+    for left, right in pairs:
+        both = find()(np.hstack([left, right])).people
+        for picture, offset in ((left, 0), (right, 480)):
+            alone = find()(picture).people[0]
+            seen = alone[:, 3] > 0.5
+            apart = [np.linalg.norm(p[seen, :2] - alone[seen, :2] - [offset, 0], axis=1).mean() for p in both]
+            assert min(apart) < 0.03 * np.ptp(alone[seen, 1])
 
 
 def test_neither_batch_nor_threads_change_what_is_stored(tmp_path):
