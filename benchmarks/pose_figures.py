@@ -193,9 +193,9 @@ def clip_agreement(path: Path, every: int) -> None:
     start = time.process_time()
     found = [len(find(frame).people) for frame in frames]
     each = (time.process_time() - start) / len(frames)
-    share = 100 * np.mean(np.array(found) > 0)
+    share, most = 100 * np.mean(np.array(found) > 0), max(found)
     print(
-        f"{path.name}: {share:.1f} % of {len(frames)} frames, {max(found)} people at most, {1e3 * each:.0f} ms of CPU a frame"
+        f"{path.name}: {share:.1f} % of {len(frames)} frames, {most} people at most, {1e3 * each:.0f} ms of CPU a frame"
     )
 
 
