@@ -47,7 +47,8 @@ class StageDone:
 def render(store: Store, sigma: float, status: str = "done", seed: int = 0) -> RenderRecord:
     """A render of two stages, really stored, keyed and recorded; its outputs are made of its settings."""
     op = Op("test", "blur", 1, Blur, ("source",), ("numpy",), lambda cfg: (), "map", __name__, lambda *_: "")
-    recorder = begin(store, "dance", {"sigma": sigma, "seed": seed}, output=store.root / "out")
+    run = f"20260101-{len(list((store.root / 'records').iterdir())):06}-abcdef"  # ids sort by the second only
+    recorder = begin(store, "dance", {"sigma": sigma, "seed": seed}, output=store.root / "out", run=run)
     digest = "source"
     for name, cfg in (("first", Blur(sigma=1.0)), ("second", Blur(sigma=sigma))):
         key = make_key(op, cfg, {"source": digest}, {})
@@ -138,7 +139,7 @@ def test_a_killed_render_is_shown_as_interrupted(run, store):
 
 def test_a_damaged_record_is_named_and_the_others_are_shown(run, store):
     good = render(store, 2.0)
-    bad = store.root / "records" / "20260101-000000-abcdef.json"
+    bad = store.root / "records" / "20260202-000000-abcdef.json"
     bad.write_text("{", "utf-8")
     code, out, err = run("runs", "--store", store.root)
     assert code == 0

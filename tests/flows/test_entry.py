@@ -279,7 +279,15 @@ def spawn(tmp_path, *argv):
         "PYTHONPATH": str(ROOT),
     }
     command = [sys.executable, "-m", "tests.flows.demo", *argv]
-    return subprocess.Popen(command, cwd=tmp_path, env=space, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=space,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background ignores Ctrl-C
+    )
 
 
 @pytest.mark.parametrize("argv", [["fail_at=1000"], ["-m", "fail_at=1000,1"]], ids=["single", "multirun"])
@@ -287,7 +295,7 @@ def test_ctrl_c_exits_130(tmp_path, argv):
     process = spawn(tmp_path, *argv)
     assert process.stdout.readline() == "waiting\n"
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "interrupted" in err
     assert "Traceback" not in err
@@ -308,7 +316,7 @@ def test_a_launcher_with_processes_of_its_own(tmp_path):
 def test_words_of_the_shell_arrive_unchanged(tmp_path):
     text = "1girl, (red:1.2) 'x' ${oc.env:HOME} 🕺"
     process = spawn(tmp_path, f"prompt={text}")
-    assert process.communicate(timeout=60)[1] == ""
+    assert process.communicate(timeout=120)[1] == ""
     assert json.loads((tmp_path / "out").read_text("utf-8"))["prompt"] == text
 
 
