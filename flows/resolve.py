@@ -2,8 +2,8 @@
 
     python -m flows.resolve dance experiment=dance/new_character --out data/published/new_character.yaml
 
-The file says what is rendered and not how or where: comments and layout of conf/, folders, tracking, device, and the
-settings of preprocessors that no control uses are not in it. So it changes exactly when the render would.
+The file says what is rendered and not how or where: comments and layout of conf/, folders, tracking, device, controls
+of weight 0 and what only they would use are not in it. So it changes exactly when the render would.
 """
 
 from __future__ import annotations
@@ -39,9 +39,11 @@ def resolved(flow: str, overrides: Sequence[str]) -> dict[str, Any]:
         literal = literal_overrides(list(overrides), root.keys, multirun=False)
         config = single(root, engine, literal).config
     data = canonical(config)
+    live = {name: control for name, control in data["controls"].items() if control["weight"] > 0}
+    model = canonical(config.model.only({control["kind"] for control in live.values()}))
     compute = {name: value for name, value in data.get("compute", {}).items() if name in _WHAT}
     data = {name: value for name, value in data.items() if name not in _ELSEWHERE}
-    data |= {"compute": compute, "preprocess": _used(data)}
+    data |= {"controls": live, "model": model, "compute": compute, "preprocess": _used(live, data["preprocess"])}
     return _relative(data, project_root())
 
 
@@ -54,12 +56,11 @@ def _settings_class(flow: str) -> Any:
     raise UserError(f"no flow {flow!r} to resolve{suggest(flow, ['dance'])}", fix="known: dance")
 
 
-def _used(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of the map makers that a live control names, and of what those need in turn."""
+def _used(controls: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the map makers that a control names, and of what those need in turn."""
     from reel.op import get
 
-    settings = data.get("preprocess", {})
-    todo = [control["preprocess"] for control in data.get("controls", {}).values() if control["weight"] > 0]
+    todo = [control["preprocess"] for control in controls.values()]
     used: dict[str, Any] = {}
     while todo:
         name = todo.pop()

@@ -29,7 +29,6 @@ PATIENCE = 120
 _STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 _FOLDERS = {"movie": "clip", "sheet": "contact_sheet", "preview": "preview"}
 _SKIPPED = ("paths", "tracking", "compute", "deployment", "hydra")
-_FOR_PEOPLE_ELSEWHERE = re.compile(r"(^|\.)(sha256|revision|license|size|files?|member|subfolder|variant)(\.|$)")
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",  # seconds; a server that is down must not hold anything up
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -149,10 +148,19 @@ def _log_end(client: Any, store: Store, link: Link, record: RenderRecord) -> Non
 
 
 def params(config: Mapping[str, Any]) -> dict[str, str]:
-    """The settings that people compare, flat: no folders, no machine, no model pins. The rest is in config.yaml."""
-    flat = {key: value for key, value in _flatten(config) if key.split(".")[0] not in _SKIPPED}
-    chosen = {key: value for key, value in flat.items() if not _FOR_PEOPLE_ELSEWHERE.search(key)}
-    return {_allowed(key): str(value)[:500] for key, value in list(chosen.items())[:100]}
+    """The settings that people compare, flat. Left out: folders, the machine, what the model is made of, settings of
+    preprocessors that no control uses, and whatever is not set. The rest is in config.yaml.
+    """
+    controls = config.get("controls") or {}
+    used = {"pose_map", *(item.get("preprocess") for item in controls.values() if isinstance(item, Mapping))}
+    found = {}
+    for key, value in _flatten(config):
+        group, _, rest = key.partition(".")
+        foreign = group == "preprocess" and rest.partition(".")[0] not in used
+        inside = group == "model" and rest != "name"
+        if group not in _SKIPPED and not foreign and not inside and value not in (None, "", [], {}):
+            found[_allowed(key)] = str(value)[:500]
+    return dict(list(found.items())[:100])
 
 
 def metrics(record: RenderRecord) -> dict[str, float]:

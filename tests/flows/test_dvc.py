@@ -64,6 +64,8 @@ def test_settings_that_change_nothing_do_not_change_the_file():
 
 def test_a_dropped_control_takes_its_preprocessor_along():
     data = resolved("dance", ["experiment=dance/traced", "controls.lineart.weight=0"])
+    assert "lineart" not in data["controls"]
+    assert "lineart" not in data["model"]["controlnets"]
     assert "lineart_standard" not in data["preprocess"]
     assert {"blazepose", "pose_map"} <= set(data["preprocess"])
 

@@ -235,20 +235,29 @@ def test_parameters_are_the_settings_people_compare():
     found = params(
         {
             "prompt": "a" * 900,
-            "seed": 1,
-            "controls": {"pose": {"weight": 0.5}, "odd,name": {"weight": 1}},
-            "model": {"name": "sprite", "unet": {"id": "sprite", "sha256": "ab", "files": None}},
+            "negative_prompt": "",
+            "seed": 0,
+            "controls": {"pose": {"weight": 0.5, "preprocess": "blazepose"}, "odd,name": {"weight": 1}},
+            "preprocess": {"blazepose": {"passes": 2}, "pose_map": {"missing": "hold"}, "canny": {"low_threshold": 1}},
+            "model": {"name": "sprite", "base": {"id": "sprite", "sha256": "ab"}},
+            "stylize": {"strength": 0.8, "vae": None, "loras": []},
             "paths": {"store": "/somewhere"},
             "compute": {"device": "cpu"},
             "tracking": {"uri": "x"},
             "empty": {},
         }
     )
-    assert found["controls.pose.weight"] == "0.5"
-    assert found["controls.odd_name.weight"] == "1"
-    assert (found["model.name"], found["model.unet.id"]) == ("sprite", "sprite")
-    assert len(found["prompt"]) == 500
-    assert not [key for key in found if key.startswith(("paths", "compute", "tracking")) or "sha256" in key]
+    assert found == {
+        "prompt": "a" * 500,
+        "seed": "0",
+        "controls.pose.weight": "0.5",
+        "controls.pose.preprocess": "blazepose",
+        "controls.odd_name.weight": "1",
+        "preprocess.blazepose.passes": "2",
+        "preprocess.pose_map.missing": "hold",
+        "model.name": "sprite",
+        "stylize.strength": "0.8",
+    }
 
 
 def test_the_render_pays_for_no_heavy_import():
