@@ -19,10 +19,12 @@ STAMP  := $(VENV)/.installed-$(shell cat $(PINS) 2>/dev/null | cksum | tr ' ' '-
 setup: $(STAMP)
 
 # torch goes first: whatever build of it is there already (CUDA, CPU) is kept, and the others resolve around it.
+# rtmlib goes last and alone: it asks for two more builds of OpenCV, which would overwrite the headless one's files.
 $(STAMP): $(PINS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch torchvision
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps rtmlib
 	rm -f $(VENV)/.installed-*
 	touch $@
 

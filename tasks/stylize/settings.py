@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from pydantic import field_validator, model_validator
@@ -57,7 +58,7 @@ class FreeNoise(Config):
 class IpAdapter(Config):
     """A picture as part of the prompt (arXiv:2308.06721)."""
 
-    picture: Text
+    picture: Path
     """Path of the picture."""
     weight: Finite = Field(default=0.6, ge=0.0, le=2.0)
     """How much the picture decides beside the text."""
@@ -180,7 +181,7 @@ def sources(cfg: Animatediff) -> list[ModelSource]:
 
 def picture_source(ip_adapter: IpAdapter) -> ModelSource:
     """The reference picture as a source, so that its bytes are in the key."""
-    return ModelSource(kind="file", id=ip_adapter.picture)
+    return ModelSource(kind="file", id=str(ip_adapter.picture))
 
 
 def _check_steps(cfg: Animatediff) -> None:
