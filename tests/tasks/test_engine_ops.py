@@ -338,3 +338,33 @@ def test_free_noise_in_the_engines_words():
     assert windows_of(FreeNoise(context_length=8, context_stride=6)).context_overlap == 2
     with pytest.raises(UserError, match="delayed_reverse_sawtooth"):
         windows_of(FreeNoise(weighting_scheme="delayed_reverse_sawtooth"))
+
+
+def test_a_flow_runs_the_four_ops_with_what_they_read_and_nothing_else(world):
+    from tasks.stylize.engine import wiring
+
+    cfg = settings(controls={"pose": {"kind": "openpose"}, "lines": {"kind": "lineart", "weight": 0}})
+    ctx = op.Context(world, Compute(device="cpu", threads=1))
+    seen: list[tuple[str, set[str]]] = []
+
+    def run(one: op.Op, chosen: Any, **inputs: str) -> str:
+        seen.append((one.id, set(inputs)))
+        make_key(one, chosen, inputs, {})  # refuses inputs that the op does not take
+        return one.fn(chosen, inputs, ctx)
+
+    frames = clip(world, "rgb", COUNT, 0)
+    maps = {"map_pose": clip(world, "map", COUNT, 1), "map_lines": clip(world, "map", COUNT, 2)}
+    digest = wiring.stylize(run, split(cfg), frames, maps, poses(world, COUNT))
+    assert len(Clip.open(world, digest)) == COUNT
+    assert seen == [
+        ("stylize.encode", {"frames"}),
+        ("stylize.embed", set()),
+        ("stylize.denoise", {"latents", "embeddings", "map_pose"}),
+        ("stylize.decode", {"latents"}),
+    ]
+    labels = [source.label for source in wiring.sources(split(cfg))]
+    assert len(labels) == len(set(labels)) == 5  # VAE, text encoder, UNet, motion module, one ControlNet
+    masked = EngineControl(kind="openpose", mask=Mask(region="hair"))
+    seen.clear()
+    wiring.stylize(run, split(cfg, controls={"pose": masked}), frames, maps, poses(world, COUNT))
+    assert seen[2][1] == {"latents", "embeddings", "map_pose", "poses"}

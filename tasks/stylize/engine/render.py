@@ -47,7 +47,7 @@ def prepare(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> Job:
     }
     _check(cfg, count, len(texts["positive"]))
     poses = Poses.open(ctx.store, inputs["poses"]) if "poses" in inputs else None
-    if poses is None and (needs := _needs_poses(cfg)):
+    if poses is None and (needs := needs_poses(cfg)):
         raise UserError(f"{needs} needs the poses of the clip", fix="use a pose detector, or no mask")
     return Job(cfg, count, source, encoded, texts, meta, maps, files, poses)
 
@@ -228,7 +228,7 @@ def _check(cfg: Denoise, count: int, texts: int) -> None:
         )
 
 
-def _needs_poses(cfg: Denoise) -> str:
+def needs_poses(cfg: Denoise) -> str:
     """What of the settings needs poses; empty: nothing."""
     if cfg.composite != "none":
         return f"composite={cfg.composite}"
