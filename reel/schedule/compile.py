@@ -249,9 +249,11 @@ def compile_pictures(schedule: Schedule, frames: int, fps: float = 12.0, seed: i
 
 
 def _runs(plan: Plan) -> Iterator[tuple[int, int]]:
-    """Stretches of frames with the same key, the same target, and inside or outside the key's own range."""
-    inside = plan.at < np.maximum(plan.stop, plan.held + 1)[plan.index]
-    change = (np.diff(plan.index) != 0) | (np.diff(plan.target) != 0) | (np.diff(inside.astype(int)) != 0)
+    """Stretches of frames with the same key and target, wholly before, inside or after the key's own range."""
+    begun = plan.at >= plan.start[plan.index]
+    over = plan.at >= np.maximum(plan.stop, plan.held + 1)[plan.index]
+    part = begun.astype(int) + over
+    change = (np.diff(plan.index) != 0) | (np.diff(plan.target) != 0) | (np.diff(part) != 0)
     edges = [0, *(np.flatnonzero(change) + 1).tolist(), plan.frames]
     yield from itertools.pairwise(edges)
 

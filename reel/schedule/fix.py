@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
+from reel.schedule.codes import ERROR
 from reel.schedule.findings import Edit, Finding
-from reel.schedule.lint import lint
+from reel.schedule.lint import LintResult, lint
 from reel.schedule.model import What
 
 MAX_ROUNDS = 200
+MAX_TRIALS = 20
 
 
 @dataclass(frozen=True)
@@ -37,24 +40,55 @@ def fix(
 ) -> Fixed:
     """Repair what is certain, and with ``unsafe`` also what is likely, until nothing more can be repaired.
 
-    The result of `fix` is a fixed point: fixing it again changes nothing.
+    A repair that leaves as much to repair as before was not the right one: it is taken back and counts as uncertain. So
+    the result is a fixed point: fixing it again changes nothing.
     """
+
+    def look(candidate: str) -> LintResult:
+        return lint(candidate, dialect, what, frames=frames)
+
     applied: list[Finding] = []
-    seen: list[str] = []
+    result = look(text)
     for _ in range(MAX_ROUNDS):
-        result = lint(text, dialect, what, frames=frames)
-        chosen = [f for f in result.findings if f.repair and f.repair.edits and (unsafe or f.repair.certain)]
-        edits, used = _compatible(chosen)
-        if not edits:
+        step = _step(text, result, unsafe, look)
+        if step is None:
             break
-        seen.append(text)
-        text = apply(text, edits)
-        if text in seen:  # two repairs undo each other: settle on one of the texts, always the same
-            text = min(seen[seen.index(text) :])
-            break
+        text, result, used = step
         applied += used
-    result = lint(text, dialect, what, frames=frames)
-    return Fixed(text, applied, result.findings, result.dialect)
+    return Fixed(text, applied, [_doubted(f) for f in result.findings], result.dialect)
+
+
+def _step(
+    text: str, result: LintResult, unsafe: bool, look: Callable[[str], LintResult]
+) -> tuple[str, LintResult, list[Finding]] | None:
+    """One round: all repairs that fit together, or else the first single one that helps."""
+    chosen = _wanted(result, unsafe)
+    for batch in [chosen, *([finding] for finding in chosen[:MAX_TRIALS])]:
+        edits, used = _compatible(batch)
+        if not edits:
+            return None
+        candidate = apply(text, edits)
+        after = look(candidate)
+        if _trouble(after, unsafe) < _trouble(result, unsafe):
+            return candidate, after, used
+        if len(chosen) == 1:
+            return None
+    return None
+
+
+def _wanted(result: LintResult, unsafe: bool) -> list[Finding]:
+    return [f for f in result.findings if f.repair and f.repair.edits and (unsafe or f.repair.certain)]
+
+
+def _trouble(result: LintResult, unsafe: bool) -> int:
+    """What is left to do: errors and open repairs."""
+    return sum(f.severity == ERROR for f in result.findings) + len(_wanted(result, unsafe)) + 2 * result.dropped
+
+
+def _doubted(finding: Finding) -> Finding:
+    """A finding that is still there after all rounds: its repair did not help, so it is not certain."""
+    repair = finding.repair
+    return replace(finding, repair=replace(repair, certain=False)) if repair and repair.certain else finding
 
 
 def _compatible(findings: list[Finding]) -> tuple[list[Edit], list[Finding]]:

@@ -14,7 +14,11 @@ from reel.schedule.findings import Edit, Report
 
 MAX_DEPTH = 16
 LOOK_AHEAD = 4_000
-"""How far a lost quote is searched for: keeps hostile texts linear."""
+"""How far a lost quote is searched for."""
+PATIENCE = 1_000_000
+"""Characters that all searches for lost quotes may look at together: keeps hostile texts linear."""
+HOPELESS = 2_000
+"""Findings beyond the largest number kept after which reading on is pointless."""
 
 STRAIGHT, CURLY = "\"'", "“”„‟‘’‚«»「」＂＇"
 _WIDE = {"：": ":", "，": ",", "＝": "=", "｛": "{", "｝": "}", "、": ","}
@@ -78,6 +82,7 @@ class Reader:
         self.stop = len(self.text) if stop is None else stop
         self.pos = start
         self.depth = 0
+        self.patience = PATIENCE
 
     # --- small steps -------------------------------------------------------------------------------------------------
     def skip(self) -> str:
@@ -121,6 +126,8 @@ class Reader:
         comma = -1
         fresh = True
         while (char := self.skip()) and char not in (closer or "\0"):
+            if self.report.dropped > HOPELESS:
+                raise Refused
             if char in ",，、":
                 self.wide(char)
                 if fresh:
@@ -307,6 +314,10 @@ class Reader:
     def recover(self, start: int, end: int, char: str) -> tuple[int, bool]:
         """Where a text really ends whose closing quote is lost, or which holds quotes itself."""
         body = self.text[start + 1 : end] if end >= 0 else ""
+        self.patience -= min(self.stop - start, LOOK_AHEAD) + len(body)
+        if self.patience < 0:
+            self.report.add("RS108", "too many lost quotes to make sense of the rest", start)
+            raise Refused
         if end >= 0 and (body.rstrip().endswith((",", "，")) or "\n" in body) and _LOST_KEY.match(self.text, end + 1):
             cut = body.rstrip()
             cut = cut.rstrip(",，").rstrip() if cut.endswith((",", "，")) else cut

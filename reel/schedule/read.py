@@ -15,6 +15,8 @@ from reel.schedule.model import Schedule, What
 
 MAX_SIZE = 4 * 1024 * 1024
 """Largest text in characters."""
+MAX_SIGNS = 150_000
+"""Most colons, or equals signs, in a text: every key has one."""
 
 
 @dataclass
@@ -83,6 +85,9 @@ def parse(
         report = Report(Source(text[:200], name or "<text>"))
         report.add("RS001", f"{len(text)} characters; a schedule has at most {MAX_SIZE}", 0)
         return Parsed(None, report, by_name(dialect or "yaml"), what or "prompt")
+    if (signs := max(text.count(":"), text.count("="))) > MAX_SIGNS:
+        report.add("RS001", f"{signs} colons or equals signs; a schedule has at most {MAX_SIGNS}", 0)
+        return Parsed(None, report, by_name(dialect or "yaml"), what or "prompt")
     chosen, kind = (by_name(dialect), what) if dialect else detect(text, what, name)
     kind = kind or (detect(text, what, name)[1] if len(chosen.kinds) > 1 else chosen.kinds[0])
     if kind not in chosen.kinds:
@@ -107,7 +112,11 @@ def _judge(report: Report, schedule: Schedule | None, chosen: Dialect, kind: Wha
     if forced and report.errors:
         other, other_kind = detect(report.source.text, kind)
         trial = Report(Source(report.source.text))
-        if other.name not in (chosen.name, "short") and other.parse(trial, other_kind, Options()) is not None and not trial.errors:
+        if (
+            other.name not in (chosen.name, "short")
+            and other.parse(trial, other_kind, Options()) is not None
+            and not trial.errors
+        ):
             report.add("RS005", f"read as {chosen.title}; without mistakes the text is {other.title}", 0,
                        fix=f"--dialect {other.name}")  # fmt: skip
     if schedule is None and not report.errors:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from reel.schedule.expressions import Expression, ExpressionError, Node, format_node, parse_expression
@@ -150,6 +151,7 @@ def _formula(text: str) -> Time:
     return Time("formula", formula=formula)
 
 
+@lru_cache(maxsize=4096)
 def parse_place(text: str) -> tuple[Time, Time | None]:
     """Read a key: one place, or a range ``a-b`` (also ``a..b``) that covers the frames a .. b - 1.
 

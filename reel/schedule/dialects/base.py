@@ -91,6 +91,8 @@ def check_formulas(report: Report, key: Key, names: frozenset[str], *, letter_t:
             parse_expression(match[1], names)
         except ExpressionError as error:
             report_expression(report, error, match.start(1))
+            if report.dropped:
+                return
             continue
         if letter_t:
             for word in re.finditer(r"[A-Za-z_]\w*", match[1]):

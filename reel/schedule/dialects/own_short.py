@@ -130,6 +130,8 @@ def _key(
         if not (kind == "value" and body):
             report.add("RS123", f"key {label['place'].strip()} has nothing after its colon", place.start, place.stop)
         return None
+    if not body and "pic" in content:
+        _, start, stop = content["pic"]
     return Key(*placed, then=then, place=place, body=Span(start, stop), **more) if placed else None
 
 

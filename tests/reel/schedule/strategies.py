@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
 from hypothesis import strategies as st
 
 from reel.schedule.expressions import Expression, Node, format_node, number, parse_expression
@@ -9,104 +13,195 @@ from reel.schedule.model import BLEND, HOLD, Key, Schedule, Then
 from reel.schedule.times import Time, frame
 
 FRAMES = 48
-WORDS = ["red", "blue top", "a cat", "smile, (wide:1.2)", "1girl", "don't", "naïve café", "猫", "rain: heavy", "a/b", "50% off", "x_y"]
-HARD = ['say "hi"', "back\\slash", "semi; colon", "# hash", "- dash", "yes", "null", "0", "1e3", "[b]", "{c}", "@d", "& e", "!f", "\u00a0g", "h\u2028i", "😀"]  # noqa: E501
+WORDS = [
+    "red",
+    "blue top",
+    "a cat",
+    "smile, (wide:1.2)",
+    "1girl",
+    "don't",
+    "naïve café",
+    "猫",
+    "rain: heavy",
+    "a/b",
+    "50% off",
+    "x_y",
+]
+HARD = [
+    'say "hi"',
+    "back\\slash",
+    "semi; colon",
+    "# hash",
+    "- dash",
+    "yes",
+    "null",
+    "0",
+    "1e3",
+    "[b]",
+    "{c}",
+    "@d",
+    "& e",
+    "!f",
+    "\u00a0g",
+    "h\u2028i",
+    "😀",
+]
 
-words = st.sampled_from(WORDS)
-hard_words = st.sampled_from(WORDS + HARD)
+# Each case is built by a seeded generator from one drawn number: drawing every choice through hypothesis took three times
+# as long as the code under test. A failing case is printed whole, and found again by its seed.
+Build = Callable[[Random], Any]
 
 
-def texts(word: st.SearchStrategy[str] = words) -> st.SearchStrategy[str]:
-    return st.lists(word, min_size=1, max_size=2).map(" ".join).map(lambda t: " ".join(t.split()))
+def seeded(build: Build) -> st.SearchStrategy[Any]:
+    return st.integers(0, 2**48).map(lambda seed: build(Random(seed)))
 
 
-thens = st.one_of(
-    st.just(HOLD),
-    st.just(BLEND),
-    st.sampled_from(["in", "out", "in-out", "sine", "compound"]).map(lambda c: Then("ease", c)),
-    st.integers(1, 9).map(lambda n: Then("blend", over=frame(n))),
-    st.tuples(st.sampled_from(["in-out", "out-cubic"]), st.integers(1, 9)).map(lambda p: Then("ease", p[0], frame(p[1]))),
-)
-plain_thens = st.sampled_from([HOLD, BLEND])
+def text(dice: Random, words: list[str]) -> str:
+    return " ".join(" ".join(dice.choices(words, k=dice.randint(1, 2))).split())
 
 
-@st.composite
-def places(draw: st.DrawFn, count: int, fancy: bool) -> list[tuple[Time, Time | None]]:
-    """``count`` places in order of time; with ``fancy`` also percent, seconds and counts from the end."""
-    starts = sorted(draw(st.sets(st.integers(0, FRAMES + 6), min_size=count, max_size=count)))
+def any_then(dice: Random) -> Then:
+    over = frame(dice.randint(1, 9)) if dice.random() < 0.4 else None
+    mode = dice.choice(["hold", "blend", "ease"])
+    if mode == "hold":
+        return HOLD
+    return (
+        Then("blend", over=over)
+        if mode == "blend"
+        else Then("ease", dice.choice(["in", "out", "in-out", "sine", "compound"]), over)
+    )
+
+
+def plain_then(dice: Random) -> Then:
+    return dice.choice([HOLD, BLEND])
+
+
+def compound_then(dice: Random) -> Then:
+    return dice.choice([HOLD, Then("ease", "compound")])
+
+
+def places(dice: Random, fancy: bool) -> list[tuple[Time, Time | None]]:
+    """Up to 6 places in order of time; with ``fancy`` also percent, seconds and counts from the end."""
+    starts = sorted(dice.sample(range(FRAMES + 7), dice.randint(1, 6)))
     result: list[tuple[Time, Time | None]] = []
-    for i, at in enumerate(starts):
-        room = (starts[i + 1] if i + 1 < count else at + 8) - at
-        until = frame(at + draw(st.integers(1, room))) if draw(st.booleans()) else None
+    for at, following in zip(starts, [*starts[1:], starts[-1] + 8], strict=True):
+        until = frame(dice.randint(at + 1, following)) if dice.random() < 0.5 else None
         start = frame(at)
-        if fancy and until is None and draw(st.integers(0, 4)) == 0 and 0 < at < FRAMES:
-            start = draw(st.sampled_from([Time("end", float(at - FRAMES)), Time("seconds", at / 12), Time("percent", at * 100 / FRAMES)]))
+        if fancy and until is None and dice.random() < 0.2 and 0 < at < FRAMES:
+            start = dice.choice(
+                [Time("end", float(at - FRAMES)), Time("seconds", at / 12), Time("percent", at * 100 / FRAMES)]
+            )
         result.append((start, until))
     return result
 
 
-@st.composite
-def prompt_schedules(draw: st.DrawFn, *, word: st.SearchStrategy[str] = hard_words, then: st.SearchStrategy[Then] = thens,
-                     fancy: bool = True, negatives: bool = True, loops: bool = True, head: bool = True) -> Schedule:  # fmt: skip
-    count = draw(st.integers(1, 6))
-    keys = tuple(
-        Key(at, until, prompt=draw(texts(word)), negative=draw(texts(word)) if negatives and draw(st.integers(0, 3)) == 0 else "",
-            then=draw(st.none() | then))
-        for at, until in draw(places(count, fancy))
-    )  # fmt: skip
-    more = {"head": draw(texts(word)), "joiner": draw(st.sampled_from([", ", " ", ","]))} if head and draw(st.integers(0, 3)) == 0 else {}
-    return Schedule("prompt", keys, draw(then), loop=loops and draw(st.booleans()), mixing=draw(st.sampled_from(["lerp", "slerp"])),
-                    hold_ratio=draw(st.none() | st.sampled_from([0.0, 0.25, 0.5, 1.0])) if fancy else None, **more)  # fmt: skip
+def prompt_schedules(words: list[str] = WORDS + HARD, then: Callable[[Random], Then] = any_then, fancy: bool = True,
+                     negatives: bool = True, loops: bool = True) -> st.SearchStrategy[Schedule]:  # fmt: skip
+    def build(dice: Random) -> Schedule:
+        keys = tuple(
+            Key(at, until, prompt=text(dice, words), negative=text(dice, words) if negatives and dice.random() < 0.25 else "",
+                then=then(dice) if dice.random() < 0.5 else None)
+            for at, until in places(dice, fancy)
+        )  # fmt: skip
+        more = {"head": text(dice, words), "joiner": dice.choice([", ", " ", ","])} if dice.random() < 0.25 else {}
+        ratio = dice.choice([None, None, 0.0, 0.25, 0.5, 1.0]) if fancy else None
+        return Schedule("prompt", keys, then(dice), loop=loops and dice.random() < 0.5, mixing=dice.choice(["lerp", "slerp"]),
+                        hold_ratio=ratio, **more)  # fmt: skip
+
+    return seeded(build)
 
 
-@st.composite
-def value_schedules(draw: st.DrawFn, then: st.SearchStrategy[Then] = thens, fancy: bool = True) -> Schedule:
-    count = draw(st.integers(1, 6))
-    value = st.one_of(st.floats(-4, 4, width=32).map(number), st.sampled_from(
-        ["0.5+0.3*sin(t/6)", "t/max_f", "where(t>12, 1, t/12)", "abs(-2)**2", "clip(t-8, 0, 1)", "seconds*2"]).map(parse_expression))  # fmt: skip
-    keys = tuple(Key(at, until, value=draw(value), then=draw(st.none() | then)) for at, until in draw(places(count, fancy)))
-    return Schedule("value", keys, draw(then), outside=draw(st.none() | st.sampled_from([0.0, 0.5])) if fancy else None)
+FORMULAS = ["0.5+0.3*sin(t/6)", "t/max_f", "where(t>12, 1, t/12)", "abs(-2)**2", "clip(t-8, 0, 1)", "seconds*2"]
 
 
-@st.composite
-def tracks(draw: st.DrawFn) -> Schedule:
-    count = draw(st.integers(1, 5))
-    keys = []
-    for at, until in draw(places(count, True)):
-        strength = draw(st.none() | st.sampled_from(["0.5", "t/max_f", "1.25"]).map(parse_expression))
-        prompt = draw(st.none() | texts())
-        picture = draw(st.sampled_from(["a.png", "b c.png", "dir/d.jpg"])) if prompt is None or draw(st.booleans()) else None
-        keys.append(Key(at, until, prompt=prompt, picture=picture, strength=strength if picture else None, then=draw(st.none() | thens)))
-    return Schedule("track", tuple(keys), draw(thens))
+def value_schedules(then: Callable[[Random], Then] = any_then) -> st.SearchStrategy[Schedule]:
+    def build(dice: Random) -> Schedule:
+        def value() -> Expression:
+            return (
+                parse_expression(dice.choice(FORMULAS))
+                if dice.random() < 0.4
+                else number(dice.choice([0.0, 1.0, dice.uniform(-4, 4)]))
+            )
+
+        keys = tuple(
+            Key(at, until, value=value(), then=then(dice) if dice.random() < 0.5 else None)
+            for at, until in places(dice, True)
+        )
+        return Schedule("value", keys, then(dice), outside=dice.choice([None, None, 0.0, 0.5]))
+
+    return seeded(build)
+
+
+def tracks() -> st.SearchStrategy[Schedule]:
+    def build(dice: Random) -> Schedule:
+        keys = []
+        for at, until in places(dice, True):
+            prompt = text(dice, WORDS) if dice.random() < 0.6 else None
+            picture = dice.choice(["a.png", "b c.png", "dir/d.jpg"]) if prompt is None or dice.random() < 0.5 else None
+            strength = (
+                parse_expression(dice.choice(["0.5", "t/max_f", "1.25"])) if picture and dice.random() < 0.5 else None
+            )
+            keys.append(
+                Key(
+                    at,
+                    until,
+                    prompt=prompt,
+                    picture=picture,
+                    strength=strength,
+                    then=any_then(dice) if dice.random() < 0.5 else None,
+                )
+            )
+        return Schedule("track", tuple(keys), any_then(dice))
+
+    return seeded(build)
 
 
 _NAMES = ["t", "max_f", "s", "fps", "seconds", "pi", "e", "tau"]
-_ONE = ["sin", "cos", "tan", "sqrt", "abs", "floor", "ceil", "exp", "log", "log1p", "arctan", "tanh", "sign", "round", "int"]
+_ONE = [
+    "sin",
+    "cos",
+    "tan",
+    "sqrt",
+    "abs",
+    "floor",
+    "ceil",
+    "exp",
+    "log",
+    "log1p",
+    "arctan",
+    "tanh",
+    "sign",
+    "round",
+    "int",
+]
 _TWO = ["+", "-", "*", "/", "//", "%", "<", "<=", ">", ">=", "==", "!=", "and", "or", "&", "|"]
 
 
-def nodes(depth: int = 3) -> st.SearchStrategy[Node]:
-    leaf = st.one_of(
-        st.integers(0, 20).map(lambda n: Node("num", float(n))),
-        st.floats(0, 50, allow_subnormal=False).map(lambda x: Node("num", x)),
-        st.sampled_from(_NAMES).map(lambda n: Node("name", n)),
-    )
-    if depth == 0:
-        return leaf
-    inner = nodes(depth - 1)
-    return st.one_of(
-        leaf,
-        st.tuples(st.sampled_from(_TWO), inner, inner).map(lambda p: Node(p[0], None, p[1:])),
-        st.tuples(inner, st.integers(0, 5)).map(lambda p: Node("**", None, (p[0], Node("num", float(p[1]))))),
-        st.tuples(st.sampled_from(["neg", "not"]), inner).map(lambda p: Node(p[0], None, (p[1],))),
-        st.tuples(st.sampled_from(_ONE), inner).map(lambda p: Node("call", p[0], (p[1],))),
-        st.tuples(st.sampled_from(["arctan2", "hypot", "mod", "fmod", "min", "max"]), inner, inner).map(lambda p: Node("call", p[0], p[1:])),
-        st.tuples(st.sampled_from(["where", "clip", "lerp"]), inner, inner, inner).map(lambda p: Node("call", p[0], p[1:])),
-    )
+def node(dice: Random, depth: int) -> Node:
+    kind = dice.randint(0, 7 if depth else 1)
+    if kind == 0:
+        return Node("num", dice.choice([float(dice.randint(0, 20)), dice.uniform(0, 50), 10.0 ** dice.randint(-9, 9)]))
+    if kind == 1:
+        return Node("name", dice.choice(_NAMES))
+    few = [node(dice, depth - 1) for _ in range(3)]
+    if kind in (2, 3):
+        return Node(dice.choice(_TWO), None, (few[0], few[1]))
+    if kind == 4:
+        return Node("**", None, (few[0], Node("num", float(dice.randint(0, 5)))))
+    if kind == 5:
+        return Node(dice.choice(["neg", "not"]), None, (few[0],))
+    if kind == 6:
+        return Node("call", dice.choice(_ONE), (few[0],))
+    name = dice.choice(["arctan2", "hypot", "mod", "fmod", "min", "max", "where", "clip", "lerp"])
+    return Node("call", name, tuple(few) if name in ("where", "clip", "lerp") else tuple(few[:2]))
 
 
 def expressions() -> st.SearchStrategy[Expression]:
-    return nodes(2).map(lambda n: Expression(format_node(n), n, frozenset()))
+    def build(dice: Random) -> Expression:
+        root = node(dice, dice.randint(0, 3))
+        return Expression(format_node(root), root, frozenset())
+
+    return seeded(build)
 
 
 SEEDS = [
@@ -120,12 +215,14 @@ PIECES = ['"', "'", ",", ":", "=", "{", "}", "(", ")", "\n", " ", ";", "`", "“
           "\\", "#", "//", "sin(", "max_f", "\t", "\r\n", "&a", "*a", "%", "blend", "keys:", "prompt_map", "é", "猫", "\u0000", "[", "]", "|", "- "]  # fmt: skip
 
 
-@st.composite
-def typed(draw: st.DrawFn) -> str:
+def typed() -> st.SearchStrategy[str]:
     """What a person might type: a good text with some pieces put in, taken out or doubled."""
-    text = draw(st.sampled_from(SEEDS))
-    for _ in range(draw(st.integers(0, 6))):
-        at = draw(st.integers(0, len(text)))
-        cut = draw(st.integers(0, 3))
-        text = text[:at] + draw(st.sampled_from(["", *PIECES])) + text[at + cut :]
-    return text
+
+    def build(dice: Random) -> str:
+        body = dice.choice(SEEDS)
+        for _ in range(dice.randint(0, 6)):
+            at = dice.randint(0, len(body))
+            body = body[:at] + dice.choice(["", *PIECES]) + body[at + dice.randint(0, 3) :]
+        return body
+
+    return seeded(build)

@@ -59,5 +59,11 @@ def test_the_corpus_covers_every_dialect_and_nearly_every_code() -> None:
     assert len({c.id for c in CASES}) == len(CASES)
     assert {c.dialect for c in CASES} == set(DIALECTS)
     told = {code for c in CASES for code, _, _ in c.findings}
-    elsewhere = {"RS001", "RS002", "RS108", "RS317", *(c for c in CODES if c.startswith("RS5"))}  # see the other tests here
+    elsewhere = {
+        "RS001",
+        "RS002",
+        "RS108",
+        "RS317",
+        *(c for c in CODES if c.startswith("RS5")),
+    }  # see the other tests here
     assert set(CODES) - told <= elsewhere

@@ -51,7 +51,7 @@ def fizz(keys: dict[int, str], n: int) -> list[Weights]:
     return out
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000, deadline=None, database=None)
 @given(KEYS, N)
 def test_fizznodes(keys: dict[int, str], n: int) -> None:
     text = ",\n".join(f'"{k}": "{p}"' for k, p in keys.items())
@@ -72,11 +72,15 @@ def webui(keys: dict[int, str], n: int) -> list[Weights]:
             before = k
         back, ahead = f - before, after - f
         back, ahead = back + n * (back < 0), ahead + n * (ahead < 0)
-        out.append({keys[before]: 1.0} if before == after or not back + ahead else mix(keys[before], keys[after], back / (back + ahead)))
+        out.append(
+            {keys[before]: 1.0}
+            if before == after or not back + ahead
+            else mix(keys[before], keys[after], back / (back + ahead))
+        )
     return out
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000, deadline=None, database=None)
 @given(KEYS, N)
 def test_webui(keys: dict[int, str], n: int) -> None:
     keys = {k: p for k, p in sorted(keys.items()) if k < n} or {0: "a"}
@@ -105,15 +109,21 @@ def travel(keys: dict[int, str], ratio: float, n: int) -> list[Weights]:
             before = k
         back, ahead = f - before, after - f
         back, ahead = back + n * (back < 0), ahead + n * (ahead < 0)
-        out.append({rows[before]: 1.0} if before == after or not back + ahead else mix(rows[before], rows[after], back / (back + ahead)))
+        out.append(
+            {rows[before]: 1.0}
+            if before == after or not back + ahead
+            else mix(rows[before], rows[after], back / (back + ahead))
+        )
     return out
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000, deadline=None, database=None)
 @given(KEYS, st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0]), N)
 def test_prompt_travel(keys: dict[int, str], ratio: float, n: int) -> None:
     keys = {**keys, min(min(keys), n - 1): "first"}
-    schedule = parse(json.dumps({"prompt_map": {str(k): p for k, p in keys.items()}, "prompt_fixed_ratio": ratio}), "travel").schedule
+    schedule = parse(
+        json.dumps({"prompt_map": {str(k): p for k, p in keys.items()}, "prompt_fixed_ratio": ratio}), "travel"
+    ).schedule
     assert schedule is not None
     same(compile_prompts(schedule, n), travel(keys, ratio, n))
 
@@ -135,18 +145,27 @@ def evolved(pairs: list[tuple[int, str, bool]], n: int) -> list[Weights]:
     return [frame or {} for frame in out]
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000, deadline=None, database=None)
 @given(KEYS, st.integers(0, 2**6 - 1), N)
 def test_animatediff_evolved(keys: dict[int, str], holds: int, n: int) -> None:
     rows = sorted(keys.items())
     pairs = [(k, p, bool(holds >> i & 1)) for i, (k, p) in enumerate(rows)]
-    schedule = parse(", ".join(f'{k}{":" if hold else ""} = "{p}"' for k, p, hold in pairs), "evolved", "prompt").schedule
+    schedule = parse(
+        ", ".join(f'{k}{":" if hold else ""} = "{p}"' for k, p, hold in pairs), "evolved", "prompt"
+    ).schedule
     assert schedule is not None
     same(compile_prompts(schedule, n), evolved(pairs, n))
 
 
-@settings(max_examples=500, deadline=None)
-@given(st.dictionaries(st.integers(1, 44), st.floats(-4, 4, width=16) | st.sampled_from(["t*2", "max_f-t", "5-t%3"]), max_size=5), N)
+@settings(max_examples=500, deadline=None, database=None)
+@given(
+    st.dictionaries(
+        st.integers(1, 44),
+        st.integers(-40, 40).map(lambda n: n / 8) | st.sampled_from(["t*2", "max_f-t", "5-t%3"]),
+        max_size=5,
+    ),
+    N,
+)
 def test_value_schedules(rest: dict[int, float | str], n: int) -> None:
     keys: dict[int, float | str] = {0: 0.5, **rest}
     out = np.full(n, np.nan)
@@ -166,8 +185,13 @@ def test_value_schedules(rest: dict[int, float | str], n: int) -> None:
     np.testing.assert_allclose(compile_values(schedule, n), expected, atol=1e-9)
 
 
-@settings(max_examples=500, deadline=None)
-@given(st.lists(st.tuples(st.integers(-40, 40), st.integers(1, 6), st.sampled_from([0.25, 0.5, 1.0])), min_size=1, max_size=4), N)
+@settings(max_examples=500, deadline=None, database=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(-40, 40), st.integers(1, 6), st.sampled_from([0.25, 0.5, 1.0])), min_size=1, max_size=4
+    ),
+    N,
+)
 def test_latent_keyframes(entries: list[tuple[int, int, float]], n: int) -> None:
     entries = sorted(({e[0] % n: (e[0] % n, *e[1:]) for e in entries}).values())
     kept, free = [], 0

@@ -11,21 +11,20 @@ from hypothesis import strategies as st
 
 from reel.errors import UserError
 from reel.schedule.compile import compile_pictures, compile_prompts, compile_values
+from reel.schedule.dialects.base import Target
 from reel.schedule.dialects.catalogue import DIALECTS
-from reel.schedule.model import Schedule, Then
+from reel.schedule.model import Schedule
 from reel.schedule.read import parse, read
 from reel.schedule.write import write
 
-from .strategies import FRAMES, plain_thens, prompt_schedules, tracks, value_schedules, words
-
-COMPOUND = st.sampled_from([Then("hold"), Then("ease", "compound")])
+from .strategies import FRAMES, WORDS, compound_then, plain_then, prompt_schedules, tracks, value_schedules
 
 
 def back(schedule: Schedule, dialect: str) -> Schedule:
-    written = write(schedule, dialect, FRAMES, 12.0)
-    parsed = parse(written.text, dialect, schedule.what)
-    assert parsed.schedule is not None, written.text
-    assert not parsed.report.errors, [f.render(written.text) for f in parsed.report.errors]
+    text = DIALECTS[dialect].write(schedule, Target(FRAMES, 12.0))
+    parsed = parse(text, dialect, schedule.what)
+    assert parsed.schedule is not None, text
+    assert not parsed.report.errors, [f.render(text) for f in parsed.report.errors]
     return parsed.schedule
 
 
@@ -35,7 +34,7 @@ def prompts_survive(schedule: Schedule, dialect: str) -> None:
     except UserError:
         return
     got = compile_prompts(back(schedule, dialect), FRAMES, 12.0)
-    assert got.same(expected), write(schedule, dialect, FRAMES, 12.0).text
+    assert got.same(expected)
 
 
 def values_survive(schedule: Schedule, dialect: str) -> None:
@@ -51,13 +50,17 @@ def values_survive(schedule: Schedule, dialect: str) -> None:
 @given(schedule=prompt_schedules())
 def test_own_forms_keep_every_prompt_schedule(dialect: str, schedule: Schedule) -> None:
     again = back(schedule, dialect)
-    assert replace(again, dialect="", then=schedule.then, joiner="") == replace(_normal(schedule), dialect="", joiner="")
+    assert replace(again, dialect="", then=schedule.then, joiner="") == replace(
+        _normal(schedule), dialect="", joiner=""
+    )
     prompts_survive(schedule, dialect)
 
 
 def _normal(schedule: Schedule) -> Schedule:
     """A key's transition that equals the schedule's own is not written."""
-    return schedule.with_keys(tuple(replace(k, then=None if k.then == schedule.then else k.then) for k in schedule.keys))
+    return schedule.with_keys(
+        tuple(replace(k, then=None if k.then == schedule.then else k.then) for k in schedule.keys)
+    )
 
 
 @pytest.mark.parametrize("dialect", ["yaml", "short"])
@@ -83,26 +86,26 @@ def test_own_forms_keep_every_track(dialect: str, schedule: Schedule) -> None:
 
 
 @settings(max_examples=600, deadline=None, database=None)
-@given(schedule=prompt_schedules(then=plain_thens, loops=False))
+@given(schedule=prompt_schedules(then=plain_then, loops=False))
 def test_fizznodes_keeps_holds_fades_and_negatives(schedule: Schedule) -> None:
     prompts_survive(replace(schedule, mixing="lerp"), "fizz")
 
 
 @settings(max_examples=600, deadline=None, database=None)
-@given(schedule=prompt_schedules(word=words, then=plain_thens, loops=False, negatives=False))
+@given(schedule=prompt_schedules(words=WORDS, then=plain_then, loops=False, negatives=False))
 def test_webui_keeps_holds_and_fades_inside_the_clip(schedule: Schedule) -> None:
     prompts_survive(replace(schedule, mixing="slerp", beyond="drop"), "webui")
 
 
 @settings(max_examples=600, deadline=None, database=None)
-@given(schedule=prompt_schedules(then=plain_thens, loops=False, negatives=False))
+@given(schedule=prompt_schedules(then=plain_then, loops=False, negatives=False))
 def test_prompt_travel_keeps_holds_and_fades_inside_the_clip(schedule: Schedule) -> None:
     prompts_survive(replace(schedule, mixing="slerp", beyond="drop"), "travel")
 
 
 @pytest.mark.parametrize("dialect", ["evolved", "evolved-json"])
 @settings(max_examples=350, deadline=None, database=None)
-@given(schedule=prompt_schedules(word=words, then=COMPOUND, loops=False, negatives=False))
+@given(schedule=prompt_schedules(words=WORDS, then=compound_then, loops=False, negatives=False))
 def test_animatediff_evolved_keeps_holds_and_its_own_fades(dialect: str, schedule: Schedule) -> None:
     prompts_survive(schedule, dialect)
 
@@ -122,7 +125,10 @@ def test_latent_keyframes_keep_every_value_from_0_up(schedule: Schedule) -> None
 
 
 @settings(max_examples=400, deadline=None, database=None)
-@given(schedule=prompt_schedules(), dialect=st.sampled_from(["fizz", "webui", "travel", "evolved", "evolved-json", "yaml", "short"]))
+@given(
+    schedule=prompt_schedules(),
+    dialect=st.sampled_from(["fizz", "webui", "travel", "evolved", "evolved-json", "yaml", "short"]),
+)
 def test_a_loss_is_always_said(schedule: Schedule, dialect: str) -> None:
     try:
         expected = compile_prompts(schedule, FRAMES, 12.0)
