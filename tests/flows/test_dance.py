@@ -199,7 +199,7 @@ BAD = [
     (["model=sd16"], "sd15"),
     (["controls.pse.weight=1"], "controls.pose.weight"),
     (["extract.width=100", "extract.height=64", "extract.short_side=null"], "96"),
-    (["extract.max_frames=17"], "motion window"),
+    (["extract.max_frames=17", "extract.fps=12"], "motion window"),
     (["prompt=a (red:1.2) coat"], "character 3"),
     (["controls.pose.preprocess=blazepsoe"], "nearest: blazepose"),
     (["seed=-1"], "seed"),
