@@ -188,9 +188,9 @@ def page() -> str:
     rows = [
         "# Findings of the schedule linter",
         "",
-        "`rotoscope schedule lint` names every finding by one of these codes. An **error** means that the schedule cannot",
-        "be used (by us, or by the tool it is written for); a **warning** is legal, but surely not meant; a **note** is",
-        "good to know. This page is made by `python -m reel.schedule.codes`.",
+        "`rotoscope schedule lint` names every finding by one of these codes. An **error** means that the schedule",
+        "cannot be used (by us, or by the tool it is written for); a **warning** is legal, but surely not meant;",
+        "a **note** is good to know. This page is made by `python -m reel.schedule.codes`.",
     ]
     for prefix, title in GROUPS.items():
         rows += ["", f"## {title}"]

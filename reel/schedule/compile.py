@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -17,6 +18,9 @@ from reel.schedule.plan import Plan, make_plan
 
 TextPair = tuple[str, str]
 """(positive, negative)"""
+
+SHARED = 16
+"""Uses from which on a formula is computed for the whole clip at once."""
 
 BACKTICKS = re.compile(r"`([^`]*)`")
 
@@ -109,6 +113,8 @@ class _Texts:
         self.numbers: dict[TextPair, int] = {}
         pairs = [full_text(plan.schedule, key) for key in plan.keys]
         self.pairs = pairs
+        self.uses: Counter[str] = Counter()
+        self.whole: dict[str, np.ndarray] = {}
         self.fixed = np.array([-1 if "`" in p + n else self.number((p, n)) for p, n in pairs], dtype=np.int64)
 
     def number(self, pair: TextPair) -> int:
@@ -140,9 +146,18 @@ class _Texts:
         rows = [[part] * len(frames) for part in parts]
         for i in range(1, len(parts), 2):
             formula = parse_expression(parts[i], frozenset(name for name, _ in self.plan.schedule.variables))
-            values = checked(formula, formula.evaluate(self.plan.env(frames)), frames)
+            values = self._values(formula, frames)
             rows[i] = [f"{value:.4g}" for value in values.tolist()]
         return ["".join(row) for row in zip(*rows, strict=True)]
+
+    def _values(self, formula: Expression, frames: np.ndarray) -> np.ndarray:
+        """The formula at these frames; one that many keys share is computed once over the whole clip."""
+        self.uses[formula.text] += 1
+        if self.uses[formula.text] < SHARED:
+            return checked(formula, formula.evaluate(self.plan.env(frames)), frames)
+        if formula.text not in self.whole:
+            self.whole[formula.text] = formula.evaluate(self.plan.env(np.arange(self.plan.frames)))
+        return checked(formula, self.whole[formula.text][frames], frames)
 
 
 def full_text(schedule: Schedule, key: Key) -> TextPair:

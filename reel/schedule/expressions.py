@@ -38,7 +38,7 @@ class ExpressionError(ValueError):
 
     def __init__(
         self, code: str, message: str, start: int, stop: int, *, fix: str | None = None, new: str | None = None
-    ):
+    ) -> None:
         super().__init__(message)
         self.code, self.message, self.start, self.stop, self.fix, self.new = code, message, start, stop, fix, new
 
@@ -52,7 +52,8 @@ def _smoothstep(low: Any, high: Any, x: Any) -> Any:
 FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     **{name: (getattr(np, name), 1, 1) for name in
        ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh",
-        "exp", "expm1", "log", "log10", "log2", "log1p", "sqrt", "floor", "ceil", "trunc", "sign", "degrees", "radians")},
+        "exp", "expm1", "log", "log10", "log2", "log1p", "sqrt", "floor", "ceil", "trunc", "sign", "degrees",
+        "radians")},
     "abs": (np.abs, 1, 1), "round": (np.round, 1, 1), "int": (np.trunc, 1, 1), "float": (lambda x: x, 1, 1),
     "asin": (np.arcsin, 1, 1), "acos": (np.arccos, 1, 1), "atan": (np.arctan, 1, 1),
     "arctan2": (np.arctan2, 2, 2), "atan2": (np.arctan2, 2, 2), "hypot": (np.hypot, 2, 2),

@@ -17,7 +17,7 @@ LOOK_AHEAD = 4_000
 """How far a lost quote is searched for."""
 PATIENCE = 1_000_000
 """Characters that all searches for lost quotes may look at together: keeps hostile texts linear."""
-HOPELESS = 2_000
+HOPELESS = 40_000
 """Findings beyond the largest number kept after which reading on is pointless."""
 
 STRAIGHT, CURLY = "\"'", "“”„‟‘’‚«»「」＂＇"

@@ -15,7 +15,7 @@ import numpy as np
 from reel.errors import UserError
 from reel.schedule.compile import BACKTICKS, compile_values, full_text
 from reel.schedule.dialects.base import Dialect
-from reel.schedule.expressions import ExpressionError, parse_expression
+from reel.schedule.expressions import Expression, ExpressionError, parse_expression
 from reel.schedule.findings import Edit, Report
 from reel.schedule.model import Key, Schedule
 from reel.schedule.plan import Plan, make_plan
@@ -350,7 +350,7 @@ def undefined(facts: Facts) -> None:
                           fix="keep divisors away from 0, roots and logarithms above it")  # fmt: skip
 
 
-def _formulas(facts: Facts, key: Key) -> Iterator[tuple[str, object]]:
+def _formulas(facts: Facts, key: Key) -> Iterator[tuple[str, Expression]]:
     for formula in (key.value, key.strength):
         if formula is not None and formula.root.op != "num":
             yield formula.text, formula

@@ -160,10 +160,10 @@ def parse_place(text: str) -> tuple[Time, Time | None]:
     """
     if match := _RANGE.fullmatch(text):
         start, stop = parse_time(match[1]), parse_time(match[2], range_end=True)
-        if start.kind == stop.kind and start.kind != "formula" and start.value >= stop.value:
-            if start.kind != "seconds" or (start.value, start.extra_frames) >= (stop.value, stop.extra_frames):
-                fix = f"{stop}-{start}" if start.value > stop.value else f"{start}"
-                raise TimeError("RS206", f"the range {text.strip()} holds no frame", fix)
+        first, after = (start.value, start.extra_frames), (stop.value, stop.extra_frames)
+        if start.kind == stop.kind and start.kind != "formula" and first >= after:
+            fix = f"{stop}-{start}" if first > after else f"{start}"
+            raise TimeError("RS206", f"the range {text.strip()} holds no frame", fix)
         return start, stop
     return parse_time(text), None
 

@@ -80,12 +80,15 @@ def sparse_conditions(
     Raises:
         UserError: as `tile_track`.
     """
-    result = []
+    result: list[SparseCondition] = []
     for interval in _intervals(schedule, frames, fps, seed):
         peak = int(np.argmax(interval.strength >= interval.strength.max() - 1e-9))
-        for offset in range(peak, len(interval.strength), every or len(interval.strength)):
-            if (strength := float(interval.strength[offset])) > 0:
-                result.append(SparseCondition(interval.start + offset, interval.picture, strength))
+        offsets = range(peak, len(interval.strength), every or len(interval.strength))
+        result += [
+            SparseCondition(interval.start + o, interval.picture, float(interval.strength[o]))
+            for o in offsets
+            if interval.strength[o] > 0
+        ]
     return tuple(sorted(result, key=lambda c: c.frame))
 
 
@@ -102,7 +105,8 @@ def ltx_conditions(schedule: Schedule, frames: int, fps: float = 12.0, seed: int
         at = min(int(np.floor(condition.frame / LTX_STEP + 0.5)) * LTX_STEP, length - 1)
         if at in taken:
             raise UserError(
-                f"'{taken[at].picture}' and '{condition.picture}' both land on frame {at}: LTX keeps pictures at multiples of 8",
+                f"'{taken[at].picture}' and '{condition.picture}' both land on frame {at}: "
+                "LTX keeps pictures at multiples of 8",
                 fix="start the two ranges at least 8 frames apart",
             )
         if at != condition.frame:

@@ -96,7 +96,7 @@ def _key(report: Report, member: Member, values: bool) -> Key | None:
                 fix="a range up to the next key, such as 0:24",
             )
         return prompt_key_plain(at, until, then, value.text, spans_)
-    if not re.fullmatch(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", value.text):
+    if not re.fullmatch(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", value.text, re.ASCII):
         report.add("RS115", f"'{value.text[:30]}' is no number; this dialect has no formulas", *value.outer)
         return None
     formula = read_value(report, value.text, value.start)
@@ -146,11 +146,12 @@ def _index(report: Report, part: str, start: int, stop: int) -> Time | None:
         report.add("RS201", f"'{part[:30]}' is no index of this dialect", start, stop,
                    fix="a whole number, -4 from the end, 0.5 for half-way, or a range 0:24")  # fmt: skip
         return None
-    if "." not in part:
-        return Time("end" if "-" in part else "frame", float(part))
-    share = float(part)
+    word = match[1]  # without the blanks around it, which may be stranger ones than float() takes
+    if "." not in word:
+        return Time("end" if "-" in word else "frame", float(word))
+    share = float(word)
     if not 0 <= share <= 1:
-        report.add("RS210", f"{part.strip()} is a share of the clip and must lie between 0.0 and 1.0", start, stop,
+        report.add("RS210", f"{word} is a share of the clip and must lie between 0.0 and 1.0", start, stop,
                    fix=f"{int(share)} for the frame")  # fmt: skip
         return None
     return Time("end", -1.0) if share == 1 else Time("percent", share * 100)

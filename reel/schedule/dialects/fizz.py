@@ -1,4 +1,4 @@
-"""FizzNodes prompt schedules: ``"0": "prompt", "24": "other prompt --neg blurry"``, typed into a node without braces."""
+"""FizzNodes prompt schedules: ``"0": "prompt", "24": "other prompt --neg blurry"``, without outer braces."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INPUTS = ("pw_a", "pw_b", "pw_c", "pw_d")
 
 
 def parse(report: Report, what: What, options: Options) -> Schedule | None:
-    """The node's text. Meaning: prompts fade along a straight line from each key to the next over the whole interval."""
+    """The node's text: prompts fade along a straight line from each key to the next over the whole interval."""
     start, stop = _without_braces(report)
     _check_inputs(report, options)
     try:

@@ -183,7 +183,7 @@ def _speaks(node: Node, seed: bool) -> bool:
 
 
 def write(schedule: Schedule, target: Target, seed: bool = False) -> str:
-    """Numbers and formulas as they are where the tool understands them; otherwise one key for each frame that matters."""
+    """Numbers and formulas as they are where the tool knows them; otherwise one key for each frame that matters."""
     count = frames_for(schedule, target)
     values = compile_values(schedule, count, target.fps)
     rows = _native(schedule, target, count, seed)

@@ -145,7 +145,7 @@ def _key(report: Report, name: YamlNode, value: YamlNode, kind: What, names: fro
     if placed is None or any(parts.get(field) is None for field in needed if field in nodes):
         return None
     body = nodes[next(field for field in needed if field in nodes)]
-    given = {k: v for k, v in parts.items() if v is not None}
+    given: dict[str, Any] = {k: v for k, v in parts.items() if v is not None}
     return Key(*placed, **given, place=Span(name.start, name.stop), body=_span(body))
 
 

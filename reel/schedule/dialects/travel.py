@@ -151,7 +151,7 @@ def _ratio(report: Report, found: dict[str, Value]) -> float:
 
 
 def write(schedule: Schedule, target: Target) -> str:
-    """``prompt_map`` with head, tail and one negative; a hold repeats its prompt, as a ratio of 0 leaves all to the keys."""
+    """``prompt_map`` with head, tail and one negative; a hold repeats its prompt, since a ratio of 0 has none."""
     negatives = {full_text(schedule, key)[1] for key in schedule.keys}
     if len(negatives) > 1:
         target.say("RS504", "this tool has one negative prompt for the whole clip: the first is kept")

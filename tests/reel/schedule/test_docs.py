@@ -1,0 +1,146 @@
+"""The documentation shows what the program really prints, and the published schema takes what the reader takes."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+
+from flows.schedule import main
+from reel.schedule.codes import CODES, page
+from reel.schedule.compile import compile_pictures, compile_prompts, compile_values
+from reel.schedule.curves import NAMES, steps_of
+from reel.schedule.dialects.base import Target
+from reel.schedule.dialects.catalogue import DIALECTS
+from reel.schedule.expressions import FUNCTIONS, VARIABLES
+from reel.schedule.model import Schedule
+from reel.schedule.read import read
+
+from .corpus import CASES
+from .strategies import prompt_schedules, tracks, value_schedules
+
+DOCS = Path(__file__).parents[3] / "docs" / "schedules"
+PAGES = sorted(DOCS.glob("*.md"))
+SCHEMA = json.loads((DOCS / "schema.json").read_text(encoding="utf-8"))
+
+
+def sessions() -> list[tuple[str, str, str]]:
+    """(page, command, output) of every console block; a command may run over several lines that begin with ``$``."""
+    found: list[tuple[str, str, str]] = []
+    for path in PAGES:
+        for block in re.findall(r"```console\n(.*?)\n```", path.read_text(encoding="utf-8"), re.DOTALL):
+            command, output = "", []
+            for line in block.split("\n"):
+                if line.startswith("$ rotoscope") and command:
+                    found.append((path.name, command, "\n".join(output)))
+                    command, output = "", []
+                if line.startswith("$ "):
+                    command += ("\n" if command else "") + line[2:]
+                else:
+                    output.append(line)
+            found.append((path.name, command, "\n".join(output)))
+    return found
+
+
+@pytest.mark.parametrize(("name", "command", "output"), sessions(), ids=lambda v: v[:50].replace("\n", " "))
+def test_examples_print_what_the_page_shows(
+    name: str, command: str, output: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(shlex.split(command)[2:])
+    assert capsys.readouterr().out.rstrip("\n") == output
+
+
+def test_there_are_examples_on_every_page() -> None:
+    assert len(sessions()) >= 15
+    assert {name for name, _, _ in sessions()} == {p.name for p in PAGES} - {"codes.md"}
+
+
+def test_every_dialect_has_its_page() -> None:
+    assert {d.page for d in DIALECTS.values()} <= {p.name for p in PAGES}
+
+
+def test_the_page_of_codes_is_current() -> None:
+    assert (DOCS / "codes.md").read_text(encoding="utf-8") == page(), (
+        "run: python -m reel.schedule.codes > docs/schedules/codes.md"
+    )
+    named = {code for p in PAGES for code in re.findall(r"RS\d{3}", p.read_text(encoding="utf-8"))}
+    assert named == set(CODES)
+
+
+def test_yaml_examples_are_read_and_match_the_schema() -> None:
+    import jsonschema
+
+    blocks = [b for p in PAGES for b in re.findall(r"```yaml\n(.*?)\n```", p.read_text(encoding="utf-8"), re.DOTALL)]
+    assert len(blocks) >= 2
+    for block in blocks:
+        schedule = read(block, "yaml", "track" if "picture:" in block else "prompt")
+        jsonschema.validate(_strings(yaml.safe_load(block)), SCHEMA)
+        assert compile_prompts(schedule, 48).texts
+        assert bool(compile_pictures(schedule, 48)) == schedule.has_pictures
+
+
+def _strings(data: object) -> object:
+    """Keys as an editor sees them: JSON knows texts only."""
+    return {str(k): _strings(v) for k, v in data.items()} if isinstance(data, dict) else data
+
+
+@settings(max_examples=100, deadline=None, database=None)
+@given(prompt_schedules() | value_schedules() | tracks())
+def test_the_schema_takes_whatever_is_written(schedule: Schedule) -> None:
+    import jsonschema
+
+    validator = jsonschema.Draft202012Validator(SCHEMA)
+    text = DIALECTS["yaml"].write(schedule, Target(48))
+    problems = [e.message for e in validator.iter_errors(_strings(yaml.safe_load(text)))]
+    assert not problems, (text, problems)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.dialect == "yaml"], ids=lambda c: c.id)
+def test_the_schema_agrees_with_the_reader(case: object) -> None:
+    import jsonschema
+
+    codes = {code for code, _, _ in case.findings}  # type: ignore[attr-defined]
+    if codes & {"RS120", "RS003", "RS204", "RS402"}:
+        pytest.skip("below the level of a schema: YAML syntax and formulas")
+    valid = jsonschema.Draft202012Validator(SCHEMA).is_valid(_strings(yaml.safe_load(case.text)))  # type: ignore[attr-defined]
+    kinds = {"RS115", "RS123"}  # a field that does not fit the kind is beyond this schema
+    assert valid == (not codes - kinds) or codes & kinds
+
+
+def test_the_table_of_transitions_is_right() -> None:
+    text = (DOCS / "index.md").read_text(encoding="utf-8")
+    rows = re.findall(r"\| `(hold|blend[^`]*|ease[^`]*)`[^|]*\| .* \| ([\d., ]+) \|", text)
+    assert len(rows) >= 8
+    for then, expected in rows:
+        track = compile_prompts(read(f"0 {then}: a; 4: b"), 5)
+        shown = [float(x) for x in expected.split(",")]
+        assert track.weights(track.texts.index(("b", ""))).tolist() == pytest.approx(shown, abs=5e-5), then
+    assert {name for name in NAMES if name in text or name == "linear"} == set(NAMES)
+
+
+def test_the_table_of_places_is_right() -> None:
+    text = (DOCS / "index.md").read_text(encoding="utf-8")
+    section = text[text.index("## Places in time") : text.index("## Transitions")]
+    rows = re.findall(r"^\| (`[^|]*`) \| [^|]* \| ([\d., ]+) \|$", section, re.MULTILINE)
+    assert len(rows) >= 8
+    for places, expected in rows:
+        for place, shown in zip(re.findall(r"`([^`]+)`", places), expected.split(", "), strict=True):
+            key = read(f'keys: {{"{place}": a}}', "yaml").keys[0]
+            got = str(key.at.resolve(48, 12.0)) + (f"..{key.until.resolve(48, 12.0) - 1}" if key.until else "")
+            assert got == shown, place
+
+
+def test_functions_and_variables_are_named() -> None:
+    text = (DOCS / "index.md").read_text(encoding="utf-8")
+    missing = {n for n in [*FUNCTIONS, *VARIABLES] if not re.search(rf"\b{n}\b", text)}
+    assert missing <= {"arcsinh", "arccosh", "arctanh", "float"}
+
+
+def test_curves_for_tables() -> None:
+    assert steps_of("compound", 4) == pytest.approx([0, 0.25, 0.625, 0.90625])
+    assert compile_values(read("0: 0; 4: 1", what="value"), 5).tolist() == [0, 0.25, 0.5, 0.75, 1]
