@@ -6,19 +6,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from reel.schedule import rules
+from reel.schedule import prompt_rules, rules
 from reel.schedule.codes import ERROR, NOTE, WARNING
 from reel.schedule.dialects.base import Options
+from reel.schedule.facts import Facts
 from reel.schedule.findings import Finding
 from reel.schedule.model import Schedule, What
 from reel.schedule.read import Parsed, parse
-from reel.schedule.rules import Facts
 
 RULES: tuple[Callable[[Facts], None], ...] = (
-    rules.order, rules.duplicates, rules.beyond_the_end, rules.first_key, rules.overlaps, rules.slow_fades,
-    rules.compound_fades, rules.travel_back, rules.chunks, rules.typography, rules.undefined, rules.value_range,
-    rules.missing_pictures, rules.commas_between_entries,
-)  # fmt: skip
+    rules.order,
+    rules.duplicates,
+    rules.beyond_the_end,
+    rules.first_key,
+    rules.overlaps,
+    prompt_rules.slow_fades,
+    prompt_rules.compound_fades,
+    prompt_rules.travel_back,
+    prompt_rules.chunks,
+    prompt_rules.typography,
+    rules.undefined,
+    rules.value_range,
+    rules.missing_pictures,
+    prompt_rules.commas_between_entries,
+)
 
 PARAMETERS: dict[str, tuple[float, float]] = {
     "weight": (0.0, 2.0),
