@@ -13,6 +13,7 @@ import torch
 from reel.store import Store
 from tasks.stylize import schedulers
 from tasks.stylize.engine import journal as module
+from tasks.stylize.engine.freeinit import FreeInitPlan, denoise_in_rounds
 from tasks.stylize.engine.journal import Journal, Shelf, pack, restore, unpack
 from tasks.stylize.engine.loop import denoise, noised, timesteps_of
 
@@ -65,6 +66,31 @@ def test_every_registered_scheduler_resumes_to_the_same_bits(name, tmp_path):
         latents = restore(found, scheduler, generator, "cpu")
         resumed = denoise(network, scheduler, timesteps, latents, generator, first=found.step)
         assert torch.equal(resumed, whole), f"{name} differs after a cut at step {cut}"
+
+
+@pytest.mark.parametrize("cut", [1, 5, 6, 7, 11, 12])
+def test_rounds_of_free_init_resume_too(cut, tmp_path):
+    """Two rounds of six steps, cut inside each and exactly between them."""
+    plan = FreeInitPlan(iterations=2)
+
+    def start():
+        scheduler, generator, _, latents = fresh("dpmpp_2m")
+        return network, scheduler, lambda: timesteps_of(scheduler, STEPS, 0.8), latents, generator
+
+    whole = denoise_in_rounds(plan, *start())
+    journal = Journal(tmp_path, {})
+
+    class Cut:
+        def save(self, step, *state):
+            journal.write(step, *state)
+            if step == cut:
+                raise Killed
+
+    with pytest.raises(Killed):
+        denoise_in_rounds(plan, *start(), journal=Cut())
+    resumed = journal.resume()
+    assert resumed is not None
+    assert torch.equal(denoise_in_rounds(plan, *start(), resumed=resumed), whole)
 
 
 def test_multistep_state_is_needed_for_that(tmp_path):

@@ -272,7 +272,7 @@ def test_spilled_activations_give_the_same_bits(tmp_path):
 
 def test_buffers_count_what_is_alive():
     buffers = Buffers()
-    tensor = buffers.empty((10, 10), torch.zeros(1))
+    tensor = buffers.empty((10, 10), torch.float32, torch.device("cpu"))
     assert buffers.alive == 400
     del tensor
     assert buffers.alive == 0

@@ -21,11 +21,12 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from tasks.stylize.engine.codec import encode_chunk, sample
 from tasks.stylize.engine.controls import Controls, ControlTrack, sparse_residuals
+from tasks.stylize.engine.freeinit import FreeInitPlan, denoise_in_rounds
 from tasks.stylize.engine.loop import Network, denoise, noised, pure_noise, timesteps_of
 from tasks.stylize.engine.prompts import Conditioning, TextTrack
 from tests.tasks import engine_models as tiny
 
-FRAMES, STEPS = 5, 4
+FRAMES, STEPS = 4, 4
 SCHEDULERS = {
     "ddim": lambda: DDIMScheduler(**tiny.SCHEDULE, clip_sample=False, steps_offset=1),
     "euler": lambda: EulerDiscreteScheduler(**tiny.SCHEDULE),
@@ -100,8 +101,7 @@ def test_video_to_video(scheduler, scale):
 
 
 @torch.no_grad()
-@cases
-@pytest.mark.parametrize("block", [16, 2])
+@pytest.mark.parametrize(("scheduler", "scale", "block"), [(*case, 16) for case in CASES] + [("ddim", 5.0, 2)])
 def test_video_to_video_with_two_controlnets(scheduler, scale, block):
     video, maps = tiny.pictures(FRAMES), [tiny.pictures(FRAMES, seed) for seed in (1, 2)]
     nets = [tiny.controlnet(2), tiny.controlnet(3)]
@@ -136,6 +136,20 @@ def test_text_to_video(scheduler, scale):
     timesteps = timesteps_of(made, STEPS)
     latents = pure_noise((1, 4, FRAMES, 8, 8), made, generator)
     found = denoise(Network(tiny.unet(), told(scale)), made, timesteps, latents, generator)
+    assert tiny.relative(found, expected) <= 1e-5
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("method", ["butterworth", "gaussian", "ideal"])
+def test_free_init(method):
+    pipe = stock(AnimateDiffPipeline, "ddim")
+    pipe.enable_free_init(num_iters=2, method=method)
+    expected = pipe(num_frames=FRAMES, height=16, width=16, **asked(5.0)).frames
+    generator, made = rng(), SCHEDULERS["ddim"]()
+    latents = pure_noise((1, 4, FRAMES, 8, 8), made, generator)
+    network = Network(tiny.unet(), told(5.0))
+    plan = FreeInitPlan(iterations=2, method=method)
+    found = denoise_in_rounds(plan, network, made, lambda: timesteps_of(made, STEPS), latents, generator)
     assert tiny.relative(found, expected) <= 1e-5
 
 

@@ -27,7 +27,7 @@ def plans(draw):
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(plan=plans(), count=st.integers(1, 300), step=st.integers(0, 40))
 def test_every_frame_is_covered_and_its_weights_sum_to_one(plan, count, step):
     if plan.closed_loop and count < plan.context_length:
@@ -44,7 +44,7 @@ def test_every_frame_is_covered_and_its_weights_sum_to_one(plan, count, step):
     np.testing.assert_allclose(total, 1.0, rtol=0, atol=1e-12)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(plan=plans(), count=st.integers(1, 200), step=st.integers(0, 20))
 def test_standard_windows_keep_the_order_of_time(plan, count, step):
     if plan.schedule == "looped-uniform":

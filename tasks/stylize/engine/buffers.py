@@ -32,15 +32,15 @@ class Buffers:
         self.peak = 0
         self.spilled = 0
 
-    def empty(self, shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
-        """A tensor of that shape with the type and device of ``like``; spilled when the limit is reached."""
+    def empty(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+        """A tensor of that shape for work on that device; it lives elsewhere when the limit is reached."""
         import torch
 
-        size = math.prod(shape) * like.element_size()
+        size = math.prod(shape) * dtype.itemsize
         if self.limit is not None and self.alive + size > self.limit:
             self.spilled += size
-            return self._spill(shape, like)
-        tensor = torch.empty(shape, dtype=like.dtype, device=like.device)
+            return self._spill(shape, dtype, device)
+        tensor = torch.empty(shape, dtype=dtype, device=device)
         self._count(tensor, size)
         return tensor
 
@@ -54,16 +54,16 @@ class Buffers:
     def _gone(self, size: int) -> None:
         self.alive -= size
 
-    def _spill(self, shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
+    def _spill(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
         import torch
 
-        if like.device.type != "cpu":
-            return torch.empty(shape, dtype=like.dtype, device="cpu", pin_memory=like.device.type == "cuda")
+        if device.type != "cpu":
+            return torch.empty(shape, dtype=dtype, device="cpu", pin_memory=device.type == "cuda")
         count = math.prod(shape)
         with tempfile.NamedTemporaryFile(dir=self.folder, prefix="activations-") as file:
-            file.truncate(count * like.element_size())
+            file.truncate(count * dtype.itemsize)
             # the mapping outlives the name: the kernel frees the blocks when the tensor is gone, or the process
-            flat = torch.from_file(file.name, shared=True, size=count, dtype=like.dtype)
+            flat = torch.from_file(file.name, shared=True, size=count, dtype=dtype)
         return flat.view(shape)
 
 

@@ -93,7 +93,7 @@ class ControlTrack:
             numbers = np.arange(start, min(start + size, len(self.weight)))
             picture = torch.from_numpy(self.read(numbers)).to(like.device).permute(0, 3, 1, 2)
             embedded = _embed(self.net, (picture.float() / 255).to(like.dtype))
-            kept = made.buffers.empty(tuple(embedded.shape), embedded).copy_(embedded)
+            kept = made.buffers.empty(tuple(embedded.shape), embedded.dtype, embedded.device).copy_(embedded)
             self._hints.update(zip(numbers.tolist(), kept, strict=True))
         return to_device(torch.stack([self._hints[int(f)] for f in frames]), like.device)
 

@@ -71,7 +71,8 @@ class Walk:
             if len(self.blocks) == 1:
                 return part
             if out is None:
-                out = self.made.buffers.empty((self.branches, self.frames, *part.shape[2:]), part)
+                shape = (self.branches, self.frames, *part.shape[2:])
+                out = self.made.buffers.empty(shape, part.dtype, self.device)
             out[:, block] = part
         assert out is not None
         return out
@@ -89,17 +90,17 @@ class Walk:
         import torch
 
         # sums are kept in float32: shares of a half-precision number would be rounded once more per window
-        out = self.made.buffers.empty(tuple(states.shape), states.new_empty(0, dtype=torch.float32)).zero_()
+        out = self.made.buffers.empty(tuple(states.shape), torch.float32, self.device).zero_()
         for window in self.made.windows:
             index = torch.as_tensor(window.frames, device=states.device)
             part = to_device(states.index_select(1, index), self.device)
             moved = module(part.flatten(0, 1), num_frames=len(window.frames)).unflatten(0, (self.branches, -1))
             share = torch.as_tensor(window.weights, dtype=torch.float32, device=moved.device)
             weighed = moved.float() * share[None, :, None, None, None]
-            out.index_add_(1, index, to_device(weighed, out.device))
+            out.index_add_(1, index.to(out.device), to_device(weighed, out.device))
         if out.dtype == states.dtype:
             return out
-        return self.made.buffers.empty(tuple(states.shape), states).copy_(out)
+        return self.made.buffers.empty(tuple(states.shape), states.dtype, self.device).copy_(out)
 
     def resnet(self, resnet: Any, attention: Any = None, skip: torch.Tensor | None = None) -> PerFrame:
         """A residual block, with what follows it at the same size and the skip connection that it takes in."""

@@ -18,9 +18,10 @@ from tasks.stylize.engine import codec, models, stored
 from tasks.stylize.engine.buffers import Buffers
 from tasks.stylize.engine.clock import Clock
 from tasks.stylize.engine.controls import Controls, ControlTrack, Keyframe, soft_weights
+from tasks.stylize.engine.freeinit import FreeInitPlan, denoise_in_rounds
 from tasks.stylize.engine.job import Job, held, without
-from tasks.stylize.engine.journal import Journal, restore
-from tasks.stylize.engine.loop import Network, denoise, noised, timesteps_of
+from tasks.stylize.engine.journal import Journal
+from tasks.stylize.engine.loop import Network, noised, timesteps_of
 from tasks.stylize.engine.memory import kept_per_frame, plan
 from tasks.stylize.engine.prompts import Conditioning, TextTrack
 from tasks.stylize.engine.settings import Denoise, EngineControl
@@ -68,32 +69,38 @@ def run(job: Job, ctx: Context, journal: Journal, clock: Clock, keep: int | None
     found = models.networks(cfg, device)
     scheduler = schedulers.make(cfg.scheduler, models.scheduler_settings(cfg))
     generator = torch.Generator("cpu").manual_seed(cfg.seed)  # a CPU generator draws the same on every device
-    timesteps = timesteps_of(scheduler, cfg.num_inference_steps, cfg.strength, device)
+
+    def reset() -> Any:
+        return timesteps_of(scheduler, cfg.num_inference_steps, cfg.strength, device)
+
+    timesteps = reset()
     source = codec.sample(job.source["mean"], job.source["std"], int(job.encoded["chunk_size"]), generator)
     source = (source * float(job.encoded["scaling_factor"])).transpose(0, 1)[None].to(device)
     latents, noise = noised(source, scheduler, timesteps, generator)
     hold = held(job, source, noise, len(timesteps), scheduler.order)
-    first = 0
+    rounds = FreeInitPlan(**cfg.free_init.model_dump())
     if (resumed := journal.resume()) is not None:
-        latents, first = restore(resumed, scheduler, generator, device), resumed.step
-        log.info("going on after step %d of %d", first, len(timesteps))
-        ctx.note(resumed_at_step=first)
-    with models.placed(found.modules(), device, offload or ctx.compute.offload):
+        log.info("going on after step %d of %d", resumed.step, len(timesteps) * rounds.iterations)
+        ctx.note(resumed_at_step=resumed.step)
+    with (
+        models.placed(found.modules(), device, offload or ctx.compute.offload),
+        ctx.progress(len(timesteps) * rounds.iterations, "denoise", "step") as bar,
+    ):
         network = _network(job, found, ctx, clock, keep)
-        with ctx.progress(len(timesteps), "denoise", "step") as bar:
-            bar.update(first)
-            latents = denoise(
-                network,
-                scheduler,
-                timesteps,
-                latents,
-                generator,
-                first=first,
-                hold=hold,
-                keeper=journal,
-                tick=lambda: bar.update(1),
-                clock=clock,
-            )
+        bar.update(resumed.step if resumed else 0)
+        latents = denoise_in_rounds(
+            rounds,
+            network,
+            scheduler,
+            reset,
+            latents,
+            generator,
+            resumed=resumed,
+            journal=journal,
+            hold=hold,
+            tick=lambda: bar.update(1),
+            clock=clock,
+        )
     ctx.note(device=device, steps=len(timesteps), spilled_bytes=network.buffers.spilled)
     return latents[0].transpose(0, 1)
 

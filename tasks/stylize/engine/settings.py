@@ -114,6 +114,21 @@ class Windows(Config):
         return self
 
 
+class FreeInit(Config):
+    """Several denoisings, each from the low frequencies of the last (arXiv:2312.07537): steadier, and dearer."""
+
+    iterations: int = Field(default=1, ge=1, le=10)
+    """1: plain denoising; each more costs a whole denoising."""
+    method: Literal["butterworth", "gaussian", "ideal"] = "butterworth"
+    """The filter's shape."""
+    order: int = Field(default=4, ge=1, le=16)
+    """Steepness of butterworth."""
+    spatial_stop_frequency: Finite = Field(default=0.25, gt=0, le=1)
+    """Highest frequency over the picture that is kept."""
+    temporal_stop_frequency: Finite = Field(default=0.25, gt=0, le=1)
+    """Highest frequency over time that is kept."""
+
+
 class Prompts(Config):
     """Which text each frame shows: frame f is texts[a[f]] mixed with texts[b[f]], the latter by blend[f]."""
 
@@ -219,6 +234,8 @@ class Denoise(Config):
     """ControlNets by name."""
     windows: Windows = Field(default_factory=Windows)
     """For clips longer than the motion window."""
+    free_init: FreeInit = Field(default_factory=FreeInit)
+    """Several denoisings for steadier motion."""
     ip_adapter: IpAdapter | None = None
     """A reference picture."""
     frame_block: int = Field(default=16, ge=1)

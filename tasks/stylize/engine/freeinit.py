@@ -1,0 +1,100 @@
+"""FreeInit: denoise several times, each from the low frequencies of what the last one gave (arXiv:2312.07537)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from tasks.stylize.engine.journal import Journal, Resumed, restore
+from tasks.stylize.engine.loop import denoise
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class FreeInitPlan:
+    """How often, and what counts as a low frequency (0..1 of the highest, over space and over time)."""
+
+    iterations: int = 1
+    method: Literal["butterworth", "gaussian", "ideal"] = "butterworth"
+    order: int = 4
+    spatial_stop_frequency: float = 0.25
+    temporal_stop_frequency: float = 0.25
+
+
+@dataclass
+class _Rounded:
+    """A journal that counts the steps of all rounds through."""
+
+    journal: Journal
+    before: int
+
+    def save(self, step: int, latents: torch.Tensor, scheduler: Any, generator: Any) -> None:
+        self.journal.save(self.before + step, latents, scheduler, generator)
+
+
+def denoise_in_rounds(
+    plan: FreeInitPlan,
+    network: Any,
+    scheduler: Any,
+    reset: Callable[[], torch.Tensor],
+    latents: torch.Tensor,
+    generator: torch.Generator,
+    *,
+    resumed: Resumed | None = None,
+    journal: Journal | None = None,
+    **more: Any,
+) -> torch.Tensor:
+    """Denoise ``plan.iterations`` times; once is plain denoising.
+
+    Args:
+        reset: sets the scheduler to its beginning and gives the timesteps to run.
+        latents: where the first round begins; later ones begin from its low frequencies and new high ones.
+        resumed: a checkpoint to go on from, its steps counted over all rounds.
+        more: as for `tasks.stylize.engine.loop.denoise`.
+    """
+    beginning, steps = latents, len(reset())
+    number, first = divmod(resumed.step if resumed else 0, steps)
+    if resumed is not None:
+        latents = restore(resumed, scheduler, generator, latents.device)
+    while number < plan.iterations:
+        if first == 0:
+            timesteps = reset()
+            if number:
+                latents = renoised(plan, latents, beginning, scheduler, generator)
+        else:
+            timesteps = _timesteps(scheduler, steps)
+        keeper = _Rounded(journal, number * steps) if journal is not None else None
+        latents = denoise(network, scheduler, timesteps, latents, generator, first=first, keeper=keeper, **more)
+        number, first = number + 1, 0
+    return latents
+
+
+def renoised(
+    plan: FreeInitPlan, latents: torch.Tensor, beginning: torch.Tensor, scheduler: Any, generator: torch.Generator
+) -> torch.Tensor:
+    """Low frequencies of the noised result, high frequencies of new noise; ``(1, C, F, H, W)``."""
+    import torch
+    from diffusers.pipelines.free_init_utils import FreeInitMixin
+    from diffusers.utils.torch_utils import randn_tensor
+
+    filters = FreeInitMixin()
+    low = filters._get_free_init_freq_filter(
+        shape=(1, *latents.shape[1:]),
+        device=latents.device,
+        filter_type=plan.method,
+        order=plan.order,
+        spatial_stop_frequency=plan.spatial_stop_frequency,
+        temporal_stop_frequency=plan.temporal_stop_frequency,
+    )
+    last = torch.full((len(latents),), scheduler.config.num_train_timesteps - 1, device=latents.device)
+    noised = scheduler.add_noise(latents, beginning, last).float()
+    fresh = randn_tensor(latents.shape, generator=generator, device=latents.device, dtype=torch.float32)
+    return filters._apply_freq_filter(noised, fresh, low_pass_filter=low).to(latents.dtype)
+
+
+def _timesteps(scheduler: Any, steps: int) -> torch.Tensor:
+    """The timesteps of a scheduler whose state was restored: the last ones of its whole schedule."""
+    return scheduler.timesteps[len(scheduler.timesteps) - steps :]
