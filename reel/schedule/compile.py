@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from reel.errors import UserError
-from reel.schedule.expressions import Expression, parse_expression
+from reel.schedule.expressions import Expression, ExpressionError, parse_expression
 from reel.schedule.model import Key, Schedule
 from reel.schedule.plan import Plan, make_plan
 
@@ -145,10 +145,16 @@ class _Texts:
         parts = BACKTICKS.split(text)
         rows = [[part] * len(frames) for part in parts]
         for i in range(1, len(parts), 2):
-            formula = parse_expression(parts[i], frozenset(name for name, _ in self.plan.schedule.variables))
+            formula = self._formula(parts[i])
             values = self._values(formula, frames)
             rows[i] = [f"{value:.4g}" for value in values.tolist()]
         return ["".join(row) for row in zip(*rows, strict=True)]
+
+    def _formula(self, text: str) -> Expression:
+        try:
+            return parse_expression(text, frozenset(name for name, _ in self.plan.schedule.variables))
+        except ExpressionError as error:  # the reader tells with a place; this is for schedules built in Python
+            raise UserError(f"the formula `{text[:40]}` in a prompt: {error.message}", fix=error.fix) from None
 
     def _values(self, formula: Expression, frames: np.ndarray) -> np.ndarray:
         """The formula at these frames; one that many keys share is computed once over the whole clip."""

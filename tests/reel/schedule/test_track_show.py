@@ -9,8 +9,10 @@ import pytest
 
 from reel.errors import UserError
 from reel.schedule.compile import compile_pictures, compile_prompts, compile_values
+from reel.schedule.model import Key, Schedule
 from reel.schedule.read import read
 from reel.schedule.show import plot, table, thumbnails, timeline
+from reel.schedule.times import frame
 from reel.schedule.track import ltx_conditions, sparse_conditions, tile_track
 
 SEED = (
@@ -85,6 +87,8 @@ def test_errors_of_compilers_are_for_people() -> None:
         compile_values(read("0: 1/(t-3)", what="value"), 8)
     with pytest.raises(UserError, match="at least 1 frame"):
         compile_prompts(read("0: a"), 0)
+    with pytest.raises(UserError, match="formula `2\\*` in a prompt"):
+        compile_prompts(Schedule("prompt", (Key(frame(0), prompt="a `2*` b"),)), 8)
     with pytest.raises(UserError, match="no values"):
         compile_values(read("0: a"), 8)
     with pytest.raises(UserError, match="negative at frame 0"):
