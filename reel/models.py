@@ -130,8 +130,9 @@ Scheduler = Literal[
 
 
 class Advice(Config):
-    """Settings its authors recommend for a family. Shown by `rotoscope models`; never applied in silence."""
+    """Settings that a family's authors recommend: the defaults in conf/, by name (`${model.advice.scheduler}`)."""
 
+    strength: float | None = Field(default=None, gt=0, le=1)
     scheduler: Scheduler | None = None
     num_inference_steps: int | None = Field(default=None, ge=1)
     guidance_scale: float | None = Field(default=None, ge=0)

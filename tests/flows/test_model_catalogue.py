@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from flows.commands.models import family, names
 from reel.compute import Compute
@@ -108,10 +110,12 @@ def test_every_control_finds_its_kind_in_the_default_and_in_sd15() -> None:
         assert kind in family("sd15").controlnets
 
 
-def test_stylize_yaml_holds_every_setting_and_parses() -> None:
+def test_stylize_yaml_holds_every_setting_and_starts_from_the_advice(model: ModelConfig) -> None:
     data = yaml.safe_load((CONF / "stylize" / "animatediff.yaml").read_text())
     assert data.keys() == Sampling.model_fields.keys()
-    parse(Sampling, data, "stylize")
+    composed = OmegaConf.create({"model": {"advice": model.advice.model_dump()}, "stylize": data})
+    stylize: Any = OmegaConf.to_container(composed, resolve=True)
+    assert parse(Sampling, stylize["stylize"], "stylize").num_inference_steps == model.advice.num_inference_steps
 
 
 def test_compute_yamls_hold_every_setting_and_parse() -> None:
