@@ -30,11 +30,13 @@ SEEDS = [
     '"0": "red top --neg hat",\n"24": "(blue top:`0.5*sin(t/6)`)", "max_f/2": "c"',
     "{'0': 'a', “8”： “b”}",
     '0:(0.5), 24:(0.8), "max_f-2":(sin(t/6))',
-    '0 = "a", 8:16 = "b", -1 = "c", 0.5 = "d"', "girl\n0: red\n8:blue\n\n16: green\nsmile", "0, 8:16=0.5, -1",
+    '0 = "a", 8:16 = "b", -1 = "c", 0.5 = "d"',
+    "girl\n0: red\n8:blue\n\n16: green\nsmile",
+    "0, 8:16=0.5, -1",
     '{"prompt_map": {"0": "a", "16": "b"}, "head_prompt": "h", "prompt_fixed_ratio": 0.5, "n_prompt": ["n"]}',
     "loop: on; then: ease(in-out, 8); 0: red; 24-36 hold: blue --neg dog --pic a.png --strength 0.5; 50%: x; 0:01: y",
-    "kind: value\nvariables: {pw_a: 0.5}\nkeys:\n  0: 0.2\n  12-22: {value: where(t>5, 1, clip(t,0,1)), then: blend(2)}\n  -1: 0\n",
-]  # fmt: skip
+    "kind: value\nvariables: {pw_a: 0.5}\nkeys:\n  0: 0.2\n  12-22: {value: where(t>5, 1, 0), then: blend(2)}\n  -1: 0\n",
+]
 
 
 class Count:
@@ -88,8 +90,15 @@ def main() -> None:
     for i, seed in enumerate(SEEDS):
         (args.corpus / f"seed{i}").write_bytes(bytes([i]) + seed.encode())
     say(f"atheris, {args.runs} inputs, seed {args.seed}")
-    options = [f"-runs={args.runs}", f"-seed={args.seed}", "-timeout=10", "-max_len=600", "-print_final_stats=1", "-verbosity=0",
-               f"-artifact_prefix={args.corpus}/failed-"]  # fmt: skip
+    options = [
+        f"-runs={args.runs}",
+        f"-seed={args.seed}",
+        "-timeout=10",
+        "-max_len=600",
+        "-print_final_stats=1",
+        "-verbosity=0",
+        f"-artifact_prefix={args.corpus}/failed-",
+    ]
     atheris.Setup([sys.argv[0], *options, str(args.corpus)], one)
     atheris.Fuzz()
 

@@ -220,16 +220,17 @@ def _usable(args: argparse.Namespace) -> tuple[Schedule, str | None]:
 
 
 def _length(schedule: Schedule, frames: int | None) -> int:
+    """Frames to show: as given, as the schedule says, or just enough for all its keys."""
     known = frames or schedule.frames
     if known:
         return known
-    ends = [int(t.value) for key in schedule.keys for t in (key.at, key.until) if t is not None and t.kind == "frame"]
-    if len(ends) < sum(1 + (key.until is not None) for key in schedule.keys) or schedule.loop:
+    fixed = all(t.absolute for key in schedule.keys for t in (key.at, key.until) if t is not None)
+    if not fixed or schedule.loop:
         raise UserError(
             "the number of frames is needed: the schedule counts from the end, in percent or seconds, or loops",
             fix="--frames 96",
         )
-    return max(ends) + 1
+    return max(1, *(int(key.until.value if key.until else key.at.value + 1) for key in schedule.keys))
 
 
 def _show(args: argparse.Namespace) -> int:

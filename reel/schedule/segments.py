@@ -31,7 +31,7 @@ def frames_for(schedule: Schedule, target: Target) -> int:
             "this needs the number of frames: the schedule counts from the end, in percent or seconds, or loops",
             fix="--frames 96 (and --fps 12 for seconds)",
         )
-    return max(int((k.until or k.at).value) for k in schedule.keys) + 1
+    return max(1, *(int(k.until.value if k.until else k.at.value + 1) for k in schedule.keys))
 
 
 def plan_for(schedule: Schedule, target: Target) -> Plan:

@@ -47,8 +47,8 @@ HARD = [
     "😀",
 ]
 
-# Each case is built by a seeded generator from one drawn number: drawing every choice through hypothesis took three times
-# as long as the code under test. A failing case is printed whole, and found again by its seed.
+# Each case is built by a seeded generator from one drawn number: drawing every choice through hypothesis took three
+# times as long as the code under test. A failing case is printed whole, and found again by its seed.
 Build = Callable[[Random], Any]
 
 
@@ -99,14 +99,26 @@ def prompt_schedules(words: list[str] = WORDS + HARD, then: Callable[[Random], T
                      negatives: bool = True, loops: bool = True) -> st.SearchStrategy[Schedule]:  # fmt: skip
     def build(dice: Random) -> Schedule:
         keys = tuple(
-            Key(at, until, prompt=text(dice, words), negative=text(dice, words) if negatives and dice.random() < 0.25 else "",
-                then=then(dice) if dice.random() < 0.5 else None)
+            Key(
+                at,
+                until,
+                prompt=text(dice, words),
+                negative=text(dice, words) if negatives and dice.random() < 0.25 else "",
+                then=then(dice) if dice.random() < 0.5 else None,
+            )
             for at, until in places(dice, fancy)
-        )  # fmt: skip
+        )
         more = {"head": text(dice, words), "joiner": dice.choice([", ", " ", ","])} if dice.random() < 0.25 else {}
         ratio = dice.choice([None, None, 0.0, 0.25, 0.5, 1.0]) if fancy else None
-        return Schedule("prompt", keys, then(dice), loop=loops and dice.random() < 0.5, mixing=dice.choice(["lerp", "slerp"]),
-                        hold_ratio=ratio, **more)  # fmt: skip
+        return Schedule(
+            "prompt",
+            keys,
+            then(dice),
+            loop=loops and dice.random() < 0.5,
+            mixing=dice.choice(["lerp", "slerp"]),
+            hold_ratio=ratio,
+            **more,
+        )
 
     return seeded(build)
 
@@ -205,14 +217,67 @@ def expressions() -> st.SearchStrategy[Expression]:
 
 
 SEEDS = [
-    '"0": "red top",\n"24": "blue top --neg blurry"', "{'0': 'a', '8': 'b'}", '0:(0.5), 24:(0.8), "max_f-2":(sin(t/6))',
-    '0 = "a", 8:16 = "b", -1 = "c"', '"0:8": "x", "0.5": "y"', "girl\n0: red\n8: blue\nsmile", "0:closed\n\n8: open",
-    '{"prompt_map": {"0": "a", "16": "b"}, "head_prompt": "h", "prompt_fixed_ratio": 0.5}', "0, 8:16=0.5, -1",
-    "then: blend; 0: red top; 24-36 hold: blue top --neg dog --pic a.png --strength 0.5", "keys:\n  0: red\n  24: {prompt: b, then: blend}\n",
-    "kind: value\nkeys: {0: 0.2, 50%: 'sin(t)'}\n", "“0”：“a”，\n“8”：“b”", '"0": "(a:`0.5*sin(t)`)", "9": "b"',
-]  # fmt: skip
-PIECES = ['"', "'", ",", ":", "=", "{", "}", "(", ")", "\n", " ", ";", "`", "“", "”", "：", "，", "0", "12", "-4", "0.5", "8:16", "t", "--neg",
-          "\\", "#", "//", "sin(", "max_f", "\t", "\r\n", "&a", "*a", "%", "blend", "keys:", "prompt_map", "é", "猫", "\u0000", "[", "]", "|", "- "]  # fmt: skip
+    '"0": "red top",\n"24": "blue top --neg blurry"',
+    "{'0': 'a', '8': 'b'}",
+    '0:(0.5), 24:(0.8), "max_f-2":(sin(t/6))',
+    '0 = "a", 8:16 = "b", -1 = "c"',
+    '"0:8": "x", "0.5": "y"',
+    "girl\n0: red\n8: blue\nsmile",
+    "0:closed\n\n8: open",
+    '{"prompt_map": {"0": "a", "16": "b"}, "head_prompt": "h", "prompt_fixed_ratio": 0.5}',
+    "0, 8:16=0.5, -1",
+    "then: blend; 0: red top; 24-36 hold: blue top --neg dog --pic a.png --strength 0.5",
+    "keys:\n  0: red\n  24: {prompt: b, then: blend}\n",
+    "kind: value\nkeys: {0: 0.2, 50%: 'sin(t)'}\n",
+    "“0”：“a”，\n“8”：“b”",
+    '"0": "(a:`0.5*sin(t)`)", "9": "b"',
+]
+PIECES = [
+    '"',
+    "'",
+    ",",
+    ":",
+    "=",
+    "{",
+    "}",
+    "(",
+    ")",
+    "\n",
+    " ",
+    ";",
+    "`",
+    "“",
+    "”",
+    "：",
+    "，",
+    "0",
+    "12",
+    "-4",
+    "0.5",
+    "8:16",
+    "t",
+    "--neg",
+    "\\",
+    "#",
+    "//",
+    "sin(",
+    "max_f",
+    "\t",
+    "\r\n",
+    "&a",
+    "*a",
+    "%",
+    "blend",
+    "keys:",
+    "prompt_map",
+    "é",
+    "猫",
+    "\u0000",
+    "[",
+    "]",
+    "|",
+    "- ",
+]
 
 
 def typed() -> st.SearchStrategy[str]:

@@ -16,11 +16,30 @@ from .strategies import expressions
 T = np.arange(-4.0, 30.0, 1.7)
 ENV = {"t": T, "max_f": 29.0, "s": 7.0, "fps": 12.0, "seconds": T / 12, "pi": np.pi, "tau": 2 * np.pi, "e": np.e}
 BINARY: dict[str, Callable[[Any, Any], Any]] = {
-    "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.true_divide, "//": np.floor_divide, "%": np.remainder, "**": np.power,
-    "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal, "!=": np.not_equal,
-    "and": np.logical_and, "&": np.logical_and, "or": np.logical_or, "|": np.logical_or,
-    "arctan2": np.arctan2, "hypot": np.hypot, "mod": np.mod, "fmod": np.fmod, "min": np.minimum, "max": np.maximum,
-}  # fmt: skip
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": np.true_divide,
+    "//": np.floor_divide,
+    "%": np.remainder,
+    "**": np.power,
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+    "==": np.equal,
+    "!=": np.not_equal,
+    "and": np.logical_and,
+    "&": np.logical_and,
+    "or": np.logical_or,
+    "|": np.logical_or,
+    "arctan2": np.arctan2,
+    "hypot": np.hypot,
+    "mod": np.mod,
+    "fmod": np.fmod,
+    "min": np.minimum,
+    "max": np.maximum,
+}
 UNARY = {"neg": np.negative, "not": np.logical_not, "int": np.trunc, "abs": np.absolute}
 
 
@@ -60,9 +79,23 @@ def test_written_formulas_read_back_to_the_same_tree(formula: Expression) -> Non
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("2+3*4", 14), ("-2**2", -4), ("2**-1", 0.5), ("2**3**2", 512), ("(1,)[0]", None), ("7//2", 3), ("-7 % 3", 2), ("not 0", 1),
-     ("1 < 2 and 3 < 2", 0), ("max(1, 5, 3)", 5), ("1e2", 100), (".5", 0.5), ("round(2.5)", 2), ("smoothstep(0, 2, 1)", 0.5)],
-)  # fmt: skip
+    [
+        ("2+3*4", 14),
+        ("-2**2", -4),
+        ("2**-1", 0.5),
+        ("2**3**2", 512),
+        ("(1,)[0]", None),
+        ("7//2", 3),
+        ("-7 % 3", 2),
+        ("not 0", 1),
+        ("1 < 2 and 3 < 2", 0),
+        ("max(1, 5, 3)", 5),
+        ("1e2", 100),
+        (".5", 0.5),
+        ("round(2.5)", 2),
+        ("smoothstep(0, 2, 1)", 0.5),
+    ],
+)
 def test_precedence_and_forms(text: str, expected: float | None) -> None:
     if expected is None:
         with pytest.raises(ExpressionError):
@@ -73,18 +106,43 @@ def test_precedence_and_forms(text: str, expected: float | None) -> None:
 
 @pytest.mark.parametrize(
     ("text", "code", "start"),
-    [("2 +", "RS401", 3), ("(2", "RS401", 0), ("2)", "RS401", 1), ("q + 1", "RS402", 0), ("sni(t)", "RS402", 0), ("sin", "RS402", 0),
-     ("sin(1, 2)", "RS403", 0), ("t ^ 2", "RS404", 2), ("t = 2", "RS404", 2), ("2**65", "RS408", 1), ("1 < 2 < 3", "RS401", 6),
-     ("__import__('os')", "RS402", 0), ("t.real", "RS401", 1), ("lambda: 1", "RS402", 0), ("", "RS401", 0)],
-)  # fmt: skip
+    [
+        ("2 +", "RS401", 3),
+        ("(2", "RS401", 0),
+        ("2)", "RS401", 1),
+        ("q + 1", "RS402", 0),
+        ("sni(t)", "RS402", 0),
+        ("sin", "RS402", 0),
+        ("sin(1, 2)", "RS403", 0),
+        ("t ^ 2", "RS404", 2),
+        ("t = 2", "RS404", 2),
+        ("2**65", "RS408", 1),
+        ("1 < 2 < 3", "RS401", 6),
+        ("__import__('os')", "RS402", 0),
+        ("t.real", "RS401", 1),
+        ("lambda: 1", "RS402", 0),
+        ("", "RS401", 0),
+    ],
+)
 def test_mistakes_have_a_code_and_a_place(text: str, code: str, start: int) -> None:
     with pytest.raises(ExpressionError) as caught:
         parse_expression(text)
     assert (caught.value.code, caught.value.start) == (code, start)
 
 
-@pytest.mark.parametrize("text", ["(" * 500 + "1" + ")" * 500, "-" * 500 + "1", "sin(" * 200 + "1" + ")" * 200, "+".join("1" * 400),
-                                  "9" * (MAX_TEXT + 1), "2**" * 100 + "2", "not " * 400 + "1", "1e999"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 500 + "1" + ")" * 500,
+        "-" * 500 + "1",
+        "sin(" * 200 + "1" + ")" * 200,
+        "+".join("1" * 400),
+        "9" * (MAX_TEXT + 1),
+        "2**" * 100 + "2",
+        "not " * 400 + "1",
+        "1e999",
+    ],
+)
 def test_size_depth_and_exponents_are_bounded(text: str) -> None:
     with pytest.raises(ExpressionError) as caught:
         parse_expression(text)

@@ -1,7 +1,8 @@
-"""Each dialect's meaning against a frame-by-frame model of its tool, written from the tool's rules and nothing of ours."""
+"""Each dialect's meaning against a frame-by-frame model of its tool, written from the tool's rules alone."""
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
@@ -45,7 +46,7 @@ def fizz(keys: dict[int, str], n: int) -> list[Weights]:
     if rows[-1][0] < n:
         rows.append((n, rows[-1][1]))
     out: list[Weights] = [{} for _ in range(n)]
-    for (k0, p0), (k1, p1) in zip(rows, rows[1:], strict=False):
+    for (k0, p0), (k1, p1) in itertools.pairwise(rows):
         for f in range(k0, min(k1, n)):
             out[f] = mix(p0, p1, (f - k0) / (k1 - k0))
     return out
@@ -133,7 +134,7 @@ def evolved(pairs: list[tuple[int, str, bool]], n: int) -> list[Weights]:
     out: list[Weights | None] = [None] * n
     for f in range(min(pairs[0][0] + 1, n)):
         out[f] = {pairs[0][1]: 1.0}
-    for (k0, p0, hold), (k1, p1, _) in zip(pairs, pairs[1:], strict=False):
+    for (k0, p0, hold), (k1, p1, _) in itertools.pairwise(pairs):
         left = 1.0
         for f in range(k0 + 1, min(k1, n - 1) + 1):
             left *= 1 - (f - k0) / (k1 - k0)

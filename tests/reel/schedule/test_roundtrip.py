@@ -143,10 +143,18 @@ def test_a_loss_is_always_said(schedule: Schedule, dialect: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "dialect", "code"),
-    [("0 ease(in): a; 9: b", "fizz", "RS501"), ("loop: on; then: blend; 0: a; 9: b", "webui", "RS502"), ("0: a --neg b", "webui", "RS504"),
-     ('0: say "a"', "evolved", "RS505"), ("0-4: a --pic b.png", "fizz", "RS506"), ("then: blend; 0: a; 9: b", "evolved", "RS501"),
-     ("0: a; 50%: b", "fizz", "RS503"), ("mixing: slerp; 0: a", "fizz", "RS508"), ("0: a --neg b; 4: a --neg c", "travel", "RS504")],
-)  # fmt: skip
+    [
+        ("0 ease(in): a; 9: b", "fizz", "RS501"),
+        ("loop: on; then: blend; 0: a; 9: b", "webui", "RS502"),
+        ("0: a --neg b", "webui", "RS504"),
+        ('0: say "a"', "evolved", "RS505"),
+        ("0-4: a --pic b.png", "fizz", "RS506"),
+        ("then: blend; 0: a; 9: b", "evolved", "RS501"),
+        ("0: a; 50%: b", "fizz", "RS503"),
+        ("mixing: slerp; 0: a", "fizz", "RS508"),
+        ("0: a --neg b; 4: a --neg c", "travel", "RS504"),
+    ],
+)
 def test_what_a_dialect_cannot_say_is_named(text: str, dialect: str, code: str) -> None:
     schedule = parse(text).schedule
     assert schedule is not None

@@ -17,15 +17,21 @@ from reel.schedule.track import ltx_conditions, sparse_conditions, tile_track
 
 SEED = (
     "0-6: eyes closed --pic closed.png; 6-12: eyes open --pic open.png; 12-22: leaning forward --pic lean.png; "
-    "22-32: head tilts --pic tilt.png; 32-40: leaning forward slightly --pic lean.png; 40-46: one-eye blink --pic blink.png"
+    "22-32: head tilts --pic tilt.png; 32-40: leaning forward slightly --pic lean.png; "
+    "40-46: one-eye blink --pic blink.png"
 )
 
 
 def test_ranges_show_their_pictures_on_their_own_frames() -> None:
     intervals = compile_pictures(read(SEED, what="track"), 46)
     assert [(i.picture, i.start, i.stop) for i in intervals] == [
-        ("closed.png", 0, 6), ("open.png", 6, 12), ("lean.png", 12, 22), ("tilt.png", 22, 32), ("lean.png", 32, 40), ("blink.png", 40, 46),
-    ]  # fmt: skip
+        ("closed.png", 0, 6),
+        ("open.png", 6, 12),
+        ("lean.png", 12, 22),
+        ("tilt.png", 22, 32),
+        ("lean.png", 32, 40),
+        ("blink.png", 40, 46),
+    ]
     assert all((i.strength == 1).all() for i in intervals)
 
 
