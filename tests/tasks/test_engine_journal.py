@@ -16,6 +16,7 @@ from tasks.stylize.engine import journal as module
 from tasks.stylize.engine.freeinit import FreeInitPlan, denoise_in_rounds
 from tasks.stylize.engine.journal import Journal, Shelf, pack, restore, unpack
 from tasks.stylize.engine.loop import denoise, noised, timesteps_of
+from tests.tasks.engine_models import one_thread  # noqa: F401  (autouse)
 
 FAMILY = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
 STEPS = 8

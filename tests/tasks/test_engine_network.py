@@ -26,6 +26,7 @@ from tasks.stylize.engine.loop import Hold, Network, denoise, noised, timesteps_
 from tasks.stylize.engine.prompts import Conditioning, TextTrack, slerp
 from tasks.stylize.engine.windows import WindowPlan
 from tests.tasks import engine_models as tiny
+from tests.tasks.engine_models import one_thread  # noqa: F401  (autouse)
 
 COUNT = 8
 T = torch.tensor(400)
@@ -110,7 +111,7 @@ def test_a_window_over_the_models_limit_is_refused():
         Network(tiny.unet(), conditioning(), windows=WindowPlan(context_length=33))
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(weights=st.lists(st.sampled_from([0.0, 0.3, 1.0]), min_size=COUNT, max_size=COUNT))
 def test_each_frame_has_its_own_weight(weights):
     found = run([track(np.array(weights))], windows=ALONE)

@@ -25,6 +25,7 @@ from tasks.stylize.engine.freeinit import FreeInitPlan, denoise_in_rounds
 from tasks.stylize.engine.loop import Network, denoise, noised, pure_noise, timesteps_of
 from tasks.stylize.engine.prompts import Conditioning, TextTrack
 from tests.tasks import engine_models as tiny
+from tests.tasks.engine_models import one_thread  # noqa: F401  (autouse)
 
 FRAMES, STEPS = 4, 4
 SCHEDULERS = {

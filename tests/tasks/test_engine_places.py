@@ -13,6 +13,7 @@ from tasks.stylize.engine.codec import decode_chunk, encode_chunk, sample
 from tasks.stylize.engine.masks import MaskPlan, excluded, head, region_mask
 from tasks.stylize.engine.memory import kept_per_frame, plan
 from tests.tasks import engine_models as tiny
+from tests.tasks.engine_models import one_thread  # noqa: F401  (autouse)
 
 GIB = 2**30
 

@@ -12,7 +12,7 @@ from reel.errors import UserError
 from tasks.stylize.engine.buffers import Buffers
 from tasks.stylize.engine.clock import Clock
 from tasks.stylize.engine.controls import Controls
-from tasks.stylize.engine.network import Pass, predict, with_pictures
+from tasks.stylize.engine.network import Pass, predict, remembering, with_pictures
 from tasks.stylize.engine.prompts import Conditioning
 from tasks.stylize.engine.windows import Window, WindowPlan, make_windows
 
@@ -102,7 +102,7 @@ class Network:
         residuals = self.controls.residuals(sample, made, frames, step, steps)
         if self.extra is not None:
             residuals = _both(residuals, self.extra(sample, made, frames, step, steps))
-        made.text = with_pictures(self.unet, made.text, told.added)
+        made.text = remembering(with_pictures(self.unet, made.text, made.added))
         return predict(self.unet, sample, made, residuals)
 
 

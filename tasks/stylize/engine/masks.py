@@ -130,7 +130,7 @@ def _softened(mask: np.ndarray, plan: MaskPlan) -> np.ndarray:
     if radius:
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
         mask = (cv2.dilate if plan.dilate > 0 else cv2.erode)(mask, kernel)
-    if plan.feather > 0:
+    if plan.feather >= 0.1:  # less is no pixel at all
         # a Gaussian whose bulk spans the wanted distance
         mask = cv2.GaussianBlur(mask, (0, 0), plan.feather / 2, borderType=cv2.BORDER_REPLICATE)
     return np.clip(mask, 0, 1).astype(np.float32)
