@@ -49,7 +49,9 @@ CODES: dict[str, Code] = {
     "RS108": Code(ERROR, "stray text", "This belongs to no key."),
     "RS109": Code(ERROR, "empty place between commas", "A comma too many."),
     "RS110": Code(ERROR, "full-width punctuation", "Full-width signs look right and are other characters."),
-    "RS111": Code(ERROR, "comment", "This dialect has no comments: its parser stops here."),
+    "RS111": Code(
+        ERROR, "comment", "This dialect has no comments: its parser stops here (prompt-travel: only a warning)."
+    ),
     "RS112": Code(ERROR, "control character in a text", "JSON refuses raw tabs and other control characters."),
     "RS113": Code(ERROR, "bad escape", 'JSON knows \\" \\\\ \\/ \\b \\f \\n \\r \\t and \\uXXXX only.'),
     "RS114": Code(ERROR, "list or object as a prompt", "A prompt is one quoted text."),

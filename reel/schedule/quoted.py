@@ -49,6 +49,8 @@ class Form:
     text_values: bool = True
     newlines: Literal["delete", "keep", "refuse"] = "refuse"
     last_comma: bool = True
+    comments: Literal["error", "warning"] = "error"
+    """How bad a comment is: prompt-travel's own documentation is full of them."""
 
 
 class QuotedReader:
@@ -85,6 +87,7 @@ class QuotedReader:
             self.pos,
             fix="leave the comment out",
             edits=(Edit(start, self.pos, ""),),
+            severity=self.form.comments,
         )
 
     def wide(self, char: str) -> str:

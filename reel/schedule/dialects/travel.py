@@ -13,7 +13,7 @@ from reel.schedule.model import BLEND, Key, Schedule, Span, What
 from reel.schedule.segments import frames_for, keyed_rows
 from reel.schedule.times import frame
 
-FORM = Form(sign=":", quoted_keys=True, escapes=True, text_values=False, newlines="refuse", last_comma=False)
+FORM = Form(text_values=False, last_comma=False, comments="warning")
 OWN = ("prompt_map", "head_prompt", "tail_prompt", "n_prompt", "prompt_fixed_ratio", "prompt", "base")
 
 

@@ -121,6 +121,10 @@ def test_inline_data_from_a_config() -> None:
     assert read_data("0: red; 9: blue").keys[1].prompt == "blue"
 
 
+def test_comments_in_a_prompt_travel_file_are_read_over() -> None:
+    assert read('{  # walk\n"prompt_map": {"0": "a"}  // end\n}').keys[0].prompt == "a"
+
+
 def test_hostile_escapes_do_not_reach_the_terminal() -> None:
     shown = lint('"0": "\x1b[2J", 8: \x07').findings
     assert shown
