@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -22,7 +23,7 @@ from pathlib import Path
 
 from flows.settings import debugging
 from reel.errors import UserError
-from reel.store import flocked, write_atomic
+from reel.store import flocked, make_folder, write_atomic
 
 HOST = "127.0.0.1"
 NAMES = ("prefect", "mlflow")
@@ -79,12 +80,41 @@ def prepare(store: Path) -> str | None:
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
     for name, value in environment(store).items():
         os.environ.setdefault(name, value)
+    make_folder(store, "paths.store")
     Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
     if "PREFECT_API_URL" not in os.environ:
         server = running(store, "prefect")
         if server and healthy(server, timeout=2.0):
             os.environ["PREFECT_API_URL"] = f"{server.url}/api"
     return os.environ.get("PREFECT_API_URL")
+
+
+def start_temporary() -> None:
+    """Start Prefect's own server for this process, where no other is at hand, so that Ctrl-C does not reach it.
+
+    Left to itself Prefect starts it as a plain child. A terminal sends Ctrl-C to children, too: the server would be
+    gone before the interrupted run is told to it, and the run would end after a minute with "connection refused".
+    """
+    from prefect.settings import PREFECT_API_URL
+
+    if PREFECT_API_URL.value():
+        return
+    from prefect.server.api.server import SubprocessASGIServer
+
+    failed: list[Exception] = []
+
+    def start() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # of this thread; its children inherit it
+        try:
+            SubprocessASGIServer().start()
+        except Exception as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=start, daemon=True)  # the main thread stays free to be interrupted
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
 
 
 def running(store: Path, name: str) -> Server | None:
