@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows import entry
+from pydantic import field_validator
+
+from flows import entry, servers
 from flows.published import guard
 from flows.settings import Paths
 from reel.compute import Compute
@@ -55,7 +57,8 @@ class Dance(Config):
     """Seed of the noise; another seed is another take."""
     extract: Extract
     preprocess: dict[str, dict[str, Any]]
-    controls: dict[str, DanceControl]
+    controls: dict[str, DanceControl] = {}
+    """ControlNets in use, by name; none (`control=[]`) is plain video-to-video."""
     model: ModelConfig
     stylize: Sampling
     assemble: Assemble
@@ -64,6 +67,13 @@ class Dance(Config):
     compute: Compute
     tracking: Tracking
     paths: Paths
+
+    @field_validator("clip", mode="before")
+    @classmethod
+    def _named(cls, clip: Any) -> Any:
+        if clip == "":  # Path("") is the folder one stands in
+            raise ValueError("is empty: name a video, a GIF or a folder of pictures")
+        return clip
 
 
 @dataclass(frozen=True)
@@ -202,6 +212,7 @@ def run(cfg: Dance) -> RenderRecord:
     guard(output, cfg.paths.root)
     check_writable(output)
     with tracked(store, cfg.tracking, "dance", cfg.model_dump(mode="json"), output=output, run=name) as recorder:
+        servers.start_temporary()
         ctx = Context(store, cfg.compute, files={"source": todo.source})
         dance = flow(
             lambda: stages(todo, cfg, ctx, recorder.stage), name="dance", flow_run_name=name, persist_result=False

@@ -145,6 +145,8 @@ def arms(annotation: Any) -> Iterable[Any]:
 
 def _check_choice(one: Any, engine: Any) -> None:
     """A group override must name files that exist: an ``optional`` group would pass over a typo in silence."""
+    if one.is_delete():  # ~local: none of the group
+        return
     if one.is_sweep_override():
         values = list(one.sweep_iterator()) if one.is_discrete_sweep() else []
     else:
@@ -152,7 +154,11 @@ def _check_choice(one: Any, engine: Any) -> None:
     for value in values:
         for choice in value if isinstance(value, list) else [value]:
             if choice is None or choice == "":
-                continue
+                raise UserError(
+                    f"{one.input_line}: names no file of conf/{one.key_or_group}",
+                    fix=f"leave it out for what the root config chooses, or ~{one.key_or_group} for none; "
+                    f"choices: {', '.join(all_options(engine, one.key_or_group)) or 'none yet'}",
+                )
             folder, _, name = f"{one.key_or_group}/{choice}".rpartition("/")
             if name.removesuffix(".yaml") not in engine.config_loader.get_group_options(folder):
                 raise _no_choice(engine, one.key_or_group, str(choice))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -203,6 +206,14 @@ BAD = [
     (["prompt=a (red:1.2) coat"], "character 3"),
     (["controls.pose.preprocess=blazepsoe"], "nearest: blazepose"),
     (["seed=-1"], "seed"),
+    (["clip="], "clip: is empty"),
+    (["controls.pose=null"], "controls.pose: must be a group of keys"),
+    (["extract.start=1", "extract.end=1"], "start (1 s) must be before end (1 s)"),
+    (["extract.start=3"], "extract.start: 3.000 s is outside the clip"),
+    (["preprocess.blazepose.qqq=1"], "unknown key 'preprocess.blazepose.qqq'"),
+    (["preprocess.pose_map.missing=maybe"], "preprocess.pose_map.missing: must be"),
+    (["stylize.guidance_scale=nan"], "stylize.guidance_scale"),
+    (["control=[pose,null]"], "names no file of conf/control"),
 ]
 
 
@@ -219,12 +230,86 @@ def test_bad_input_is_refused_before_anything_runs(
     assert not Store(tmp_path / "store").digests()
 
 
+def whole(path: Path) -> bytes:
+    """A playable movie, written there; its bytes."""
+    from tests.tasks.media_samples import numbered
+
+    return numbered(path, 30).read_bytes()
+
+
+def silent_of_pictures(path: Path) -> None:
+    from tests.tasks.media_samples import clicks
+
+    clicks(path.with_suffix(".wav"), 0.5).rename(path)
+
+
+def no_frames(path: Path) -> None:
+    from tests.tasks.media_samples import run
+
+    run("-f", "lavfi", "-i", "color=s=64x64", "-frames:v", 0, "-c:v", "libx264", path)
+
+
+SOURCES = [
+    ("empty.mp4", lambda path: path.write_bytes(b""), "is empty (0 bytes)"),
+    ("text.mp4", lambda path: path.write_text("no video\n" * 99), "is not a video that can be read"),
+    ("cut.mp4", lambda path: path.write_bytes(whole(path)[:-2000]), "truncated or damaged: its index"),
+    ("half_index.mp4", lambda path: path.write_bytes(whole(path)[:-600]), "cut off within its index"),
+    ("sound.wav", silent_of_pictures, "holds only sound"),
+    ("none.mkv", no_frames, "holds zero frames"),
+]
+
+
+@pytest.mark.parametrize(("name", "make", "says"), SOURCES, ids=[source[0] for source in SOURCES])
+def test_a_source_that_cannot_be_used_is_named(
+    name: str, make: Callable[[Path], object], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    make(tmp_path / name)
+    code = dance.main([*SMALL, f"clip={tmp_path / name}", f"paths.store={tmp_path / 'store'}"])
+    message = capsys.readouterr().err
+    assert code == 2
+    assert name in message
+    assert says in message
+    assert "Traceback" not in message
+    assert not Store(tmp_path / "store").digests()
+
+
+def test_a_file_in_the_way_of_the_store_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "file").write_text("in the way")
+    assert dance.main([*SMALL, f"paths.store={tmp_path / 'file' / 'store'}"]) == 2
+    assert f"paths.store: {tmp_path / 'file' / 'store'} is not a folder" in capsys.readouterr().err
+
+
 def test_output_that_cannot_be_written_is_said_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "file").write_text("in the way")
     code = dance.main([*SMALL, f"paths.store={tmp_path / 'store'}", f"paths.output={tmp_path / 'file' / 'out'}"])
     assert code == 2
     assert "paths.output" in capsys.readouterr().err
     assert not Store(tmp_path / "store").digests()
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_a_terminal_with_no_server_up(tmp_path: Path):
+    """A terminal interrupts the whole process group: Prefect's temporary server must live to be told of it."""
+    from benchmarks.runs import last_record
+
+    store = tmp_path / "store"
+    process = subprocess.Popen(
+        command(store, [*SMALL, "stylize.num_inference_steps=100"]),
+        env={name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background ignores Ctrl-C
+    )
+    while process.poll() is None and not list((store / "keys").glob("*.json")):
+        time.sleep(0.05)  # pytest's own time limit ends this
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said[-2000:]
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert last_record(store)["status"] == "interrupted"
 
 
 def test_absent_models_and_an_unreachable_hub(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

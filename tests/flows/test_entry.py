@@ -114,6 +114,10 @@ def test_an_experiment_is_taken_over(call):
     assert (code, got["prompt"], got["steps"]) == (0, "a red dancer", 5)
 
 
+def test_a_group_can_be_left_out_altogether(call):
+    assert call("~experiment", "steps=5")[0] == 0
+
+
 BAD = [
     (["controls.pse.weight=1"], "unknown key 'controls.pse.weight'; nearest: controls.pose.weight"),
     (["weight=1"], "unknown key 'weight'; nearest: controls.pose.weight"),
@@ -125,6 +129,10 @@ BAD = [
     (["model=bgi"], "model=bgi: no such choice; nearest: big"),
     (["control=[pose,linart]"], "control=linart: no such choice; nearest: lineart"),
     (["experiment=rde"], "experiment=rde: no such choice; nearest: red"),
+    (["experiment=null"], "experiment=null: names no file of conf/experiment\nfix: leave it out"),
+    (["model="], "model=: names no file of conf/model"),
+    (["control=[pose,null]"], "control=[pose,null]: names no file of conf/control"),
+    (["-m", "model=small,null"], "names no file of conf/model"),
     (["steps=many"], "steps: must be a valid integer"),
     (["steps=0"], "steps: must be greater than or equal to 1 (got 0)"),
     (["controls.pose.weight=-0.5"], "controls.pose.weight: must be greater than or equal to 0 (got -0.5)"),
