@@ -59,11 +59,14 @@ def _explain(cls: type[Config], item: Any, where: str) -> str:
     path = [str(part) for part in item["loc"]]
     key = ".".join(filter(None, [where, *path]))
     if item["type"] == "extra_forbidden":
-        return f"unknown key '{key}'{suggest(path[-1], _siblings(cls, item['loc'][:-1]))}"
+        known = _siblings(cls, item["loc"][:-1])
+        return f"unknown key '{key}'" + (suggest(path[-1], known) or (f"; known: {', '.join(known)}" if known else ""))
     if item["type"] == "missing":
         return f"{key}: a value is needed"
     message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = message.replace("Input should be", "must be")
+    if item["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        message = "must be a group of keys, each with its value"
     got = item.get("input")
     shown = "" if isinstance(got, Mapping) or repr(got) in message else f" (got {got!r})"
     return f"{key}: {message}{shown}" if key else f"{message}{shown}"

@@ -30,6 +30,7 @@ from reel.errors import DamagedObject, MissingObject, UserError
 SCHEMA = 1
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_FOLDER = {errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -81,6 +82,27 @@ def explained(path: Path) -> Iterator[None]:
         raise
 
 
+def make_folder(folder: Path, key: str) -> None:
+    """Make a folder that a setting names, with its parents.
+
+    Args:
+        key: the setting, for the message.
+
+    Raises:
+        UserError: something that is no folder stands in the way, or it may not be made there.
+    """
+    with explained(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if error.errno not in _NO_FOLDER:
+                raise
+            raise UserError(
+                f"{key}: {folder} is not a folder and cannot be made one ({os.strerror(error.errno)})",
+                fix=f"choose another with {key}=",
+            ) from error
+
+
 @contextlib.contextmanager
 def flocked(path: Path, *, wait: bool = True) -> Iterator[bool]:
     """Hold an exclusive flock; the kernel frees it when the process ends, however it ends.
@@ -103,9 +125,8 @@ class Store:
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root).absolute()
-        with explained(self.root):
-            for name in ("objects", "frames", "keys", "results", "records", "locks", "tmp"):
-                (self.root / name).mkdir(parents=True, exist_ok=True)
+        for name in ("objects", "frames", "keys", "results", "records", "locks", "tmp"):
+            make_folder(self.root / name, "paths.store")
 
     def folder(self, digest: str) -> Path:
         return self.root / "objects" / digest[:2] / digest

@@ -6,8 +6,8 @@ import os
 import uuid
 from pathlib import Path
 
-from reel.errors import DamagedObject, UserError
-from reel.store import Store, explained
+from reel.errors import DamagedObject
+from reel.store import Store, explained, make_folder
 
 
 def export(store: Store, digest: str, folder: Path | str) -> dict[str, Path]:
@@ -34,12 +34,7 @@ def check_writable(folder: Path) -> None:
     Raises:
         UserError: it is a file, or may not be written to.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise UserError(f"paths.output: {folder} is not a folder", fix="choose another name") from None
-    except PermissionError:
-        raise UserError(f"paths.output: {folder} cannot be made (permission denied)", fix="choose another") from None
+    make_folder(folder, "paths.output")
     probe = folder / f".writable-{uuid.uuid4().hex[:8]}"
     with explained(folder):
         try:

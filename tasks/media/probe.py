@@ -287,7 +287,10 @@ def _sound(container: Any, zero: Fraction) -> Sound | None:
 
 
 def _no_frames(path: Path) -> UserError:
-    return UserError(f"clip: {path.name} holds zero frames", fix="record or export it again")
+    return UserError(
+        f"clip: {path.name} holds zero frames: it is empty, or cut off within its index",
+        fix="copy or download it again; where it is whole, record or export it again",
+    )
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:

@@ -135,6 +135,10 @@ def test_messages_name_key_value_and_what_is_allowed():
         parse(Settings, {"inner": {"weight": -1}}, "controls.pose")
     with pytest.raises(UserError, match=r"unknown key 'inner.wieght'; nearest: weight"):
         parse(Settings, {"inner": {"wieght": 1}})
+    with pytest.raises(UserError, match=r"unknown key 'inner.qqq'; known: weight"):
+        parse(Settings, {"inner": {"qqq": 1}})
+    with pytest.raises(UserError, match=r"^inner: must be a group of keys, each with its value \(got 'x'\)$"):
+        parse(Settings, {"inner": "x"})
     with pytest.raises(UserError, match=r"inner.weight: must be a finite number"):
         parse(Settings, {"inner": {"weight": float("inf")}})
     with pytest.raises(UserError, match=r"steps: .*integer.* \(got 'abc'\)"):
