@@ -333,13 +333,17 @@ def _lost(store: Store, run: str) -> RenderRecord | None:
 
 def git_state(root: Path | None = None) -> tuple[str | None, bool | None]:
     """Commit of the checkout and whether tracked files differ from it; (None, None) outside of git."""
-    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
+    # `describe --dirty` would write the index anew, and a render that dies meanwhile would leave the checkout locked
     try:
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=10, check=True)
+        commit = _git(root, "rev-parse", "HEAD")
+        return commit, bool(_git(root, "--no-optional-locks", "status", "--porcelain", "--untracked-files=no"))
     except (OSError, subprocess.SubprocessError):
         return None, None
-    commit = done.stdout.strip()
-    return commit.removesuffix("-dirty"), commit.endswith("-dirty")
+
+
+def _git(root: Path | None, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, timeout=10, check=True)
+    return done.stdout.strip()
 
 
 def _lock_name(run: str) -> str:

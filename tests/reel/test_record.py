@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -189,3 +190,17 @@ def test_the_commit_and_whether_files_differ_from_it(tmp_path):
     assert dirty is False
     (tmp_path / "file").write_text("two")
     assert git_state(tmp_path) == (commit, True)
+
+
+def test_looking_at_the_commit_never_writes_to_the_checkout(tmp_path):
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments], cwd=tmp_path, check=True)
+
+    git("init", "-q")
+    (tmp_path / "file").write_text("one")
+    git("add", "file")
+    git("commit", "-q", "-m", "one")
+    os.utime(tmp_path / "file", (1, 1))  # git would note in its index that only the time differs
+    before = (tmp_path / ".git" / "index").read_bytes()
+    assert git_state(tmp_path)[1] is False
+    assert (tmp_path / ".git" / "index").read_bytes() == before
