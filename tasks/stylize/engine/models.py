@@ -11,6 +11,7 @@ from reel.models import LoraSource, ModelConfig, ModelSource
 from tasks import weights
 from tasks.stylize import load
 from tasks.stylize.engine.settings import Decode, Denoise, Embed, Encode
+from tasks.stylize.quiet import quiet
 from tasks.stylize.settings import Animatediff, picture_source
 from tasks.weights_files import parameter_bytes
 from tasks.weights_memory import LOADED
@@ -62,7 +63,8 @@ def vae(cfg: Encode | Decode, device: str) -> Any:
             found = load._builder(AutoencoderKL, weights.path(cfg.base) / "vae", cfg.dtype, cfg.base)()
         return found.eval().requires_grad_(False)
 
-    return LOADED.get(key, parameter_bytes(weights.path(source), load.BYTES[cfg.dtype]), build)
+    with quiet():
+        return LOADED.get(key, _bytes(source, "vae", cfg.dtype), build)
 
 
 def text(cfg: Embed, device: str) -> tuple[Any, Any]:
@@ -83,7 +85,8 @@ def text(cfg: Embed, device: str) -> tuple[Any, Any]:
         _text_loras(encoder, cfg.loras)
         return tokenizer, encoder.eval().requires_grad_(False)
 
-    return LOADED.get(key, parameter_bytes(weights.path(cfg.base), load.BYTES[cfg.dtype]) // 4, build)
+    with quiet():
+        return LOADED.get(key, _bytes(cfg.base, "text_encoder", cfg.dtype), build)
 
 
 @dataclass
@@ -138,6 +141,13 @@ def placed(modules: Sequence[Any], device: str, offload: str) -> Iterator[None]:
     finally:
         for module in modules:
             remove_hook_from_submodules(module)
+
+
+def _bytes(source: ModelSource, folder: str, dtype: str) -> int:
+    """Memory of one part of a base, or of all of a source that has no such folder."""
+    root = weights.path(source)
+    part = root / folder
+    return parameter_bytes(part if part.is_dir() else root, load.BYTES[dtype])
 
 
 def _family(

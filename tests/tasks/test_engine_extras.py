@@ -1,0 +1,64 @@
+"""LoRAs, reference pictures, other VAEs and single-file checkpoints through the engine: the stock op's pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reel import op
+from reel.clip import Clip
+from reel.compute import Compute
+from reel.store import Store
+from tasks.stylize.engine import wiring
+from tasks.stylize.engine.split import split
+from tests.tasks.test_stylize import families, make_clip, settings, world  # noqa: F401  (fixtures)
+from tests.tasks.test_stylize_load import lora_for, save, write_ip_adapter
+from tests.tasks.tiny_family import family_config
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def both(store: Store, **changes: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures of the stock op and of the engine, for the same settings."""
+    cfg = settings(**changes)
+    ctx = op.Context(store, Compute(device="cpu", threads=1))
+    frames, maps = make_clip(store, "rgb", 3, 0), {"map_pose": make_clip(store, "map", 3, 1)}
+    stock = op.get("stylize", "animatediff").fn(cfg, {"frames": frames, **maps}, ctx)
+    ours = wiring.stylize(lambda one, chosen, **given: one.fn(chosen, given, ctx), split(cfg), frames, maps)
+    return tuple(Clip.open(store, digest).array().astype(int) for digest in (stock, ours))  # type: ignore[return-value]
+
+
+def agree(store: Store, plain: np.ndarray | None = None, **changes: Any) -> np.ndarray:
+    stock, ours = both(store, **changes)
+    assert np.abs(stock - ours).max() <= 1
+    if plain is not None:
+        assert (np.abs(stock - plain) > 2).mean() > 0.05, "the setting must matter for this comparison to mean anything"
+    return stock
+
+
+def test_clip_skip(world: Store) -> None:  # noqa: F811
+    """Compared without guidance: diffusers leaves clip_skip out for the negative prompt, no other tool does."""
+    agree(world, agree(world, guidance_scale=1.0), guidance_scale=1.0, clip_skip=1)
+
+
+def test_loras(world: Store, families: Path, tmp_path: Path) -> None:  # noqa: F811
+    plain = agree(world)
+    for part in ("text_encoder", "unet"):
+        source = save(tmp_path / f"{part}.safetensors", lora_for(families / "tiny", part))
+        agree(world, plain, loras=[{"source": source, "weight": 0.7}])
+    camera = save(tmp_path / "zoom.safetensors", lora_for(families / "tiny", "motion_adapter"))
+    agree(world, plain, motion_loras=[{"source": camera}])
+
+
+def test_a_reference_picture(world: Store, families: Path, tmp_path: Path) -> None:  # noqa: F811
+    from PIL import Image
+
+    model = {**family_config("tiny"), **write_ip_adapter(families, tmp_path)}
+    picture = tmp_path / "look.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.uint8)).save(picture)
+    for scale in (1.0, 5.0):
+        plain = agree(world, guidance_scale=scale)
+        agree(world, plain, guidance_scale=scale, model=model, ip_adapter={"picture": str(picture), "weight": 0.8})
