@@ -79,7 +79,10 @@ def keyed_rows(schedule: Schedule, target: Target, *, wrap: bool, inside: bool =
     if not wrap and schedule.loop:
         target.say("RS502", "the travel back to the first key is left out")
     ordered = sorted(rows.items())
-    return [row for row in ordered if row[0] < plan.frames] if inside else ordered
+    if not inside:
+        return ordered
+    # where all keys lie beyond the clip, its frames show the first of them
+    return [row for row in ordered if row[0] < plan.frames] or [(0, full_text(schedule, plan.keys[0]))]
 
 
 def value_rows(values: np.ndarray) -> list[tuple[int, float]]:

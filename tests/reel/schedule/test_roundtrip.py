@@ -167,6 +167,12 @@ def test_formulas_become_numbers_where_a_dialect_has_none() -> None:
     assert written.exact
 
 
+@pytest.mark.parametrize("dialect", ["fizz", "webui", "travel", "evolved", "yaml", "short"])
+def test_a_schedule_beyond_the_clip_can_be_written(dialect: str) -> None:
+    written = write(read("50: a; 60: b"), dialect, 48)
+    assert compile_prompts(read(written.text, dialect), 48).texts == (("a", ""),)
+
+
 def test_kinds_that_do_not_exist_are_refused() -> None:
     with pytest.raises(UserError, match="no schedules of kind 'value'"):
         write(read("0: 1", what="value"), "fizz")
