@@ -67,13 +67,23 @@ def project_root() -> Path:
 
 @contextlib.contextmanager
 def hydra_ready(root: Root[C]) -> Iterator[Any]:
-    """Hydra set up for one root config; gives its engine. Leaves no global state of Hydra's behind."""
+    """Hydra set up for one root config; gives its engine. Leaves no global state of Hydra's behind.
+
+    Raises:
+        UserError: a file of the folder is no YAML.
+    """
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
+    from yaml import MarkedYAMLError
 
     os.environ.setdefault("ROTOSCOPE_ROOT", str(project_root()))
     with initialize_config_dir(str(root.folder), job_name=root.name, version_base="1.3"):
-        yield GlobalHydra.instance().hydra
+        try:
+            yield GlobalHydra.instance().hydra
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            where = f"{mark.name}, line {mark.line + 1}" if mark else str(root.folder)
+            raise UserError(f"{where}: cannot be read as YAML ({error.problem})", fix="put that line right") from error
 
 
 def single(root: Root[C], engine: Any, overrides: Sequence[str]) -> Composed[C]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +23,23 @@ def main(argv: Sequence[str]) -> int:
 
 
 def findings(store: Path | None) -> Iterator[Finding]:
-    """All checks, quick ones first; a check that breaks is itself a failure, and the others still run."""
+    """All checks; one that breaks is itself a failure, and the others still run."""
     yield from _tried("python", python)
     yield from _tried("packages", packages)
-    try:
-        chosen: Mapping[str, Any] = settings()
-        yield Finding("ok", "config", "conf/ composes")
-    except UserError as error:
-        yield Finding("fail", "config", error.message, error.fix or "")
-        return
-    root = store or Path(chosen["paths"]["store"])
     yield from _tried("device", device)
     yield from _tried("memory", memory)
     yield from _tried("ffmpeg", ffmpeg)
     yield from _tried("hub", hub)
+    chosen: dict[str, Any] = {}
+
+    def config() -> Iterator[Finding]:
+        chosen.update(settings())
+        yield Finding("ok", "config", "conf/ composes")
+
+    yield from _tried("config", config)
+    if not chosen:  # which models, and where the store is, cannot be known
+        return
+    root = store or Path(chosen["paths"]["store"])
     yield from _tried("models", models)
     yield from _tried("disk", lambda: disk(root))
     yield from _tried("store", lambda: store_size(root))

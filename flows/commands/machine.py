@@ -131,7 +131,9 @@ def ffmpeg() -> Iterator[Finding]:
 
     import imageio_ffmpeg
 
-    binary = imageio_ffmpeg.get_ffmpeg_exe()
+    from tasks.media.ffmpeg import binary as program
+
+    binary = program()
     run = subprocess.run([binary, "-hide_banner", "-encoders"], capture_output=True, text=True, timeout=20, check=True)
     wanted = ("libx264", "prores_ks", "ffv1", "libvpx-vp9", "gif", "libwebp", "aac", "libopus")
     absent = [name for name in wanted if f" {name} " not in run.stdout]

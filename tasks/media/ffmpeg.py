@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -21,14 +22,20 @@ def binary() -> str:
     """Path of the FFmpeg program.
 
     Raises:
-        UserError: imageio-ffmpeg has none for this platform.
+        UserError: imageio-ffmpeg has none for this platform, or the one that was named is not there.
     """
     import imageio_ffmpeg
 
     try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
+        found = str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError as error:
         raise UserError(f"no FFmpeg program: {error}", fix="pip install --force-reinstall imageio-ffmpeg") from None
+    if not shutil.which(found):
+        raise UserError(
+            f"no FFmpeg program at {found}",
+            fix="unset IMAGEIO_FFMPEG_EXE, or reinstall imageio-ffmpeg (its own is whole)",
+        )
+    return found
 
 
 def file_url(path: Path) -> str:

@@ -13,6 +13,7 @@ from flows.commands import doctor, machine
 from flows.commands.common import size
 from flows.commands.models import names
 from reel.config import Config
+from reel.errors import UserError
 from reel.keys import make_key, remember
 from reel.op import Op
 from reel.record import RenderRecord, begin
@@ -237,6 +238,27 @@ def test_doctor_reports_and_goes_on_when_a_check_breaks(run, tmp_path, monkeypat
         assert re.match(r"(ok|warn|fail) {1,3}\s?\S|\s+-> \S", line), line
     seen = {line.split()[1] for line in out.splitlines() if not line.startswith(" ")}
     assert {"python", "packages", "config", "device", "memory", "ffmpeg", "hub", "models", "disk", "servers"} <= seen
+
+
+def test_doctor_where_nothing_is_in_place(run, tmp_path, monkeypatch):
+    """No FFmpeg, no settings that compose: each is told with its remedy, and the other checks still run."""
+    from tasks.media.ffmpeg import binary
+
+    def broken():
+        raise UserError("conf/dance.yaml, line 3: cannot be read as YAML", fix="put that line right")
+
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "none"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(doctor, "settings", broken)
+    binary.cache_clear()
+    try:
+        code, out, err = run("doctor", "--store", tmp_path)
+    finally:
+        binary.cache_clear()
+    assert (code, err) == (1, "")
+    assert re.search(r"fail +ffmpeg +no FFmpeg program at .*none\n +-> unset IMAGEIO_FFMPEG_EXE", out)
+    assert re.search(r"fail +config +conf/dance.yaml, line 3.*\n +-> put that line right", out)
+    assert {"memory", "device", "hub"} <= {line.split()[1] for line in out.splitlines()}
 
 
 def test_doctor_says_what_to_do_about_every_problem():
