@@ -10,12 +10,15 @@ Exit codes: 0 done; 1 a failure that is not the user's (traceback shown); 2 some
 from __future__ import annotations
 
 import argparse
+import contextlib
 import contextvars
 import logging.config
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -80,7 +83,8 @@ def guarded(action: Callable[[], int | None], *, debug: bool = False) -> int:
     if debug:
         os.environ["ROTOSCOPE_DEBUG"] = "1"
     try:
-        return action() or OK
+        with _stoppable():
+            return action() or OK
     except UserError as error:
         if debugging():
             traceback.print_exc()
@@ -98,6 +102,23 @@ def guarded(action: Callable[[], int | None], *, debug: bool = False) -> int:
         traceback.print_exc()
         print("\nerror: a failure that no setting explains; the traceback is above", file=sys.stderr)
         return FAILED
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM (``kill``, a batch system) ends a run as Ctrl-C does: record closed, nothing left running."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt("stopped by SIGTERM")
+
+    if threading.current_thread() is not threading.main_thread():  # only there may handlers be set
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def report(error: UserError, where: str = "") -> None:

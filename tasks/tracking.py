@@ -171,7 +171,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, UserError):
         return error.message
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted from the keyboard"
+        return str(error) or "interrupted from the keyboard"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 

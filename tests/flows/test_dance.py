@@ -288,8 +288,17 @@ def test_output_that_cannot_be_written_is_said_first(tmp_path: Path, capsys: pyt
 
 
 @pytest.mark.slow
-def test_ctrl_c_in_a_terminal_with_no_server_up(tmp_path: Path):
-    """A terminal interrupts the whole process group: Prefect's temporary server must live to be told of it."""
+@pytest.mark.parametrize(
+    ("send", "number", "reason"),
+    [(os.killpg, signal.SIGINT, "interrupted from the keyboard"), (os.kill, signal.SIGTERM, "stopped by SIGTERM")],
+    ids=["Ctrl-C in a terminal", "kill"],
+)
+def test_an_interrupted_render_with_no_server_up(
+    tmp_path: Path, send: Callable[[int, int], None], number: int, reason: str
+):
+    """A terminal interrupts the whole process group: Prefect's temporary server must live to be told, and then end."""
+    import psutil
+
     from benchmarks.runs import last_record
 
     store = tmp_path / "store"
@@ -304,12 +313,15 @@ def test_ctrl_c_in_a_terminal_with_no_server_up(tmp_path: Path):
     )
     while process.poll() is None and not list((store / "keys").glob("*.json")):
         time.sleep(0.05)  # pytest's own time limit ends this
-    os.killpg(process.pid, signal.SIGINT)
+    children = psutil.Process(process.pid).children()
+    send(process.pid, number)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said[-2000:]
     assert "interrupted" in said
     assert "Traceback" not in said
-    assert last_record(store)["status"] == "interrupted"
+    assert (last_record(store)["status"], last_record(store)["reason"]) == ("interrupted", reason)
+    assert children
+    assert psutil.wait_procs(children, timeout=10)[1] == []
 
 
 def test_absent_models_and_an_unreachable_hub(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
