@@ -97,6 +97,7 @@ def save(probe: Probe, path: Path) -> None:
     from safetensors.torch import save_file
 
     save_file({k: v.half().contiguous() if v.is_floating_point() else v for k, v in probe.state_dict().items()}, path)
+    path.chmod(0o644)  # safetensors writes its files for the owner alone
 
 
 def load(path: Path) -> Probe:

@@ -40,7 +40,12 @@ def median_color(picture: np.ndarray, where: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("part", "color"),
-    [(HAIR, HAIR_COLORS["pink"]), (TOP, CLOTH_COLORS["red"]), (BOTTOM, CLOTH_COLORS["blue"]), (0, BACKGROUND_COLORS["green"])],
+    [
+        (HAIR, HAIR_COLORS["pink"]),
+        (TOP, CLOTH_COLORS["red"]),
+        (BOTTOM, CLOTH_COLORS["blue"]),
+        (0, BACKGROUND_COLORS["green"]),
+    ],
 )
 def test_each_part_has_the_color_it_was_given(part, color):
     drawing = draw_figure(standing(), GIRL)
