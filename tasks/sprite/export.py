@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,21 @@ def save_part(part: Any, folder: Path, name: str, half: bool = False) -> None:
     for stale in (draft, old):
         shutil.rmtree(stale, ignore_errors=True)
     part.save_pretrained(draft)
+    _forget_origin(draft / "config.json")
     for path in draft.iterdir():
         path.chmod(0o644)  # safetensors writes its files for the owner alone
     if target.exists():
         target.rename(old)
     draft.rename(target)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _forget_origin(config: Path) -> None:
+    """diffusers notes the folder that a part was loaded from; it means nothing on another machine."""
+    if config.exists():
+        settings = json.loads(config.read_text())
+        settings.pop("_name_or_path", None)
+        config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
 
 
 def export_random(folder: Path, seed: int = 0) -> None:
