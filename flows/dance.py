@@ -117,7 +117,10 @@ def plan(cfg: Dance, store: Store) -> Plan:
 
 def _stylize(cfg: Dance) -> Animatediff:
     """The renderer's whole settings, in canonical form."""
-    from tasks.stylize.device import resolve_dtype
+    from tasks.stylize.device import cuda_devices, resolve_dtype
+
+    if cfg.compute.device == "cuda" and not cuda_devices():
+        raise UserError("compute.device: no NVIDIA driver offers a card here", fix="compute=auto, or compute=cpu")
 
     controls = {name: control.model_dump(exclude={"preprocess"}) for name, control in cfg.controls.items()}
     whole = {

@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 from flows.quoting import literal_overrides
 from flows.settings import debugging
+from reel import interrupt
 from reel.config import Config, parse, suggest
 from reel.errors import UserError
 
@@ -106,19 +107,23 @@ def guarded(action: Callable[[], int | None], *, debug: bool = False) -> int:
 
 @contextlib.contextmanager
 def _stoppable() -> Iterator[None]:
-    """SIGTERM (``kill``, a batch system) ends a run as Ctrl-C does: record closed, nothing left running."""
-
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt("stopped by SIGTERM")
-
+    """Ctrl-C stops a run even where Python would lose it, and SIGTERM (``kill``, a batch system) does the same."""
     if threading.current_thread() is not threading.main_thread():  # only there may handlers be set
         yield
         return
-    before = signal.signal(signal.SIGTERM, stop)
+    interrupt.forget()
+    wanted: dict[int, Callable[[int, object], None]] = {
+        signal.SIGTERM: lambda number, frame: interrupt.stop("stopped by SIGTERM")
+    }
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a run in the background ignores Ctrl-C
+        wanted[signal.SIGINT] = lambda number, frame: interrupt.stop()
+    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        interrupt.forget()
 
 
 def report(error: UserError, where: str = "") -> None:

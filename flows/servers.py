@@ -106,7 +106,10 @@ def start_temporary() -> None:
     def start() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # of this thread; its children inherit it
         try:
-            SubprocessASGIServer().start()
+            server = SubprocessASGIServer()
+            server.start()
+            if server.server_process:
+                _end_with_us(server.server_process.pid)
         except Exception as error:
             failed.append(error)
 
@@ -115,6 +118,16 @@ def start_temporary() -> None:
     thread.join()
     if failed:
         raise failed[0]
+
+
+def _end_with_us(pid: int) -> None:
+    """Have a process ended when this one is gone, also by ``kill -9``: a shell waits for the end of a pipe we hold."""
+    watch = ["sh", "-c", 'cat > /dev/null; kill "$0" 2> /dev/null', str(pid)]
+    _WATCHES.append(subprocess.Popen(watch, stdin=subprocess.PIPE, start_new_session=True))
+
+
+_WATCHES: list[subprocess.Popen[bytes]] = []
+"""Kept so that their pipes stay open as long as this process lives."""
 
 
 def running(store: Path, name: str) -> Server | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from reel import interrupt
+
 
 def progress(total: int, desc: str, unit: str = "frame") -> Any:
     """A tqdm bar (a context manager with ``update(n)``).
@@ -16,8 +18,13 @@ def progress(total: int, desc: str, unit: str = "frame") -> Any:
     """
     from tqdm import tqdm
 
+    class Bar(tqdm):
+        def update(self, n: float | None = 1) -> bool | None:
+            interrupt.check()
+            return super().update(n)
+
     terminal = sys.stderr.isatty()
-    return tqdm(
+    return Bar(
         total=total,
         desc=desc,
         unit=unit,

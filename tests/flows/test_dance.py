@@ -19,6 +19,7 @@ from flows import dance
 from reel.record import RenderRecord, list_records
 from reel.store import Store
 from reel.why import explain
+from tasks.stylize.device import cuda_devices
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 SAMPLE = ROOT / "data" / "source" / "sample.mp4"
@@ -287,6 +288,40 @@ def test_output_that_cannot_be_written_is_said_first(tmp_path: Path, capsys: pyt
     assert not Store(tmp_path / "store").digests()
 
 
+@pytest.mark.skipif(cuda_devices() > 0, reason="there is a card here")
+def test_a_card_that_is_not_there_is_said_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert dance.main([*SMALL, f"paths.store={tmp_path / 'store'}", "compute=cuda"]) == 2
+    assert "compute.device: no NVIDIA driver" in capsys.readouterr().err
+
+
+def alone(store: Path) -> subprocess.Popen[str]:
+    """A long render without a server, in a process group of its own, when its first stage is done."""
+    process = subprocess.Popen(
+        command(store, [*SMALL, "stylize.num_inference_steps=100"]),
+        env={name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background ignores Ctrl-C
+    )
+    while process.poll() is None and not list((store / "keys").glob("*.json")):
+        time.sleep(0.05)  # pytest's own time limit ends this
+    return process
+
+
+@pytest.mark.slow
+def test_a_killed_render_leaves_no_server_behind(tmp_path: Path):
+    import psutil
+
+    process = alone(tmp_path / "store")
+    children = psutil.Process(process.pid).children()
+    assert any("uvicorn" in " ".join(child.cmdline()) for child in children)
+    process.kill()
+    process.wait()
+    assert psutil.wait_procs(children, timeout=15)[1] == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("send", "number", "reason"),
@@ -302,17 +337,7 @@ def test_an_interrupted_render_with_no_server_up(
     from benchmarks.runs import last_record
 
     store = tmp_path / "store"
-    process = subprocess.Popen(
-        command(store, [*SMALL, "stylize.num_inference_steps=100"]),
-        env={name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background ignores Ctrl-C
-    )
-    while process.poll() is None and not list((store / "keys").glob("*.json")):
-        time.sleep(0.05)  # pytest's own time limit ends this
+    process = alone(store)
     children = psutil.Process(process.pid).children()
     send(process.pid, number)
     _, said = process.communicate(timeout=120)

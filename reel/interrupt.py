@@ -1,0 +1,31 @@
+"""A wish to stop that cannot get lost.
+
+Python drops a KeyboardInterrupt that falls into a callback from C or into a finaliser ("Exception ignored in ..."), and
+the run would go on to its end. So the wish is remembered as well, and long work asks for it wherever it tells its
+progress.
+"""
+
+from __future__ import annotations
+
+_wish: list[str] = []
+
+
+def stop(reason: str = "") -> None:
+    """Remember the wish and raise.
+
+    Raises:
+        KeyboardInterrupt: always.
+    """
+    _wish[:] = [reason]
+    raise KeyboardInterrupt(*filter(None, [reason]))
+
+
+def check() -> None:
+    """Raises: KeyboardInterrupt when a wish to stop is open."""
+    if _wish:
+        raise KeyboardInterrupt(*filter(None, _wish))
+
+
+def forget() -> None:
+    """A new run begins: nobody has wished anything yet."""
+    _wish.clear()
