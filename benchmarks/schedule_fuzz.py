@@ -35,7 +35,7 @@ SEEDS = [
     "0, 8:16=0.5, -1",
     '{"prompt_map": {"0": "a", "16": "b"}, "head_prompt": "h", "prompt_fixed_ratio": 0.5, "n_prompt": ["n"]}',
     "loop: on; then: ease(in-out, 8); 0: red; 24-36 hold: blue --neg dog --pic a.png --strength 0.5; 50%: x; 0:01: y",
-    "kind: value\nvariables: {pw_a: 0.5}\nkeys:\n  0: 0.2\n  12-22: {value: where(t>5, 1, 0), then: blend(2)}\n  -1: 0\n",
+    "kind: value\nvariables: {pw_a: 0.5}\nkeys:\n  0: 0.2\n  12-22: {value: where(t>5, 1, 0), then: blend(2)}\n  -1: 0",
 ]
 
 
