@@ -1,4 +1,4 @@
-"""What can go wrong around a render: kills, two at once, a full disk, Ctrl-C (benchmarks/kill_nine.py kills at length)."""
+"""What can go wrong around a render: kills, two at once, a full disk, Ctrl-C (at length: benchmarks/kill_nine.py)."""
 
 from __future__ import annotations
 
