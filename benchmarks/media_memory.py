@@ -1,4 +1,4 @@
-"""Peak memory of extract and assemble at 1,024 frames against 64: it must not grow with the length.
+"""Peak memory of extract, preprocess and assemble at 1,024 frames against 64: it must not grow with the length.
 
     python -m benchmarks.media_memory [--frames 64 1024] [--side 480]
 
@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from reel.config import parse
-from reel.op import Context
+from reel.op import Context, get
 from reel.store import Store
 from tasks.assemble import Assemble, assemble
 from tasks.extract import Extract, extract
@@ -48,12 +48,7 @@ def in_fresh_process(count: int, side: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         clip = Path(folder) / "long.mp4"
         loop = [
-            ffmpeg.binary(),
-            "-v",
-            "error",
-            "-nostdin",
-            "-stream_loop",
-            "-1",
+            *(ffmpeg.binary(), "-v", "error", "-nostdin", "-stream_loop", "-1"),
             "-i",
             str(SAMPLE),
             "-frames:v",
@@ -66,14 +61,26 @@ def in_fresh_process(count: int, side: int) -> dict[str, float]:
 
 
 def measure(clip: Path, side: int) -> dict[str, float]:
-    """Peak resident memory in MiB after extraction and assembly of one clip, in this process and in its children."""
+    """Peak resident memory (MiB) after extraction, three maps and assembly of one clip: this process, its children."""
     context = Context(Store(clip.parent / "store"), files={"source": clip})
     digest = source_digest(clip)
     frames = extract(parse(Extract, {"short_side": side}), {"source": digest}, context)
-    inputs = {"frames": frames, "original": frames, "map_pose": frames, "source": digest}
+    poses = preprocess("blazepose", context, frames=frames)
+    maps = {
+        "map_pose": preprocess("pose_map", context, poses=poses),
+        "map_depth": preprocess("figure_depth", context, frames=frames, poses=poses),
+        "map_lineart": preprocess("lineart_standard", context, frames=frames),
+    }
+    inputs = {"frames": frames, "original": frames, "source": digest, **maps}
     assemble(parse(Assemble, {"preset": "veryfast"}), inputs, context)
     who = {"python": resource.RUSAGE_SELF, "ffmpeg": resource.RUSAGE_CHILDREN}
     return {name: round(resource.getrusage(kind).ru_maxrss / 1024, 1) for name, kind in who.items()}
+
+
+def preprocess(name: str, context: Context, **inputs: str) -> str:
+    """One preprocessor at its default settings; the digest of its output."""
+    op = get("preprocess", name)
+    return op.fn(parse(op.config, {}), inputs, context)
 
 
 if __name__ == "__main__":
