@@ -30,7 +30,6 @@ from reel.store import Store
 from tasks.assemble import Assemble
 from tasks.cached import Stage, call
 from tasks.extract import Extract
-from tasks.stylize.ahead import import_ahead
 from tasks.stylize.settings import Animatediff, Control, Sampling, canonical
 from tasks.tracking import Tracking, read_link
 
@@ -185,10 +184,7 @@ def stages(plan: Plan, cfg: Dance, ctx: Context, note: Callable[[Stage], Stage])
             return make(maker)
         return run(*plan.makers["pose_map"], poses=make(maker))
 
-    extracted = note(call(get("extract", "extract"), cfg.extract, {"source": plan.source_digest}, ctx))
-    if not extracted.reused:  # then nothing that follows is cached either, as a rule
-        import_ahead()
-    frames = extracted.digest
+    frames = run(get("extract", "extract"), cfg.extract, source=plan.source_digest)
     maps = {f"map_{control}": draw(maker) for control, maker in plan.maps.items()}
     stylized = note(call(*plan.stylize, {"frames": frames, **maps}, ctx))
     ends = {"frames": stylized.digest, "original": frames, "source": plan.source_digest}
