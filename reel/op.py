@@ -29,12 +29,14 @@ class Context:
 
     Attributes:
         files: paths of inputs that are files outside the store, under the same names as their digests in ``inputs``.
+        run: id of the render that the op works for, so that unfinished work can be told to belong to it.
         facts: provenance noted while the op runs; kept beside the output, never part of its digest.
     """
 
     store: Store
     compute: Compute = field(default_factory=Compute)
     files: Mapping[str, Path] = field(default_factory=dict)
+    run: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
 
     def progress(self, total: int, desc: str, unit: str = "frame") -> Any:

@@ -1,7 +1,7 @@
 """Prompt text: what the text encoder would not understand is refused with its place, never cut or read as words.
 
-Emphasis, blends and LoRA tags are syntax of other programs. A CLIP text encoder reads `(red:1.2)` as the words "red",
-"1", "2" between brackets, and the picture changes in ways nobody asked for.
+LoRA tags, wildcards and prompt editing are syntax of other programs. A CLIP text encoder reads `<lora:x:1>` as the words
+"lora", "x", "1" between brackets, and the picture changes in ways nobody asked for. Emphasis is known: `reel.emphasis`.
 """
 
 from __future__ import annotations
@@ -30,12 +30,10 @@ _TABLE = (
     _Syntax(re.compile(r"<[A-Za-z][\w-]*(?::[^<>]*)?>"), "an embedding or extra-network tag", "remove it"),
     _Syntax(re.compile(r"\bembedding\s*:\s*\S+", re.I), "a textual inversion", "remove it"),
     _Syntax(
-        re.compile(r"\((?:[^()]|\([^()]*\))*:\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*\)"),
-        "a weighted phrase (text:weight)",
-        f"remove the weight; {_ESCAPE}",
+        re.compile(r"\[[^\[\]]*[:|][^\[\]]*\]"),
+        "prompt editing in [ ]",
+        f"a prompt_schedule changes words over the frames; {_ESCAPE}",
     ),
-    _Syntax(re.compile(r"\(\(.*?\)\)"), "emphasis by doubled brackets", f"single brackets are text; {_ESCAPE}"),
-    _Syntax(re.compile(r"\[[^\[\]]*\]"), "de-emphasis or prompt editing in [ ]", f"remove the brackets; {_ESCAPE}"),
     _Syntax(
         re.compile(r"\{[^{}]*\|[^{}]*\}"), "a random choice {a|b}", "name one; choice(...) makes a sweep of prompts"
     ),
@@ -50,7 +48,7 @@ _SHOWN = 90
 
 
 def check_prompt(text: str, key: str) -> None:
-    r"""Refuse syntax that the text encoder does not know. `\(` is a bracket that is only text, and so is a lone `(`.
+    r"""Refuse syntax that nothing here understands; `\[` is a bracket that is only text.
 
     Args:
         key: the setting that holds the text, for the message.
@@ -64,23 +62,19 @@ def check_prompt(text: str, key: str) -> None:
         return
     start, end, syntax = min(found, key=lambda item: (item[0], -item[1]))
     raise UserError(
-        f"{key}: {syntax.name} at {_place(text, start)} is not known to the text encoder\n{_caret(text, start, end)}",
+        f"{key}: {syntax.name} at {place(text, start)} is not understood here\n{caret(text, start, end)}",
         fix=syntax.fix,
     )
 
 
-def plain(text: str) -> str:
-    r"""The text as the encoder gets it: `\(` becomes `(`; every other character stays."""
-    return _ESCAPED.sub(r"\1", text)
-
-
-def _place(text: str, at: int) -> str:
+def place(text: str, at: int) -> str:
+    """A position in a text for people: line and character, from 1."""
     line = text.count("\n", 0, at) + 1
     column = at - (text.rfind("\n", 0, at) + 1) + 1
     return f"line {line}, character {column}" if "\n" in text.strip("\n") else f"character {column}"
 
 
-def _caret(text: str, start: int, end: int) -> str:
+def caret(text: str, start: int, end: int) -> str:
     """The line around ``start``, with ^ under the part found; wide characters count two columns."""
     left = text.rfind("\n", 0, start) + 1
     right = text.find("\n", start)

@@ -14,7 +14,8 @@ from typing import Any
 from reel.errors import UserError
 from reel.models import LoraSource, ModelSource
 from tasks import weights
-from tasks.stylize.settings import Animatediff, Control
+from tasks.stylize.control import Control
+from tasks.stylize.settings import Animatediff
 from tasks.weights_files import parameter_bytes
 from tasks.weights_memory import LOADED
 
@@ -45,7 +46,7 @@ def controlnets(cfg: Animatediff, live: Mapping[str, Control], device: str) -> l
 
 
 def core_key(cfg: Animatediff, device: str) -> str:
-    """Everything that decides the core's weights. FreeNoise rewires the UNet for good, so it counts too."""
+    """Everything that decides the core's weights."""
     model = cfg.model.only(())
     loras = [[weights.content_id(lora.source), lora.weight] for lora in _loras(cfg)]
     vae = cfg.vae or model.vae
@@ -55,7 +56,6 @@ def core_key(cfg: Animatediff, device: str) -> str:
         "vae": weights.content_id(vae) if vae else None,
         "loras": loras,
         "ip_adapter": weights.content_id(model.ip_adapter) if cfg.ip_adapter and model.ip_adapter else None,
-        "free_noise": cfg.free_noise.model_dump() if cfg.free_noise else None,
         "dtype": cfg.dtype,
         "device": device,
     }
@@ -74,11 +74,6 @@ def motion_settings(cfg: Animatediff) -> dict[str, Any]:
     return _json((folder if folder.is_dir() else folder.parent) / "config.json")
 
 
-def tokenizer_dir(cfg: Animatediff) -> Path:
-    """Folder with the family's tokenizer files."""
-    return weights.path(cfg.model.base_config or cfg.model.base) / "tokenizer"
-
-
 def _build_core(cfg: Animatediff) -> Any:
     from diffusers import AnimateDiffVideoToVideoPipeline
 
@@ -92,8 +87,7 @@ def _build_core(cfg: Animatediff) -> Any:
         motion_adapter=adapter,
         scheduler=parts["scheduler"],
     )
-    if cfg.free_noise is None:
-        pipe.register_modules(motion_adapter=None)  # the UNet has its weights; FreeNoise alone asks the adapter again
+    pipe.register_modules(motion_adapter=None)  # the UNet has its weights
     _apply_loras(pipe, cfg)
     if cfg.ip_adapter is not None:
         _apply_ip_adapter(pipe, cfg)
@@ -113,11 +107,15 @@ def _folders(cfg: Animatediff) -> dict[str, Any]:
     vae = None if cfg.vae or cfg.model.vae else _builder(AutoencoderKL, root / "vae", cfg.dtype, base)()
     return {
         "text_encoder": _builder(CLIPTextModel, root / "text_encoder", cfg.dtype, base)(),
-        "tokenizer": CLIPTokenizer.from_pretrained(str(tokenizer_dir(cfg)), local_files_only=True),
+        "tokenizer": CLIPTokenizer.from_pretrained(str(_tokenizer(cfg)), local_files_only=True),
         "unet": _builder(UNet2DConditionModel, root / "unet", cfg.dtype, base)(),
         "vae": vae,
         "scheduler": DDIMScheduler(),  # replaced before every render
     }
+
+
+def _tokenizer(cfg: Animatediff) -> Path:
+    return weights.path(cfg.model.base_config or cfg.model.base) / "tokenizer"
 
 
 def _single_file(cfg: Animatediff) -> dict[str, Any]:

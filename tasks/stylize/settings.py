@@ -1,58 +1,26 @@
-"""Settings of the `stylize` op: everything that changes the bytes of a render, and checks that need no model."""
+"""Settings of a whole render: everything that changes its bytes, and the checks that need no model.
+
+`tasks.stylize.engine.split` hands them to the ops encode, embed, denoise and decode.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import field_validator, model_validator
 
 from reel.config import Config, Field, Finite, Text, suggest
+from reel.emphasis import parse_emphasis
+from reel.errors import UserError
 from reel.models import LoraSource, ModelConfig, ModelSource, Scheduler
 from reel.prompt import check_prompt
+from tasks.stylize.control import Control, PerFrame, live_controls
+from tasks.stylize.windows import FreeInit, Windows
 
-
-class Control(Config):
-    """One ControlNet in use; its map is the op's input `map_<name>`."""
-
-    kind: str
-    """Which of the family's ControlNets reads the map: openpose, depth, lineart, tile, ..."""
-    weight: Finite = Field(default=1.0, ge=0.0, le=10.0)
-    """How much the map decides; 0 drops the control, 1 is as trained."""
-    control_guidance_start: Finite = Field(default=0.0, ge=0.0, lt=1.0)
-    """Part of the denoising after which the control begins (0: from the first step)."""
-    control_guidance_end: Finite = Field(default=1.0, gt=0.0, le=1.0)
-    """Part of the denoising after which it ends (1: with the last step)."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Control:
-        if self.control_guidance_start >= self.control_guidance_end:
-            raise ValueError(
-                f"control_guidance_start ({self.control_guidance_start:g}) must be below "
-                f"control_guidance_end ({self.control_guidance_end:g})"
-            )
-        return self
-
-
-class FreeNoise(Config):
-    """Motion modules in overlapping windows, for clips longer than the motion window (arXiv:2310.15169)."""
-
-    context_length: int = Field(default=16, ge=1)
-    """Frames in a window; at most the family's motion_window."""
-    context_stride: int = Field(default=4, ge=1)
-    """Frames from the start of one window to that of the next; at most context_length."""
-    weighting_scheme: Literal["flat", "pyramid", "delayed_reverse_sawtooth"] = "pyramid"
-    """How overlapping windows are weighed against each other."""
-
-    @model_validator(mode="after")
-    def _overlapping(self) -> FreeNoise:
-        if self.context_stride > self.context_length:
-            raise ValueError(
-                f"context_stride ({self.context_stride}) must not exceed context_length ({self.context_length}): "
-                "frames between the windows would have no motion module"
-            )
-        return self
+if TYPE_CHECKING:
+    from tasks.stylize.engine.settings import Denoise
 
 
 class IpAdapter(Config):
@@ -75,6 +43,14 @@ class Sampling(Config):
     """Sampler."""
     guidance_scale: Finite = Field(default=7.5, ge=0.0, le=50.0)
     """Classifier-free guidance; up to 1 none (half the work)."""
+    guidance_end: Finite = Field(default=1.0, gt=0, le=1)
+    """Part of the denoising after which there is no guidance: saves half the work of the rest, changes the picture."""
+    composite: Literal["none", "keep_background"] = "none"
+    """keep_background: what is not the person (grown by composite_dilate) stays the source's."""
+    composite_dilate: Finite = Field(default=8, ge=0, le=512)
+    """px around the person that are rendered too."""
+    detector: str = "blazepose"
+    """The pose detector whose outlines and key points masks and compositing are made from."""
     clip_skip: int | None = Field(default=None, ge=1, le=11)
     """Layers left out at the text encoder's end (1: the last but one is used). Other programs count from 1 = none."""
     vae: ModelSource | None = None
@@ -85,18 +61,20 @@ class Sampling(Config):
     """Camera LoRAs for AnimateDiff v2 motion modules."""
     ip_adapter: IpAdapter | None = None
     """A reference picture."""
-    free_noise: FreeNoise | None = None
-    """Windows for clips longer than the motion window."""
+    windows: Windows = Field(default_factory=Windows)
+    """Context windows, for clips longer than the family's motion window."""
+    free_init: FreeInit = Field(default_factory=FreeInit)
+    """Several denoisings for steadier motion."""
+    frame_block: int = Field(default=16, ge=1)
+    """Frames that the spatial layers take at a time: less needs less memory; changes the last bits."""
     decode_chunk_size: int = Field(default=16, ge=1)
     """Frames that the VAE encodes or decodes at a time; changes the last bits of a picture."""
-    vae_slicing: bool = False
-    """VAE one frame at a time, whatever decode_chunk_size says."""
     vae_tiling: bool = False
     """VAE in overlapping tiles: less memory, faint differences at tile borders."""
 
 
 class Animatediff(Sampling):
-    """Settings of one render with an AnimateDiff family."""
+    """Settings of one render with an AnimateDiff family. AnimateDiff: arXiv:2307.04725; ControlNet: arXiv:2302.05543."""
 
     prompt: Text
     """What the clip shows, as text for the family's encoder."""
@@ -104,6 +82,10 @@ class Animatediff(Sampling):
     """What it should not show. Has no effect at guidance_scale <= 1."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed of the noise."""
+    strength_schedule: PerFrame = None
+    """Factor of `strength` for each frame, 0..1; 0 keeps the source's frame."""
+    guidance_schedule: PerFrame = None
+    """Factor of `guidance_scale` for each frame."""
     controls: dict[str, Control] = Field(default_factory=dict)
     """ControlNets by name."""
     model: ModelConfig
@@ -111,10 +93,17 @@ class Animatediff(Sampling):
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Number format of the models; `compute.dtype=auto` is resolved before it comes here."""
 
+    @property
+    def guided(self) -> bool:
+        """Whether any frame has classifier-free guidance, so that the negative prompt is read."""
+        return self.guidance_scale * max(self.guidance_schedule or [1.0]) > 1
+
     @field_validator("prompt", "negative_prompt")
     @classmethod
     def _known_syntax(cls, text: str, info: object) -> str:
-        check_prompt(text, str(getattr(info, "field_name", "prompt")))
+        key = str(getattr(info, "field_name", "prompt"))
+        check_prompt(text, key)
+        parse_emphasis(text, key)
         return text
 
     @field_validator("prompt")
@@ -127,6 +116,8 @@ class Animatediff(Sampling):
     @model_validator(mode="after")
     def _consistent(self) -> Animatediff:
         _check_steps(self)
+        if any(value > 1 for value in self.strength_schedule or ()):
+            raise ValueError("strength_schedule: factors lie in 0..1")
         for name, control in self.controls.items():
             _check_kind(name, control, self.model)
         if self.model.schedulers is not None and self.scheduler not in self.model.schedulers:
@@ -138,45 +129,68 @@ class Animatediff(Sampling):
             raise ValueError(
                 f"model {self.model.name} names no IP-Adapter weights (model.ip_adapter): remove ip_adapter"
             )
-        if self.free_noise is not None and self.free_noise.context_length > self.model.motion_window:
-            raise ValueError(
-                f"free_noise.context_length ({self.free_noise.context_length}) is over the motion window of "
-                f"model {self.model.name} ({self.model.motion_window} frames)"
-            )
         return self
 
 
-def live_controls(controls: Mapping[str, Control]) -> dict[str, Control]:
-    """The controls that do something, by name in alphabetical order.
+def needs_poses(cfg: Animatediff | Denoise) -> str:
+    """Which setting needs the poses of the clip; empty: none does."""
+    if cfg.composite != "none":
+        return f"composite={cfg.composite}"
+    regions = {name: control.mask.region for name, control in live_controls(cfg.controls).items()}
+    return next((f"controls.{n}.mask.region={r}" for n, r in regions.items() if r not in ("none", "file")), "")
 
-    The order is fixed because residuals are summed in it, and sums of floats depend on it. Edge points of a sweep
-    (weight 0) thereby become the same render.
+
+def check_clip(cfg: Animatediff, width: int, height: int, count: int) -> None:
+    """Whether the family can render frames of this size and a clip of this length. Needs no files.
+
+    Args:
+        width, height: px of a frame.
+        count: frames.
+
+    Raises:
+        UserError: naming the nearest size, or what to set for this length.
     """
-    return {name: controls[name] for name in sorted(controls) if controls[name].weight > 0}
+    if cfg.model.architecture != "sd15":
+        raise UserError(
+            f"model {cfg.model.name} is an {cfg.model.architecture.upper()} family; stylize renders SD 1.5 families",
+            fix="model=sd15, or another family marked sd15 in `rotoscope models`",
+        )
+    unit = cfg.model.multiple_of
+    if width % unit or height % unit:
+        near = f"{max(unit, width // unit * unit)}x{max(unit, height // unit * unit)}"
+        raise UserError(
+            f"model {cfg.model.name}: sides must be multiples of {unit} px: {width}x{height} -> {near}",
+            fix=f"extract.multiple_of={unit}",
+        )
+    check_window(cfg.windows.context_length, count, cfg.model.motion_window, f"model {cfg.model.name}, its catalogue")
+    per_frame = {"strength_schedule": cfg.strength_schedule, "guidance_schedule": cfg.guidance_schedule}
+    per_frame |= {f"controls.{n}.weight_schedule": c.weight_schedule for n, c in cfg.controls.items()}
+    check_lengths(per_frame, count)
 
 
-def canonical(cfg: Animatediff) -> Animatediff:
-    """The settings without what has no effect: dropped controls, ControlNets nobody uses, an unread negative prompt."""
-    live = live_controls(cfg.controls)
-    update = {
-        "controls": live,
-        "model": cfg.model.only({control.kind for control in live.values()}),
-        "negative_prompt": cfg.negative_prompt if cfg.guidance_scale > 1 else "",
-    }
-    return cfg.model_copy(update=update)
+def check_lengths(per_frame: Mapping[str, Sequence[object] | None], count: int) -> None:
+    """Whether everything that has a value per frame has one for each.
+
+    Raises:
+        UserError: the first list of another length.
+    """
+    for key, values in per_frame.items():
+        if values is not None and len(values) != count:
+            raise UserError(f"{key}: {len(values)} values for {count} frames", fix="one value for each frame")
 
 
-def sources(cfg: Animatediff) -> list[ModelSource]:
-    """Every file outside the settings that decides the render: family, ControlNets in use, LoRAs, reference picture."""
-    model = cfg.model.only({control.kind for control in live_controls(cfg.controls).values()})
-    if cfg.ip_adapter is None:
-        model = model.model_copy(update={"ip_adapter": None, "ip_image_encoder": None})
-    if cfg.vae is not None:
-        model = model.model_copy(update={"vae": cfg.vae})
-    found = [*model.sources(), *(lora.source for lora in [*cfg.loras, *cfg.motion_loras])]
-    if cfg.ip_adapter is not None:
-        found.append(picture_source(cfg.ip_adapter))
-    return found
+def check_window(context_length: int, count: int, window: int, says: str) -> None:
+    """Whether the motion module can see windows of this length; clips within its window are one window anyway.
+
+    Raises:
+        UserError: a window that is too long for it.
+    """
+    if count > window and context_length > window:
+        raise UserError(
+            f"windows.context_length: {context_length} frames are over the motion module's window ({says} says "
+            f"{window}), and the clip has {count}",
+            fix=f"stylize.windows.context_length={window}",
+        )
 
 
 def picture_source(ip_adapter: IpAdapter) -> ModelSource:

@@ -7,59 +7,20 @@ mixed and batched.
 
 from __future__ import annotations
 
-import re
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from reel.emphasis import parse_emphasis
 from reel.errors import UserError
 
 if TYPE_CHECKING:
     import torch
 
-STRONGER, WEAKER = 1.1, 1 / 1.1
-"""What ``(text)`` and ``[text]`` multiply the weight by, as in the AUTOMATIC1111 web UI."""
+log = logging.getLogger(__name__)
+
 MOST_PIECES = 16
 """Pieces of a text at most (1,200 tokens with CLIP)."""
-
-_TOKEN = re.compile(r"\\([()\[\]\\])|([(\[])|:\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*\)|([)\]])|([^\\()\[\]:]+|\\|:)")
-
-
-@dataclass(frozen=True)
-class Phrase:
-    """A stretch of a prompt with its weight; 1 as it is."""
-
-    text: str
-    weight: float
-
-
-def parse_emphasis(text: str) -> list[Phrase]:
-    r"""Split a prompt at its emphasis: ``(text:1.3)``, ``(text)`` = 1.1, ``[text]`` = 1/1.1, nested; ``\(`` is text.
-
-    >>> parse_emphasis("a (red:1.5) coat")
-    [Phrase(text='a ', weight=1.0), Phrase(text='red', weight=1.5), Phrase(text=' coat', weight=1.0)]
-
-    Raises:
-        UserError: a bracket without its partner, with its place.
-    """
-    parts: list[list[Any]] = []
-    opened: list[tuple[str, int, int]] = []  # bracket, place in the text, first part inside
-    for match in _TOKEN.finditer(text):
-        escaped, opening, weight, closing, plain = match.groups()
-        if opening:
-            opened.append((opening, match.start(), len(parts)))
-        elif weight is not None and opened and opened[-1][0] == "(":
-            _multiply(parts, opened.pop()[2], float(weight))
-        elif closing or weight is not None:
-            bracket = closing or ")"
-            if not opened or {"(": ")", "[": "]"}[opened[-1][0]] != bracket:
-                raise _unpaired(text, match.end() - 1, bracket)
-            _multiply(parts, opened.pop()[2], STRONGER if bracket == ")" else WEAKER)
-        else:
-            parts.append([escaped or plain, 1.0])
-    if opened:
-        raise _unpaired(text, opened[-1][1], opened[-1][0])
-    return _joined(parts)
 
 
 def pieces(tokenizer: Any, text: str) -> list[list[tuple[int, float]]]:
@@ -114,6 +75,26 @@ def encode_texts(tokenizer: Any, encoder: Any, texts: Sequence[str], clip_skip: 
         states = [_hidden(encoder, _ids(tokenizer, [piece], encoder.device), clip_skip)[0] for piece in padded]
         rows.append(_weighed(torch.stack(states), empty, padded).flatten(0, 1))
     return torch.stack(rows)
+
+
+def report(tokenizer: Any, texts: Sequence[str]) -> list[int]:
+    """Tokens of each text. Words that the vocabulary does not hold, and texts of several pieces, are logged."""
+    counts = []
+    for text in dict.fromkeys(texts):
+        cut = pieces(tokenizer, text)
+        counts.append(sum(map(len, cut)))
+        if len(cut) > 1:
+            log.info("prompt of %d tokens: encoded in %d pieces, none is dropped", counts[-1], len(cut))
+        unknown = dict.fromkeys(word for phrase in parse_emphasis(text) for word in _unknown(tokenizer, phrase.text))
+        if unknown:
+            log.warning("not in the model's vocabulary, so without effect: %s", " ".join(map(repr, unknown)))
+    return counts
+
+
+def _unknown(tokenizer: Any, text: str) -> list[str]:
+    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    pairs = zip(found["input_ids"], found["offset_mapping"], strict=True)
+    return [text[start:end] for token, (start, end) in pairs if token == tokenizer.unk_token_id and end > start]
 
 
 def _weighed(hidden: torch.Tensor, empty: torch.Tensor, text: list[list[tuple[int, float]]]) -> torch.Tensor:
@@ -174,27 +155,3 @@ def encode_sdxl(
                 pooled.append(outputs[0].text_embeds[0])
         halves.append(torch.stack(rows))
     return torch.cat(halves, dim=-1), torch.stack(pooled)
-
-
-def _multiply(parts: list[list[Any]], first: int, factor: float) -> None:
-    for part in parts[first:]:
-        part[1] *= factor
-
-
-def _joined(parts: list[list[Any]]) -> list[Phrase]:
-    """Neighbours of equal weight as one phrase."""
-    joined: list[Phrase] = []
-    for text, weight in parts:
-        if joined and joined[-1].weight == weight:
-            joined[-1] = Phrase(joined[-1].text + text, weight)
-        else:
-            joined.append(Phrase(text, weight))
-    return joined
-
-
-def _unpaired(text: str, at: int, bracket: str) -> UserError:
-    start = max(0, at - 30)
-    return UserError(
-        f"prompt: {bracket!r} at character {at + 1} has no partner: ...{text[start : at + 10]}...",
-        fix=f"close it, or write \\{bracket} for a bracket that is just text",
-    )

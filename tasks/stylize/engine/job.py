@@ -9,10 +9,11 @@ import numpy as np
 
 from reel.clip import Clip
 from reel.pose import Poses
+from tasks.stylize.control import Mask
 from tasks.stylize.engine.controls import ReadMask
 from tasks.stylize.engine.loop import Hold
 from tasks.stylize.engine.masks import MaskPlan, region_mask
-from tasks.stylize.engine.settings import Denoise, Mask
+from tasks.stylize.engine.settings import Denoise
 
 if TYPE_CHECKING:
     import torch
@@ -56,7 +57,7 @@ def region(job: Job, wanted: MaskPlan, frame: int, file: Clip | None = None) -> 
         job.meta["height"],
         people=job.poses.frames[frame] if job.poses else (),
         outline=job.poses.mask(frame) if job.poses and outlined else None,
-        picture=file.frame(frame) if file else None,
+        picture=file.frame(frame if len(file) > 1 else 0) if file else None,
     )
 
 

@@ -45,11 +45,15 @@ class Journal:
     Args:
         folder: its own folder, named after the render's identity.
         facts: what must be equal for a checkpoint to be used (settings, inputs, library versions).
+        run: id of the render that writes it, for people.
         clock: seconds; replaced in tests.
     """
 
-    def __init__(self, folder: Path, facts: dict[str, Any], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, folder: Path, facts: dict[str, Any], run: str = "", clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.folder = folder
+        self.run = run
         self.identity = sha256_bytes(canonical_json(facts))
         self._clock = clock
         self._cost = 0.0
@@ -77,7 +81,7 @@ class Journal:
         tensors: dict[str, Any] = {"latents": latents, "generator": generator.get_state()}
         plan = pack(remembered(scheduler), tensors)
         kept = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-        meta = {"step": str(step), "identity": self.identity, "scheduler": json.dumps(plan)}
+        meta = {"step": str(step), "identity": self.identity, "run": self.run, "scheduler": json.dumps(plan)}
         data = save(kept, metadata=meta)
         write_atomic(self.path, hashlib.sha256(data).digest() + data)
 
@@ -193,6 +197,21 @@ def _moved(value: Any, fresh: Any, device: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(_moved(item, None, device) for item in value)
     return value
+
+
+def unfinished(store: Store) -> dict[str, tuple[int, float]]:
+    """Renders that were broken off while denoising: finished steps and time of the last checkpoint, by run id."""
+    found: dict[str, tuple[int, float]] = {}
+    for path in sorted((store.root / "journals").glob("*/state.safetensors")):
+        with path.open("rb") as file:
+            file.seek(32)
+            length = int.from_bytes(file.read(8), "little")
+            try:
+                meta = json.loads(file.read(length))["__metadata__"]
+            except (ValueError, KeyError):
+                continue  # damaged: the render begins anew and says so
+        found[meta["run"]] = (int(meta["step"]), path.stat().st_mtime)
+    return found
 
 
 def _metadata(data: bytes) -> dict[str, str]:

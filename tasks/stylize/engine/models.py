@@ -57,8 +57,8 @@ def vae(cfg: Encode | Decode, device: str) -> Any:
 
     def build() -> Any:
         if cfg.vae is not None or cfg.base.single:
-            family = _family(_model(cfg), cfg.dtype, vae=cfg.vae)
-            found: Any = load._vae(family) if cfg.vae is not None else load._single_file(family)["vae"]
+            whole = _family(_model(cfg), cfg.dtype, vae=cfg.vae)
+            found: Any = load._vae(whole) if cfg.vae is not None else load._single_file(whole)["vae"]
         else:
             found = load._builder(AutoencoderKL, weights.path(cfg.base) / "vae", cfg.dtype, cfg.base)()
         return found.eval().requires_grad_(False)
@@ -103,15 +103,18 @@ class Networks:
 
 def networks(cfg: Denoise, device: str) -> Networks:
     """UNet with motion module and LoRAs, and the ControlNets of the live controls."""
-    family = _family(cfg.model, cfg.dtype, cfg.loras, cfg.motion_loras, ip_adapter=cfg.ip_adapter)
-    live = cfg.live()
-    pipe = load.core(family, device)
-    return Networks(pipe, dict(zip(live, load.controlnets(family, live, device), strict=True)))
+    live, own = cfg.live(), family(cfg)
+    return Networks(load.core(own, device), dict(zip(live, load.controlnets(own, live, device), strict=True)))
 
 
 def scheduler_settings(cfg: Denoise) -> dict[str, Any]:
     """The family's scheduler settings, with what its motion module was trained with."""
-    return load.scheduler_settings(_family(cfg.model, cfg.dtype))
+    return load.scheduler_settings(family(cfg))
+
+
+def family(cfg: Denoise) -> Animatediff:
+    """The settings of a denoising as the loader wants them."""
+    return _family(cfg.model, cfg.dtype, cfg.loras, cfg.motion_loras, ip_adapter=cfg.ip_adapter)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from reel.errors import UserError
 from reel.op import Context
 from reel.pose import Poses
 from tasks.stylize import load, schedulers
+from tasks.stylize.control import Control
 from tasks.stylize.engine import codec, models, stored
 from tasks.stylize.engine.buffers import Buffers
 from tasks.stylize.engine.clock import Clock
@@ -24,7 +25,8 @@ from tasks.stylize.engine.journal import Journal
 from tasks.stylize.engine.loop import Network, noised, timesteps_of
 from tasks.stylize.engine.memory import kept_per_frame, plan
 from tasks.stylize.engine.prompts import Conditioning, TextTrack
-from tasks.stylize.engine.settings import Denoise, EngineControl
+from tasks.stylize.engine.settings import Denoise
+from tasks.stylize.settings import check_lengths, check_window, needs_poses
 from tasks.weights_files import parameter_bytes
 
 log = logging.getLogger(__name__)
@@ -42,7 +44,7 @@ def prepare(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> Job:
     count = int(meta["count"])
     maps = {name: _clip(ctx, inputs, f"map_{name}", name, meta) for name in cfg.live()}
     files = {
-        name: _clip(ctx, inputs, f"mask_{name}", name, meta)
+        name: _clip(ctx, inputs, f"mask_{name}", name, meta, still=True)
         for name, control in cfg.live().items()
         if control.mask.region == "file"
     }
@@ -109,6 +111,7 @@ def _network(job: Job, found: models.Networks, ctx: Context, clock: Clock, keep:
     """The UNet and ControlNets, told everything they need."""
     cfg, device, unet = job.cfg, ctx.compute.device, found.pipe.unet
     most = int(unet.config.motion_max_seq_length)
+    check_window(cfg.windows.context_length, job.count, most, "its config.json")
     windows = cfg.windows.plan()
     if windows.context_length > most and job.count <= most:
         windows = type(windows)(context_length=most, context_overlap=0)  # one window; its length does not matter
@@ -153,7 +156,7 @@ def _conditioning(job: Job, found: models.Networks, device: str, dtype: Any) -> 
     return Conditioning(tracks[0], tracks[1] if guided else None, scale, added)
 
 
-def _track(job: Job, name: str, control: EngineControl, net: Any) -> ControlTrack:
+def _track(job: Job, name: str, control: Control, net: Any) -> ControlTrack:
     clip = job.maps[name]
     layers = control.layer_weights
     if control.soft is not None:
@@ -201,11 +204,15 @@ def _path(source: Any) -> Path:
     return weights.path(source)
 
 
-def _clip(ctx: Context, inputs: Mapping[str, str], key: str, name: str, meta: Mapping[str, Any]) -> Clip:
+def _clip(
+    ctx: Context, inputs: Mapping[str, str], key: str, name: str, meta: Mapping[str, Any], *, still: bool = False
+) -> Clip:
+    """A clip of the frames' size and length; ``still``: one picture for all frames will do."""
     if key not in inputs:
         raise UserError(f"controls.{name}: {key} was not given", fix="set its weight to 0, or wire it")
     found = Clip.open(ctx.store, inputs[key])
-    if (found.width, found.height, len(found)) != (meta["width"], meta["height"], meta["count"]):
+    counts = {meta["count"], 1} if still else {meta["count"]}
+    if (found.width, found.height) != (meta["width"], meta["height"]) or len(found) not in counts:
         raise UserError(
             f"controls.{name}: {key} has {len(found)} frames of {found.width}x{found.height}, "
             f"the clip {meta['count']} of {meta['width']}x{meta['height']}",
@@ -216,28 +223,15 @@ def _clip(ctx: Context, inputs: Mapping[str, str], key: str, name: str, meta: Ma
 
 def _check(cfg: Denoise, count: int, texts: int) -> None:
     """Lengths of everything that has a value per frame, numbers of texts, windows."""
-    given: dict[str, Any] = {
-        "strength_schedule": cfg.strength_schedule,
-        "guidance_schedule": cfg.guidance_schedule,
-        "prompts": cfg.prompts.a if cfg.prompts else None,
-        **{f"controls.{name}.weight_schedule": control.weight_schedule for name, control in cfg.live().items()},
-    }
-    for key, values in given.items():
-        if values is not None and len(values) != count:
-            raise UserError(f"{key}: {len(values)} values for {count} frames", fix="compile it for this clip's length")
+    check_lengths(
+        {
+            "strength_schedule": cfg.strength_schedule,
+            "guidance_schedule": cfg.guidance_schedule,
+            "prompts": cfg.prompts.a if cfg.prompts else None,
+            **{f"controls.{name}.weight_schedule": control.weight_schedule for name, control in cfg.live().items()},
+        },
+        count,
+    )
     if cfg.prompts and max([*cfg.prompts.a, *cfg.prompts.b]) >= texts:
         raise UserError(f"prompts: text number {max([*cfg.prompts.a, *cfg.prompts.b])} of {texts}")
-    if count > cfg.model.motion_window and cfg.windows.context_length > cfg.model.motion_window:
-        raise UserError(
-            f"windows.context_length ({cfg.windows.context_length}) is over the motion window of model "
-            f"{cfg.model.name} ({cfg.model.motion_window} frames)",
-            fix=f"windows.context_length={cfg.model.motion_window}",
-        )
-
-
-def needs_poses(cfg: Denoise) -> str:
-    """What of the settings needs poses; empty: nothing."""
-    if cfg.composite != "none":
-        return f"composite={cfg.composite}"
-    regions = {name: control.mask.region for name, control in cfg.live().items()}
-    return next((f"controls.{n}.mask.region={r}" for n, r in regions.items() if r not in ("none", "file")), "")
+    check_window(cfg.windows.context_length, count, cfg.model.motion_window, f"model {cfg.model.name}, its catalogue")

@@ -6,127 +6,18 @@ format touches none of them.
 
 from __future__ import annotations
 
-import itertools
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, model_validator
+from pydantic import model_validator
 
 from reel.config import Config, Field, Finite, Text
 from reel.models import LoraSource, ModelConfig, ModelSource, Scheduler
+from tasks.stylize.control import Control, PerFrame, live_controls
 from tasks.stylize.engine.embed import parse_emphasis
-from tasks.stylize.engine.windows import WindowPlan
-from tasks.stylize.settings import Control, IpAdapter
+from tasks.stylize.settings import IpAdapter
+from tasks.stylize.windows import FreeInit, Windows
 
 Dtype = Literal["float32", "bfloat16", "float16"]
-
-
-def _not_negative(values: list[float] | None) -> list[float] | None:
-    wrong = [i for i, value in enumerate(values or ()) if value < 0]
-    if wrong:
-        raise ValueError(f"value {wrong[0]} (of {len(values or ())}) is negative")
-    return values
-
-
-PerFrame = Annotated[list[Finite] | None, AfterValidator(_not_negative)]
-"""One value for each frame, 0 or more; None: the same for all."""
-
-
-class TimestepKeyframe(Config):
-    """A factor of a control's weight from a part of the denoising on."""
-
-    at: Finite = Field(ge=0, le=1)
-    """Part of the denoising: 0 first step, 1 end."""
-    scale: Finite = Field(ge=0, le=10)
-    """Factor of the weight."""
-    interpolate: Literal["hold", "linear"] = "hold"
-    """How it goes on to the next keyframe."""
-
-
-class Mask(Config):
-    """A region of the picture."""
-
-    region: Literal["none", "person", "background", "face", "hair", "file"] = "none"
-    """From the pose detector's outline and key points, or `file`: a clip of masks, white inside."""
-    dilate: Finite = Field(default=0, ge=-512, le=512)
-    """px by which the region grows; negative: shrinks."""
-    feather: Finite = Field(default=0, ge=0, le=512)
-    """px over which its border fades."""
-
-
-class EngineControl(Control):
-    """One ControlNet in use, with a weight for every frame, step, layer and place."""
-
-    weight_schedule: PerFrame = None
-    """Factor of `weight` for each frame."""
-    timestep_keyframes: list[TimestepKeyframe] = Field(default_factory=list)
-    """Factors of the weight over the denoising."""
-    layer_weights: list[Finite] | None = None
-    """Factor for each of the ControlNet's residuals, the input's first, the middle's last (13 for SD 1.5)."""
-    soft: Finite | None = Field(default=None, gt=0, le=1)
-    """Instead of layer_weights: each layer away from the middle counts this much less (0.825: prompt matters more)."""
-    mask: Mask = Field(default_factory=Mask)
-    """Where the control does NOT count."""
-
-    @model_validator(mode="after")
-    def _clear(self) -> EngineControl:
-        if self.soft is not None and self.layer_weights is not None:
-            raise ValueError("soft and layer_weights both set the layers' weights: give one")
-        places = [key.at for key in self.timestep_keyframes]
-        if any(b <= a for a, b in itertools.pairwise(places)):
-            raise ValueError(f"timestep_keyframes: `at` must ascend, got {places}")
-        return self
-
-
-class Windows(Config):
-    """How motion modules see clips longer than their window; names and meaning of AnimateDiff-Evolved."""
-
-    context_length: int = Field(default=16, ge=1)
-    """Frames in a window; at most what the motion module was made for."""
-    context_overlap: int = Field(default=4, ge=0)
-    """Frames that neighbouring windows share."""
-    context_stride: int = Field(default=1, ge=1, le=8)
-    """1: neighbouring frames; k: also windows over every 2nd, 4th, ... 2**(k-1)th frame."""
-    context_schedule: Literal["standard-static", "standard-uniform", "looped-uniform"] = "standard-static"
-    """Whether windows move from step to step, and run over the clip's end."""
-    fuse_method: Literal["flat", "pyramid", "overlap-linear"] = "pyramid"
-    """How overlapping windows are weighed."""
-    closed_loop: bool = False
-    """The clip's end leads into its beginning; needs looped-uniform."""
-    window_scope: Literal["motion", "full"] = "motion"
-    """What runs in windows: the motion modules alone, or (more work, for comparison) the whole network."""
-
-    def plan(self) -> WindowPlan:
-        return WindowPlan(
-            self.context_length,
-            self.context_overlap,
-            self.context_stride,
-            self.context_schedule,
-            self.fuse_method,
-            self.closed_loop,
-        )
-
-    @model_validator(mode="after")
-    def _possible(self) -> Windows:
-        try:
-            self.plan()
-        except Exception as error:
-            raise ValueError(getattr(error, "message", str(error))) from None
-        return self
-
-
-class FreeInit(Config):
-    """Several denoisings, each from the low frequencies of the last (arXiv:2312.07537): steadier, and dearer."""
-
-    iterations: int = Field(default=1, ge=1, le=10)
-    """1: plain denoising; each more costs a whole denoising."""
-    method: Literal["butterworth", "gaussian", "ideal"] = "butterworth"
-    """The filter's shape."""
-    order: int = Field(default=4, ge=1, le=16)
-    """Steepness of butterworth."""
-    spatial_stop_frequency: Finite = Field(default=0.25, gt=0, le=1)
-    """Highest frequency over the picture that is kept."""
-    temporal_stop_frequency: Finite = Field(default=0.25, gt=0, le=1)
-    """Highest frequency over time that is kept."""
 
 
 class Prompts(Config):
@@ -230,7 +121,7 @@ class Denoise(Config):
     """Part of the denoising after which there is no guidance: saves half the work of the rest, changes the picture."""
     prompts: Prompts | None = None
     """Which text each frame shows; None: the first text throughout."""
-    controls: dict[str, EngineControl] = Field(default_factory=dict)
+    controls: dict[str, Control] = Field(default_factory=dict)
     """ControlNets by name."""
     windows: Windows = Field(default_factory=Windows)
     """For clips longer than the motion window."""
@@ -257,10 +148,6 @@ class Denoise(Config):
                 )
         return self
 
-    def live(self) -> dict[str, EngineControl]:
+    def live(self) -> dict[str, Control]:
         """The controls that do something, in alphabetical order: residuals are summed in it."""
-        return {name: self.controls[name] for name in sorted(self.controls) if _does_something(self.controls[name])}
-
-
-def _does_something(control: EngineControl) -> bool:
-    return control.weight > 0 and (control.weight_schedule is None or any(control.weight_schedule))
+        return live_controls(self.controls)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reel.errors import UserError
-from tasks.stylize.engine.settings import Decode, Denoise, Embed, Encode, EngineControl, Prompts, Windows
-from tasks.stylize.settings import Animatediff, FreeNoise
+from tasks.stylize.control import live_controls
+from tasks.stylize.engine.settings import Decode, Denoise, Embed, Encode, Prompts
+from tasks.stylize.settings import Animatediff
 
 if TYPE_CHECKING:
     from reel.schedule.compile import PromptTrack
@@ -24,33 +23,23 @@ class Stages:
     decode: Decode
 
 
-def split(
-    cfg: Animatediff,
-    *,
-    controls: Mapping[str, EngineControl] | None = None,
-    windows: Windows | None = None,
-    track: PromptTrack | None = None,
-) -> Stages:
-    """The four ops' settings for a render.
+def split(cfg: Animatediff, track: PromptTrack | None = None) -> Stages:
+    """The four ops' settings for a render, without anything that has no effect: dead controls, unread prompts.
 
     Args:
-        cfg: the render as `stylize` has it; canonical ones (`tasks.stylize.settings.canonical`) share most.
-        controls: the controls with what only the engine knows (schedules, masks); else those of ``cfg``.
-        windows: for long clips; else what ``cfg.free_noise`` asks for, else the defaults.
         track: prompts per frame (`reel.schedule.compile.compile_prompts`); else the two prompts of ``cfg``.
     """
     model = cfg.model
     texts = [(cfg.prompt, cfg.negative_prompt)] if track is None else list(track.texts)
-    if cfg.guidance_scale <= 1:
+    if not cfg.guided:
         texts = [(positive, "") for positive, _ in texts]  # a negative prompt that nobody reads is in no key
-    own = controls or {name: EngineControl(**control.model_dump()) for name, control in cfg.controls.items()}
-    kinds = {control.kind for control in own.values() if control.weight > 0}
+    controls = live_controls(cfg.controls)
     codec: dict[str, Any] = {
         "base": model.base,
         "base_config": model.base_config,
         "vae": cfg.vae or model.vae,
         "dtype": cfg.dtype,
-        "chunk_size": 1 if cfg.vae_slicing else cfg.decode_chunk_size,
+        "chunk_size": cfg.decode_chunk_size,
         "tiling": cfg.vae_tiling,
     }
     embed = Embed(
@@ -62,7 +51,7 @@ def split(
         dtype=cfg.dtype,
     )
     denoise = Denoise(
-        model=model.only(kinds).model_copy(update={"vae": None}),
+        model=model.only({control.kind for control in controls.values()}).model_copy(update={"vae": None}),
         loras=cfg.loras,
         motion_loras=cfg.motion_loras,
         dtype=cfg.dtype,
@@ -70,33 +59,20 @@ def split(
         scheduler=cfg.scheduler,
         num_inference_steps=cfg.num_inference_steps,
         strength=cfg.strength,
+        strength_schedule=cfg.strength_schedule,
+        composite=cfg.composite,
+        composite_dilate=cfg.composite_dilate,
         guidance_scale=cfg.guidance_scale,
+        guidance_schedule=cfg.guidance_schedule,
+        guidance_end=cfg.guidance_end,
         prompts=None if track is None else _prompts(track),
-        controls=dict(own),
-        windows=windows or windows_of(cfg.free_noise),
+        controls=dict(controls),
+        windows=cfg.windows,
+        free_init=cfg.free_init,
         ip_adapter=cfg.ip_adapter,
+        frame_block=cfg.frame_block,
     )
     return Stages(Encode(**codec), embed, denoise, Decode(**codec))
-
-
-def windows_of(asked: FreeNoise | None) -> Windows:
-    """FreeNoise's windows in the engine's words.
-
-    Raises:
-        UserError: a weighting that the engine does not have.
-    """
-    if asked is None:
-        return Windows()
-    if asked.weighting_scheme == "delayed_reverse_sawtooth":
-        raise UserError(
-            "free_noise.weighting_scheme: delayed_reverse_sawtooth is FreeNoise's own",
-            fix="pyramid, flat or overlap-linear",
-        )
-    return Windows(
-        context_length=asked.context_length,
-        context_overlap=asked.context_length - asked.context_stride,
-        fuse_method=asked.weighting_scheme,
-    )
 
 
 def _prompts(track: PromptTrack) -> Prompts:

@@ -1,0 +1,198 @@
+"""The DAG of `dance`: a plan that is checked whole before anything is computed, then stages that pass digests.
+
+source -> extract -> maps and poses -> encode, embed -> denoise -> decode -> assemble
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reel.config import Config, parse
+from reel.errors import UserError
+from reel.op import Context, Op, get
+from reel.store import Store
+from tasks.assemble import Assemble
+from tasks.cached import Stage, call
+from tasks.stylize.control import live_controls
+from tasks.stylize.engine.split import Stages, split
+from tasks.stylize.settings import Animatediff, check_clip, needs_poses
+
+if TYPE_CHECKING:
+    from flows.dance import Dance
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file outside the store, and the digest of its content."""
+
+    path: Path
+    digest: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A render worked out and checked, before anything is computed.
+
+    Attributes:
+        source: the live-action clip.
+        masks: mask files by control.
+        makers: op and settings of every map maker and pose detector in use, by name.
+        maps: the maker of each live control's map, by control name.
+        detector: whose poses masks and compositing need; empty: they need none.
+        stylize: settings of encode, embed, denoise and decode.
+    """
+
+    source: Source
+    masks: Mapping[str, Source]
+    makers: Mapping[str, tuple[Op, Config]]
+    maps: Mapping[str, str]
+    detector: str
+    stylize: Stages
+
+
+def plan(cfg: Dance, store: Store) -> Plan:
+    """Check everything that can be checked without computing: files, names, ranges, prompts, models.
+
+    Raises:
+        UserError: the first thing that would make the render fail.
+    """
+    from tasks.extract import prepare
+    from tasks.media.source import source_digest
+    from tasks.weights import fetch
+
+    _, job = prepare(cfg.extract, cfg.clip)
+    width, height, count = job.plan.width, job.plan.height, len(job.expected)
+    settings = _stylize(cfg)
+    live = live_controls(cfg.controls)
+    maps = {name: control.preprocess for name, control in live.items()}
+    detector = cfg.stylize.detector if needs_poses(settings) else ""
+    makers = _makers({*maps.values(), *filter(None, [detector])}, cfg.preprocess)
+    if detector and makers[detector][0].gives != "poses":
+        raise UserError(f"stylize.detector: {detector!r} finds no poses", fix="blazepose, dwpose and openpose do")
+    check_clip(settings, width, height, count)
+    files = {name: control.mask_file for name, control in live.items() if control.mask_file is not None}
+    for name, path in files.items():
+        _, mask = prepare(cfg.extract, path)
+        found = (mask.plan.width, mask.plan.height, len(mask.expected))
+        if found not in ((width, height, count), (width, height, 1)):
+            raise UserError(
+                f"controls.{name}.mask_file: {found[2]} frames of {found[0]}x{found[1]} after extraction, the clip has "
+                f"{count} of {width}x{height}",
+                fix="a picture, or a clip of the same shape, rate and length as the source",
+            )
+    stages = split(settings)
+    fetch(
+        [
+            *(source for op, chosen in _ops(stages) for source in op.models(chosen)),
+            *(source for maker, chosen in makers.values() for source in maker.models(chosen)),
+        ]
+    )
+    masks = {name: Source(path, source_digest(path)) for name, path in files.items()}
+    return Plan(Source(cfg.clip, source_digest(cfg.clip)), masks, makers, maps, detector, stages)
+
+
+def _ops(stages: Stages) -> list[tuple[Op, Config]]:
+    """The renderer's ops with their settings, in order."""
+    names = ("encode", "embed", "denoise", "decode")
+    return [(get("stylize", name), getattr(stages, name)) for name in names]
+
+
+def _stylize(cfg: Dance) -> Animatediff:
+    """The renderer's whole settings."""
+    from tasks.stylize.device import cuda_devices, resolve_dtype
+
+    if cfg.compute.device == "cuda" and not cuda_devices():
+        raise UserError("compute.device: no NVIDIA driver offers a card here", fix="compute=auto, or compute=cpu")
+
+    controls = {name: control.model_dump(exclude={"preprocess", "mask_file"}) for name, control in cfg.controls.items()}
+    whole = {
+        **dict(cfg.stylize),
+        "prompt": cfg.prompt,
+        "negative_prompt": cfg.negative_prompt,
+        "seed": cfg.seed,
+        "model": cfg.model,
+        "controls": controls,
+        "dtype": resolve_dtype(cfg.compute),
+    }
+    return parse(Animatediff, whole)
+
+
+def _makers(names: set[str], settings: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Op, Config]]:
+    """The map makers of these names and the detectors and drawing ops that they need in turn."""
+    found: dict[str, tuple[Op, Config]] = {}
+    todo = sorted(names)
+    while todo:
+        name = todo.pop()
+        if name in found:
+            continue
+        op = get("preprocess", name)
+        chosen = parse(op.config, settings.get(name, {}), f"preprocess.{name}")
+        found[name] = (op, chosen)
+        if op.gives == "poses":
+            todo.append("pose_map")
+        elif op.takes("poses") and name != "pose_map":
+            todo.append(_detector(chosen))
+    return found
+
+
+def _detector(settings: Config) -> str:
+    name = getattr(settings, "detector", "")
+    if get("preprocess", name).gives != "poses":
+        raise UserError(f"preprocess: detector {name!r} finds no poses", fix="blazepose, dwpose and openpose do")
+    return name
+
+
+def run(plan: Plan, cfg: Dance, ctx: Context, note: Callable[[Stage], Stage]) -> str:
+    """Run every stage in order, or take it from the cache.
+
+    Args:
+        note: told of every finished stage; hands it back.
+
+    Returns:
+        the digest of the assembled render.
+    """
+
+    def run_op(op: Op, settings: Config, **inputs: str) -> str:
+        return note(call(op, settings, inputs, ctx)).digest
+
+    def extract(source: Source) -> str:
+        own = replace(ctx, files={"source": source.path})
+        return note(call(get("extract", "extract"), cfg.extract, {"source": source.digest}, own)).digest
+
+    made: dict[str, str] = {}
+
+    def make(maker: str) -> str:
+        if maker not in made:
+            op, settings = plan.makers[maker]
+            poses = {"poses": make(_detector(settings))} if op.takes("poses") else {}
+            made[maker] = run_op(op, settings, frames=frames, **poses)
+        return made[maker]
+
+    def draw(maker: str) -> str:
+        if plan.makers[maker][0].gives != "poses":
+            return make(maker)
+        return run_op(*plan.makers["pose_map"], poses=make(maker))
+
+    frames = extract(plan.source)
+    maps = {f"map_{control}": draw(maker) for control, maker in plan.maps.items()}
+    guides = {**maps, **{f"mask_{control}": extract(mask) for control, mask in plan.masks.items()}}
+    if plan.detector:
+        guides["poses"] = make(plan.detector)
+    (encode, embed, denoise, decode) = _ops(plan.stylize)
+    latents = run_op(*encode, frames=frames)
+    embeddings = run_op(*embed)
+    denoised = note(call(*denoise, {"latents": latents, "embeddings": embeddings, **guides}, ctx))
+    drawn = run_op(*decode, latents=denoised.digest)
+    ends = {"frames": drawn, "original": frames, "source": plan.source.digest}
+    settings = _assemble(cfg, denoised.key)
+    own = replace(ctx, files={"source": plan.source.path})
+    return note(call(get("assemble", "assemble"), settings, {**ends, **maps}, own)).digest
+
+
+def _assemble(cfg: Dance, key: str) -> Assemble:
+    """The settings of the last stage, with the facts of the render for the movie's metadata."""
+    facts = {"render": key, "prompt": cfg.prompt, "seed": str(cfg.seed), "model": cfg.model.name}
+    return cfg.assemble.model_copy(update={"metadata": {**(facts if cfg.embed_facts else {}), **cfg.assemble.metadata}})

@@ -1,0 +1,98 @@
+"""Settings of one ControlNet in use: how much its map decides, for which frames and steps, in which layers and where."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, model_validator
+
+from reel.config import Config, Field, Finite
+
+
+def _not_negative(values: list[float] | None) -> list[float] | None:
+    wrong = [i for i, value in enumerate(values or ()) if value < 0]
+    if wrong:
+        raise ValueError(f"value {wrong[0]} (of {len(values or ())}) is negative")
+    return values
+
+
+PerFrame = Annotated[list[Finite] | None, AfterValidator(_not_negative)]
+"""One value for each frame, 0 or more; None: the same for all."""
+
+
+class TimestepKeyframe(Config):
+    """A factor of a control's weight from a part of the denoising on."""
+
+    at: Finite = Field(ge=0, le=1)
+    """Part of the denoising: 0 first step, 1 end."""
+    scale: Finite = Field(ge=0, le=10)
+    """Factor of the weight."""
+    interpolate: Literal["hold", "linear"] = "hold"
+    """How it goes on to the next keyframe."""
+
+
+class Mask(Config):
+    """A region of the picture."""
+
+    region: Literal["none", "person", "background", "face", "hair", "file"] = "none"
+    """From the pose detector's outline and key points, or `file`: a clip or picture of masks, white inside."""
+    dilate: Finite = Field(default=0, ge=-512, le=512)
+    """px by which the region grows; negative: shrinks."""
+    feather: Finite = Field(default=0, ge=0, le=512)
+    """px over which its border fades."""
+
+
+class Control(Config):
+    """One ControlNet in use; its map is the op's input `map_<name>`."""
+
+    kind: str
+    """Which of the family's ControlNets reads the map: openpose, depth, lineart, tile, ..."""
+    weight: Finite = Field(default=1.0, ge=0.0, le=10.0)
+    """How much the map decides; 0 drops the control, 1 is as trained."""
+    control_guidance_start: Finite = Field(default=0.0, ge=0.0, lt=1.0)
+    """Part of the denoising after which the control begins (0: from the first step)."""
+    control_guidance_end: Finite = Field(default=1.0, gt=0.0, le=1.0)
+    """Part of the denoising after which it ends (1: with the last step)."""
+    weight_schedule: PerFrame = None
+    """Factor of `weight` for each frame."""
+    timestep_keyframes: list[TimestepKeyframe] = Field(default_factory=list)
+    """Factors of the weight over the denoising: [{at: 0, scale: 1}, {at: 0.5, scale: 0.3, interpolate: linear}]."""
+    layer_weights: list[Finite] | None = None
+    """Factor for each of the ControlNet's residuals, the input's first, the middle's last (13 for SD 1.5)."""
+    soft: Finite | None = Field(default=None, gt=0, le=1)
+    """Instead of layer_weights: each layer away from the middle counts this much less (0.825: prompt matters more)."""
+    mask: Mask = Field(default_factory=Mask)
+    """Where the control does NOT count."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Control:
+        if self.control_guidance_start >= self.control_guidance_end:
+            raise ValueError(
+                f"control_guidance_start ({self.control_guidance_start:g}) must be below "
+                f"control_guidance_end ({self.control_guidance_end:g})"
+            )
+        if self.soft is not None and self.layer_weights is not None:
+            raise ValueError("soft and layer_weights both set the layers' weights: give one")
+        places = [key.at for key in self.timestep_keyframes]
+        if any(b <= a for a, b in itertools.pairwise(places)):
+            raise ValueError(f"timestep_keyframes: `at` must ascend, got {places}")
+        return self
+
+    @property
+    def live(self) -> bool:
+        """Whether it does anything: a weight above 0 for some frame."""
+        return self.weight > 0 and (self.weight_schedule is None or any(self.weight_schedule))
+
+
+C = TypeVar("C", bound=Control)
+
+
+def live_controls(controls: Mapping[str, C]) -> dict[str, C]:
+    """The controls that do something, by name in alphabetical order.
+
+    The order is fixed because residuals are summed in it, and sums of floats depend on it. Edge points of a sweep
+    (weight 0) thereby become the same render.
+    """
+    return {name: controls[name] for name in sorted(controls) if controls[name].live}

@@ -1,0 +1,67 @@
+"""The op `stylize.decode`: latents to frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reel.clip import ClipWriter, encode_png
+from reel.op import Context, op
+from tasks.stylize.engine import codec, models, stored
+from tasks.stylize.engine.journal import Shelf
+from tasks.stylize.engine.settings import Decode
+from tasks.stylize.engine.work import LIBRARIES, chunks, identity, ready, working
+
+VERSION = 1
+
+
+@op(
+    "stylize",
+    "decode",
+    version=VERSION,
+    config=Decode,
+    inputs=("latents",),
+    distributions=LIBRARIES,
+    models=models.codec_sources,
+    gives="frames",
+)
+def decode(cfg: Decode, inputs: Mapping[str, str], ctx: Context) -> str:
+    """Latents to a clip with the source's times; a killed run goes on where it was.
+
+    Returns:
+        digest of a clip of kind ``rgb``.
+
+    Raises:
+        UserError: pixels that are not numbers (a VAE that overflowed).
+    """
+    tensors, meta = stored.take(ctx.store, inputs["latents"], "latents")
+    latents = tensors["latents"]  # (F, C, h, w)
+    sources = models.codec_sources(cfg)
+    device = ready(ctx, sources)
+    vae, shelf = models.vae(cfg, device), Shelf(ctx.store, identity("decode", VERSION, cfg, inputs, sources))
+    with (
+        ClipWriter(ctx.store, "rgb", **stored.shape_of(meta)) as writer,
+        working([vae], device, ctx),
+        codec.upcast(vae),
+        codec.tiled(vae, cfg.tiling),
+        ctx.progress(len(latents), "decode") as bar,
+    ):
+        for start, stop in chunks(len(latents), cfg.chunk_size):
+            for index, png in enumerate(_decoded(vae, latents, start, stop, shelf), start):
+                (file := writer.dir / f"new-{index}.png").write_bytes(png)
+                writer.add_file(file, meta["pts"][index])
+            bar.update(stop - start)
+    shelf.clear()
+    return writer.digest
+
+
+def _decoded(vae: Any, latents: Any, start: int, stop: int, shelf: Shelf) -> Iterator[bytes]:
+    """PNG bytes of a chunk's frames: those of an earlier run, or all of them computed together."""
+    kept = [shelf.get(i) for i in range(start, stop)]
+    if all(kept):
+        yield from (png for png in kept if png)
+        return
+    for index, picture in enumerate(codec.decode_chunk(vae, latents[start:stop]), start):
+        png = encode_png(picture)
+        shelf.put(index, png)
+        yield png

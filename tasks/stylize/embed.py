@@ -1,0 +1,41 @@
+"""The op `stylize.embed`: the texts of a render to embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reel.op import Context, op
+from tasks.stylize.engine import embed, models, stored
+from tasks.stylize.engine.settings import Embed
+from tasks.stylize.engine.work import LIBRARIES, ready, working
+
+
+@op(
+    "stylize",
+    "embed",
+    version=1,
+    config=Embed,
+    inputs=(),
+    distributions=LIBRARIES,
+    models=models.embed_sources,
+    gives="embeddings",
+)
+def embed_texts(cfg: Embed, inputs: Mapping[str, str], ctx: Context) -> str:
+    """Embeddings of all texts, padded alike; words that the vocabulary does not hold are said.
+
+    Returns:
+        digest of an object of kind ``embeddings``: ``positive`` and ``negative`` ``(K, T, D)``.
+    """
+    device = ready(ctx, models.embed_sources(cfg))
+    tokenizer, encoder = models.text(cfg, device)
+    both = [text for pair in cfg.texts for text in pair]
+    ctx.note(prompt_tokens=embed.report(tokenizer, both))
+    with working([encoder], device, ctx):
+        found = embed.encode_texts(tokenizer, encoder, both, cfg.clip_skip).float().cpu()
+    return stored.put(
+        ctx.store,
+        "embeddings",
+        {"positive": found[0::2], "negative": found[1::2]},
+        texts=len(cfg.texts),
+        pieces=found.shape[1] // int(tokenizer.model_max_length),
+    )

@@ -1,0 +1,62 @@
+"""What the four ops share: models fetched and placed, chunks, and the name that unfinished work is kept under."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from reel.config import Config
+from reel.keys import canonical, library_version
+from reel.op import Context
+from reel.store import canonical_json, sha256_bytes
+from tasks import weights
+from tasks.stylize.device import check_device, resolve_device
+from tasks.stylize.engine import models
+from tasks.stylize.quiet import quiet
+
+LIBRARIES = ("diffusers", "torch", "transformers", "accelerate", "peft", "numpy", "pillow", "opencv-python-headless")
+"""Installed packages that can change the bytes of a render."""
+
+
+def ready(ctx: Context, sources: Sequence[Any]) -> str:
+    """Fetch the models, check the device, set the threads.
+
+    Returns:
+        the device: cpu, cuda or mps.
+    """
+    weights.fetch(sources)
+    device = resolve_device(ctx.compute)
+    check_device(device)
+    if ctx.compute.threads:
+        import torch
+
+        torch.set_num_threads(ctx.compute.threads)
+    return device
+
+
+@contextlib.contextmanager
+def working(modules: Sequence[Any], device: str, ctx: Context) -> Iterator[None]:
+    """Modules on their device, no gradients, no library chatter."""
+    import torch
+
+    with models.placed(modules, device, ctx.compute.offload), quiet(), torch.inference_mode():
+        yield
+
+
+def chunks(count: int, size: int) -> Iterator[tuple[int, int]]:
+    """(start, stop) of runs of ``size`` frames that cover ``count`` of them."""
+    return ((start, min(start + size, count)) for start in range(0, count, size))
+
+
+def identity(op: str, version: int, cfg: Config, inputs: Mapping[str, str], sources: Sequence[Any]) -> str:
+    """What unfinished work belongs to: settings, inputs, models and libraries."""
+    facts = {
+        "op": op,
+        "version": version,
+        "config": canonical(cfg),
+        "inputs": dict(inputs),
+        "models": [weights.content_id(source) for source in sources],
+        "libraries": {name: library_version(name) for name in ("torch", "diffusers")},
+    }
+    return sha256_bytes(canonical_json(facts))
