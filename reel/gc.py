@@ -153,6 +153,8 @@ def _split(
         for path in _files(store.root / folder):
             (staying if path.name.removesuffix(".json") in stay else going).append(_item(kind, path))
     staying.extend(_item("record", path) for path in _files(store.root / "records"))
+    for path in sorted((store.root / "journals").glob("*")):  # of renders that were broken off
+        (going if time.time() - path.stat().st_mtime > 30 * DAY else staying).append(_item("checkpoint", path))
     for path in sorted((store.root / "tmp").iterdir()):
         (going if _abandoned(store, path) else staying).append(_item("draft", path))
     return staying, going

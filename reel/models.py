@@ -169,7 +169,7 @@ class ModelConfig(Config):
     schedulers: list[Scheduler] | None = None
     """Schedulers the family works with; None: all."""
     motion_window: int = Field(ge=1)
-    """Most frames the motion module was made for (its position table); more need free_noise."""
+    """Most frames the motion module was made for (its position table); longer clips are seen in context windows."""
     multiple_of: int = Field(default=8, ge=1)
     """Both sides of a frame must be multiples of this (px)."""
     title: str = Field(default="", exclude=True)

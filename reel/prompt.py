@@ -1,7 +1,7 @@
 """Prompt text: what the text encoder would not understand is refused with its place, never cut or read as words.
 
-LoRA tags, wildcards and prompt editing are syntax of other programs. A CLIP text encoder reads `<lora:x:1>` as the words
-"lora", "x", "1" between brackets, and the picture changes in ways nobody asked for. Emphasis is known: `reel.emphasis`.
+LoRA tags, wildcards and prompt editing are syntax of other programs. A CLIP text encoder reads `<lora:x:1>` as words
+between brackets, and the picture changes in ways nobody asked for. Emphasis is known: `reel.emphasis`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from flows.commands.common import Parser, local, open_store, table
 from reel.record import RenderRecord, list_records, reconcile
+from tasks.stylize.engine.journal import unfinished
 
 
 def main(argv: Sequence[str]) -> int:
@@ -22,8 +23,9 @@ def main(argv: Sequence[str]) -> int:
     chosen = [record for record in records if options.flow in (None, record.flow)]
     chosen = [record for record in chosen if options.status in (None, record.status)]
     shown = chosen[-options.n :] if options.n > 0 else chosen
+    kept = {run: steps for run, (steps, _) in unfinished(store).items()}
     if shown:
-        print(table([_row(record) for record in shown], ("run", "flow", "started", "status", "seconds", "what")))
+        print(table([_row(record, kept.get(record.run)) for record in shown], ("run", "flow", "started", "status", "seconds", "what")))
     else:
         print("no renders yet" if not records else "no render fits")
     if len(shown) < len(chosen):
@@ -33,10 +35,12 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _row(record: RenderRecord) -> tuple[str, ...]:
+def _row(record: RenderRecord, kept: int | None) -> tuple[str, ...]:
+    """Columns of one render; ``kept``: denoising steps that the same command need not do again."""
     status = "reused" if record.reused else record.status
     seconds = f"{record.seconds:.1f}" if record.seconds is not None else ""
     what = record.output or ""
     if record.status in ("failed", "interrupted"):
         what = (record.reason or "").partition("\n")[0]
+        what += f"; resumable: {kept} denoising steps are kept" if kept else ""
     return (record.run, record.flow, local(record.started), status, seconds, what)

@@ -1,4 +1,4 @@
-"""Settings of one ControlNet in use: how much its map decides, for which frames and steps, in which layers and where."""
+"""Settings of one ControlNet in use: how much its map decides, for which frames and steps, layers and places."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from reel.op import Context, op
 from tasks.stylize.engine import codec, models, stored
 from tasks.stylize.engine.journal import Shelf
 from tasks.stylize.engine.settings import Decode
-from tasks.stylize.engine.work import LIBRARIES, chunks, identity, ready, working
+from tasks.stylize.engine.work import LIBRARIES, SMALLER, chunks, identity, ready, working
 
 VERSION = 1
 
@@ -41,7 +41,7 @@ def decode(cfg: Decode, inputs: Mapping[str, str], ctx: Context) -> str:
     vae, shelf = models.vae(cfg, device), Shelf(ctx.store, identity("decode", VERSION, cfg, inputs, sources))
     with (
         ClipWriter(ctx.store, "rgb", **stored.shape_of(meta)) as writer,
-        working([vae], device, ctx),
+        working([vae], device, ctx, SMALLER),
         codec.upcast(vae),
         codec.tiled(vae, cfg.tiling),
         ctx.progress(len(latents), "decode") as bar,

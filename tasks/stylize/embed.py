@@ -30,7 +30,7 @@ def embed_texts(cfg: Embed, inputs: Mapping[str, str], ctx: Context) -> str:
     tokenizer, encoder = models.text(cfg, device)
     both = [text for pair in cfg.texts for text in pair]
     ctx.note(prompt_tokens=embed.report(tokenizer, both))
-    with working([encoder], device, ctx):
+    with working([encoder], device, ctx, "compute.offload=model, or a shorter prompt"):
         found = embed.encode_texts(tokenizer, encoder, both, cfg.clip_skip).float().cpu()
     return stored.put(
         ctx.store,

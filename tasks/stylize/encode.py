@@ -13,7 +13,7 @@ from reel.op import Context, op
 from tasks.stylize.engine import codec, models, stored
 from tasks.stylize.engine.journal import Shelf
 from tasks.stylize.engine.settings import Encode
-from tasks.stylize.engine.work import LIBRARIES, chunks, identity, ready, working
+from tasks.stylize.engine.work import LIBRARIES, SMALLER, chunks, identity, ready, working
 
 VERSION = 1
 
@@ -42,7 +42,7 @@ def encode(cfg: Encode, inputs: Mapping[str, str], ctx: Context) -> str:
     vae, shelf = models.vae(cfg, device), Shelf(ctx.store, identity("encode", VERSION, cfg, inputs, sources))
     parts: list[Any] = []
     with (
-        working([vae], device, ctx),
+        working([vae], device, ctx, SMALLER),
         codec.upcast(vae),
         codec.tiled(vae, cfg.tiling),
         ctx.progress(len(clip), "encode") as bar,

@@ -35,7 +35,7 @@ def explain(cfg: Denoise, width: int, height: int, count: int, compute: Compute,
     free = free_memory(device)
     unit = cfg.model.multiple_of
     lines = [
-        f"out of memory on {device}: {count} frames of {width}x{height} in {cfg.dtype}, {free / 2**30:.1f} GiB free now",
+        f"out of memory on {device}: {count} frames of {width}x{height} in {cfg.dtype}, {free / 2**30:.1f} GiB free",
         f"tried: {'; '.join(tried) or 'nothing'}",
         "would need less:",
         *(f"  {line}" for line in _options(cfg, compute, device)),

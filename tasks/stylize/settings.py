@@ -74,7 +74,7 @@ class Sampling(Config):
 
 
 class Animatediff(Sampling):
-    """Settings of one render with an AnimateDiff family. AnimateDiff: arXiv:2307.04725; ControlNet: arXiv:2302.05543."""
+    """Settings of one render with an AnimateDiff family (arXiv:2307.04725) and ControlNets (arXiv:2302.05543)."""
 
     prompt: Text
     """What the clip shows, as text for the family's encoder."""

@@ -60,7 +60,8 @@ def test_files_and_record(warm: Store):
     record = list_records(warm)[0][-1]
     assert record.status == "done"
     assert [stage.op for stage in record.stages] == [
-        *("extract", "preprocess.blazepose", "preprocess.pose_map", "stylize.animatediff", "assemble"),
+        *("extract", "preprocess.blazepose", "preprocess.pose_map"),
+        *("stylize.encode", "stylize.embed", "stylize.denoise", "stylize.decode", "assemble"),
     ]
     names = {output.name for output in record.outputs}
     assert {"movie.mp4", "contact_sheet.png", "map_preview.png"} <= names
@@ -75,21 +76,21 @@ def test_unchanged_is_reused_whole(render: Render):
 
 
 # One field changed: the stages that run again, and what `why` says of the first of them.
-STYLIZE, END = "stylize.animatediff", "assemble"
 POSE = ["preprocess.blazepose", "preprocess.pose_map"]
+EMBED, TAIL = "stylize.embed", ["stylize.denoise", "stylize.decode", "assemble"]
 CHANGES = [
-    ("controls.pose.weight=0.7", [STYLIZE, END], "config.controls.pose.weight: 1.0 -> 0.7"),
-    ("controls.pose.control_guidance_end=0.8", [STYLIZE, END], "config.controls.pose.control_guidance_end: 1.0 -> 0.8"),
-    ("seed=3", [STYLIZE, END], "config.seed: 0 -> 3"),
-    ("stylize.num_inference_steps=3", [STYLIZE, END], "config.num_inference_steps: 2 -> 3"),
-    ("stylize.scheduler=euler", [STYLIZE, END], "config.scheduler: ddim -> euler"),
-    ("stylize.guidance_scale=1", [STYLIZE, END], "config.guidance_scale: 4.0 -> 1.0"),
-    ("stylize.strength=0.6", [STYLIZE, END], "config.strength: 1.0 -> 0.6"),
-    ("prompt=a girl with short black hair", [STYLIZE, END], "-> a girl with short black hair"),
-    ("compute.dtype=bfloat16", [STYLIZE, END], "config.dtype: float32 -> bfloat16"),
-    ("assemble.crf=20", [END], "config.crf: null -> 20"),
-    ("extract.fps=6", ["extract", *POSE, STYLIZE, END], "config.fps: 8 -> 6"),
-    ("extract.max_frames=2", ["extract", *POSE, STYLIZE, END], "config.max_frames: 3 -> 2"),
+    ("controls.pose.weight=0.7", TAIL, "config.controls.pose.weight: 1.0 -> 0.7"),
+    ("controls.pose.control_guidance_end=0.8", TAIL, "config.controls.pose.control_guidance_end: 1.0 -> 0.8"),
+    ("seed=3", TAIL, "config.seed: 0 -> 3"),
+    ("stylize.num_inference_steps=3", TAIL, "config.num_inference_steps: 2 -> 3"),
+    ("stylize.scheduler=euler", TAIL, "config.scheduler: ddim -> euler"),
+    ("stylize.guidance_scale=1", [EMBED, *TAIL], "config.guidance_scale: 4.0 -> 1.0"),
+    ("stylize.strength=0.6", TAIL, "config.strength: 1.0 -> 0.6"),
+    ("prompt=a girl with short black hair", [EMBED, *TAIL], "a girl with short black hair"),
+    ("compute.dtype=bfloat16", ["stylize.encode", EMBED, *TAIL], "config.dtype: float32 -> bfloat16"),
+    ("assemble.crf=20", TAIL[2:], "config.crf: null -> 20"),
+    ("extract.fps=6", ["extract", *POSE, "stylize.encode", *TAIL], "config.fps: 8 -> 6"),
+    ("extract.max_frames=2", ["extract", *POSE, "stylize.encode", *TAIL], "config.max_frames: 3 -> 2"),
     ("preprocess.blazepose.max_people=5", POSE[:1], "config.max_people: 4 -> 5"),  # the same points: nothing follows
 ]
 
@@ -137,8 +138,8 @@ def test_libraries_ops_and_model_files_count(render: Render, monkeypatch: pytest
     from tasks import cached
 
     if patch == "op version":
-        known = op.get("stylize", "animatediff")
-        monkeypatch.setitem(op._REGISTRY, ("stylize", "animatediff"), dataclasses.replace(known, version=99))
+        known = op.get("stylize", "denoise")
+        monkeypatch.setitem(op._REGISTRY, ("stylize", "denoise"), dataclasses.replace(known, version=99))
     elif patch == "model file":
         real = cached.content_id
         monkeypatch.setattr(cached, "content_id", lambda s: "sha256:0" if s.subfolder == "motion_adapter" else real(s))
@@ -146,8 +147,8 @@ def test_libraries_ops_and_model_files_count(render: Render, monkeypatch: pytest
         real_version = keys.library_version
         monkeypatch.setattr(keys, "library_version", lambda n: "9.9" if n == "diffusers" else real_version(n))
     record = render()
-    assert "stylize.animatediff" in computed(record)
-    stage = next(stage for stage in record.stages if stage.op == "stylize.animatediff")
+    assert "stylize.denoise" in computed(record)
+    stage = next(stage for stage in record.stages if stage.op == "stylize.denoise")
     differences = explain(Store(Path(record.config["paths"]["store"])), stage.key).differences
     assert [d for d in differences if d.startswith(reason)]
 
@@ -155,6 +156,24 @@ def test_libraries_ops_and_model_files_count(render: Render, monkeypatch: pytest
 def test_weight_zero_is_no_control_at_all(render: Render):
     record = render("control=[pose,lineart]", "controls.lineart.weight=0")
     assert record.reused
+
+
+def test_masks_bring_in_the_poses_and_files_the_frames(render: Render, tmp_path: Path):
+    from PIL import Image
+
+    pose = ["preprocess.blazepose", "preprocess.pose_map"]
+    hair = render("control=[lineart]", "controls.lineart.mask.region=hair")
+    assert [s.op for s in hair.stages][1:3] == ["preprocess.lineart_standard", "preprocess.blazepose"]
+    assert computed(hair) == ["preprocess.lineart_standard", *TAIL]
+    picture = tmp_path / "mask.png"
+    Image.new("RGB", (64, 64)).save(picture)
+    nowhere = ["controls.pose.mask.region=file", f"controls.pose.mask_file={picture}"]
+    black = render(*nowhere)
+    assert computed(black)[:2] == ["extract", "stylize.denoise"], pose
+    assert black.stages[-2].digest == render().stages[-2].digest, "a mask of nothing takes nothing out"
+    Image.new("RGB", (64, 64), "white").save(picture)
+    white, without = render(*nowhere), render("control=[]")
+    assert white.stages[-2].digest == without.stages[-2].digest, "a mask of everything takes the control out"
 
 
 def test_a_cached_rerun_never_loads_torch(warm: Store):
@@ -202,8 +221,12 @@ BAD = [
     (["model=sd16"], "sd15"),
     (["controls.pse.weight=1"], "controls.pose.weight"),
     (["extract.width=100", "extract.height=64", "extract.short_side=null"], "96"),
-    (["extract.max_frames=17", "extract.fps=12"], "motion window"),
-    (["prompt=a (red:1.2) coat"], "character 3"),
+    (["extract.max_frames=17", "extract.fps=12", "stylize.windows.context_length=17"], "context_length=16"),
+    (["prompt=a [red:blue:2] coat"], "character 3"),
+    (["prompt=a (red coat"], "character 3"),
+    (["controls.pose.mask.region=file"], "mask_file go together"),
+    (["stylize.composite=keep_background", "stylize.detector=canny"], "stylize.detector: 'canny' finds no poses"),
+    (["controls.pose.weight_schedule=[1,0]"], "controls.pose.weight_schedule: 2 values for 3 frames"),
     (["controls.pose.preprocess=blazepsoe"], "nearest: blazepose"),
     (["seed=-1"], "seed"),
     (["clip="], "clip: is empty"),

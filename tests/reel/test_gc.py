@@ -164,3 +164,15 @@ def test_sizes_are_told_by_kind(store):
     assert sizes["object map"] == (1000 + manifest, 1)
     assert sizes["frame results"] == (100, 1)
     assert sizes["key"][1] == sizes["pointer"][1] == 2
+
+
+def test_checkpoints_of_a_broken_off_render_stay_for_a_month(store):
+    for name, days in (("fresh", 1), ("old", 40)):
+        (store.root / "journals" / name).mkdir(parents=True)
+        (store.root / "journals" / name / "state.safetensors").write_bytes(b"x" * 10)
+        when = time.time() - days * 86400
+        os.utime(store.root / "journals" / name, (when, when))
+    plan = collect(store, [])
+    assert [(item.kind, item.name) for item in plan.items] == [("checkpoint", "old")]
+    plan.apply()
+    assert [path.name for path in (store.root / "journals").iterdir()] == ["fresh"]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from reel.emphasis import parse_emphasis
 from reel.errors import UserError
-from reel.prompt import check_prompt, plain
+from reel.prompt import check_prompt
 
 REFUSED = [
-    ("a girl in a (red:1.2) dress", "(red:1.2)", "weighted phrase"),
-    ("(a (b) c: .5 )", "(a (b) c: .5 )", "weighted phrase"),
-    ("((masterpiece)), best", "((masterpiece))", "doubled brackets"),
-    ("a [blue] hat", "[blue]", "[ ]"),
-    ("[cat:dog:0.5]", "[cat:dog:0.5]", "[ ]"),
+    ("a [cat:dog:0.5] hat", "[cat:dog:0.5]", "[ ]"),
+    ("[cat|dog]", "[cat|dog]", "[ ]"),
     ("one BREAK two", "BREAK", "BREAK"),
     ("dance <lora:ghibli:0.8> night", "<lora:ghibli:0.8>", "LoRA"),
     ("<lora:x", "<lora:x", "LoRA"),
@@ -26,7 +24,7 @@ REFUSED = [
 TEXT = [
     "a dancer (on the left), smiling",
     "f(x) and g(y) at 10:30",
-    "smile :) and (: and (",
+    "a girl in a (red:1.2) dress, ((masterpiece)), a [blue] hat",
     r"a \(red:1.2\) label",
     r"\[blue\] sign",
     "i <3 you, 3 > 2",
@@ -60,26 +58,36 @@ def test_plain_text_passes(text: str) -> None:
 
 def test_the_first_of_several_is_named() -> None:
     with pytest.raises(UserError, match=r"character 3 "):
-        check_prompt("a [b] (c:1.2) BREAK", "prompt")
+        check_prompt("a [b|c] <d> BREAK", "prompt")
 
 
 def test_lines_are_counted_and_long_lines_cut_around_the_place() -> None:
-    text = "first line\n" + "word " * 60 + "(red:1.2)" + " word" * 60
+    text = "first line\n" + "word " * 60 + "[red:blue:2]" + " word" * 60
     with pytest.raises(UserError) as caught:
         check_prompt(text, "negative_prompt")
     first, line, carets = caught.value.message.splitlines()
     assert "negative_prompt" in first
     assert "line 2, character 301" in first
     assert len(line) < 110
-    assert line[carets.index("^") : carets.rindex("^") + 1] == "(red:1.2)"
+    assert line[carets.index("^") : carets.rindex("^") + 1] == "[red:blue:2]"
 
 
 def test_carets_stand_under_wide_characters() -> None:
     with pytest.raises(UserError) as caught:
-        check_prompt("東京 [x]", "prompt")
+        check_prompt("東京 [x|y]", "prompt")
     _, line, carets = caught.value.message.splitlines()
     assert carets.index("^") == line.index("[") + 2  # two characters of two columns before it
 
 
-def test_escapes_reach_the_encoder_as_brackets_and_nothing_else_changes() -> None:
-    assert plain(r"a \(red:1.2\) \[b\] C:\dir \n") == r"a (red:1.2) [b] C:\dir \n"
+def test_escaped_brackets_are_text() -> None:
+    (phrase,) = parse_emphasis(r"a \(red:1.2\) \[b\] C:\dir \n")
+    assert phrase.text == r"a (red:1.2) [b] C:\dir \n"
+    assert phrase.weight == 1
+
+
+@pytest.mark.parametrize(("text", "bracket"), [("smile :)", ")"), ("a (b", "("), ("東京 [x", "["), ("(a]", "]")])
+def test_a_bracket_without_its_partner_is_refused_with_its_place(text: str, bracket: str) -> None:
+    with pytest.raises(UserError, match="has no partner") as caught:
+        parse_emphasis(text, "negative_prompt")
+    assert caught.value.message.startswith(f"negative_prompt: {bracket!r} at character {text.index(bracket) + 1} ")
+    assert f"\\{bracket}" in str(caught.value.fix)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from reel.emphasis import Phrase, parse_emphasis
 from reel.errors import UserError
-from tasks.stylize.engine.embed import Phrase, encode_sdxl, encode_texts, parse_emphasis, pieces
+from tasks.stylize.engine.embed import encode_sdxl, encode_texts, pieces
 from tests.tasks.tiny_family import LIMIT, _text
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -1,4 +1,4 @@
-"""LoRAs, reference pictures, other VAEs and single-file checkpoints through the engine: the stock op's pictures."""
+"""LoRAs, reference pictures, other VAEs and one-file checkpoints through the engine: the stock pipeline's pictures."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reel import op
 from reel.clip import Clip
-from reel.compute import Compute
 from reel.store import Store
-from tasks.stylize.engine import wiring
-from tasks.stylize.engine.split import split
-from tests.tasks.test_stylize import families, make_clip, settings, world  # noqa: F401  (fixtures)
+from tests.tasks import stock
+from tests.tasks.test_stylize import families, inputs, render, settings, world  # noqa: F401  (fixtures)
 from tests.tasks.test_stylize_load import lora_for, save, write_ip_adapter
 from tests.tasks.tiny_family import family_config
 
@@ -22,21 +19,21 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def both(store: Store, **changes: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures of the stock op and of the engine, for the same settings."""
-    cfg = settings(**changes)
-    ctx = op.Context(store, Compute(device="cpu", threads=1))
-    frames, maps = make_clip(store, "rgb", 3, 0), {"map_pose": make_clip(store, "map", 3, 1)}
-    stock = op.get("stylize", "animatediff").fn(cfg, {"frames": frames, **maps}, ctx)
-    ours = wiring.stylize(lambda one, chosen, **given: one.fn(chosen, given, ctx), split(cfg), frames, maps)
-    return tuple(Clip.open(store, digest).array().astype(int) for digest in (stock, ours))  # type: ignore[return-value]
+    """Pictures of the stock pipeline and of the engine, for the same settings."""
+    cfg, given = settings(**changes), inputs(store, 3)
+    frames, pose = (Clip.open(store, given[name]) for name in ("frames", "map_pose"))
+    ours = Clip.open(store, render(store, **changes)).array()
+    return stock.render(cfg, frames, {"pose": pose}).astype(int), ours.astype(int)
 
 
 def agree(store: Store, plain: np.ndarray | None = None, **changes: Any) -> np.ndarray:
-    stock, ours = both(store, **changes)
-    assert np.abs(stock - ours).max() <= 1
+    expected, ours = both(store, **changes)
+    assert np.abs(expected - ours).max() <= 1
     if plain is not None:
-        assert (np.abs(stock - plain) > 2).mean() > 0.05, "the setting must matter for this comparison to mean anything"
-    return stock
+        assert (np.abs(expected - plain) > 2).mean() > 0.05, (
+            "a setting that changes nothing compares nothing"
+        )
+    return expected
 
 
 def test_clip_skip(world: Store) -> None:  # noqa: F811

@@ -19,13 +19,20 @@ from reel.keys import make_key
 from reel.pose import dump, mask_name
 from reel.schedule.compile import PromptTrack
 from reel.store import Store
-from tasks.stylize.engine import ops, stored
-from tasks.stylize.engine.settings import EngineControl, Mask, Windows
-from tasks.stylize.engine.split import split, windows_of
-from tasks.stylize.settings import Animatediff, FreeNoise
+from tasks.stylize.decode import decode
+from tasks.stylize.denoise import denoise
+from tasks.stylize.embed import embed_texts
+from tasks.stylize.encode import encode
+from tasks.stylize.engine import render, stored
+from tasks.stylize.engine.journal import unfinished
+from tasks.stylize.engine.split import split
+from tasks.stylize.settings import Animatediff
+from tests.tasks import stock
 from tests.tasks.tiny_family import family_config, write_family
 
 SIDE, WINDOW, COUNT = 32, 8, 5
+ALONE = {"context_length": 1, "context_overlap": 0}
+"""Every frame by itself: no motion module carries anything over."""
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -89,15 +96,17 @@ def settings(**changes: Any) -> Animatediff:
 class Rendered:
     """A render by the four ops, with every digest on the way."""
 
-    def __init__(self, store: Store, cfg: Animatediff, count: int = COUNT, **more: Any) -> None:
-        ctx = op.Context(store, Compute(device="cpu", threads=1))
-        self.stages = split(cfg, **more)
+    def __init__(
+        self, store: Store, cfg: Animatediff, count: int = COUNT, track: PromptTrack | None = None, run: str = "r"
+    ) -> None:
+        ctx = op.Context(store, Compute(device="cpu", threads=1), run=run)
+        self.stages = split(cfg, track)
         self.inputs = {"map_pose": clip(store, "map", count, 1), "poses": poses(store, count)}
-        self.latents = ops.encode(self.stages.encode, {"frames": clip(store, "rgb", count, 0)}, ctx)
-        self.embeddings = ops.embed_texts(self.stages.embed, {}, ctx)
+        self.latents = encode(self.stages.encode, {"frames": clip(store, "rgb", count, 0)}, ctx)
+        self.embeddings = embed_texts(self.stages.embed, {}, ctx)
         self.inputs |= {"latents": self.latents, "embeddings": self.embeddings}
-        self.denoised = ops.denoise(self.stages.denoise, self.inputs, ctx)
-        self.clip = ops.decode(self.stages.decode, {"latents": self.denoised}, ctx)
+        self.denoised = denoise(self.stages.denoise, self.inputs, ctx)
+        self.clip = decode(self.stages.decode, {"latents": self.denoised}, ctx)
 
 
 def tensor(store: Store, digest: str) -> torch.Tensor:
@@ -109,23 +118,22 @@ def tensor(store: Store, digest: str) -> torch.Tensor:
 )
 def test_the_same_pictures_as_the_stock_op(world, changes):
     cfg = settings(**changes)
-    inputs = {"frames": clip(world, "rgb", COUNT, 0), "map_pose": clip(world, "map", COUNT, 1)}
-    context = op.Context(world, Compute(device="cpu", threads=1))
-    expected = Clip.open(world, op.get("stylize", "animatediff").fn(cfg, inputs, context))
+    frames, pose = (Clip.open(world, clip(world, kind, COUNT, seed)) for seed, kind in enumerate(("rgb", "map")))
+    torch.set_num_threads(1)
+    expected = stock.render(cfg, frames, {"pose": pose})
     found = Clip.open(world, Rendered(world, cfg).clip)
-    difference = np.abs(found.array().astype(int) - expected.array())
+    difference = np.abs(found.array().astype(int) - expected)
     assert difference.max() <= 1, "rounding may differ by one step of 255, nothing else"
     assert (difference > 0).mean() < 0.01
-    assert found.pts == expected.pts
-    assert (found.width, found.height, found.color) == (expected.width, expected.height, expected.color)
+    assert found.pts == frames.pts
+    assert (found.width, found.height, found.color) == (frames.width, frames.height, frames.color)
 
 
 def test_a_clip_longer_than_the_window(world):
-    cfg = settings()
-    windows = Windows(context_length=4, context_overlap=2)
-    assert len(Clip.open(world, Rendered(world, cfg, 11, windows=windows).clip)) == 11
-    with pytest.raises(UserError, match=r"motion window of model tiny \(8 frames\)"):
-        Rendered(world, cfg, 11)
+    cfg = settings(windows={"context_length": 4, "context_overlap": 2})
+    assert len(Clip.open(world, Rendered(world, cfg, 11).clip)) == 11
+    with pytest.raises(UserError, match=r"16 frames are over the motion module's window \(model tiny, .* says 8\)"):
+        Rendered(world, settings(), 11)
 
 
 def test_a_broken_denoising_goes_on_and_ends_in_the_same_digest(world, tmp_path, monkeypatch):
@@ -153,11 +161,11 @@ def test_a_broken_denoising_goes_on_and_ends_in_the_same_digest(world, tmp_path,
     other = Store(tmp_path / "other")
     with pytest.raises(KeyboardInterrupt):
         Rendered(other, cfg)
-    assert [entry["steps"] for entry in ops.resumable(other.root)] == [4]
+    assert {run: steps for run, (steps, _) in unfinished(other).items()} == {"r": 4}
     steps.clear()
     assert Rendered(other, cfg).denoised == whole
     assert steps == [4, 5]
-    assert ops.resumable(other.root) == []
+    assert unfinished(other) == {}
 
 
 def test_decoding_and_encoding_go_on_where_they_were(world, tmp_path, monkeypatch):
@@ -193,7 +201,7 @@ def keys(store: Store, cfg: Animatediff) -> dict[str, str]:
         "denoise": {"latents": "l", "embeddings": "e", "map_pose": "m"},
         "decode": {"latents": "d"},
     }
-    every = {"encode": ops.ENCODE, "embed": ops.EMBED, "denoise": ops.DENOISE, "decode": ops.DECODE}
+    every = {name: op.get("stylize", name) for name in inputs}
     from tasks.weights import content_id
 
     return {
@@ -234,11 +242,10 @@ def test_other_vae_tiling_denoises_nothing_anew_and_another_seed_encodes_nothing
 
 def test_weight_per_frame_moves_only_with_the_weight(world):
     """With windows of one frame, frames of factor 0 are those of a render without the control."""
-    alone = Windows(context_length=1, context_overlap=0)
-    scheduled = EngineControl(kind="openpose", weight=0.8, weight_schedule=[0, 1, 0, 1, 0])
-    found = tensor(world, Rendered(world, settings(), windows=alone, controls={"pose": scheduled}).denoised)
-    without = tensor(world, Rendered(world, settings(controls={}), windows=alone).denoised)
-    constant = tensor(world, Rendered(world, settings(), windows=alone).denoised)
+    scheduled = {"kind": "openpose", "weight": 0.8, "weight_schedule": [0, 1, 0, 1, 0]}
+    found = tensor(world, Rendered(world, settings(windows=ALONE, controls={"pose": scheduled})).denoised)
+    without = tensor(world, Rendered(world, settings(windows=ALONE, controls={})).denoised)
+    constant = tensor(world, Rendered(world, settings(windows=ALONE)).denoised)
     torch.testing.assert_close(found[[0, 2, 4]], without[[0, 2, 4]], rtol=0, atol=1e-4)
     torch.testing.assert_close(found[[1, 3]], constant[[1, 3]], rtol=0, atol=1e-4)
     assert (constant - without).abs().max() > 1e-2
@@ -246,8 +253,8 @@ def test_weight_per_frame_moves_only_with_the_weight(world):
 
 def test_masks_take_a_region_out_of_a_control(world):
     def masked(region: str, **more: Any) -> torch.Tensor:
-        control = EngineControl(kind="openpose", weight=0.8, mask=Mask(region=region, **more))
-        return tensor(world, Rendered(world, settings(), controls={"pose": control}).denoised)
+        control = {"kind": "openpose", "weight": 0.8, "mask": {"region": region, **more}}
+        return tensor(world, Rendered(world, settings(controls={"pose": control})).denoised)
 
     everywhere = masked("none")
     nowhere = tensor(world, Rendered(world, settings(controls={})).denoised)
@@ -258,14 +265,8 @@ def test_masks_take_a_region_out_of_a_control(world):
 
 
 def test_a_kept_background_is_the_source(world):
-    cfg = settings()
-    stages = split(cfg)
-    first = Rendered(world, cfg)
-    denoise = stages.denoise.model_copy(update={"composite": "keep_background", "composite_dilate": 0})
-    ctx = op.Context(world, Compute(device="cpu", threads=1))
-    kept = tensor(world, ops.denoise(denoise, first.inputs, ctx))
-    frozen = stages.denoise.model_copy(update={"strength_schedule": [0.0] * COUNT})
-    source = tensor(world, ops.denoise(frozen, first.inputs, ctx))
+    kept = tensor(world, Rendered(world, settings(composite="keep_background", composite_dilate=0)).denoised)
+    source = tensor(world, Rendered(world, settings(strength_schedule=[0.0] * COUNT)).denoised)
     assert torch.equal(kept[..., 2:], source[..., 2:]), "the right half is background"
     assert not torch.allclose(kept[..., :2], source[..., :2], atol=1e-2)
 
@@ -277,21 +278,17 @@ def test_prompts_per_frame_from_a_compiled_schedule(world):
         np.array([0, 1, 1, 1, 1]),
         np.array([0, 0.25, 0.5, 0.75, 1.0]),
     )
-    alone = Windows(context_length=1, context_overlap=0)
-    found = tensor(world, Rendered(world, settings(), windows=alone, track=track).denoised)
-    dancer = tensor(world, Rendered(world, settings(), windows=alone).denoised)
-    robot = tensor(world, Rendered(world, settings(prompt="a robot", negative_prompt="dim"), windows=alone).denoised)
+    found = tensor(world, Rendered(world, settings(windows=ALONE), track=track).denoised)
+    dancer = tensor(world, Rendered(world, settings(windows=ALONE)).denoised)
+    other = settings(prompt="a robot", negative_prompt="dim", windows=ALONE)
+    robot = tensor(world, Rendered(world, other).denoised)
     torch.testing.assert_close(found[0], dancer[0], rtol=0, atol=1e-4)
     torch.testing.assert_close(found[4], robot[4], rtol=0, atol=1e-4)
     assert (dancer - robot).abs().max() > 1e-2
 
 
 def test_out_of_memory_climbs_down_without_changing_the_result(world, monkeypatch):
-    from tasks.stylize.engine import render
-
-    cfg = settings()
-    windows = Windows(context_length=4, context_overlap=2)
-    whole = Rendered(world, cfg, windows=windows)
+    whole = Rendered(world, settings(windows={"context_length": 4, "context_overlap": 2}))
     real, asked = render.run, []
 
     def short(job, ctx, journal, clock, **more):
@@ -302,8 +299,7 @@ def test_out_of_memory_climbs_down_without_changing_the_result(world, monkeypatc
 
     monkeypatch.setattr(render, "run", short)
     ctx = op.Context(world, Compute(device="cpu", threads=1))
-    block = whole.stages.denoise.model_copy(update={"frame_block": 16})
-    assert ops.denoise(block, whole.inputs, ctx) == whole.denoised
+    assert denoise(whole.stages.denoise, whole.inputs, ctx) == whole.denoised
     assert asked == [{}, {}, {"keep": 0}]
     assert ctx.facts["out_of_memory"] == ["freed other loaded models", "spilled activations"]
 
@@ -321,50 +317,14 @@ def test_what_does_not_fit_the_clip_is_refused_before_any_model_loads(world, cha
     ctx = op.Context(world, Compute(device="cpu", threads=1))
     stages = split(cfg)
     inputs = {
-        "latents": ops.encode(stages.encode, {"frames": clip(world, "rgb", COUNT, 0)}, ctx),
-        "embeddings": ops.embed_texts(stages.embed, {}, ctx),
+        "latents": encode(stages.encode, {"frames": clip(world, "rgb", COUNT, 0)}, ctx),
+        "embeddings": embed_texts(stages.embed, {}, ctx),
         "map_pose": clip(world, "map", COUNT, 1),
     }
-    denoise = type(stages.denoise).model_validate({**stages.denoise.model_dump(), **change})
+    wrong = type(stages.denoise).model_validate({**stages.denoise.model_dump(), **change})
     with pytest.raises(UserError, match=message):
-        ops.denoise(denoise, inputs, ctx)
+        denoise(wrong, inputs, ctx)
     with pytest.raises(UserError, match="needs the poses"):
-        ops.denoise(stages.denoise.model_copy(update={"composite": "keep_background"}), inputs, ctx)
+        denoise(stages.denoise.model_copy(update={"composite": "keep_background"}), inputs, ctx)
     with pytest.raises(UserError, match="map_pose was not given"):
-        ops.denoise(stages.denoise, {k: v for k, v in inputs.items() if k != "map_pose"}, ctx)
-
-
-def test_free_noise_in_the_engines_words():
-    assert windows_of(FreeNoise(context_length=8, context_stride=6)).context_overlap == 2
-    with pytest.raises(UserError, match="delayed_reverse_sawtooth"):
-        windows_of(FreeNoise(weighting_scheme="delayed_reverse_sawtooth"))
-
-
-def test_a_flow_runs_the_four_ops_with_what_they_read_and_nothing_else(world):
-    from tasks.stylize.engine import wiring
-
-    cfg = settings(controls={"pose": {"kind": "openpose"}, "lines": {"kind": "lineart", "weight": 0}})
-    ctx = op.Context(world, Compute(device="cpu", threads=1))
-    seen: list[tuple[str, set[str]]] = []
-
-    def run(one: op.Op, chosen: Any, **inputs: str) -> str:
-        seen.append((one.id, set(inputs)))
-        make_key(one, chosen, inputs, {})  # refuses inputs that the op does not take
-        return one.fn(chosen, inputs, ctx)
-
-    frames = clip(world, "rgb", COUNT, 0)
-    maps = {"map_pose": clip(world, "map", COUNT, 1), "map_lines": clip(world, "map", COUNT, 2)}
-    digest = wiring.stylize(run, split(cfg), frames, maps, poses(world, COUNT))
-    assert len(Clip.open(world, digest)) == COUNT
-    assert seen == [
-        ("stylize.encode", {"frames"}),
-        ("stylize.embed", set()),
-        ("stylize.denoise", {"latents", "embeddings", "map_pose"}),
-        ("stylize.decode", {"latents"}),
-    ]
-    labels = [source.label for source in wiring.sources(split(cfg))]
-    assert len(labels) == len(set(labels)) == 5  # VAE, text encoder, UNet, motion module, one ControlNet
-    masked = EngineControl(kind="openpose", mask=Mask(region="hair"))
-    seen.clear()
-    wiring.stylize(run, split(cfg, controls={"pose": masked}), frames, maps, poses(world, COUNT))
-    assert seen[2][1] == {"latents", "embeddings", "map_pose", "poses"}
+        denoise(stages.denoise, {k: v for k, v in inputs.items() if k != "map_pose"}, ctx)

@@ -1,4 +1,4 @@
-"""The stylize op with a toy family of the real classes: what changes a picture, what must not, and what is refused."""
+"""A render with a toy family of the real classes: what changes a picture, what must not, and what is refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from reel.keys import canonical as canonical_data
 from reel.keys import executed, make_key
 from reel.store import Store
 from tasks.stylize import schedulers
-from tasks.stylize.settings import Animatediff, canonical, live_controls, sources
+from tasks.stylize.control import live_controls
+from tasks.stylize.engine.split import split
+from tasks.stylize.settings import Animatediff, check_clip
 from tests.tasks.tiny_family import LIMIT, family_config, write_family
 
 SIDE, WINDOW = 32, 8
@@ -62,14 +64,28 @@ def settings(**changes: Any) -> Animatediff:
     return parse(Animatediff, {**base, **changes}, "stylize")
 
 
-def render(store: Store, count: int = 3, side: int = SIDE, **changes: Any) -> str:
-    inputs = {
+def inputs(store: Store, count: int, side: int = SIDE) -> dict[str, str]:
+    return {
         "frames": make_clip(store, "rgb", count, 0, side),
         "map_pose": make_clip(store, "map", count, 1, side),
         "map_lines": make_clip(store, "map", count, 2, side),
     }
-    context = op.Context(store, Compute(device="cpu", threads=1))
-    return op.get("stylize", "animatediff").fn(settings(**changes), inputs, context)
+
+
+def stylized(store: Store, cfg: Animatediff, given: dict[str, str], ctx: op.Context | None = None) -> str:
+    """The render by its four ops, as the flow wires them."""
+    ctx = ctx or op.Context(store, Compute(device="cpu", threads=1))
+    stages = split(cfg)
+    guides = {f"map_{name}": given[f"map_{name}"] for name in stages.denoise.controls}
+    latents = op.get("stylize", "encode").fn(stages.encode, {"frames": given["frames"]}, ctx)
+    embeddings = op.get("stylize", "embed").fn(stages.embed, {}, ctx)
+    both = {"latents": latents, "embeddings": embeddings}
+    denoised = op.get("stylize", "denoise").fn(stages.denoise, {**both, **guides}, ctx)
+    return op.get("stylize", "decode").fn(stages.decode, {"latents": denoised}, ctx)
+
+
+def render(store: Store, count: int = 3, side: int = SIDE, **changes: Any) -> str:
+    return stylized(store, settings(**changes), inputs(store, count, side))
 
 
 # ---------------------------------------------------------------- what a render is
@@ -126,17 +142,14 @@ def test_weight_zero_is_no_control_at_all(world: Store) -> None:
 
 def test_motion_module_looks_across_frames(world: Store) -> None:
     """Changing the last frame of the source changes the first of the render: frames are not drawn one by one."""
-    context = op.Context(world, Compute(device="cpu", threads=1))
-    fn = op.get("stylize", "animatediff").fn
     noise = np.random.default_rng(3).integers(0, 255, (4, SIDE, SIDE, 3)).astype(np.uint8)
     firsts = []
     for last in (noise[2], noise[3]):
         with ClipWriter(world, "rgb", width=SIDE, height=SIDE, time_base=Fraction(1, 12)) as writer:
             for index, frame in enumerate([noise[0], noise[1], last]):
                 writer.add(frame, index)
-        firsts.append(
-            Clip.open(world, fn(settings(controls={}, strength=0.5), {"frames": writer.digest}, context)).frame(0)
-        )
+        digest = stylized(world, settings(controls={}, strength=0.5), {"frames": writer.digest})
+        firsts.append(Clip.open(world, digest).frame(0))
     assert not np.array_equal(firsts[0], firsts[1])
 
 
@@ -148,12 +161,11 @@ def test_schedulers_sample_a_v_prediction_family(world: Store, name: str) -> Non
     assert frames.std() > 1
 
 
-def test_frames_beyond_the_window_with_free_noise(world: Store) -> None:
-    windows = {"context_length": 4, "context_stride": 2}
-    digest = render(world, count=WINDOW + 2, free_noise=windows)
+def test_frames_beyond_the_window(world: Store) -> None:
+    windows = {"context_length": 4, "context_overlap": 2}
+    digest = render(world, count=WINDOW + 2, windows=windows)
     assert len(Clip.open(world, digest)) == WINDOW + 2
-    assert digest != render(world, count=WINDOW + 2, free_noise={**windows, "context_stride": 3})
-    assert render(world, count=3) != digest  # and a later plain render is not rewired
+    assert digest != render(world, count=WINDOW + 2, windows={**windows, "context_overlap": 1})
 
 
 def test_sides_need_not_halve_evenly_in_the_unet(world: Store) -> None:
@@ -185,60 +197,72 @@ def test_two_fresh_processes_give_the_same_digest(world: Store, families: Path, 
 
 def test_facts_of_the_render_stay_outside_the_digest(world: Store) -> None:
     context = op.Context(world, Compute(device="cpu", threads=1))
-    inputs = {"frames": make_clip(world, "rgb", 2, 0)}
-    op.get("stylize", "animatediff").fn(settings(controls={}, num_inference_steps=5, strength=0.9), inputs, context)
+    stylized(world, settings(controls={}, num_inference_steps=5, strength=0.9), inputs(world, 2), context)
     assert context.facts["device"] == "cpu"
     assert context.facts["steps"] == 4  # int(5 * 0.9)
-    assert context.facts["render_seconds"] > 0
 
 
 # ---------------------------------------------------------------- text
 
 
-def test_what_falls_beyond_the_encoder_is_said_and_noted(world: Store, caplog: pytest.LogCaptureFixture) -> None:
-    context = op.Context(world, Compute(device="cpu", threads=1))
+def test_a_text_longer_than_the_encoder_loses_nothing(world: Store, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     long = "abcdefghij " * 3 + "the end"
-    inputs = {"frames": make_clip(world, "rgb", 2, 0)}
-    op.get("stylize", "animatediff").fn(settings(controls={}, prompt=long), inputs, context)
-    unseen = context.facts["prompt_unseen"]
-    assert unseen
-    assert long.endswith(unseen)
-    assert len(long.replace(" ", "")) - len(unseen.replace(" ", "")) == LIMIT - 2  # one letter a token, two marks
-    assert repr(unseen) in caplog.text
+    context = op.Context(world, Compute(device="cpu", threads=1))
+    digest = stylized(world, settings(controls={}, prompt=long), inputs(world, 2), context)
+    assert context.facts["prompt_tokens"][0] == len(long.replace(" ", "")) > LIMIT  # one letter a token
+    assert "encoded in 2 pieces" in caplog.text
+    assert digest != render(world, 2, controls={}, prompt=f"{long}s")  # the last letter counts
 
 
-def test_escaped_brackets_reach_the_encoder_as_brackets(world: Store) -> None:
-    assert render(world, prompt=r"a \(red\) hat") == render(world, prompt="a (red) hat")
+def test_words_that_the_vocabulary_lacks_are_said(world: Store, caplog: pytest.LogCaptureFixture) -> None:
+    render(world, 2, controls={}, prompt="a \u732b dancer")
+    assert "not in the model's vocabulary" in caplog.text
+
+
+def test_emphasis_changes_the_picture_and_escaped_brackets_are_text(world: Store) -> None:
+    plain = render(world, prompt="a red hat")
+    assert render(world, prompt="a (red:1.0) hat") == plain
+    assert render(world, prompt="a (red:1.5) hat") != plain
+    assert render(world, prompt=r"a \(red\) hat") != plain
 
 
 # ---------------------------------------------------------------- keys
 
 
-def key(cfg: Animatediff) -> str:
-    return make_key(op.get("stylize", "animatediff"), executed(cfg), {"frames": "x"}, {}).digest
+def keys(cfg: Animatediff) -> list[str]:
+    stages = split(cfg)
+    return [
+        make_key(op.get("stylize", name), executed(getattr(stages, name)), {}, {}).digest
+        for name in ("encode", "embed", "denoise", "decode")
+    ]
 
 
-def test_canonical_settings_drop_what_has_no_effect_and_nothing_else() -> None:
+def test_what_has_no_effect_is_in_no_key_and_nothing_else_is_left_out() -> None:
     off = {"kind": "lineart", "weight": 0.0}
-    plain = key(canonical(settings()))
-    assert key(canonical(settings(controls={"pose": {"kind": "openpose"}, "lines": off}))) == plain
-    assert key(canonical(settings(negative_prompt="x", guidance_scale=1.0))) == key(
-        canonical(settings(negative_prompt="y", guidance_scale=1.0))
-    )
-    assert key(canonical(settings(negative_prompt="x"))) != plain
-    assert "lineart" not in json.dumps(canonical_data(canonical(settings())))
+    plain = keys(settings())
+    assert keys(settings(controls={"pose": {"kind": "openpose"}, "lines": off})) == plain
+    assert keys(settings(controls={"pose": {"kind": "openpose"}, "lines": {**off, "weight_schedule": [0]}})) == plain
+    unread = [keys(settings(negative_prompt=text, guidance_scale=1.0)) for text in ("x", "y")]
+    assert unread[0] == unread[1]
+    assert keys(settings(negative_prompt="x")) != plain
+    assert "lineart" not in json.dumps(canonical_data(split(settings()).denoise))
 
 
 def test_words_for_people_are_not_in_the_key() -> None:
     model = family_config("tiny", window=WINDOW)
-    assert key(settings(model={**model, "title": "x", "notes": "y", "verified": True})) == key(settings())
+    assert keys(settings(model={**model, "title": "x", "notes": "y", "verified": True})) == keys(settings())
 
 
 def test_sources_are_the_files_in_use() -> None:
-    labels = [source.label for source in sources(settings(controls={"pose": {"kind": "openpose"}}))]
-    assert any("controlnet_openpose" in label for label in labels)
-    assert not any("controlnet_lineart" in label for label in labels)
-    assert len(labels) == len(set(labels)) == 3
+    stages = split(settings(controls={"pose": {"kind": "openpose"}}))
+    labels = {
+        name: [source.label for source in op.get("stylize", name).models(getattr(stages, name))]
+        for name in ("encode", "embed", "denoise", "decode")
+    }
+    assert {name: len(found) for name, found in labels.items()} == {"encode": 1, "embed": 1, "denoise": 3, "decode": 1}
+    assert any("controlnet_openpose" in label for label in labels["denoise"])
+    assert not any("controlnet_lineart" in label for label in labels["denoise"])
 
 
 def test_live_controls_are_in_alphabetical_order() -> None:
@@ -264,13 +288,17 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"strength": 0.2}, r"less than one step.*num_inference_steps >= 5"),
     ({"strength": 1.5}, r"strength: must be less than or equal to 1"),
     ({"prompt": "  "}, r"prompt: is empty"),
-    ({"prompt": "a (red:1.2) hat"}, r"prompt: a weighted phrase .* at character 3 "),
+    ({"prompt": "a (red hat"}, r"prompt: '\(' at character 3 has no partner"),
     ({"negative_prompt": "one BREAK two"}, r"negative_prompt: BREAK"),
     ({"scheduler": "dimm"}, r"scheduler: must be 'ddim'"),
     ({"seed": -1}, r"seed"),
     ({"guidence_scale": 3}, r"unknown key 'stylize\.guidence_scale'; nearest: guidance_scale"),
-    ({"free_noise": {"context_length": 4, "context_stride": 5}}, r"context_stride \(5\) must not exceed"),
-    ({"free_noise": {"context_length": 64}}, r"over the motion window of model tiny \(8 frames\)"),
+    ({"windows": {"context_length": 4, "context_overlap": 4}}, r"context_overlap"),
+    ({"strength_schedule": [0.5, 1.5]}, r"factors lie in 0\.\.1"),
+    (
+        {"controls": {"pose": {"kind": "openpose", "weight_schedule": [1, -1]}}},
+        r"weight_schedule: value 1 .* is negative",
+    ),
     ({"ip_adapter": {"picture": "x.png"}}, r"names no IP-Adapter weights"),
 ]
 
@@ -283,27 +311,35 @@ def test_bad_settings(changes: dict[str, Any], message: str) -> None:
         settings(**changes)
 
 
-def test_more_frames_than_the_window(world: Store) -> None:
-    with pytest.raises(UserError, match=r"9 frames are over the motion module's window.*8 frames") as caught:
-        render(world, count=9)
-    assert "free_noise.context_length=8" in str(caught.value.fix)
+def test_windows_longer_than_the_modules(world: Store) -> None:
+    with pytest.raises(
+        UserError, match=r"16 frames are over .* model tiny, its catalogue says 8\), and the clip has 9"
+    ) as caught:
+        check_clip(settings(), SIDE, SIDE, 9)
+    assert "windows.context_length=8" in str(caught.value.fix)
 
 
 def test_the_modules_own_window_counts_when_the_catalogue_is_wrong(world: Store) -> None:
     model = {**family_config("tiny"), "motion_window": 99}
-    with pytest.raises(UserError, match=r"9 frames are over .* its config\.json says 8 frames"):
+    with pytest.raises(UserError, match=r"16 frames are over .* its config\.json says 8"):
         render(world, count=9, model=model)
 
 
-def test_size_not_a_multiple_names_the_nearest(world: Store) -> None:
+def test_size_not_a_multiple_names_the_nearest() -> None:
     with pytest.raises(UserError, match="sides must be multiples of 8 px: 36x36 -> 32x32"):
-        render(world, side=36)
+        check_clip(settings(), 36, 36, 3)
+
+
+def test_values_per_frame_must_be_as_many_as_frames() -> None:
+    cfg = settings(controls={"pose": {"kind": "openpose", "weight_schedule": [1, 0]}})
+    with pytest.raises(UserError, match=r"controls\.pose\.weight_schedule: 2 values for 3 frames"):
+        check_clip(cfg, SIDE, SIDE, 3)
 
 
 def test_map_of_another_length(world: Store) -> None:
-    inputs = {"frames": make_clip(world, "rgb", 3, 0), "map_pose": make_clip(world, "map", 2, 1)}
-    with pytest.raises(UserError, match=r"controls\.pose: its map has 2 frames of 32x32, the clip 3 of 32x32"):
-        op.get("stylize", "animatediff").fn(settings(), inputs, op.Context(world, Compute(device="cpu")))
+    given = {"frames": make_clip(world, "rgb", 3, 0), "map_pose": make_clip(world, "map", 2, 1)}
+    with pytest.raises(UserError, match=r"controls\.pose: map_pose has 2 frames of 32x32, the clip 3 of 32x32"):
+        stylized(world, settings(), given)
 
 
 def test_a_scheduler_that_cannot_honour_the_family_is_refused() -> None:

@@ -17,9 +17,10 @@ from PIL import Image
 from reel.errors import UserError
 from reel.store import Store
 from tasks.stylize import memory
+from tasks.stylize.engine.split import split
 from tasks.stylize.load import core_key
 from tests.tasks.one_file import write_checkpoint, write_settings
-from tests.tasks.test_stylize import families, make_clip, render, settings, world  # noqa: F401 - fixtures
+from tests.tasks.test_stylize import SIDE, families, render, settings, world  # noqa: F401 - fixtures
 from tests.tasks.tiny_family import LIMIT, family_config
 
 
@@ -198,23 +199,21 @@ def test_modules_are_shared_by_what_they_are_made_of(world: Store, tmp_path: Pat
     same = core_key(settings(), "cpu")
     assert core_key(settings(prompt="other", seed=3, controls={}, scheduler="euler"), "cpu") == same
     assert core_key(settings(dtype="bfloat16"), "cpu") != same
-    assert core_key(settings(free_noise={"context_length": 4}), "cpu") != same
 
 
 def test_out_of_memory_says_what_would_fit(world: Store) -> None:  # noqa: F811
     """Real allocation failure: 100,000 x 100,000 floats asked of the allocator, as a render would ask."""
     import torch
 
-    from reel.clip import Clip
     from reel.compute import Compute
 
     with pytest.raises(RuntimeError) as caught:
         torch.empty(10_000_000, 10_000_000)
     assert memory.is_out_of_memory(caught.value)
     assert not memory.is_out_of_memory(RuntimeError("shapes do not match"))
-    clip = Clip.open(world, make_clip(world, "rgb", 2, 0))
-    error = memory.explain(settings(), clip, Compute(device="cpu"), "cpu", ["freed 2 other loaded models"])
-    for part in ("2 frames of 32x32 in float32", "tried: freed 2 other", "decode_chunk_size=1", "vae_tiling", "24x24"):
+    denoise = split(settings()).denoise
+    error = memory.explain(denoise, SIDE, SIDE, 2, Compute(device="cpu"), ["freed 2 other loaded models"])
+    for part in ("2 frames of 32x32 in float32", "tried: freed 2 other", "frame_block=4", "bfloat16", "24x24"):
         assert part in error.message
 
 
@@ -223,16 +222,16 @@ import resource, sys
 from pathlib import Path
 from reel.errors import UserError
 from reel.store import Store
-from tests.tasks.test_stylize import render
+from tests.tasks.test_stylize import SIDE, families, render, settings, world  # noqa: F401 - fixtures
 
 store = Store(Path(sys.argv[1]))
 render(store)
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (150 << 20),) * 2)
 try:
-    render(store, count=8, side=512)
+    render(store, count=8, side=int(sys.argv[2]))
 except UserError as error:
-    print(error)
+    print(error, error.fix)
 """
 
 
@@ -243,12 +242,11 @@ def test_a_render_that_runs_out_of_memory_ends_with_advice(families: Path, tmp_p
     root = Path(__file__).resolve().parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root), "ROTOSCOPE_MODELS": str(families), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", STARVED, str(tmp_path / "store")], env=environment, capture_output=True, text=True
+        [sys.executable, "-c", STARVED, str(tmp_path / "store"), "512"], env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "out of memory on cpu: 8 frames of 512x512" in done.stdout
-    assert "tried: freed 1 other loaded models and started again" in done.stdout
-    assert "384x384" in done.stdout
+    assert "out of memory on cpu, " in done.stdout
+    assert "decode_chunk_size=1" in done.stdout
 
 
 def test_tiny_family_is_laid_out_like_the_embedded_one(families: Path) -> None:  # noqa: F811

@@ -11,12 +11,15 @@ from reel.keys import canonical, library_version
 from reel.op import Context
 from reel.store import canonical_json, sha256_bytes
 from tasks import weights
+from tasks.stylize import memory
 from tasks.stylize.device import check_device, resolve_device
 from tasks.stylize.engine import models
 from tasks.stylize.quiet import quiet
 
 LIBRARIES = ("diffusers", "torch", "transformers", "accelerate", "peft", "numpy", "pillow", "opencv-python-headless")
 """Installed packages that can change the bytes of a render."""
+SMALLER = "stylize.decode_chunk_size=1, stylize.vae_tiling=true, a lower extract.short_side, compute.offload=model"
+"""What helps when the VAE needs too much memory."""
 
 
 def ready(ctx: Context, sources: Sequence[Any]) -> str:
@@ -36,12 +39,25 @@ def ready(ctx: Context, sources: Sequence[Any]) -> str:
 
 
 @contextlib.contextmanager
-def working(modules: Sequence[Any], device: str, ctx: Context) -> Iterator[None]:
-    """Modules on their device, no gradients, no library chatter."""
+def working(modules: Sequence[Any], device: str, ctx: Context, fix: str) -> Iterator[None]:
+    """Modules on their device, no gradients, no library chatter.
+
+    Args:
+        fix: what to change when memory runs out.
+
+    Raises:
+        OutOfMemory: memory ran out.
+    """
     import torch
 
-    with models.placed(modules, device, ctx.compute.offload), quiet(), torch.inference_mode():
-        yield
+    try:
+        with models.placed(modules, device, ctx.compute.offload), quiet(), torch.inference_mode():
+            yield
+    except (RuntimeError, MemoryError) as error:
+        if not memory.is_out_of_memory(error):
+            raise
+        free = memory.free_memory(device) / 2**30
+        raise memory.OutOfMemory(f"out of memory on {device}, {free:.1f} GiB free", fix=fix) from error
 
 
 def chunks(count: int, size: int) -> Iterator[tuple[int, int]]:
