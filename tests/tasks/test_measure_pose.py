@@ -81,7 +81,7 @@ def test_different_detectors_are_never_compared(store: Store):
     person = standing(60, 60, 100)
     ours = store_poses(store, [[person]], 128, 128)
     other = store_poses(store, [[person]], 128, 128, detector="dwpose")
-    with pytest.raises(UserError, match="the render was read by dwpose, not by blazepose: .* never compared"):
+    with pytest.raises(UserError, match=r"the render was read by dwpose, not by blazepose: .* never compared"):
         measured(store, "pose", poses=ours, poses_render=other)
     with pytest.raises(UserError, match="the source was read by blazepose, not by dwpose"):
         measured(store, "pose", {"detector": "dwpose"}, poses=ours, poses_render=other)
