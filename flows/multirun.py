@@ -14,7 +14,8 @@ from typing import Any
 
 from flows import entry
 from flows.diagnose import admitted, checked, parse_overrides
-from flows.overrides import BASIC_SWEEPER, Composed, Root, compose_points, is_hydras, points
+from flows.origins import Origins
+from flows.overrides import BASIC_SWEEPER, Composed, Root, compose_points, is_hydras, plain, points
 from flows.settings import debugging
 from reel.errors import UserError
 
@@ -110,9 +111,10 @@ def point_task(
         print(label, file=sys.stderr)
         try:
             config = entry.settings_of(root, cfg)
+            origins = Origins(root, overrides, dict(hydra.runtime.choices), plain(cfg, root))
             sweep_dir = Path(hydra.sweep.dir).absolute()
             choices = dict(hydra.runtime.choices)
-            job = entry.Job(root.name, overrides, choices, num=hydra.job.num, sweep=sweep_dir)
+            job = entry.Job(root.name, overrides, choices, origins, num=hydra.job.num, sweep=sweep_dir)
             return entry.call(fn, config, job)
         except Exception as error:
             failed.append(error)

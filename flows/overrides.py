@@ -11,11 +11,14 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from flows.quoting import TextKey, text_keys, unmarked
 from reel.config import Config, parse
 from reel.errors import UserError
+
+if TYPE_CHECKING:
+    from flows.origins import Origins
 
 C = TypeVar("C", bound=Config)
 
@@ -45,6 +48,7 @@ class Composed(Generic[C]):
 
     Attributes:
         data: the composed config as plain data, as the YAML files and the overrides have it.
+        origins: where each setting was written.
         choices: chosen file by config group.
         job_logging: logging configuration, for `logging.config.dictConfig`.
         sweeper: class path of Hydra's sweeper.
@@ -53,6 +57,7 @@ class Composed(Generic[C]):
     config: C
     data: Mapping[str, Any]
     overrides: Sequence[str]
+    origins: Origins
     choices: Mapping[str, Any] = field(default_factory=dict)
     job_logging: dict[str, Any] = field(default_factory=dict)
     sweeper: str = BASIC_SWEEPER
@@ -82,15 +87,16 @@ def hydra_ready(root: Root[C]) -> Iterator[Any]:
             yield GlobalHydra.instance().hydra
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            where = f"{mark.name}, line {mark.line + 1}" if mark else str(root.folder)
+            where = f"{mark.name}:{mark.line + 1}:{mark.column + 1}" if mark else str(root.folder)
             raise UserError(f"{where}: cannot be read as YAML ({error.problem})", fix="put that line right") from error
 
 
-def single(root: Root[C], engine: Any, overrides: Sequence[str]) -> Composed[C]:
+def single(root: Root[C], engine: Any, overrides: Sequence[str], typed: Sequence[str] | None = None) -> Composed[C]:
     """Check, compose and check again the one point that overrides name, inside `hydra_ready`.
 
     Args:
         overrides: with literal texts quoted (`flows.quoting.literal_overrides`).
+        typed: the same as they were typed, for the places in messages.
 
     Raises:
         UserError: as `compose`, or several values for a key.
@@ -101,14 +107,14 @@ def single(root: Root[C], engine: Any, overrides: Sequence[str]) -> Composed[C]:
 
     parsed = checked(root, engine, overrides, multirun=False)
     try:
-        return compose(root, engine, overrides)
+        return compose(root, engine, overrides, typed)
     except UserError as error:
         if not isinstance(error.__cause__, ConfigCompositionException):
             raise
-    return compose(root, engine, admitted(root, engine, parsed))  # a wrong key, or one that wants ++
+    return compose(root, engine, admitted(root, engine, parsed), typed)  # a wrong key, or one that wants ++
 
 
-def compose(root: Root[C], engine: Any, overrides: Sequence[str]) -> Composed[C]:
+def compose(root: Root[C], engine: Any, overrides: Sequence[str], typed: Sequence[str] | None = None) -> Composed[C]:
     """Compose and check one point, inside `hydra_ready`.
 
     Raises:
@@ -117,7 +123,11 @@ def compose(root: Root[C], engine: Any, overrides: Sequence[str]) -> Composed[C]
     from hydra import compose as hydra_compose
 
     return _typed(
-        root, engine, overrides, lambda: hydra_compose(root.name, overrides=list(overrides), return_hydra_config=True)
+        root,
+        engine,
+        overrides,
+        lambda: hydra_compose(root.name, overrides=list(overrides), return_hydra_config=True),
+        typed,
     )
 
 
@@ -154,25 +164,39 @@ def compose_points(
             yield error
 
 
-def _typed(root: Root[C], engine: Any, overrides: Sequence[str], composition: Callable[[], Any]) -> Composed[C]:
+def _typed(
+    root: Root[C],
+    engine: Any,
+    overrides: Sequence[str],
+    composition: Callable[[], Any],
+    typed: Sequence[str] | None = None,
+) -> Composed[C]:
     """Hydra's composition as typed settings, its errors as the user's."""
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     from flows.diagnose import diagnose
+    from flows.origins import Origins, placed
 
+    written = list(overrides if typed is None else typed)
     try:
         cfg = composition()
         data = plain(cfg, root)
         job_logging: Any = OmegaConf.to_container(cfg.hydra.job_logging, resolve=True)
         choices: Any = OmegaConf.to_container(cfg.hydra.runtime.choices)
     except (HydraException, OmegaConfBaseException) as error:
-        raise diagnose(root, engine, overrides, error) from error
+        raise placed(diagnose(root, engine, overrides, error), Origins(root, written)) from error
+    origins = Origins(root, written, choices, data)
+    try:
+        config = parse(root.cls, data)
+    except UserError as error:
+        raise placed(error, origins) from None
     return Composed(
-        config=parse(root.cls, data),
+        config=config,
         data=data,
         overrides=list(overrides),
+        origins=origins,
         choices=choices,
         job_logging=job_logging,
         sweeper=cfg.hydra.sweeper._target_,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows import measures
+from flows import entry, measures, scheduled
 from reel.config import Config, parse
 from reel.errors import UserError
 from reel.op import Context, Op, get
@@ -44,6 +44,7 @@ class Plan:
         maps: the maker of each live control's map, by control name.
         detector: whose poses masks and compositing need; empty: they need none.
         stylize: settings of encode, embed, denoise and decode.
+        prompt: what the clip shows, in words, for the movie's metadata.
         measures: the metrics that follow.
     """
 
@@ -53,6 +54,7 @@ class Plan:
     maps: Mapping[str, str]
     detector: str
     stylize: Stages
+    prompt: str
     measures: measures.Measures
 
 
@@ -78,8 +80,9 @@ def plan(cfg: Dance, store: Store) -> Plan:
 
     _, job = prepare(cfg.extract, cfg.clip)
     width, height, count = job.plan.width, job.plan.height, len(job.expected)
-    settings = _stylize(cfg)
-    live = live_controls(cfg.controls)
+    schedules = scheduled.compiled(cfg, count, job.rate, entry.current().origins)
+    settings = _stylize(cfg, schedules)
+    live = {name: cfg.controls[name] for name in live_controls(settings.controls)}
     maps = {name: control.preprocess for name, control in live.items()}
     detector = mask_detector(cfg)
     metrics = measures.plan(cfg)
@@ -97,7 +100,7 @@ def plan(cfg: Dance, store: Store) -> Plan:
                 f"{count} of {width}x{height}",
                 fix="a picture, or a clip of the same shape, rate and length as the source",
             )
-    stages = split(settings)
+    stages = split(settings, schedules.prompts)
     fetch(
         [
             *(source for op, chosen in _ops(stages) for source in op.models(chosen)),
@@ -106,7 +109,8 @@ def plan(cfg: Dance, store: Store) -> Plan:
         ]
     )
     masks = {name: Source(path, source_digest(path)) for name, path in files.items()}
-    return Plan(Source(cfg.clip, source_digest(cfg.clip)), masks, makers, maps, detector, stages, metrics)
+    shown = schedules.prompts.describe() if schedules.prompts is not None else cfg.prompt
+    return Plan(Source(cfg.clip, source_digest(cfg.clip)), masks, makers, maps, detector, stages, shown, metrics)
 
 
 def _ops(stages: Stages) -> list[tuple[Op, Config]]:
@@ -115,20 +119,28 @@ def _ops(stages: Stages) -> list[tuple[Op, Config]]:
     return [(get("stylize", name), getattr(stages, name)) for name in names]
 
 
-def _stylize(cfg: Dance) -> Animatediff:
-    """The renderer's whole settings."""
+def _stylize(cfg: Dance, schedules: scheduled.Compiled) -> Animatediff:
+    """The renderer's whole settings, schedules compiled for the clip."""
     from tasks.stylize.device import cuda_devices, resolve_dtype
 
     if cfg.compute.device == "cuda" and not cuda_devices():
         raise UserError("compute.device: no NVIDIA driver offers a card here", fix="compute=auto, or compute=cpu")
 
-    controls = {name: control.model_dump(exclude={"preprocess", "mask_file"}) for name, control in cfg.controls.items()}
+    controls = {
+        name: {
+            **control.model_dump(exclude={"preprocess", "mask_file"}),
+            "weight_schedule": schedules.values.get(f"controls.{name}.weight_schedule"),
+        }
+        for name, control in cfg.controls.items()
+    }
     whole = {
         **dict(cfg.stylize),
         "prompt": cfg.prompt,
         "negative_prompt": cfg.negative_prompt,
         "seed": cfg.seed,
         "model": cfg.model,
+        "strength_schedule": schedules.values.get("strength_schedule"),
+        "guidance_schedule": schedules.values.get("guidance_schedule"),
         "controls": controls,
         "dtype": resolve_dtype(cfg.compute),
     }
@@ -210,7 +222,7 @@ def run(plan: Plan, cfg: Dance, ctx: Context, note: Callable[[Stage], Stage]) ->
     denoised = note(call(*denoise, {"latents": latents, "embeddings": embeddings, **guides}, ctx))
     drawn = run_op(*decode, latents=denoised.digest)
     ends = {"frames": drawn, "original": frames, "source": plan.source.digest}
-    settings = _assemble(cfg, denoised.key)
+    settings = _assemble(cfg, denoised.key, plan.prompt)
     own = replace(ctx, files={"source": plan.source.path})
     files = note(call(get("assemble", "assemble"), settings, {**ends, **maps}, own)).digest
     poses = {name: digest for name, digest in made.items() if plan.makers[name][0].gives == "poses"}
@@ -235,7 +247,7 @@ def measure(plan: Plan, rendered: Rendered, ctx: Context, note: Callable[[Stage]
     measures.run(plan.measures, ctx, note, made, detect)
 
 
-def _assemble(cfg: Dance, key: str) -> Assemble:
+def _assemble(cfg: Dance, key: str, prompt: str) -> Assemble:
     """The settings of the last stage, with the facts of the render for the movie's metadata."""
-    facts = {"render": key, "prompt": cfg.prompt, "seed": str(cfg.seed), "model": cfg.model.name}
+    facts = {"render": key, "prompt": prompt, "seed": str(cfg.seed), "model": cfg.model.name}
     return cfg.assemble.model_copy(update={"metadata": {**(facts if cfg.embed_facts else {}), **cfg.assemble.metadata}})

@@ -16,7 +16,7 @@ from reel.emphasis import parse_emphasis
 from reel.errors import UserError
 from reel.models import LoraSource, ModelConfig, ModelSource, Scheduler
 from reel.prompt import check_prompt
-from tasks.stylize.control import Control, PerFrame, live_controls
+from tasks.stylize.control import Control, ControlSettings, PerFrame, live_controls
 from tasks.stylize.windows import FreeInit, Windows
 
 
@@ -129,7 +129,7 @@ class Animatediff(Sampling):
         return self
 
 
-def needs_poses(composite: str, controls: Mapping[str, Control]) -> str:
+def needs_poses(composite: str, controls: Mapping[str, ControlSettings]) -> str:
     """Which setting needs the poses of the clip; empty: none does."""
     if composite != "none":
         return f"composite={composite}"

@@ -11,7 +11,7 @@ from reel.schedule.dialects.catalogue import DIALECTS
 from reel.schedule.findings import ScheduleError
 from reel.schedule.fix import fix
 from reel.schedule.lint import lint
-from reel.schedule.read import MAX_SIZE, load, read, read_data
+from reel.schedule.read import MAX_SIZE, load, read
 from reel.schedule.yaml_text import locate
 
 MIB = 1024 * 1024
