@@ -5,7 +5,7 @@
     python benchmarks/engine_steps.py --size sprite --frames 64 --sides freenoise,engine
     python benchmarks/engine_steps.py --size sd15 --frames 64 --sides stock,freenoise,engine --count
 
-``sprite`` is the embedded family, ``sd15`` and ``small`` are random models of the real classes in which nothing is zero.
+``sprite`` is the embedded family, ``sd15`` and ``small`` are random models of the real classes; nothing in them is zero.
 The sides take turns, ``--rounds`` times after one warm-up each; a JSON line a run, then one with medians and ratios.
 Wall time on a machine that does anything else is noise: the process's own CPU seconds stand beside it. ``--count``
 counts floating-point operations on tensors without storage instead: exact, and the same on every machine.
@@ -324,16 +324,15 @@ def predict_once(args: argparse.Namespace, models: Models, side: str) -> None:
     picture = torch.empty(2 * frames, 3, args.side_px, args.side_px, device="meta")
     flat = both.transpose(1, 2).flatten(0, 1)
     down, middle = models.net(flat, 500, words, controlnet_cond=picture, return_dict=False)
-    models.unet(
-        both, 500, words, down_block_additional_residuals=list(down), mid_block_additional_residual=middle
-    )
+    models.unet(both, 500, words, down_block_additional_residuals=list(down), mid_block_additional_residual=middle)
 
 
 def summary(args: argparse.Namespace, took: dict[str, list[Took]]) -> dict[str, Any]:
     """Medians and minima in seconds per frame-step, and every side's ratio to the first."""
     work = args.frames * args.steps
     found: dict[str, Any] = {
-        name: getattr(args, name) for name in ("size", "frames", "steps", "side_px", "dtype", "device", "threads", "block")
+        name: getattr(args, name)
+        for name in ("size", "frames", "steps", "side_px", "dtype", "device", "threads", "block")
     }
     for side, runs in took.items():
         for kind in ("wall", "cpu"):

@@ -17,6 +17,7 @@ from reel.store import Store
 from tasks.assemble import Assemble
 from tasks.cached import Stage, call
 from tasks.stylize.control import live_controls
+from tasks.stylize.engine.budget import fit
 from tasks.stylize.engine.split import Stages, split
 from tasks.stylize.settings import Animatediff, check_clip, needs_poses
 
@@ -91,7 +92,8 @@ def plan(cfg: Dance, store: Store) -> Plan:
         ]
     )
     masks = {name: Source(path, source_digest(path)) for name, path in files.items()}
-    return Plan(Source(cfg.clip, source_digest(cfg.clip)), masks, makers, maps, detector, stages)
+    fitting = fit(stages, cfg.compute, width, height, count)
+    return Plan(Source(cfg.clip, source_digest(cfg.clip)), masks, makers, maps, detector, fitting)
 
 
 def _ops(stages: Stages) -> list[tuple[Op, Config]]:
