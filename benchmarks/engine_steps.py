@@ -5,7 +5,7 @@
     python benchmarks/engine_steps.py --size sprite --frames 64 --sides freenoise,engine
     python benchmarks/engine_steps.py --size sd15 --frames 64 --sides stock,freenoise,engine --count
 
-``sprite`` is the embedded family, ``sd15`` and ``small`` are random models of the real classes; nothing in them is zero.
+``sprite`` is the embedded family; ``sd15`` and ``small`` are random models of the real classes, nothing in them zero.
 The sides take turns, ``--rounds`` times after one warm-up each; a JSON line a run, then one with medians and ratios.
 Wall time on a machine that does anything else is noise: the process's own CPU seconds stand beside it. ``--count``
 counts floating-point operations on tensors without storage instead: exact, and the same on every machine.

@@ -53,8 +53,8 @@ class Compute(Config):
     batch: int = Field(default=8, ge=1)
     """Frames at a time in preprocessors; never changes a result."""
     max_memory: Size | None = Field(default=None, ge=1)
-    """Memory that a render may take, models included (6GiB): blocks, chunks and tiling are chosen to fit and are then in
-    the key; what does not fit is spilled. Empty: nothing is made smaller, activations of all frames stay under half of
-    what is free."""
+    """Memory that a render may take, models included (6GiB): blocks, chunks and tiling are chosen to fit and are then
+    in the key; what does not fit is spilled. Empty: nothing is made smaller, activations of all frames stay under half
+    of what is free."""
     profile: bool = False
     """Note in the record where the time of the denoising went, by kind of work; costs some speed on a GPU."""

@@ -23,7 +23,7 @@ def builder(kind: Any, folder: Path, dtype: str, source: ModelSource) -> Callabl
             return kind.from_pretrained(
                 str(folder),
                 torch_dtype=getattr(torch, dtype),
-                usesafetensors_file=True,
+                use_safetensors=True,
                 local_files_only=True,
                 **variant,
             )
