@@ -75,6 +75,8 @@ def _nothing_to_say(name: str, own: Config, cfg: Dance) -> str:
     families = measure.get(name).families
     if families and embedded not in families:
         return f"it reads renders of {', '.join(families)} only, and the model is {cfg.model.name}"
+    if cfg.prompt_schedule is not None and "prompt" in type(own).model_fields:
+        return "it compares with one prompt, and prompt_schedule changes it over the clip"
     if embedded and not getattr(own, "embedded", True):
         return f"its detector is made for people, not for cartoons of {embedded}; measure.{name}.embedded=true insists"
     return ""

@@ -26,8 +26,8 @@ from tasks.stylize.control import live_controls
 
 HEADER = "# Written by flows/resolve.py from conf/: what the render of the same name is made with. Not for editing.\n"
 _ELSEWHERE = ("paths", "tracking", "measure", "reference")
-_WHAT = ("dtype",)
-"""The only compute setting that changes the result."""
+_WHAT = ("dtype", "max_memory")
+"""The compute settings that can change the result."""
 
 
 def resolved(flow: str, overrides: Sequence[str]) -> dict[str, Any]:
@@ -43,7 +43,8 @@ def resolved(flow: str, overrides: Sequence[str]) -> dict[str, Any]:
     data = canonical(config)
     live = live_controls(config.controls)
     model = canonical(config.model.only({control.kind for control in live.values()}))
-    compute = {name: value for name, value in data.get("compute", {}).items() if name in _WHAT}
+    chosen = data.get("compute", {})
+    compute = {name: chosen[name] for name in _WHAT if chosen.get(name) is not None}
     data = {name: value for name, value in data.items() if name not in _ELSEWHERE}
     data |= {
         "controls": canonical(live),

@@ -18,6 +18,7 @@ from reel.store import Store
 from tasks.assemble import Assemble
 from tasks.cached import Stage, call
 from tasks.stylize.control import live_controls
+from tasks.stylize.engine.budget import fit
 from tasks.stylize.engine.split import Stages, split
 from tasks.stylize.settings import Animatediff, check_clip, needs_poses
 
@@ -110,7 +111,8 @@ def plan(cfg: Dance, store: Store) -> Plan:
     )
     masks = {name: Source(path, source_digest(path)) for name, path in files.items()}
     shown = schedules.prompts.describe() if schedules.prompts is not None else cfg.prompt
-    return Plan(Source(cfg.clip, source_digest(cfg.clip)), masks, makers, maps, detector, stages, shown, metrics)
+    fitting = fit(stages, cfg.compute, width, height, count)
+    return Plan(Source(cfg.clip, source_digest(cfg.clip)), masks, makers, maps, detector, fitting, shown, metrics)
 
 
 def _ops(stages: Stages) -> list[tuple[Op, Config]]:

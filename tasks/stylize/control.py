@@ -63,6 +63,8 @@ class ControlSettings(Config):
     """Instead of layer_weights: each layer away from the middle counts this much less (0.825: prompt matters more)."""
     mask: Mask = Field(default_factory=Mask)
     """Where the control does NOT count."""
+    control_on: Literal["both", "cond"] = "both"
+    """`cond`: the ControlNet runs for the prompted guidance branch alone: half its work, another picture."""
 
     @model_validator(mode="after")
     def _consistent(self) -> ControlSettings:
