@@ -151,7 +151,7 @@ def schema(
     listed = "|".join(_pattern(pattern) for pattern in rules.allowed) or "(?!)"
     models = "|".join(_pattern(key) for key in rules.models) or "(?!)"
     refused = "|".join(re.escape(mark) for mark in _TROUBLE)
-    rule = rf"^(?=(?:{listed})=)(?!(?:{models})[.=])(?:(?:{literal})=[\s\S]*|(?:(?!{refused})[\s\S])*)$"
+    rule = rf"^(?=(?:{listed})=)(?!(?:{models})[.=])(?:(?:{literal})=[\s\S]*|[^=]+=(?!['\"\[ ]*[/~])(?:(?!{refused})[\s\S])*)$"
     properties: dict[str, Any] = {
         "experiment": {
             "title": "experiment",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from flows.deploy import request, served
+from flows.deploy import request
 from flows.deploy.settings import ANCHOR, Deployment, Serve, file_of, names, read
 from flows.overrides import Composed
 from reel.config import suggest
@@ -76,6 +76,8 @@ async def deployment(settings: Serve, plan: Plan) -> Any:
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.schedules import Schedule
     from prefect.utilities.callables import ParameterSchema
+
+    from flows.deploy import served  # imports Prefect, which reads its address when it is imported
 
     wanted = plan.deployment
     limit = wanted.concurrency_limit and ConcurrencyLimitConfig(

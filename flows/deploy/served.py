@@ -24,9 +24,17 @@ OVERRIDES = "ROTOSCOPE_SERVE"
 """Environment variable with the overrides that `serve` was called with, a JSON list, for the processes it starts."""
 
 
+_made: dict[str, Flow[..., Any]] = {}
+"""Flows of this process. Prefect loads them again in threads of its own, and Hydra composes in one at a time only."""
+
+
 def __getattr__(name: str) -> Flow[..., Any]:
+    if name in _made:
+        return _made[name]
+    if name.startswith("_"):
+        raise AttributeError(name)
     settings = load()
-    if name.startswith("_") or name not in names(settings):
+    if name not in names(settings):
         raise AttributeError(f"no deployment {name!r} in {settings.folder}")
     return flow_of(settings, name)
 
@@ -51,7 +59,7 @@ def flow_of(settings: Serve, name: str) -> Flow[..., Any]:
 
     deployed.__name__ = name
     hooks = [_hook(name, deployment)] if deployment.on_failure else []
-    return Flow(
+    _made[name] = Flow(
         deployed,
         name=deployment.flow,
         description=deployment.description or f"{file_of(settings, name)}",
@@ -62,6 +70,7 @@ def flow_of(settings: Serve, name: str) -> Flow[..., Any]:
         on_failure=hooks,
         on_crashed=hooks,
     )
+    return _made[name]
 
 
 def perform(

@@ -150,7 +150,7 @@ class Deployment(Config):
     """What to do about runs that were due while nothing was served."""
     retries: int = Field(default=0, ge=0, le=20)
     """Further tries after a failure that is not a setting's fault."""
-    retry_delay_seconds: float = Field(default=60.0, ge=0)
+    retry_delay_seconds: int = Field(default=60, ge=0)
     """Between two tries."""
     slot: str | None = "rotoscope-gpu"
     """The concurrency limit that a run holds while it renders."""

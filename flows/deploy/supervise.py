@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import logging
 import signal
 import threading
 import urllib.parse
@@ -38,8 +39,8 @@ POLL_EVERY = 5.0
 STARTING = 90.0
 """Seconds that a run may take from being taken to being under way, before it counts as interrupted."""
 
-STOP_PATIENCE = 60.0
-"""Seconds that stopping may take; what is not settled by then is settled by the next start."""
+STOP_PATIENCE = 120.0
+"""Seconds that a quiet end of the renders may take, 30 each and one after another; a second Ctrl-C cuts it short."""
 
 
 def now() -> datetime.datetime:
@@ -78,6 +79,7 @@ class Supervisor:
             failed: what ended it, if it was not `stop`, is appended here.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # of this thread; its children inherit it
+        logging.getLogger("prefect.runner").setLevel(logging.WARNING)  # otherwise a line for each run that must wait
         try:
             with temporary_settings({PREFECT_API_URL: self.url}):
                 asyncio.run(self._serve())
@@ -148,11 +150,12 @@ class Supervisor:
 
     async def _end(self, runner: Runner, running: asyncio.Task[None]) -> None:
         """Stop the runner and its renders, and leave those to be gone on with."""
-        if not running.done():
+        if not running.done() and await self._answers():
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(runner.astop(), STOP_PATIENCE)
-        with contextlib.suppress(Exception, asyncio.CancelledError):
-            await asyncio.wait_for(running, STOP_PATIENCE)
+                await asyncio.wait_for(asyncio.shield(running), STOP_PATIENCE)
+        running.cancel()  # what is still there gets SIGTERM, then SIGKILL
+        await asyncio.gather(running, return_exceptions=True)
         if await self._answers():
             with contextlib.suppress(Exception):
                 async with get_client() as client:
