@@ -53,7 +53,7 @@ def _serve(cfg: Serve, plans: Sequence[Plan]) -> None:
     """Find or start the server, say what is served, and serve in a second thread until this one is interrupted."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from flows.deploy.supervise import Supervisor, start_local, unreachable
+    from flows.deploy.supervise import Supervisor, check_pool, start_local, unreachable
 
     own = servers.running(cfg.paths.store, "prefect")
     url = os.environ.get("PREFECT_API_URL")
@@ -62,11 +62,13 @@ def _serve(cfg: Serve, plans: Sequence[Plan]) -> None:
     with temporary_settings({PREFECT_API_URL: url}):
         if why := asyncio.run(unreachable()):
             raise UserError(
-                f"the Prefect server at {url} does not answer ({type(why).__name__}: {str(why) or 'no answer in time'})",
+                f"the Prefect server at {url} does not answer ({type(why).__name__}: {str(why) or 'no answer'})",
                 fix="start it, or put PREFECT_API_URL right; without that variable serve starts a server of its own",
             )
+        if cfg.work_pool:
+            asyncio.run(check_pool(cfg.work_pool))
     _show(plans)
-    print(f"Prefect: {url.removesuffix('/api')}   stop with Ctrl-C", flush=True)
+    print(f"Prefect: {url.removesuffix('/api')}   {'' if cfg.work_pool else 'stop with Ctrl-C'}", flush=True)
     supervisor = Supervisor(cfg, plans, url, local=local)
     failed: list[BaseException] = []
     thread = threading.Thread(target=supervisor.run, args=(failed,), name="serve")

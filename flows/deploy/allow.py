@@ -141,9 +141,7 @@ def model_keys(annotation: Any, prefix: str = "") -> Iterator[str]:
                 yield from model_keys(field.annotation, f"{prefix}.{name}".lstrip("."))
 
 
-def schema(
-    settings: Serve, deployment: Deployment, cls: type[Config], experiments: Sequence[str]
-) -> dict[str, Any]:
+def schema(settings: Serve, deployment: Deployment, cls: type[Config], experiments: Sequence[str]) -> dict[str, Any]:
     """JSON schema of a run's parameters, which the Prefect server holds every run against and draws its form from."""
     rules = Rules(settings, deployment, cls)
     texts = [".".join(key.path) for key in rules.literal]
@@ -151,7 +149,8 @@ def schema(
     listed = "|".join(_pattern(pattern) for pattern in rules.allowed) or "(?!)"
     models = "|".join(_pattern(key) for key in rules.models) or "(?!)"
     refused = "|".join(re.escape(mark) for mark in _TROUBLE)
-    rule = rf"^(?=(?:{listed})=)(?!(?:{models})[.=])(?:(?:{literal})=[\s\S]*|[^=]+=(?!['\"\[ ]*[/~])(?:(?!{refused})[\s\S])*)$"
+    free, bound = rf"(?:{literal})=[\s\S]*", rf"[^=]+=(?!['\"\[ ]*[/~])(?:(?!{refused})[\s\S])*"
+    rule = rf"^(?=(?:{listed})=)(?!(?:{models})[.=])(?:{free}|{bound})$"
     properties: dict[str, Any] = {
         "experiment": {
             "title": "experiment",

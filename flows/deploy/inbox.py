@@ -40,7 +40,9 @@ class Inbox:
         self.say = say
         self.name = served.plan.name
         self.entries = state.entries(self.name)
-        self.known: dict[str, Stamp] = {path: stamp for entry in self.entries.values() for path, stamp in entry.files.items()}
+        self.known: dict[str, Stamp] = {
+            path: stamp for entry in self.entries.values() for path, stamp in entry.files.items()
+        }
         self.growing: dict[Path, tuple[Stamp, float]] = {}  # and since when it is so (seconds)
         self.told: set[tuple[Path, Stamp]] = set()
 

@@ -25,9 +25,7 @@ STOPPED = "Runner is shutting down."
 Say = Callable[[str], None]
 
 
-async def catch_up(
-    client: Any, served: Registered, gone: datetime.datetime, back: datetime.datetime, say: Say
-) -> None:
+async def catch_up(client: Any, served: Registered, gone: datetime.datetime, back: datetime.datetime, say: Say) -> None:
     """Bring a deployment's runs in order after a time in which nothing was served.
 
     At most one run is made up for: the latest that was due, if the deployment says ``missed: once`` or if it is late

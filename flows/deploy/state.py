@@ -94,7 +94,9 @@ class State:
         """Clips that were handed over, by digest."""
         found: dict[str, Entry] = {}
         for path in sorted((self.folder / "inbox" / deployment).glob("[!.]*.json")):
-            with contextlib.suppress(OSError, ValidationError):  # written whole or not at all; a foreign file is no entry
+            with contextlib.suppress(
+                OSError, ValidationError
+            ):  # written whole or not at all; a foreign file is no entry
                 entry = Entry.model_validate_json(path.read_bytes())
                 found[entry.digest] = entry
         return found

@@ -26,6 +26,8 @@ from flows.deploy.inbox import Inbox
 from flows.deploy.register import Plan, Registered
 from flows.deploy.settings import Serve
 from flows.deploy.state import State
+from reel.config import suggest
+from reel.errors import UserError
 
 LOOK_EVERY = 3.0
 """Seconds between two looks at the server."""
@@ -125,9 +127,11 @@ class Supervisor:
     async def _until_over(self, runner: Runner) -> None:
         """Run until stopped, or until the runner has given up on a server that is away for long."""
         assert self._stop
-        self.inboxes = [
-            Inbox(self.settings, one, self.state, say) for one in self.served if one.plan.deployment.watch
-        ]
+        self.inboxes = [Inbox(self.settings, one, self.state, say) for one in self.served if one.plan.deployment.watch]
+        if self.settings.work_pool and not self.inboxes:  # nothing more to do here
+            say(f"registered; the workers of {self.settings.work_pool} run them")
+            self._stop.set()
+            return
         tasks = [asyncio.create_task(self._watch(inbox)) for inbox in self.inboxes]
         tasks.append(asyncio.create_task(self._look_after()))
         running = None if self.settings.work_pool else asyncio.create_task(runner.start())
@@ -230,6 +234,24 @@ def start_local(store: Path, port: int | None = None) -> str:
     if new:
         say(f"Prefect server started: {server.url} (rotoscope down stops it)")
     return f"{server.url}/api"
+
+
+async def check_pool(name: str) -> None:
+    """
+    Raises:
+        UserError: the server has no such work pool.
+    """
+    from prefect.exceptions import ObjectNotFound
+
+    async with get_client() as client:
+        try:
+            await client.read_work_pool(name)
+        except ObjectNotFound:
+            known = [pool.name for pool in await client.read_work_pools()]
+            raise UserError(
+                f"work_pool: the Prefect server has no work pool {name!r}{suggest(name, known)}",
+                fix=f"prefect work-pool create {name} --type process",
+            ) from None
 
 
 async def unreachable() -> Exception | None:

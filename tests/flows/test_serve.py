@@ -187,7 +187,7 @@ def test_no_list_can_allow_where_things_lie(usual):
 def test_a_hostile_name_reaches_the_settings_unchanged(usual, tmp_path):
     wide = usual.model_copy(update={"roots": [tmp_path]})
     chosen = request.target(wide, "dance")
-    for name in ("a, b=[c] ${x} it's \"so\".mp4", "choice(x).mp4"):
+    for name in ('a, b=[c] ${x} it\'s "so".mp4', "choice(x).mp4"):
         point = request.composed(
             wide, Deployment(flow="dance"), chosen, experiment=None, overrides=[], clip=str(tmp_path / name)
         )
