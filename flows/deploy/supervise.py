@@ -38,7 +38,7 @@ SWEEP_EVERY = 15.0
 POLL_EVERY = 5.0
 """Seconds between the runner's questions for runs that are due."""
 
-STARTING = 90.0
+STARTING = 300.0
 """Seconds that a run may take from being taken to being under way, before it counts as interrupted."""
 
 STOP_PATIENCE = 120.0
@@ -169,15 +169,19 @@ class Supervisor:
     async def _look_after(self) -> None:
         """Notice that the server is away and back; start interrupted runs again; follow the clips."""
         away: datetime.datetime | None = None
+        silent: datetime.datetime | None = None
         swept = now()
         while True:
             await asyncio.sleep(LOOK_EVERY)
             if not await self._answers():
-                if away is None:
-                    away = now()
-                    say("the Prefect server does not answer; renders under way go on, waiting for it")
                 self._revive()
+                if silent is None:  # once may be a busy server
+                    silent = now()
+                elif away is None:
+                    away = silent
+                    say("the Prefect server does not answer; renders under way go on, waiting for it")
                 continue
+            silent = None
             try:
                 if away is not None:
                     say("the Prefect server is back")
