@@ -71,7 +71,7 @@ def _serve(cfg: Serve, plans: Sequence[Plan]) -> None:
     print(f"Prefect: {url.removesuffix('/api')}   {'' if cfg.work_pool else 'stop with Ctrl-C'}", flush=True)
     supervisor = Supervisor(cfg, plans, url, local=local)
     failed: list[BaseException] = []
-    thread = threading.Thread(target=supervisor.run, args=(failed,), name="serve")
+    thread = threading.Thread(target=supervisor.run, args=(failed,), name="serve", daemon=True)
     thread.start()
     try:
         while thread.is_alive():
@@ -100,8 +100,6 @@ def _show(plans: Sequence[Plan]) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """``rotoscope serve``."""
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")  # a run's log belongs on the server's page
-    os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "flows,tasks,reel")
-    os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "8")  # a server may be away for some minutes
     return entry.run_flow("serve", Serve, run, argv)
 
 

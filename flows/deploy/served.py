@@ -97,6 +97,7 @@ def perform(
             point = request.composed(
                 settings, deployment, chosen, experiment=experiment, overrides=overrides, clip=clip, own=own
             )
+            _there(point.config)
             with slots.held(deployment.slot, settings.slots.get(deployment.slot or "", 1)):
                 job = entry.Job(deployment.flow, point.overrides, dict(point.choices))
                 done = entry.call(chosen.run, point.config, job)
@@ -116,6 +117,14 @@ def _own(settings: Serve, name: str, deployment: Deployment, clip: str | None) -
         if path.is_file() and path.is_relative_to(settings.absolute(deployment.watch.folder)):
             own.append(f"paths.output={settings.paths.renders / name / f'{path.stem}-{source_digest(path)[:8]}'}")
     return own
+
+
+def _there(config: Any) -> None:
+    """A clip that is not there is told before the run waits for its slot, perhaps for hours."""
+    from tasks.media.source import open_source
+
+    if isinstance(clip := getattr(config, "clip", None), Path):
+        open_source(clip)
 
 
 def _no_retry(flow_run: str) -> None:

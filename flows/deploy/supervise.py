@@ -15,10 +15,16 @@ import threading
 import urllib.parse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from prefect.client.orchestration import get_client
 from prefect.runner import Runner
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_LOGGING_EXTRA_LOGGERS,
+    temporary_settings,
+)
 
 from flows import servers
 from flows.deploy import recover, register, slots
@@ -43,6 +49,13 @@ STARTING = 300.0
 
 STOP_PATIENCE = 120.0
 """Seconds that a quiet end of the renders may take, 30 each and one after another; a second Ctrl-C cuts it short."""
+
+
+DEFAULTS: dict[Any, Any] = {
+    PREFECT_CLIENT_MAX_RETRIES: 8,  # the server may be away for some minutes
+    PREFECT_LOGGING_EXTRA_LOGGERS: ["flows", "tasks", "reel"],  # a run's log is on the server's page
+}
+"""Prefect's settings here and in the processes of runs, where you set none."""
 
 
 def now() -> datetime.datetime:
@@ -83,7 +96,7 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # of this thread; its children inherit it
         logging.getLogger("prefect.runner").setLevel(logging.WARNING)  # otherwise a line for each run that must wait
         try:
-            with temporary_settings({PREFECT_API_URL: self.url}):
+            with temporary_settings({PREFECT_API_URL: self.url}, set_defaults=DEFAULTS):
                 asyncio.run(self._serve())
         except BaseException as error:
             failed.append(error)
