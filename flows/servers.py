@@ -217,6 +217,8 @@ def _start(store: Path, name: str, port: int) -> Server:
     space["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # no job runners for models that are not served
     if name == "prefect":
         space["PREFECT_API_URL"] = f"http://{HOST}:{port}/api"  # what its page in the browser talks to
+        # Slots that are held outlive a restart of the server; kept in memory alone, they would stay taken for ever.
+        space["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"] = "prefect.server.concurrency.lease_storage.filesystem"
     Path(space["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
     with log_path(store, name).open("ab") as log:
         process = subprocess.Popen(
