@@ -61,9 +61,11 @@ def check_prompt(text: str, key: str, embeddings: Collection[str] = ()) -> None:
     """
     masked = _ESCAPED.sub("\0\0", text)  # same length, so that positions stay true
     found = [(match.start(), match.end(), syntax) for syntax in _TABLE for match in syntax.pattern.finditer(masked)]
-    for match in EMBEDDING.finditer(masked):
-        if match["name"] not in embeddings:
-            found.append((match.start(), match.end(), _unknown_embedding(match["name"], embeddings)))
+    found += [
+        (match.start(), match.end(), _unknown_embedding(match["name"], embeddings))
+        for match in EMBEDDING.finditer(masked)
+        if match["name"] not in embeddings
+    ]
     if not found:
         return
     start, end, syntax = min(found, key=lambda item: (item[0], -item[1]))
