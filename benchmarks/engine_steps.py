@@ -5,6 +5,7 @@
     python benchmarks/engine_steps.py --size sprite --frames 64 --sides freenoise,engine
     python benchmarks/engine_steps.py --size sd15 --frames 64 --sides stock,freenoise,engine --count
 
+``channels-last`` and ``compile`` are the engine with its modules so changed; the first compiled run is the warm-up.
 ``sprite`` is the embedded family; ``sd15`` and ``small`` are random models of the real classes, nothing in them zero.
 The sides take turns, ``--rounds`` times after one warm-up each; a JSON line a run, then one with medians and ratios.
 Wall time on a machine that does anything else is noise: the process's own CPU seconds stand beside it. ``--count``
@@ -14,6 +15,7 @@ counts floating-point operations on tensors without storage instead: exact, and 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import json
 import os
@@ -21,14 +23,14 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-SIDES = ("stock", "freenoise", "engine")
+SIDES = ("stock", "freenoise", "engine", "channels-last", "compile")
 KINDS = ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",)
 SIZES: dict[str, dict[str, Any]] = {
     "small": {"block_out_channels": (64, 128, 256, 256), "cross_attention_dim": 128},
@@ -101,8 +103,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sides", default="stock,engine", help=f"of {', '.join(SIDES)}")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--warm", type=int, default=1, help="rounds that are not counted")
-    parser.add_argument("--channels-last", action="store_true", help="engine: convolutions in channels-last order")
-    parser.add_argument("--compile", action="store_true", help="engine: torch.compile on resnets and transformers")
     parser.add_argument("--profile", action="store_true", help="engine: seconds by kind of work")
     parser.add_argument("--count", action="store_true", help="count operations instead of time")
     args = parser.parse_args()
@@ -168,8 +168,8 @@ def draw(module: Any, seed: int, dtype: Any) -> None:
 
 
 def prepare(args: argparse.Namespace, models: Models, side: str) -> Callable[[], Took]:
-    if side == "engine":
-        return functools.partial(engine, args, models)
+    if side not in ("stock", "freenoise"):
+        return functools.partial(engine, args, models, side)
     return functools.partial(stock, args, pipeline(args, models), models, side == "freenoise")
 
 
@@ -266,7 +266,30 @@ def network(args: argparse.Namespace, models: Models, clock: Any = None, buffers
     return made, latents
 
 
-def engine(args: argparse.Namespace, models: Models) -> Took:
+@contextlib.contextmanager
+def changed(models: Models, side: str) -> Iterator[None]:
+    """The modules with their convolutions in channels-last order, or residual blocks and transformers compiled."""
+    import torch
+
+    if side == "channels-last":
+        for module in (models.unet, models.net):
+            module.to(memory_format=torch.channels_last)
+    kinds = ("ResnetBlock2D", "Transformer2DModel", "AnimateDiffTransformer3D")
+    every = [part for module in (models.unet, models.net) for part in module.modules()]
+    compiled = [part for part in every if type(part).__name__ in kinds] if side == "compile" else []
+    for part in compiled:
+        part.compile(dynamic=False)
+    try:
+        yield
+    finally:
+        for part in compiled:
+            part._compiled_call_impl = None
+        if side == "channels-last":
+            for module in (models.unet, models.net):
+                module.to(memory_format=torch.contiguous_format)
+
+
+def engine(args: argparse.Namespace, models: Models, side: str) -> Took:
     import torch
     from diffusers import DDIMScheduler
 
@@ -277,9 +300,10 @@ def engine(args: argparse.Namespace, models: Models) -> Took:
     made, latents = network(args, models, clock)
     scheduler = DDIMScheduler(clip_sample=False)
     timesteps = timesteps_of(scheduler, args.steps, device=args.device)
-    began = now(args)
-    denoise(made, scheduler, timesteps, latents.float(), torch.Generator())
-    ended = now(args)
+    with changed(models, side):
+        began = now(args)
+        denoise(made, scheduler, timesteps, latents.float(), torch.Generator())
+        ended = now(args)
     if args.profile:
         print(json.dumps({"profile": clock.report()}))
     return Took(ended.wall - began.wall, ended.cpu - began.cpu)

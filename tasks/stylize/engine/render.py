@@ -187,12 +187,11 @@ def _offload(job: Job, ctx: Context) -> str:
     return planned(job.cfg, ctx.compute, job.meta["width"], job.meta["height"], job.count).offload or "none"
 
 
-def _activations(job: Job, ctx: Context) -> int:
+def _activations(job: Job, ctx: Context) -> int | None:
     """Bytes of all frames' activations that may stay in memory: what the budget leaves, or half of what is free."""
     if ctx.compute.max_memory is None:
         return free_memory(ctx.compute.device) // 2
-    made = planned(job.cfg, ctx.compute, job.meta["width"], job.meta["height"], job.count)
-    return made.per_frame * job.count if made.keep is None else made.keep
+    return planned(job.cfg, ctx.compute, job.meta["width"], job.meta["height"], job.count).keep
 
 
 def _clip(
