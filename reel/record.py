@@ -21,7 +21,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from reel.errors import UserError
+from reel.errors import DamagedObject, MissingObject, UserError
 from reel.keys import canonical, library_version, recall
 from reel.store import Store, canonical_json, sha256_bytes, sha256_file, write_atomic
 
@@ -30,7 +30,7 @@ RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 LOST = "the process ended without closing the render (killed, or the machine went down)"
 
 Status = Literal["running", "done", "failed", "interrupted"]
-Role = Literal["movie", "sheet", "preview", "other"]
+Role = Literal["movie", "sheet", "preview", "page", "plot", "other"]
 
 
 class _Frozen(BaseModel):
@@ -78,7 +78,7 @@ class Output(_Frozen):
     size: int
     """Bytes."""
     role: Role = "other"
-    """What it is to a reader: the film, the contact sheet, a picture of the control maps, anything else."""
+    """What it is to a reader: the film, the contact sheet, the control maps, a page, a plot, anything else."""
 
 
 class RenderRecord(_Frozen):
@@ -295,6 +295,22 @@ def find_record(store: Store, name: str) -> RenderRecord:
         what = f"{len(fits)} runs fit {name!r}: {', '.join(fits[:5])}" if fits else f"no run fits {name!r}"
         raise UserError(what, fix="see what there is: rotoscope runs")
     return load(record_path(store, fits[0]))
+
+
+def locate(store: Store, record: RenderRecord, item: Output) -> Path | None:
+    """The exported file if it is still what was exported, else the same bytes in the store, else None."""
+    exported = Path(record.output or "") / item.name
+    if exported.is_file() and sha256_file(exported) == item.sha256:
+        return exported
+    for stage in reversed(record.stages):
+        try:
+            stored = store.get(stage.digest)
+        except (MissingObject, DamagedObject):
+            continue
+        for name, sha256 in stored.files.items():
+            if sha256 == item.sha256:
+                return stored.path(name)
+    return None
 
 
 def alive(store: Store, run: str) -> bool:
