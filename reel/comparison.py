@@ -10,16 +10,20 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
+from reel.config import suggest
+from reel.errors import UserError
 from reel.measure import describe
 from reel.record import RenderRecord
+from reel.sweep import Manifest
 
 Better = Literal["higher", "lower"]
 
 ABSENT = "not set"
 """Stands for a setting that a render does not have."""
+_PAIRED = " & "
 _ELSEWHERE = ("paths", "tracking", "compute", "deployment", "hydra", "sweep")
 """Groups of settings that never change a picture: where things lie, the machine, who started it."""
 _TELLING = ("weight", "prompt", "model.name", "seed", "clip")
@@ -107,13 +111,15 @@ class Comparison:
     Attributes:
         name: as asked for: the sweep's id, the filter, or how many runs.
         reference: name of the point that the others are held against.
+        swept: whether the axes are those of a sweep.
     """
 
     name: str
     points: tuple[Point, ...]
     axes: tuple[Axis, ...]
     reference: str
-    metrics: tuple[Metric, ...] = field(default=())
+    metrics: tuple[Metric, ...] = ()
+    swept: bool = False
 
     @property
     def front(self) -> tuple[Metric, Metric] | None:
@@ -125,25 +131,113 @@ class Comparison:
         return (known[0], known[1]) if len(known) > 1 else None
 
 
+def of_runs(records: Sequence[RenderRecord]) -> list[Point]:
+    """Points of single renders; what they differ in is worked out by `compare`."""
+    return [Point(record.run, record.status, {}, record, record.reason or "") for record in records]
+
+
+def of_sweep(manifest: Manifest, records: Mapping[str, RenderRecord]) -> tuple[list[Point], list[Axis]]:
+    """Points and axes of a sweep, in the user's order; paired keys are one axis.
+
+    Args:
+        records: of the store, by run.
+    """
+    points = []
+    for point in manifest.points:
+        values = {axis.name: _PAIRED.join(point.values[key] for key in axis.keys) for axis in manifest.axes}
+        name = point.run or f"point {point.index}"
+        points.append(Point(name, point.status, values, records.get(point.run or ""), point.reason or ""))
+    axes = [
+        Axis(axis.name, _ordered(point.values[axis.name] for point in points), axis.keys if len(axis.keys) > 1 else ())
+        for axis in manifest.axes
+    ]
+    return points, axes
+
+
 def compare(
-    name: str, points: Sequence[Point], *, axes: Sequence[str] = (), reference: str | None = None
+    name: str,
+    points: Sequence[Point],
+    axes: Sequence[Axis] | None = None,
+    *,
+    first: Sequence[str] = (),
+    reference: str | None = None,
 ) -> Comparison:
     """Put points side by side.
 
     Args:
-        points: in the order in which they are shown; those of a sweep bring their values along, those of single runs
-            (``values`` empty) get them from the settings that differ.
-        axes: keys of the axes that come first.
+        points: in the order in which they are shown.
+        axes: of a sweep; None: the settings that differ are the axes.
+        first: keys of the axes that come first.
         reference: name of a point; None: the first that is done.
+
+    Raises:
+        UserError: no such axis, or no such point.
     """
-    swept = any(point.values for point in points)
-    found = _swept(points) if swept else _differing(points)
-    first = [axis for key in axes for axis in found if key == axis.key or key in axis.linked]
-    ordered = [*first, *(axis for axis in found if axis not in first)]
+    swept = axes is not None
+    found = list(axes) if axes is not None else _differing(points)
+    ordered = [_named(found, key) for key in first]
+    ordered += [axis for axis in found if axis not in ordered]
     if not swept:
         points = [_placed(point, ordered) for point in points]
     done = [point.name for point in points if point.status == "done"] or [point.name for point in points]
-    return Comparison(name, tuple(points), tuple(ordered), reference or done[0], tuple(_metrics(points)))
+    if reference is not None and reference not in {point.name for point in points}:
+        raise UserError(
+            f"reference: run {reference} is not among those that are compared",
+            fix=f"one of: {', '.join(point.name for point in points[:5])}{', ...' if len(points) > 5 else ''}",
+        )
+    return Comparison(name, tuple(points), tuple(ordered), reference or done[0], tuple(_metrics(points)), swept)
+
+
+@dataclass(frozen=True)
+class Places:
+    """A flat picture of a comparison: where each point stands.
+
+    Attributes:
+        columns: values of the first axis; empty texts where the points are only strung together.
+        rows: values of all other axes.
+        at: row and column by the point's number.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    at: Mapping[int, tuple[int, int]]
+    is_grid: bool
+
+
+def places(comparison: Comparison) -> Places:
+    """The first axis across, all others down; points that span no grid are strung together, line by line.
+
+    Of several points that share a place the last one stands there.
+    """
+    points, (first, *others) = comparison.points, comparison.axes or (None,)
+    if first is not None:
+        sides = [tuple(point.values.get(axis.key, ABSENT) for axis in others) for point in points]
+        order = [{value: number for number, value in enumerate(axis.values)} for axis in others]
+        rows = sorted(set(sides), key=lambda side: [known.get(v, -1) for known, v in zip(order, side, strict=True)])
+        across = {value: number for number, value in enumerate(first.values)}
+        at = {
+            number: (rows.index(side), across[point.values[first.key]])
+            for number, (point, side) in enumerate(zip(points, sides, strict=True))
+            if point.values.get(first.key) in across
+        }
+        if comparison.swept or 2 * len(set(at.values())) > len(rows) * len(first.values):
+            last = {place: number for number, place in at.items()}
+            shown = {number: place for place, number in last.items()}
+            return Places(first.values, tuple(rows), shown, True)
+    columns = max(1, math.ceil(math.sqrt(len(points) * 1.5)))
+    spread = {number: divmod(number, columns) for number in range(len(points))}
+    return Places(("",) * columns, ((),) * math.ceil(len(points) / columns), spread, False)
+
+
+def _named(axes: Sequence[Axis], key: str) -> Axis:
+    for axis in axes:
+        if key == axis.key or key in axis.linked:
+            return axis
+    known = [name for axis in axes for name in (axis.key, *axis.linked)]
+    raise UserError(
+        f"axes: the renders do not differ in {key!r}{suggest(key, known)}",
+        fix=f"they differ in {', '.join(axis.key for axis in axes) or 'nothing'}",
+    )
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,11 +278,6 @@ def number(value: str) -> float | None:
     except ValueError:
         return None
     return found if math.isfinite(found) else None
-
-
-def _swept(points: Sequence[Point]) -> list[Axis]:
-    keys = dict.fromkeys(key for point in points for key in point.values)
-    return [Axis(key, _ordered(point.values.get(key, ABSENT) for point in points)) for key in keys]
 
 
 def _differing(points: Sequence[Point]) -> list[Axis]:

@@ -24,7 +24,9 @@ _GROUND, _INK, _QUIET = (20, 20, 22), (232, 232, 235), (150, 150, 158)
 _GAP = 6
 _LINE = 22
 """px: height of a line of labels."""
-_MARGIN = 150
+_LEAST = 256
+"""px: shorter side that small clips are enlarged towards."""
+_MARGIN = 220
 """px: width of the row labels at most."""
 
 
@@ -39,13 +41,13 @@ class Film(Config):
     rows: list[Text]
     """What stands before each row."""
     cells: dict[str, tuple[int, int]]
-    """Row and column of every tile; an empty place stays dark."""
+    """Row and column of every input; an empty place stays dark."""
     captions: dict[str, Text] = {}
     """What stands below a tile."""
 
 
 class _Layout:
-    """Places of a grid, px: cells scaled down, never up, until the whole fits a 4K picture."""
+    """Places of a grid, px: small cells are enlarged by a whole factor, large ones reduced until all fits a 4K picture."""
 
     def __init__(self, cfg: Film, sizes: Mapping[str, tuple[int, int]]) -> None:
         self.left = _side(max((font(14).getlength(row) for row in cfg.rows if row), default=0))
@@ -54,7 +56,7 @@ class _Layout:
         width, height = (max(size[side] for size in sizes.values()) for side in (0, 1))
         columns, rows = len(cfg.columns), len(cfg.rows)
         room = (_WIDTH - self.left) / columns - _GAP, (_HEIGHT - self.top) / rows - _GAP - self.below
-        self.scale = min(1.0, room[0] / width, room[1] / height)
+        self.scale = min(max(1, _LEAST // min(width, height)), room[0] / width, room[1] / height)
         self.cell = max(2, int(width * self.scale)), max(2, int(height * self.scale))
         self.step = self.cell[0] + _GAP, self.cell[1] + _GAP + self.below
         self.size = _even(self.left + columns * self.step[0]), _even(self.top + rows * self.step[1])
@@ -63,13 +65,13 @@ class _Layout:
         return self.left + column * self.step[0], self.top + row * self.step[1]
 
 
-@op("compare", "film", version=1, config=Film, inputs=("tile_*",), gives="film",
+@op("compare", "film", version=1, config=Film, inputs=("cell_*",), gives="film",
     distributions=("imageio-ffmpeg", "ffmpeg-python", "av", "numpy", "pillow", "opencv-python-headless"))  # fmt: skip
 def film(cfg: Film, inputs: Mapping[str, str], ctx: Context) -> str:
     """Write the grid as a film, and its middle frame as a picture.
 
     Args:
-        inputs: ``tile_<number>`` previews; ``cfg.cells`` says where each stands.
+        inputs: ``cell_<number>`` previews; ``cfg.cells`` says where each stands.
 
     Returns:
         digest of an object of kind ``film``: ``grid.mp4`` and ``grid.png``.
@@ -108,8 +110,9 @@ def _frames(cfg: Film, players: Mapping[str, Player], layout: _Layout, fps: Frac
         for name, (row, column) in cfg.cells.items():
             picture = next(sources[name])
             height, width = (max(1, int(side * layout.scale)) for side in picture.shape[:2])
-            if layout.scale < 1:
-                picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+            if layout.scale != 1:
+                how = cv2.INTER_AREA if layout.scale < 1 else cv2.INTER_CUBIC
+                picture = cv2.resize(picture, (width, height), interpolation=how)
             x, y = layout.corner(row, column)
             canvas[y : y + height, x : x + width] = picture
         yield canvas

@@ -40,7 +40,6 @@ function numbers(point, same) {
       html("td", { class: "n" }, `${number(point.metrics[metric.key])}${metric.unit && ` ${metric.unit}`}`),
       !same && html("td", { class: `n delta ${by?.kind ?? ""}` }, by?.text ?? ""));
   });
-  rows.forEach((row) => row.querySelectorAll("td").forEach((cell) => cell.textContent === "false" && cell.remove()));
   if (!rows.length) return null;
   return html("section", {}, html("h3", {}, same ? "Numbers" : "Numbers, and how far from the reference"), html("table", {}, html("tbody", {}, ...rows)));
 }

@@ -28,7 +28,7 @@ function theme() {
   const next = order[(order.indexOf(document.documentElement.dataset.theme ?? "auto") + 1) % 3];
   if (next === "auto") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = next;
-  $("theme").textContent = next[0].toUpperCase() + next.slice(1);
+  $("theme").textContent = `\u25D0 ${next[0].toUpperCase()}${next.slice(1)}`;
 }
 
 const ACTIONS = {
@@ -75,7 +75,7 @@ function start() {
   $("title").textContent = data.name;
   const done = points.filter((point) => point.status === "done").length;
   const clips = new Set(points.map((point) => point.clip).filter(Boolean));
-  $("summary").textContent = [`${points.length} renders`, done < points.length && `${done} done`, clips.size === 1 ? [...clips][0] : clips.size ? `${clips.size} different clips` : null, data.made].filter(Boolean).join("  \u00B7  ");
+  $("summary").textContent = [!data.name.startsWith(`${points.length} `) && `${points.length} renders`, done < points.length && `${done} done`, axes.length && axes.slice(0, 3).map((axis) => axis.label).join(" \u00D7 "), clips.size === 1 ? [...clips][0] : clips.size ? `${clips.size} different clips` : null, data.made].filter(Boolean).join("  \u00B7  ");
   $("keys").append(...KEYS.flatMap(([keys, what]) => [html("dt", {}, ...keys.split(" ").flatMap((key) => [/^[+(]|held/.test(key) && key.length > 1 || (key === "+" && keys.startsWith("Shift")) ? key : html("kbd", {}, key), " "])), html("dd", {}, what)]));
   $("speed").append(...SPEEDS.map((value) => html("option", { value, selected: value === 1 }, `${value}\u00D7`)));
   [choice.tradeX, choice.tradeY] = data.front;
