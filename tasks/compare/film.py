@@ -47,7 +47,7 @@ class Film(Config):
 
 
 class _Layout:
-    """Places of a grid, px: small cells are enlarged by a whole factor, large ones reduced until all fits a 4K picture."""
+    """Places of a grid, px: small cells grow by a whole factor, large ones shrink until a 4K picture holds all."""
 
     def __init__(self, cfg: Film, sizes: Mapping[str, tuple[int, int]]) -> None:
         self.left = _side(max((font(14).getlength(row) for row in cfg.rows if row), default=0))
