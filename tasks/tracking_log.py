@@ -47,7 +47,7 @@ def log_record(store: Store, run: str) -> Link | None:
         link, record = read_link(store, run), load(record_path(store, run))
         if link is None or link.logged == record.status:
             return link
-        client = open_client(store, link.uri)
+        client = connect(store, link.uri)
         link = _opened(client, store, link, record)
         if record.status != "running":
             _log_end(client, store, link, record)
@@ -78,7 +78,7 @@ def catch_up(store: Store, runs: Iterable[str]) -> tuple[list[str], dict[str, st
     return logged, failed
 
 
-def open_client(store: Store, uri: str) -> Any:
+def connect(store: Store, uri: str) -> Any:
     """MLflow's client for an address; a database's folder is made where it is not there."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from reel.errors import UserError
 from reel.store import Store
 from tasks.tracking import Tracking
-from tasks.tracking_log import RUN_TAG, open_client
+from tasks.tracking_log import RUN_TAG, connect
 
 _PAGE = 1000
 _SYNTAX = "metrics.`flicker.mean` < 0.1 and params.`controls.pose.weight` = '0.6' and attributes.status = 'FINISHED'"
@@ -25,7 +25,7 @@ def search(store: Store, tracking: Tracking, query: str) -> list[str]:
     from mlflow.exceptions import MlflowException
 
     try:
-        client = open_client(store, tracking.uri)
+        client = connect(store, tracking.uri)
         experiments = {one.name: one.experiment_id for one in client.search_experiments()}
     except Exception as error:  # whatever a server or a database comes up with
         raise UserError(

@@ -12,7 +12,7 @@ function trade() {
     ...metrics.map((metric, index) => html("option", { value: index, selected: index === choice[side] }, metric.label)));
   const turn = (side) => {
     const index = choice[side], up = choice.up[index];
-    return html("button", { type: "button", class: "quiet", title: "Which way is better", onclick: () => choose({ up: choice.up.with(index, !up) }) }, up ? "higher is better" : "lower is better");
+    return html("button", { type: "button", class: "quiet", title: "Which way is better", onclick: () => choose({ up: choice.up.with(index, !up) }) }, up ? "\u2191 better" : "\u2193 better");
   };
   $("trade-controls").replaceChildren(pick("tradeX"), turn("tradeX"), html("span", { class: "lone" }, "against"), pick("tradeY"), turn("tradeY"));
 

@@ -38,7 +38,7 @@ function numbers(point, same) {
     return html("tr", {},
       html("td", { title: `${metric.key}\n${metric.about}` }, metric.label, metric.better && html("span", { class: "lone" }, metric.better === "higher" ? " \u2191" : " \u2193")),
       html("td", { class: "n" }, `${number(point.metrics[metric.key])}${metric.unit && ` ${metric.unit}`}`),
-      !same && html("td", { class: `n delta ${by?.kind ?? ""}` }, by?.text ?? ""));
+      !same && html("td", { class: `n delta ${by?.kind ?? ""}` }, by && `${by.mark} ${by.text}`));
   });
   if (!rows.length) return null;
   return html("section", {}, html("h3", {}, same ? "Numbers" : "Numbers, and how far from the reference"), html("table", {}, html("tbody", {}, ...rows)));
@@ -52,7 +52,7 @@ function differences(point, other, same) {
     html("td", { class: "mono" }, key),
     ...[other, point].map((one) => html("td", {}, html("div", { class: "clamp" }, one.settings[key] ?? "not set")))));
   return html("section", {}, html("h3", {}, "Settings that differ"), rows.length
-    ? html("table", {}, html("thead", {}, html("tr", {}, html("th", {}, ""), html("th", {}, "Reference"), html("th", {}, "This"))), html("tbody", {}, ...rows))
+    ? html("table", { class: "diff" }, html("thead", {}, html("tr", {}, html("th", {}, ""), html("th", {}, "Reference"), html("th", {}, "This"))), html("tbody", {}, ...rows))
     : html("p", { class: "lone" }, "None: both renders have the same settings."));
 }
 

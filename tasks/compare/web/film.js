@@ -6,7 +6,7 @@ const film = (() => {
   const sheet = html("canvas", { width, height }).getContext("2d", { alpha: false });
   const views = new Map();   // canvas -> tile
   const visible = new Set();
-  let frame = 0, wanted = null, ready = false;
+  let frame = 0, wanted = null, aim = null, ready = false;   // aim: where a seek goes, until its picture is there
   video.muted = true;
   video.loop = true;
 
@@ -49,8 +49,9 @@ const film = (() => {
     wanted = null;
   }
   video.addEventListener("seeked", () => {
-    if (wanted !== null) go();
-    else if (video.paused) paint(Math.floor(video.currentTime * fps) / fps);
+    if (wanted !== null) { go(); return; }
+    aim = null;
+    if (video.paused) paint(Math.floor(video.currentTime * fps) / fps);
   });
   video.addEventListener("loadeddata", () => {
     if (!presented || !ready) paint(0);
@@ -64,7 +65,7 @@ const film = (() => {
 
   return {
     fps, frames,
-    get frame() { return wanted ?? frame; },
+    get frame() { return aim ?? frame; },
     get playing() { return !video.paused; },
     load() {
       document.body.append(video);
@@ -73,16 +74,16 @@ const film = (() => {
       video.src = URL.createObjectURL(new Blob([bytes], { type: "video/mp4" }));
       follow();
     },
-    play() { video.play().catch(() => {}); },
+    play() { aim = wanted = null; video.play().catch(() => {}); },
     pause() {
       video.pause();
-      wanted = frame;   // rest on the very frame that is shown
+      aim = wanted = frame;   // rest on the very frame that is shown
       go();
     },
     toggle() { if (video.paused) this.play(); else this.pause(); },
     seek(to) {
       if (!video.paused) video.pause();
-      wanted = Math.min(frames - 1, Math.max(0, to));
+      aim = wanted = Math.min(frames - 1, Math.max(0, to));
       go();
     },
     step(by) { this.seek((this.frame + by + frames) % frames); },

@@ -84,8 +84,8 @@ function caption() {
     const point = points[index], value = metric && point.metrics[metric.key];
     const [left, right] = node.querySelectorAll(".foot span");
     const by = metric && delta(metric, point);
-    left.textContent = value === undefined ? (metric ? "" : short(name(point), 60)) : `${number(value)}${metric.unit && ` ${metric.unit}`}`;
-    right.textContent = by ? by.text : "";
+    left.textContent = value === undefined ? (metric ? "" : short(name(point), 60)) : `${number(value, 3)}${metric.unit && ` ${metric.unit}`}`;
+    right.replaceChildren(...(by ? [by.mark, html("b", {}, ` ${by.text}`)] : []));
     right.className = `delta ${by ? by.kind : ""}`;
     const share = value === undefined || high === low ? 0 : (value - low) / (high - low);
     node.querySelector("i").style.width = `${100 * (value === undefined || high === low ? 0 : metric.better === "lower" ? 1 - share : share)}%`;

@@ -58,11 +58,11 @@ const extent = (values) => {
 };
 const metricExtent = metrics.map((metric) => extent(points.map((point) => point.metrics[metric.key])));
 
-function number(value) {
+function number(value, digits = 4) {
   if (value === null || value === undefined) return "";
   const size = Math.abs(value);
   if (size && (size < 1e-3 || size >= 1e6)) return value.toExponential(2);
-  return value.toLocaleString("en", { maximumSignificantDigits: size >= 1000 ? 6 : 4, useGrouping: false });
+  return value.toLocaleString("en", { maximumSignificantDigits: size >= 1000 ? 6 : digits, useGrouping: false });
 }
 
 // The difference to the reference: text, and whether it is better.
@@ -73,9 +73,9 @@ function delta(metric, point) {
   const by = mine - other;
   const same = Math.abs(by) < 1e-9 * Math.max(1, Math.abs(other));
   const better = same || !metric.better ? null : (by > 0) === (metric.better === "higher");
-  const mark = better === null ? "" : better ? "\u25B2 " : "\u25BC ";
-  const text = same ? "\u00B10" : `${mark}${by > 0 ? "+" : "\u2212"}${number(Math.abs(by))}`;
-  return { text, kind: better === null ? "" : better ? "better" : "worse" };
+  const mark = better === null ? "" : better ? "\u25B2" : "\u25BC";
+  const text = same ? "\u00B10" : `${by > 0 ? "+" : "\u2212"}${number(Math.abs(by), 3)}`;
+  return { mark, text, kind: better === null ? "" : better ? "better" : "worse" };
 }
 
 const name = (point) => axes.map((axis, index) => (point.at[index] < 0 ? null : `${axis.label} ${short(axis.values[point.at[index]], 40)}`))
