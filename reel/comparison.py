@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from reel.config import suggest
 from reel.errors import UserError
-from reel.measure import describe
+from reel.measure import ASPECTS, describe
 from reel.record import RenderRecord
 from reel.sweep import Manifest
 
@@ -327,9 +327,17 @@ _COST = {
 def _metrics(points: Sequence[Point]) -> list[Metric]:
     """All metrics that any point has: declared ones first, then those that nobody declared, then what it cost."""
     keys = dict.fromkeys(key for point in points for key in point.metrics)
-    known = [_metric(key) for key in keys if key not in _COST]
-    known.sort(key=lambda metric: not metric.about)
+    known = [_metric(key) for key in sorted(keys, key=_declared) if key not in _COST]
     return [*known, *(_COST[key] for key in _COST if key in keys)]
+
+
+def _declared(key: str) -> tuple[int, str, int]:
+    """The order of declared metrics: by aspect, a metric's main number first."""
+    found = describe(key)
+    if found is None:
+        return len(ASPECTS), "", 0
+    measure, value = found
+    return list(ASPECTS).index(measure.aspect), measure.name, measure.values.index(value)
 
 
 def _metric(key: str) -> Metric:

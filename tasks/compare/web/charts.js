@@ -55,7 +55,7 @@ function front(spots, upX, upY) {
 
 function ticks(low, high) {
   if (high === low) return [low];
-  const raw = (high - low) / 4, power = 10 ** Math.floor(Math.log10(raw));
+  const raw = (high - low) / 5, power = 10 ** Math.floor(Math.log10(raw));
   const step = power * [1, 2, 5, 10].find((one) => one * power >= raw * 0.999);
   const found = [];
   for (let at = Math.ceil(low / step - 1e-9); at * step <= high + step * 1e-9; at++) found.push(at * step);

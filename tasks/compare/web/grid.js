@@ -42,7 +42,7 @@ function begin() {
 
 // A cell's width at which the grid fills the room: neither more than twice the clip's own width nor too small to see.
 function fit() {
-  const room = Math.max(240, document.querySelector(".work").clientWidth - 36 - (choice.y === NONE ? 0 : 110));
+  const room = Math.max(240, document.querySelector(".work").clientWidth - 36 - (choice.y === NONE ? 0 : 150));
   const across = choice.x === NONE ? Math.ceil(Math.sqrt(points.length * 1.6)) : axes[choice.x].values.length;
   const own = Math.max(64, ...data.tiles.map((tile) => tile[2]));
   const down = choice.y === NONE ? 1 : axes[choice.y].values.length;
