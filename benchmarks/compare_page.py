@@ -83,7 +83,7 @@ def opened(page: Path, times: int) -> None:
         for _ in range(times):
             view = running.new_page(viewport={"width": 1600, "height": 1000}, reduced_motion="reduce")
             view.goto(page.as_uri())
-            view.wait_for_function(READY, timeout=120_000)
+            view.wait_for_function(f"() => {READY}", timeout=120_000)
             ready.append(int(view.evaluate(READY)))
             view.keyboard.press("Space")
             view.wait_for_timeout(500)

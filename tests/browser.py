@@ -58,5 +58,5 @@ def opened(running: Any, path: Path, **options: Any) -> tuple[Any, list[str]]:
     page = running.new_page(**options)
     heard = watched(page)
     page.goto(path.as_uri())
-    page.wait_for_function("document.documentElement.dataset.ready", timeout=60_000)
+    page.wait_for_function("() => document.documentElement.dataset.ready", timeout=60_000)
     return page, heard

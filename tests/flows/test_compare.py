@@ -216,13 +216,13 @@ def _plays_in_the_viewer(store: Store, record: RenderRecord) -> None:
             frame = page.wait_for_selector("iframe.mlflow-html-iframe", timeout=90_000)
             assert frame.get_attribute("sandbox") == "allow-scripts"
             inside = frame.content_frame()
-            inside.wait_for_function("document.documentElement.dataset.ready", timeout=60_000)
+            inside.wait_for_function("() => document.documentElement.dataset.ready", timeout=60_000)
             assert inside.evaluate("origin") == "null"
             assert inside.locator(".cell canvas").count() == 2
             inside.locator("#forth").click()
-            inside.wait_for_function("document.getElementById('clock').textContent.startsWith('2 /')")
+            inside.wait_for_function("() => document.getElementById('clock').textContent.startsWith('2 /')")
             inside.locator("#play").click()
-            inside.wait_for_function("document.getElementById('play').textContent == 'Pause'")
+            inside.wait_for_function("() => document.getElementById('play').textContent == 'Pause'")
             mine = [line for line in heard if "compare" in line or "blob:" in line]
             assert mine == []
     finally:

@@ -42,7 +42,7 @@ function begin() {
 
 // A cell's width at which the grid fills the room: neither more than twice the clip's own width nor too small to see.
 function fit() {
-  const room = Math.max(240, document.querySelector(".work").clientWidth - 36 - (choice.y === NONE ? 0 : 150));
+  const room = Math.max(240, $("controls").clientWidth - (choice.y === NONE ? 0 : 150));
   const across = choice.x === NONE ? Math.ceil(Math.sqrt(points.length * 1.6)) : axes[choice.x].values.length;
   const own = Math.max(64, ...data.tiles.map((tile) => tile[2]));
   const down = choice.y === NONE ? 1 : axes[choice.y].values.length;
@@ -84,7 +84,7 @@ function caption() {
     const point = points[index], value = metric && point.metrics[metric.key];
     const [left, right] = node.querySelectorAll(".foot span");
     const by = metric && delta(metric, point);
-    left.textContent = value === undefined ? (metric ? "" : short(name(point), 60)) : `${number(value, 3)}${metric.unit && ` ${metric.unit}`}`;
+    left.textContent = value === undefined ? (metric ? "" : short(name(point), 60)) : number(value, 3);
     right.replaceChildren(...(by ? [by.mark, html("b", {}, ` ${by.text}`)] : []));
     right.className = `delta ${by ? by.kind : ""}`;
     const share = value === undefined || high === low ? 0 : (value - low) / (high - low);
@@ -138,16 +138,20 @@ function controls() {
       .map(([value, label]) => html("option", { value, selected: value === choice.fixed[index] }, label)),
     (value) => choose({ fixed: choice.fixed.with(index, value) }), axis.key)),
     ...(metrics.length ? [pick("Number", metrics.map((metric, index) => html("option", { value: index, selected: index === choice.metric, title: metric.about }, metric.label)), (value) => choose({ metric: value }))] : []),
-    html("label", {}, "Size", html("input", { type: "range", id: "zoom", min: 56, max: 640, value: choice.zoom, "aria-label": "Size of the clips", oninput: (event) => choose({ zoom: Number(event.target.value) }) })),
+    html("label", {}, "Size", html("input", { type: "range", id: "zoom", min: 56, max: 640, value: choice.zoom, "aria-label": "Size of the clips", oninput: (event) => choose({ zoom: Number(event.target.value), sized: true }) })),
   );
   if (focused) $("controls").querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
+}
+
+function refit() {
+  if (!choice.sized) choose({ zoom: fit() });
 }
 
 function zooming() {
   document.documentElement.style.setProperty("--cell", `${choice.zoom}px`);
   if ($("zoom")) $("zoom").value = choice.zoom;
 }
-onChange(["x", "y", "fixed"], () => { controls(); layout(); });
+onChange(["x", "y", "fixed"], () => { controls(); layout(); refit(); });
 onChange(["metric"], caption);
 onChange(["reference"], caption);
 onChange(["hover", "chosen", "ranges", "flip"], marking);

@@ -41,9 +41,9 @@ const ACTIONS = {
   Enter: () => theatre(), Escape: () => theatre(false),
   n: () => metrics.length && (choose({ metric: (choice.metric + 1) % metrics.length }), controls()),
   "[": () => speed(-1), "]": () => speed(1),
-  "+": () => choose({ zoom: Math.min(640, Math.round(choice.zoom * 1.15)) }), "=": () => ACTIONS["+"](),
-  "-": () => choose({ zoom: Math.max(56, Math.round(choice.zoom / 1.15)) }),
-  0: () => choose({ zoom: fit() }),
+  "+": () => choose({ sized: true, zoom: Math.min(640, Math.round(choice.zoom * 1.15)) }), "=": () => ACTIONS["+"](),
+  "-": () => choose({ sized: true, zoom: Math.max(56, Math.round(choice.zoom / 1.15)) }),
+  0: () => choose({ sized: false, zoom: fit() }),
   x: () => choose({ x: choice.y, y: choice.x }),
   t: theme,
   "?": () => $("help").showModal(),
@@ -105,7 +105,7 @@ function start() {
   } else document.querySelector(".transport").hidden = true;
   let last = 0;
   new ResizeObserver(([{ contentRect }]) => {
-    if (Math.abs(contentRect.width - last) > 8) { last = contentRect.width; trade(); parallel(); }
+    if (Math.abs(contentRect.width - last) > 8) { last = contentRect.width; trade(); parallel(); refit(); }
   }).observe($("trade"));
 }
 start();

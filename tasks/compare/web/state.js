@@ -25,7 +25,7 @@ const choice = {
   chosen: data.reference, reference: data.reference, hover: -1, flip: false,
   ranges: new Map(),         // column of the parallel plot -> [low, high]
   sort: { key: "", down: false },
-  zoom: 0,
+  zoom: 0, sized: false,     // width of a cell, px; whether the reader chose it
 };
 const listeners = [];
 const onChange = (names, act) => listeners.push({ names, act });
