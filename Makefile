@@ -13,7 +13,7 @@ ARGS   ?=
 PINS   := pyproject.toml constraints.txt
 STAMP  := $(VENV)/.installed-$(shell cat $(PINS) 2>/dev/null | cksum | tr ' ' '-')
 
-.PHONY: setup demo test check accept-ops clean
+.PHONY: setup browser demo test check accept-ops clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -28,10 +28,18 @@ $(STAMP): $(PINS)
 	rm -f $(VENV)/.installed-*
 	touch $@
 
+# The comparison's page is tested in a real browser. Where none is there and may not be installed, those tests say so.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+	  || test -n "$$CHROMIUM" || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+	    && echo "installing Chromium, which tests the pages" && apt-get update -qq \
+	    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+	  || echo "no Chromium: the tests of pages are skipped (apt-get install chromium, or name one by CHROMIUM=path)"
+
 demo: setup
 	$(BIN)/rotoscope dance $(ARGS)
 
-test: setup
+test: setup browser
 	$(BIN)/python -m pytest $(ARGS)
 
 check: setup

@@ -18,16 +18,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from reel.errors import MissingObject
-from reel.record import Output, RenderRecord, load, reconcile, record_path
-from reel.store import Store, sha256_file
+from reel.record import RenderRecord, load, locate, reconcile, record_path
+from reel.store import Store
 from tasks.tracking import Link, link_path, pending, read_link, save_link
 
 RUN_TAG = "rotoscope.run"
 PATIENCE = 120
 """How long a database or server may take after the render's end (seconds); a first migration takes 5."""
 _STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
-_FOLDERS = {"movie": "clip", "sheet": "contact_sheet", "preview": "preview"}
+_FOLDERS = {"movie": "clip", "sheet": "contact_sheet", "preview": "preview", "page": "compare", "plot": "compare/plots"}
 _SKIPPED = ("paths", "tracking", "compute", "measure", "deployment", "hydra")
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",  # seconds; a server that is down must not hold anything up
@@ -48,7 +47,7 @@ def log_record(store: Store, run: str) -> Link | None:
         link, record = read_link(store, run), load(record_path(store, run))
         if link is None or link.logged == record.status:
             return link
-        client = _client(store, link.uri)
+        client = connect(store, link.uri)
         link = _opened(client, store, link, record)
         if record.status != "running":
             _log_end(client, store, link, record)
@@ -79,7 +78,8 @@ def catch_up(store: Store, runs: Iterable[str]) -> tuple[list[str], dict[str, st
     return logged, failed
 
 
-def _client(store: Store, uri: str) -> Any:
+def connect(store: Store, uri: str) -> Any:
+    """MLflow's client for an address; a database's folder is made where it is not there."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
@@ -142,7 +142,7 @@ def _log_end(client: Any, store: Store, link: Link, record: RenderRecord) -> Non
     client.log_text(link.mlflow_run, _yaml(record.config), "config.yaml")
     for item in record.outputs:
         folder = _FOLDERS.get(item.role)
-        if folder and (item.role != "movie" or link.log_clip) and (path := _locate(store, record, item)):
+        if folder and (item.role != "movie" or link.log_clip) and (path := locate(store, record, item)):
             client.log_artifact(link.mlflow_run, str(path), folder)
     client.set_terminated(link.mlflow_run, _STATUS[record.status], end_time=at)
 
@@ -197,22 +197,6 @@ def _run_tags(record: RenderRecord) -> list[Any]:
     known |= {"mlflow.source.type": "LOCAL", "mlflow.source.git.commit": record.commit or ""}
     known |= {"git.dirty": "" if record.dirty is None else str(record.dirty).lower()}
     return [RunTag(key, value) for key, value in known.items() if value]
-
-
-def _locate(store: Store, record: RenderRecord, item: Output) -> Path | None:
-    """The exported file if it is still what was exported, else the same bytes in the store, else None."""
-    exported = Path(record.output or "") / item.name
-    if exported.is_file() and sha256_file(exported) == item.sha256:
-        return exported
-    for stage in reversed(record.stages):
-        try:
-            stored = store.get(stage.digest)
-        except MissingObject:
-            continue
-        for name, sha256 in stored.files.items():
-            if sha256 == item.sha256:
-                return stored.path(name)
-    return None
 
 
 def _name(record: RenderRecord) -> str:
