@@ -8,13 +8,14 @@ to a render that was killed (`reconcile`).
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import json
 import os
 import platform
 import re
 import secrets
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
@@ -54,7 +55,19 @@ class StageLike(Protocol):
     def facts(self) -> Mapping[str, Any]: ...
 
 
+class PointLike(Protocol):
+    """The point of a sweep that a render is; `reel.sweep.Claim` is one."""
+
+    @property
+    def sweep(self) -> str: ...
+    @property
+    def index(self) -> int: ...
+    def began(self, run: str) -> None: ...
+
+
 S = TypeVar("S", bound=StageLike)
+
+_point: contextvars.ContextVar[PointLike | None] = contextvars.ContextVar("point", default=None)
 
 
 class StageRecord(_Frozen):
@@ -109,6 +122,10 @@ class RenderRecord(_Frozen):
     packages: dict[str, str] = Field(default_factory=dict)
     """Versions of the distributions that can change the result's bytes, and of Rotoscope."""
     mlflow_run: str | None = None
+    sweep: str | None = None
+    """Id of the sweep that the render is a point of."""
+    point: int | None = None
+    """Number of that point."""
     host: str = ""
     pid: int = 0
 
@@ -194,6 +211,7 @@ def begin(
     """
     settings = canonical(config)
     root = settings.get("paths", {}).get("root") if isinstance(settings.get("paths"), Mapping) else None
+    point = _point.get()
     record = RenderRecord(
         run=run or new_run_id(),
         flow=flow,
@@ -201,10 +219,24 @@ def begin(
         config=settings,
         output=str(output.absolute()) if output else None,
         packages={"rotoscope": library_version("rotoscope")},
+        sweep=point.sweep if point else None,
+        point=point.index if point else None,
         host=platform.node(),
         pid=os.getpid(),
     )
+    if point:
+        point.began(record.run)
     return Recorder(store, record, Path(root) if root else None)
+
+
+@contextlib.contextmanager
+def as_point(point: PointLike) -> Iterator[None]:
+    """The render that begins inside is that point of a sweep: its record says so, and the point gets its id."""
+    token = _point.set(point)
+    try:
+        yield
+    finally:
+        _point.reset(token)
 
 
 def new_run_id() -> str:
