@@ -145,8 +145,9 @@ def foresee(cfg: Dance) -> list[Foreseen]:
 
     store = Store(cfg.paths.store)
     todo = stages.plan(cfg, store)
+    ctx = Context(store, cfg.compute)
     with foreseeing() as found:
-        stages.run(todo, cfg, Context(store, cfg.compute), lambda stage: stage)
+        stages.measure(todo, stages.run(todo, cfg, ctx, lambda stage: stage), ctx, lambda stage: stage)
     return found
 
 

@@ -170,6 +170,12 @@ def test_bad_sweeps_are_explained_before_anything_runs(call, place, argv, said):
     assert not (place / "store" / "sweeps").exists()
 
 
+def test_help_tells_of_sweeps(place, capsys):
+    assert demo.main(["--help", "sweep"]) == 0
+    assert "sweep.only_failed=false" in (out := capsys.readouterr().out)
+    assert "Axes that vary together" in out
+
+
 def test_a_sweeps_settings_in_a_single_run_are_an_error(place, capsys):
     assert demo.main(["steps=4", "sweep.plan=true"]) == 2
     assert "sweep.plan=true: a setting of sweeps, and this is a single run\nfix: add -m" in capsys.readouterr().err
@@ -186,6 +192,23 @@ def test_a_plan_runs_and_writes_nothing(call, place):
     out = call("steps=4,5", "strength=0.5,0.6", "sweep.plan=true")[2]
     assert out.count("done") == 4
     assert "0 points to run" in out
+
+
+def test_sweeps_are_listed_and_an_unknown_one_is_told(call, place, capsys):
+    from flows import cli
+
+    call("steps=4,5,6", "fail_at=5")
+    store = ["--store", str(place / "store")]
+    [sweep] = sweeps(place)
+    assert cli.main(["sweeps", *store]) == 0
+    assert f"{sweep.id}  " in (listed := capsys.readouterr().out)
+    assert "2 done, 1 failed" in listed
+    assert cli.main(["sweeps", "latest", *store]) == 0
+    assert "steps: 5 is where it fails" in capsys.readouterr().out
+    assert cli.main(["sweeps", "demo-0", *store]) == 2
+    err = capsys.readouterr().err
+    assert "there is no sweep 'demo-0'" in err
+    assert f"fix: sweeps here: {sweep.id}" in err
 
 
 def test_hydras_own_sweeper_can_be_chosen(call, place):
