@@ -35,7 +35,8 @@ class RayLauncher(Launcher):
         init: dict[str, Any] | None = None,
     ) -> None:
         self.address = address
-        self.needs = {"num_cpus": num_cpus, "num_gpus": num_gpus, "resources": dict(resources or {})}
+        self.custom = dict(resources or {})
+        self.needs: dict[str, Any] = {"num_cpus": num_cpus, "num_gpus": num_gpus, "resources": self.custom}
         self.init = dict(init or {})
         self.config: DictConfig | None = None
 
@@ -63,7 +64,7 @@ class RayLauncher(Launcher):
     def _check_resources(self) -> None:
         import ray
 
-        wanted = {"CPU": self.needs["num_cpus"], "GPU": self.needs["num_gpus"], **self.needs["resources"]}
+        wanted: dict[str, float] = {"CPU": self.needs["num_cpus"], "GPU": self.needs["num_gpus"], **self.custom}
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         if not any(all(node.get(name, 0) >= count for name, count in wanted.items()) for node in nodes):
             told = ", ".join(f"{name} {count:g}" for name, count in wanted.items() if count)

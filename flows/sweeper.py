@@ -119,7 +119,7 @@ class ManifestSweeper(Sweeper):
             returns = self.launcher.launch(batch, initial_job_idx=0)
         except Exception as error:
             return error, error
-        return next((error for one in returns if (error := _error(one)) is not None), None), None
+        return next(filter(None, map(_error, returns)), None), None
 
     def _save_config(self) -> None:
         assert self.config is not None
