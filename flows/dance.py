@@ -26,6 +26,7 @@ from reel.record import Recorder, RenderRecord, Role, new_run_id
 from reel.schedule.setting import ScheduleText
 from reel.store import Store
 from tasks.assemble import Assemble
+from tasks.cached import Foreseen
 from tasks.extract import Extract
 from tasks.stylize.control import ControlSettings
 from tasks.stylize.settings import Sampling
@@ -132,6 +133,22 @@ def run(cfg: Dance) -> RenderRecord:
     for line in measures.lines(todo.measures, list(measures.results(store, recorder.record))):
         print(f"  {'metric':<8} {line}")
     return recorder.record
+
+
+def foresee(cfg: Dance) -> list[Foreseen]:
+    """The stages of a render with what is cached told from what is to be computed; computes nothing.
+
+    Raises:
+        UserError: as `run`, before anything would be computed.
+    """
+    from tasks.cached import foreseeing
+
+    store = Store(cfg.paths.store)
+    todo = stages.plan(cfg, store)
+    ctx = Context(store, cfg.compute)
+    with foreseeing() as found:
+        stages.measure(todo, stages.run(todo, cfg, ctx, lambda stage: stage), ctx, lambda stage: stage)
+    return found
 
 
 def publish(store: Store, digest: str, output: Path, recorder: Recorder) -> None:

@@ -139,6 +139,14 @@ def report(error: UserError, where: str = "") -> None:
         print(f"fix: {error.fix}", file=sys.stderr)
 
 
+def tell(error: BaseException, where: str) -> None:
+    """Print what ended a point of a sweep on stderr: a user's error in words, anything else with its traceback."""
+    if isinstance(error, UserError) and not debugging():
+        report(error, where)
+    else:
+        traceback.print_exception(error)
+
+
 def _dispatch(name: str, cls: type[C], fn: Callable[[C], Any], argv: list[str], conf: Path | None) -> int:
     from flows.overrides import Root, hydra_ready, single
 
@@ -158,9 +166,17 @@ def _dispatch(name: str, cls: type[C], fn: Callable[[C], Any], argv: list[str], 
 
             return sweep(root, engine, fn, overrides)
         point = single(root, engine, overrides, options.overrides)
+        _no_sweep(options.overrides)
     logging.config.dictConfig(point.job_logging)
     call(fn, point.config, Job(name, point.overrides, dict(point.choices), point.origins))
     return OK
+
+
+def _no_sweep(overrides: Sequence[str]) -> None:
+    """A sweep's own settings mean nothing in a single run: it must not render where a plan was asked for."""
+    for text in overrides:
+        if text.lstrip("+").startswith("sweep."):
+            raise UserError(f"{text}: a setting of sweeps, and this is a single run", fix="add -m, or leave it out")
 
 
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:

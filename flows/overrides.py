@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from flows.origins import Origins
 
 C = TypeVar("C", bound=Config)
+T = TypeVar("T")
 
-BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+SWEEPER = "hydra_plugins.rotoscope.ManifestSweeper"
+"""Class path of the sweeper that resumes (`flows.sweeper`), as Hydra knows it."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,6 @@ class Composed(Generic[C]):
         origins: where each setting was written.
         choices: chosen file by config group.
         job_logging: logging configuration, for `logging.config.dictConfig`.
-        sweeper: class path of Hydra's sweeper.
     """
 
     config: C
@@ -60,7 +61,6 @@ class Composed(Generic[C]):
     origins: Origins
     choices: Mapping[str, Any] = field(default_factory=dict)
     job_logging: dict[str, Any] = field(default_factory=dict)
-    sweeper: str = BASIC_SWEEPER
 
 
 def project_root() -> Path:
@@ -172,21 +172,18 @@ def _typed(
     typed: Sequence[str] | None = None,
 ) -> Composed[C]:
     """Hydra's composition as typed settings, its errors as the user's."""
-    from hydra.errors import HydraException
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    from flows.diagnose import diagnose
     from flows.origins import Origins, placed
 
     written = list(overrides if typed is None else typed)
-    try:
+
+    def read() -> tuple[dict[str, Any], Any, Any]:
+        from omegaconf import OmegaConf
+
         cfg = composition()
-        data = plain(cfg, root)
         job_logging: Any = OmegaConf.to_container(cfg.hydra.job_logging, resolve=True)
-        choices: Any = OmegaConf.to_container(cfg.hydra.runtime.choices)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise placed(diagnose(root, engine, overrides, error), Origins(root, written)) from error
+        return plain(cfg, root), job_logging, OmegaConf.to_container(cfg.hydra.runtime.choices)
+
+    data, job_logging, choices = diagnosed(root, engine, overrides, read, written)
     origins = Origins(root, written, choices, data)
     try:
         config = parse(root.cls, data)
@@ -199,41 +196,41 @@ def _typed(
         origins=origins,
         choices=choices,
         job_logging=job_logging,
-        sweeper=cfg.hydra.sweeper._target_,
     )
 
 
+def diagnosed(
+    root: Root[C], engine: Any, overrides: Sequence[str], action: Callable[[], T], typed: Sequence[str] | None = None
+) -> T:
+    """What a composition gives; its errors are turned into the user's.
+
+    Args:
+        typed: the overrides as a person wrote them, where they differ.
+    """
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from flows.diagnose import diagnose
+    from flows.origins import Origins, placed
+
+    try:
+        return action()
+    except (HydraException, OmegaConfBaseException) as error:
+        written = list(overrides if typed is None else typed)
+        raise placed(diagnose(root, engine, overrides, error), Origins(root, written)) from error
+
+
 def plain(cfg: Any, root: Root[C]) -> dict[str, Any]:
-    """A composed config as plain data: without Hydra's own part, resolved, literal texts unmarked."""
+    """A composed config as plain data: without Hydra's own and the sweep's part, resolved, literal texts unmarked."""
     from omegaconf import OmegaConf, open_dict
 
     cfg = cfg.copy()
     with open_dict(cfg):
         cfg.pop("hydra", None)
+        cfg.pop("sweep", None)
     data = unmarked(OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True), root.keys)
     assert isinstance(data, dict)
     return data
-
-
-def points(engine: Any, overrides: Sequence[str]) -> list[list[str]]:
-    """Overrides of every point of a sweep, in the order in which Hydra's basic sweeper runs them.
-
-    Raises:
-        UserError: an override that Hydra cannot read, or one without single values to run.
-    """
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-
-    from flows.diagnose import parse_overrides
-
-    parsed = parse_overrides(engine, overrides)
-    settings = [one for one in parsed if not is_hydras(one)]
-    for one in settings:
-        if one.is_sweep_override() and not one.is_discrete_sweep():
-            raise UserError(
-                f"{one.input_line}: an interval has no points of its own",
-                fix=f"{one.key_or_group}=range(start,stop,step) or {one.key_or_group}=a,b,c",
-            )
-    return [list(point) for point in BasicSweeper.split_arguments(settings, None)[0]]
 
 
 def is_hydras(one: Any) -> bool:

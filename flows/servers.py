@@ -89,16 +89,29 @@ def prepare(store: Path) -> str | None:
     return os.environ.get("PREFECT_API_URL")
 
 
-def start_temporary() -> None:
+def share(store: Path) -> str:
+    """One Prefect server for this process and those it starts: the one at hand, else a temporary one.
+
+    Returns:
+        the address of its API.
+    """
+    os.environ["PREFECT_API_URL"] = prepare(store) or start_temporary()
+    return os.environ["PREFECT_API_URL"]
+
+
+def start_temporary() -> str:
     """Start Prefect's own server for this process, where no other is at hand, so that Ctrl-C does not reach it.
 
     Left to itself Prefect starts it as a plain child. A terminal sends Ctrl-C to children, too: the server would be
     gone before the interrupted run is told to it, and the run would end after a minute with "connection refused".
+
+    Returns:
+        the address of the API.
     """
     from prefect.settings import PREFECT_API_URL
 
     if PREFECT_API_URL.value():
-        return
+        return str(PREFECT_API_URL.value())
     from prefect.server.api.server import SubprocessASGIServer
 
     failed: list[Exception] = []
@@ -118,6 +131,7 @@ def start_temporary() -> None:
     thread.join()
     if failed:
         raise failed[0]
+    return SubprocessASGIServer().api_url
 
 
 def _end_with_us(pid: int) -> None:

@@ -242,25 +242,37 @@ class Manifest:
 
         The first start's order of points stays. Points whose settings have changed since (a file of conf/, the clip)
         are pending again.
+
+        Args:
+            overrides: those that make the sweep what it is; they give its id.
+            points: no two with the same values; their overrides may hold more (where to log, which device).
         """
-        id = sweep_id(flow, overrides)
-        folder = sweeps_folder(store) / id
+        folder = sweeps_folder(store) / sweep_id(flow, overrides)
         for name in ("points", "locks"):
             make_folder(folder / name, "paths.store")
         with flocked(folder / "locks" / "manifest.lock"):
-            new = _Definition(
-                id=id,
-                flow=flow,
-                overrides=tuple(overrides),
-                axes=tuple(axes),
-                points=tuple(points),
-                created=datetime.now(UTC),
-            )
-            with contextlib.suppress(FileNotFoundError, UserError):  # a damaged one is written anew
-                new = _continued(_read(_manifest_path(store, id)), new)
-            data = new.model_dump(mode="json")
+            manifest = cls.preview(store, flow, overrides, axes, points)
+            data = manifest._definition.model_dump(mode="json")
             envelope = {"schema": SCHEMA, "sha256": sha256_bytes(canonical_json(data)), "sweep": data}
-            write_atomic(_manifest_path(store, id), json.dumps(envelope, indent=1, ensure_ascii=False).encode() + b"\n")
+            write_atomic(folder / "manifest.json", json.dumps(envelope, indent=1, ensure_ascii=False).encode() + b"\n")
+        return manifest
+
+    @classmethod
+    def preview(
+        cls, store: Store, flow: str, overrides: Sequence[str], axes: Sequence[Axis], points: Sequence[Planned]
+    ) -> Manifest:
+        """What `start` gives, with nothing written."""
+        id = sweep_id(flow, overrides)
+        new = _Definition(
+            id=id,
+            flow=flow,
+            overrides=tuple(overrides),
+            axes=tuple(axes),
+            points=tuple(points),
+            created=datetime.now(UTC),
+        )
+        with contextlib.suppress(FileNotFoundError, UserError):  # a damaged one is written anew
+            new = _continued(_read(_manifest_path(store, id)), new)
         return cls(store, new)
 
     @contextlib.contextmanager
@@ -371,8 +383,10 @@ class Claim:
         self._close(status="pending", deaths=0)
 
     def _close(self, **fields: Any) -> None:
-        self._save(seconds=round(time.perf_counter() - self._began, 3), **fields)
-        self._held.close()
+        try:
+            self._save(seconds=round(time.perf_counter() - self._began, 3), **fields)
+        finally:
+            self._held.close()  # where the disk is full the point is pending again
 
     def _save(self, **fields: Any) -> None:
         self._state = self._state.model_copy(update=fields)
@@ -425,9 +439,15 @@ def _read(path: Path) -> _Definition:
 
 
 def _continued(old: _Definition, new: _Definition) -> _Definition:
-    """The sweep in the order of its first start, with the settings' digests of now."""
-    digests = {tuple(sorted(point.overrides)): point.digest for point in new.points}
-    if len(digests) != len(old.points) or any(tuple(sorted(point.overrides)) not in digests for point in old.points):
+    """The sweep in the order of its first start, with overrides and digests of now."""
+    found = {_place(point): point for point in new.points}
+    if len(found) != len(old.points) or any(_place(point) not in found for point in old.points):
         return new  # glob(*) spans other points now
-    points = tuple(point.model_copy(update={"digest": digests[tuple(sorted(point.overrides))]}) for point in old.points)
-    return old.model_copy(update={"points": points})
+    points = (
+        found[_place(point)].model_copy(update={"index": point.index, "values": point.values}) for point in old.points
+    )
+    return old.model_copy(update={"points": tuple(points)})
+
+
+def _place(point: Planned) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(point.values.items()))

@@ -1,7 +1,8 @@
-"""What MLflow is told about a record. Run as ``python -m tasks.tracking_log <store> <run>`` beside a render.
+"""What MLflow is told about a record. Run as ``python -m tasks.tracking_log <store>`` beside renders.
 
-The process opens the run, logs what earlier renders could not, then waits: for the line "close", when the record is
-closed and is logged, or for the end of its input, when the render was killed.
+The process is told in lines: ``open <run>``, ``close <run>`` when the record is closed, ``sweep <id>`` when a sweep
+began or ended. While nothing is to be done it logs what earlier renders could not. The end of its input means that the
+renders' process is done, or was killed: a run that was opened and not closed is logged as interrupted then.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from reel.errors import UserError
 from reel.record import RenderRecord, load, locate, reconcile, record_path
 from reel.store import Store
-from tasks.tracking import Link, link_path, pending, read_link, save_link
+from reel.sweep import Manifest
+from tasks.tracking import Link, pending, read_link, save_link
 
 RUN_TAG = "rotoscope.run"
 PATIENCE = 120
@@ -74,7 +77,7 @@ def catch_up(store: Store, runs: Iterable[str]) -> tuple[list[str], dict[str, st
             log_record(store, run)
             logged.append(run)
         except Exception as error:  # whatever a server or database comes up with: the record stays pending
-            failed[run] = dead[uri] = _one_line(error)
+            failed[run] = dead[uri] = one_line(error)
     return logged, failed
 
 
@@ -94,27 +97,39 @@ def connect(store: Store, uri: str) -> Any:
 
 def _opened(client: Any, store: Store, link: Link, record: RenderRecord) -> Link:
     """The link with its MLflow run: the noted one, one that carries our tag, or a new one."""
-    experiment = _experiment(client, link)
+    experiment = experiment_id(client, link)
+    tags = {RUN_TAG: record.run, "mlflow.user": os.environ.get("USER", ""), **_sweep_tags(client, store, link, record)}
     known = client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{record.run}'", max_results=1)
     if known:
         mlflow_run = known[0].info.run_id
     else:
         started = int(record.started.timestamp() * 1000)
-        tags = {RUN_TAG: record.run, "mlflow.user": os.environ.get("USER", "")}
-        mlflow_run = client.create_run(experiment, start_time=started, tags=tags, run_name=_name(record)).info.run_id
+        name = _name(store, record)
+        mlflow_run = client.create_run(experiment, start_time=started, tags=tags, run_name=name).info.run_id
     link = link.model_copy(update={"mlflow_run": mlflow_run, "experiment_id": experiment})
     save_link(store, link)
-    from mlflow.entities import Param
+    from mlflow.entities import Param, RunTag
 
     client.log_batch(
         mlflow_run,
         params=[Param(key, value) for key, value in params(record.config).items()],
-        tags=_run_tags(record),
+        tags=[*_run_tags(record), *(RunTag(key, value) for key, value in tags.items() if value)],
     )
     return link
 
 
-def _experiment(client: Any, link: Link) -> str:
+def _sweep_tags(client: Any, store: Store, link: Link, record: RenderRecord) -> dict[str, str]:
+    """What makes a render a child of its sweep's run."""
+    if record.sweep is None:
+        return {}
+    from tasks.tracking_sweep import parent_run
+
+    parent = parent_run(client, store, link, record.sweep)
+    found = {"rotoscope.sweep": record.sweep, "rotoscope.point": str(record.point)}
+    return {**found, "mlflow.parentRunId": parent} if parent else found
+
+
+def experiment_id(client: Any, link: Link) -> str:
     known = client.get_experiment_by_name(link.experiment)
     if known:
         if known.lifecycle_stage == "deleted":
@@ -199,7 +214,11 @@ def _run_tags(record: RenderRecord) -> list[Any]:
     return [RunTag(key, value) for key, value in known.items() if value]
 
 
-def _name(record: RenderRecord) -> str:
+def _name(store: Store, record: RenderRecord) -> str:
+    """What the run is called: its flow and id, or the values of its point in a sweep."""
+    if record.sweep is not None and record.point is not None:
+        with contextlib.suppress(UserError, FileNotFoundError, IndexError):
+            return Manifest.load(store, record.sweep).point(record.point).label[:250]
     return f"{record.flow} {record.run}"
 
 
@@ -222,32 +241,75 @@ def _yaml(config: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=1000)
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else ''}"[:300]
 
 
-def main(root: str, run: str) -> None:
-    """Log a render's beginning, then its end."""
-    store = Store(root)
-    _attempt(store, run)
-    _catch_up_while_waiting(store, run)
-    closed = sys.stdin.readline()
-    signal.alarm(PATIENCE)  # nobody waits for this process any more: it must not hang for ever
-    if not closed:
+class _Lines:
+    """Lines of a pipe, which also tells whether one is waiting."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._data = b""
+
+    def waiting(self) -> bool:
+        return b"\n" in self._data or bool(select.select([self._descriptor], [], [], 0)[0])
+
+    def next(self) -> str | None:
+        """The next line; None at the end."""
+        while b"\n" not in self._data:
+            part = os.read(self._descriptor, 65536)
+            if not part:
+                return None
+            self._data += part
+        line, _, self._data = self._data.partition(b"\n")
+        return line.decode()
+
+
+def main(root: str) -> None:
+    """Log what the renders' process tells of, until it ends."""
+    store, lines = Store(root), _Lines(0)
+    opened: dict[str, None] = {}
+    sweeps: dict[str, None] = {}
+    while (line := lines.next()) is not None:
+        what, _, name = line.partition(" ")
+        if what == "sweep":
+            sweeps[name] = None
+            _answer(name, _show_sweep(store, name))
+            continue
+        signal.alarm(PATIENCE if what == "close" else 0)  # a server that hangs must not hold up the others for ever
+        _answer(name, _attempt(store, name))
+        signal.alarm(0)
+        if what == "open":
+            opened[name] = None
+            _catch_up_while_waiting(store, lines, name)
+        else:
+            opened.pop(name, None)
+    signal.alarm(PATIENCE)  # nobody waits for this process any more: it must not hang
+    for run in opened:
         _render_died(store, run)
-    if _attempt(store, run):
-        link_path(store, run).with_suffix(".log").unlink(missing_ok=True)
+        _attempt(store, run)
+    for sweep in sweeps:
+        _show_sweep(store, sweep)
 
 
-def _attempt(store: Store, run: str) -> bool:
-    _, failed = catch_up(store, [run])
+def _answer(name: str, error: str) -> None:
     with contextlib.suppress(BrokenPipeError):  # the render does not wait for ever
-        os.write(1, json.dumps({"error": failed[run]} if failed else {}).encode() + b"\n")
-    return not failed
+        os.write(1, json.dumps({"name": name, "error": error}).encode() + b"\n")
 
 
-def _catch_up_while_waiting(store: Store, run: str) -> None:
+def _attempt(store: Store, run: str) -> str:
+    return catch_up(store, [run])[1].get(run, "")
+
+
+def _show_sweep(store: Store, sweep: str) -> str:
+    from tasks.tracking_sweep import catch_up_sweeps
+
+    return catch_up_sweeps(store, [sweep]).get(sweep, "")
+
+
+def _catch_up_while_waiting(store: Store, lines: _Lines, run: str) -> None:
     """Earlier renders' records, at least one, then as many as there is time for while the render works."""
     link = read_link(store, run)
     if link is None or link.logged is None:  # not reachable now
@@ -256,7 +318,7 @@ def _catch_up_while_waiting(store: Store, run: str) -> None:
     for other in pending(store):
         if other != run:
             catch_up(store, [other])
-        if select.select([sys.stdin], [], [], 0)[0]:
+        if lines.waiting():
             return
 
 
