@@ -134,7 +134,7 @@ def identity(parsed: Sequence[Any], pairs: Sequence[Sequence[str]]) -> list[str]
         elsewhere = one.key_or_group.partition(".")[0] in _ELSEWHERE and one.key_or_group not in _WHAT
         if one.is_sweep_override() or not elsewhere:
             kept.append(one.input_line)
-    return kept + [f"sweep.paired=[{','.join(sorted(pair))}]" for pair in sorted(pairs)]
+    return kept + [f"sweep.paired=[{','.join(sorted(pair))}]" for pair in sorted(map(tuple, pairs))]
 
 
 def digest(root: Root[Any], config: Config) -> str:

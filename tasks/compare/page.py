@@ -76,7 +76,7 @@ def _read(name: str) -> str:
 
 
 def _data(comparison: Comparison, pictures: Sequence[Pictures], atlas: Stored | None) -> dict[str, Any]:
-    meta = atlas.meta if atlas else {"width": 16, "height": 16, "fps": "1", "frames": 1, "tiles": []}
+    meta: dict[str, Any] = atlas.meta if atlas else {"width": 16, "height": 16, "fps": "1", "frames": 1, "tiles": []}
     settings = [point.settings for point in comparison.points]
     rendered = [one for one, point in zip(settings, comparison.points, strict=True) if point.record]
     common = _common(rendered)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_STYLE = {
+_STYLE: Any = {
     "text.parse_math": False,  # a prompt may hold a dollar sign
     "font.size": 9,
     "axes.spines.top": False,
