@@ -1,7 +1,7 @@
 # The few commands of the project. `make setup` is quick when nothing has changed; the others call it first.
 #
 #   make demo                 the sample clip, rendered with the embedded model; a second time nothing is rendered anew
-#   make test ARGS="-k pose"  tests; ARGS goes to pytest
+#   make test ARGS="-k pose"  tests, as many files at a time as there are cores; ARGS goes to pytest
 #   make check                lint, format, types
 #   make accept-ops           accept changed ops whose output cannot have changed (else raise their version)
 #   make clean                what tools leave behind; the store and your renders stay (rotoscope gc)
@@ -39,8 +39,9 @@ browser:
 demo: setup
 	$(BIN)/rotoscope dance $(ARGS)
 
+# One thread each: the networks of the tests are small, and threads that wait for one another cost more than they give.
 test: setup browser
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .
