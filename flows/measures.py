@@ -69,7 +69,9 @@ def _settings(name: str, own: Mapping[str, Any], cfg: Dance) -> tuple[Op, Config
 
 
 def _nothing_to_say(name: str, own: Config, cfg: Dance) -> str:
-    """Why a metric is passed over for this model; empty where it is not."""
+    """Why a metric is passed over for this render; empty where it is not."""
+    if "prompt" in type(own).model_fields and cfg.prompt_schedule is not None:
+        return "it compares with one prompt, and prompt_schedule changes it over the frames"
     base = cfg.model.base
     embedded = base.id if base.kind == "embedded" else ""
     families = measure.get(name).families

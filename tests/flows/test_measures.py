@@ -161,7 +161,7 @@ def test_bad_input_is_refused_before_anything_runs(
     assert not Store(tmp_path / "store").digests()
 
 
-def test_metrics_of_another_family_are_passed_over_in_a_plan():
+def test_metrics_that_do_not_fit_are_passed_over_in_a_plan():
     from flows import measures
     from flows.overrides import Root, hydra_ready, single
 
@@ -169,8 +169,10 @@ def test_metrics_of_another_family_are_passed_over_in_a_plan():
     with hydra_ready(root) as engine:
         sprite = measures.plan(single(root, engine, []).config)
         real = measures.plan(single(root, engine, ["model=sd15"]).config)
+        scheduled = measures.plan(single(root, engine, ["prompt_schedule='0: red top; 8: blue top'"]).config)
     assert set(sprite.ops) == {"flicker", "motion", "palette", "probe_attributes", "probe_joints", "ssim"}
     assert set(real.ops) == {"flicker", "motion", "palette", "pose", "ssim"}
     assert set(real.passed_over) == {"probe_attributes", "probe_joints"}
     assert real.passed_over["probe_joints"] == "it reads renders of sprite only, and the model is sd15"
+    assert scheduled.passed_over.keys() == {"pose", "probe_attributes"}
     assert (sprite.detectors, real.detectors) == ({"blazepose"}, {"blazepose"})
