@@ -24,7 +24,7 @@ Better = Literal["higher", "lower"]
 ABSENT = "not set"
 """Stands for a setting that a render does not have."""
 _PAIRED = " & "
-_ELSEWHERE = ("paths", "tracking", "compute", "deployment", "hydra", "sweep")
+_ELSEWHERE = ("paths", "tracking", "compute", "measure", "deployment", "hydra", "sweep")
 """Groups of settings that never change a picture: where things lie, the machine, who started it."""
 _TELLING = ("weight", "prompt", "model.name", "seed", "clip")
 """Endings of the keys that name an axis best, in this order."""

@@ -69,7 +69,7 @@ const film = (() => {
     get playing() { return !video.paused; },
     load() {
       document.body.append(video);
-      const bytes = Uint8Array.from(atob($("film").textContent), (letter) => letter.charCodeAt(0));
+      const bytes = decoded($("film").textContent);
       $("film").remove();
       video.src = URL.createObjectURL(new Blob([bytes], { type: "video/mp4" }));
       follow();
@@ -105,4 +105,12 @@ const film = (() => {
     onFrame: (tell) => told.push(tell),
   };
 })();
+// Bytes of base64; the loop is for browsers that cannot do it themselves yet.
+function decoded(text) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
+  const letters = atob(text), bytes = new Uint8Array(letters.length);
+  for (let at = 0; at < letters.length; at++) bytes[at] = letters.charCodeAt(at);
+  return bytes;
+}
+
 const tileOf = (point) => (point.tile === null ? null : data.tiles[point.tile]);
