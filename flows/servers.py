@@ -29,7 +29,7 @@ HOST = "127.0.0.1"
 NAMES = ("prefect", "mlflow")
 PORTS = {"prefect": 4200, "mlflow": 5000}
 _HEALTH = {"prefect": "/api/health", "mlflow": "/health"}
-START_TIMEOUT = 120.0  # seconds; the first start makes the databases
+START_TIMEOUT = 300.0  # seconds; the first start makes the databases, on a busy machine slowly
 
 
 @dataclass(frozen=True)

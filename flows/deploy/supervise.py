@@ -231,10 +231,16 @@ class Supervisor:
 
     def _revive(self) -> None:
         """Start the project's own server again when its process is gone."""
-        if self.local and servers.running(self.settings.paths.store, "prefect") is None:
+        gone = self.local and servers.running(self.settings.paths.store, "prefect") is None
+        if gone and not _starting.locked():
             say("the Prefect server is gone; starting it again")
-            port = urllib.parse.urlsplit(self.url).port
-            threading.Thread(target=start_local, args=(self.settings.paths.store, port), daemon=True).start()
+            threading.Thread(target=self._start, daemon=True).start()
+
+    def _start(self) -> None:
+        try:
+            start_local(self.settings.paths.store, urllib.parse.urlsplit(self.url).port)
+        except UserError as error:
+            say(f"it could not be started: {error.message}")
 
 
 _starting = threading.Lock()

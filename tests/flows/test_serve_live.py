@@ -21,10 +21,10 @@ from reel.store import Store
 ROOT = Path(__file__).parents[2]
 TINY = "[tracking=none, extract.max_frames=2, extract.short_side=64, stylize.num_inference_steps=2]"
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.usefixtures("prefect_server")]
 
 
-def wait(what: str, until: Callable[[], bool], log: Path, seconds: float = 240) -> None:
+def wait(what: str, until: Callable[[], bool], log: Path, seconds: float = 500) -> None:
     end = time.monotonic() + seconds
     while not until():
         assert time.monotonic() < end, f"waited {seconds} s for: {what}\n{log.read_text()[-6000:]}"
