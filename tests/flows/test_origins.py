@@ -53,8 +53,8 @@ IN_FILES = [
     ("prompt_schedule: '0: red; 24 blue'\n", "2:27", "RS108"),
     ("prompt_schedule:\n  then: blend\n  keys:\n    0: red\n    x9: blue\n", "6:5", "RS201"),
     ("prompt_schedule: {0: red, 12: 'blue (top'}\n", "2:32", "RS318"),
-    ("prompt_schedule: |\n  head: best\n  0: red; 12 blue\n", "4:11", "RS108"),
-    ('prompt_schedule: "0: red;\\n12 blue"\n', "2:18>:2:1", "RS108"),
+    ("prompt_schedule: |\n  then: hold; 0: red\n  4: green; 12 blue\n", "4:13", "RS108"),
+    ('prompt_schedule: "0: red; 4: green\\n12 blue"\n', "2:18>:2:1", "RS108"),
     ("controls:\n  pose:\n    weight_schedule: {0: 1, 50%: 2*sni(t)}\n", "4:36", "RS402"),
     ("strength_schedule: '0: 0.5; 4: 1.5'\n", "2:32", "RS307"),
 ]
