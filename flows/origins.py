@@ -6,7 +6,8 @@ OmegaConf keeps no positions, so the files are read again, with positions, once 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,17 +70,37 @@ class Origin:
             return Parsed(schedule, report, DIALECTS["yaml"], schedule.what if schedule else slot.what)
         return parse_setting(slot.text, slot.what, slot.key)
 
-    def moved(self, slot: Slot, found: LintResult) -> LintResult:
-        """Findings of a text at their places in the file or override that holds it, where it stands there as it is."""
-        if self.file is not None or (self.node is not None and self.node.kind == "map"):
-            return found
-        by = self.source.text.find(slot.text, self.start, self.stop + 1)
-        if by < 0 or not slot.text:
-            return found
-        return replace(found, findings=[self._moved(one, by) for one in found.findings])
+    def name_for(self, slot: Slot) -> str:
+        """What stands before line and column of a schedule's findings."""
+        if self._in_place or self._shift(slot.text) is not None:
+            return self.name
+        line, column = self.source.place(self.start)
+        return f"<text at {self.name}:{line}:{column}>"
 
-    def _moved(self, one: Finding, by: int) -> Finding:
-        start, stop = one.start + by, one.stop + by
+    def moved(self, slot: Slot, found: LintResult) -> LintResult:
+        """Findings of a text at their places in the file or override, where it stands there as it is."""
+        shift = None if self._in_place else self._shift(slot.text)
+        return found if shift is None else replace(found, findings=[self._moved(one, shift) for one in found.findings])
+
+    @property
+    def _in_place(self) -> bool:
+        """A schedule is read from the file itself."""
+        return self.file is not None or (self.node is not None and self.node.kind == "map")
+
+    def _shift(self, text: str) -> Callable[[int], int] | None:
+        """From offsets in a text to those in the source; None where escapes or folds make it look different there."""
+        by = self.source.text.find(text, self.start, self.stop + 1) if text else -1
+        if by >= 0:
+            return lambda at: at + by
+        written = self.source.text[self.start : self.stop]
+        head, _, body = written.partition("\n")
+        indent = len(body) - len(body.lstrip(" "))
+        if head.startswith("|") and textwrap.dedent(body).strip() == text.strip():
+            return lambda at: self.start + len(head) + 1 + at + indent * (text.count("\n", 0, at) + 1)
+        return None
+
+    def _moved(self, one: Finding, shift: Callable[[int], int]) -> Finding:
+        start, stop = shift(one.start), shift(one.stop)
         line, column = self.source.place(start)
         excerpt = self.source.excerpt(start, stop)
         return replace(one, start=start, stop=stop, line=line, column=column, excerpt=excerpt, repair=one.repair)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from reel.errors import UserError
 from reel.schedule.codes import ERROR, NOTE
 from reel.schedule.compile import PromptTrack, compile_prompts, compile_values
+from reel.schedule.dialects.base import Target
+from reel.schedule.dialects.catalogue import DIALECTS
 from reel.schedule.findings import Finding, ScheduleError
 from reel.schedule.lint import PARAMETERS, LintResult, judge
 from reel.schedule.model import What
@@ -55,7 +57,11 @@ class BadSchedule(ScheduleError):
         if origin is None:
             return self
         found = look(self.slot, origin=origin).findings
-        return BadSchedule(found, origin.name, self.slot) if any(f.severity == ERROR for f in found) else self
+        return (
+            BadSchedule(found, origin.name_for(self.slot), self.slot)
+            if any(f.severity == ERROR for f in found)
+            else self
+        )
 
 
 @dataclass
@@ -88,7 +94,7 @@ def check(cfg: Dance) -> None:
     """
     for slot in slots(cfg):
         if listed(slot.text, slot.key) is None:
-            _refuse(look(slot), slot)
+            _refuse(look(slot), slot, slot.key)
 
 
 def look(
@@ -129,8 +135,9 @@ def compiled(cfg: Dance, frames: int, fps: float, origins: Origins | None = None
         if any(one.severity != NOTE for one in found.findings):
             origin = origins.find(slot.key) if origins is not None else None
             placed = look(slot, frames, fps, cfg.seed, origin) if origin is not None else found
-            _refuse(placed, slot, origin.name if origin is not None else "")
-            _warn(placed.findings, slot, origin.name if origin is not None else slot.key)
+            name = origin.name_for(slot) if origin is not None else slot.key
+            _refuse(placed, slot, name)
+            _warn(placed.findings, slot, name)
         assert found.schedule is not None
         if slot.what == "prompt":
             result.prompts = compile_prompts(found.schedule, frames, fps, cfg.seed)
@@ -162,16 +169,28 @@ def _with_negative(track: PromptTrack, common: str) -> PromptTrack:
     return replace(track, texts=texts)
 
 
-def _refuse(found: LintResult, slot: Slot, name: str = "") -> None:
+def _refuse(found: LintResult, slot: Slot, name: str) -> None:
     errors = [one for one in found.findings if one.severity == ERROR]
     if errors or found.schedule is None:
-        raise BadSchedule(errors or found.findings, name or slot.key, slot)
+        raise BadSchedule(errors or found.findings, name, slot)
 
 
 def _warn(findings: Sequence[Finding], slot: Slot, name: str) -> None:
     for one in findings:
         if one.severity != NOTE:
             log.warning("%s: %s", slot.key, one.render(name))
+
+
+def spelled(cfg: Dance) -> dict[str, str]:
+    """Every schedule in use by its key, in one spelling: comments, layout and dialect are gone."""
+    texts: dict[str, str] = {}
+    for slot in slots(cfg):
+        values = listed(slot.text, slot.key)
+        schedule = parse_setting(slot.text, slot.what, slot.key).schedule if values is None else None
+        name = slot.key.split(".")[1] if slot.key.startswith("controls.") else ""
+        if not name or cfg.controls[name].live:
+            texts[slot.key] = str(values) if schedule is None else DIALECTS["yaml"].write(schedule, Target())
+    return texts
 
 
 def refuse_both(overrides: Sequence[str]) -> None:
