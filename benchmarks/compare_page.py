@@ -54,7 +54,13 @@ def made(folder: Path, chosen: Any) -> Path:
             store, folder / "films", side, sample, size=(int(width), int(height)), count=chosen.frames, fps=chosen.fps
         )
     names = [record.run for record in list_records(store)[0] if record.flow == "dance"]
-    common = [f"paths.store={store.root}", f"paths.output={folder / 'out'}", "tracking=none", "film=false", "plots=false"]
+    common = [
+        f"paths.store={store.root}",
+        f"paths.output={folder / 'out'}",
+        "tracking=none",
+        "film=false",
+        "plots=false",
+    ]
     started = time.perf_counter()
     if compare.main([f"runs=[{','.join(names)}]", *common]):
         raise SystemExit(1)

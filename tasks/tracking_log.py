@@ -31,7 +31,7 @@ PATIENCE = 120
 _STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 _FOLDERS = {"movie": "clip", "sheet": "contact_sheet", "preview": "preview", "page": "compare", "plot": "compare/plots"}
 _SKIPPED = ("paths", "tracking", "compute", "measure", "deployment", "hydra")
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",  # seconds; a server that is down must not hold anything up
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -83,7 +83,7 @@ def catch_up(store: Store, runs: Iterable[str]) -> tuple[list[str], dict[str, st
 
 def connect(store: Store, uri: str) -> Any:
     """MLflow's client for an address; a database's folder is made where it is not there."""
-    for name, value in _ENVIRONMENT.items():
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
@@ -169,12 +169,12 @@ def params(config: Mapping[str, Any]) -> dict[str, str]:
     controls = config.get("controls") or {}
     used = {"pose_map", *(item.get("preprocess") for item in controls.values() if isinstance(item, Mapping))}
     found = {}
-    for key, value in _flatten(config):
+    for key, value in flatten(config):
         group, _, rest = key.partition(".")
         foreign = group == "preprocess" and rest.partition(".")[0] not in used
         inside = group == "model" and rest != "name"
         if group not in _SKIPPED and not foreign and not inside and value not in (None, "", [], {}):
-            found[_allowed(key)] = str(value)[:500]
+            found[allowed(key)] = str(value)[:500]
     return dict(list(found.items())[:100])
 
 
@@ -190,7 +190,7 @@ def metrics(record: RenderRecord) -> dict[str, float]:
         found["peak_memory_mib"] = record.peak_memory_mib
     found["stages.reused"] = float(sum(stage.reused for stage in record.stages))
     found["stages.computed"] = len(record.stages) - found["stages.reused"]
-    return {_allowed(key): value for key, value in {**found, **record.metrics}.items()}
+    return {allowed(key): value for key, value in {**found, **record.metrics}.items()}
 
 
 def tags(record: RenderRecord) -> dict[str, str]:
@@ -202,7 +202,7 @@ def tags(record: RenderRecord) -> dict[str, str]:
     if record.reason:
         found["reason"] = record.reason
         found["mlflow.note.content"] = record.reason
-    return {_allowed(key): value[:5000] for key, value in found.items()}
+    return {allowed(key): value[:5000] for key, value in found.items()}
 
 
 def _run_tags(record: RenderRecord) -> list[Any]:
@@ -222,15 +222,15 @@ def _name(store: Store, record: RenderRecord) -> str:
     return f"{record.flow} {record.run}"
 
 
-def _flatten(value: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
+def flatten(value: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
     if isinstance(value, Mapping) and (value or not prefix):
         for key, item in value.items():
-            yield from _flatten(item, f"{prefix}.{key}" if prefix else str(key))
+            yield from flatten(item, f"{prefix}.{key}" if prefix else str(key))
     else:
         yield prefix, value
 
 
-def _allowed(key: str) -> str:
+def allowed(key: str) -> str:
     """MLflow's alphabet for names."""
     return re.sub(r"[^\w\-./ :]", "_", key)[:250]
 
