@@ -1,7 +1,7 @@
 """`rotoscope serve` from outside: a schedule that fires, a dropped clip that comes out, Ctrl-C, and a killed server.
 
-It starts a Prefect server of its own and kills it, which takes minutes: asked for with ROTOSCOPE_LIVE=1. What it is made
-of is tested one by one in test_serve_server.
+It starts a Prefect server of its own and kills it, which takes minutes: ROTOSCOPE_LIVE=1 runs it. What it is made of is
+tested one by one in test_serve_server.
 """
 
 from __future__ import annotations
