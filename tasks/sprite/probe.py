@@ -66,21 +66,28 @@ def _conv(a: int, b: int, stride: int) -> list[nn.Module]:
 
 @dataclass(frozen=True)
 class Reading:
-    """What the probe sees in N pictures: `labels` `(N, 7)` int64, `joints` `(N, 14, 2)` px."""
+    """What the probe sees in N pictures: `labels` `(N, 7)` int64, `joints` `(N, 14, 2)` px.
+
+    `chances` holds for each attribute the probability of each of its values, `(N, number of values)`.
+    """
 
     labels: np.ndarray
     joints: np.ndarray
+    chances: Sequence[np.ndarray]
 
 
 @torch.no_grad()
 def read(probe: Probe, pictures: np.ndarray) -> Reading:
     """Read pictures `(N, 128, 128, 3)` uint8."""
-    labels, joints = [], []
+    labels, joints, chances = [], [], []
     for i in range(0, len(pictures), 128):
         logits, points = probe(to_signed(pictures[i : i + 128]))
         labels.append(np.stack([part.argmax(1).numpy() for part in logits], 1))
         joints.append(points.numpy())
-    return Reading(np.concatenate(labels), np.concatenate(joints))
+        chances.append([part.softmax(1).numpy() for part in logits])
+    return Reading(
+        np.concatenate(labels), np.concatenate(joints), [np.concatenate(c) for c in zip(*chances, strict=True)]
+    )
 
 
 def visible(parts: np.ndarray) -> np.ndarray:
@@ -169,9 +176,14 @@ class ProbeStage:
 
 def joint_error(found: np.ndarray, people: np.ndarray) -> float:
     """Mean distance (px) over the joints inside the frame; found `(N, 14, 2)`, people `(N, 18, 4)`."""
-    truth = people[:, :JOINTS, :2]
-    inside = ((truth > 0) & (truth < FRAME)).all(-1)
-    return float(np.linalg.norm(found - truth, axis=-1)[inside].mean())
+    distances = np.linalg.norm(found - people[:, :JOINTS, :2], axis=-1)
+    return float(distances[inside(people)].mean())
+
+
+def inside(people: np.ndarray) -> np.ndarray:
+    """Which of the probe's joints of people `(..., 18, 4)` px lie inside the frame: bool `(..., 14)`."""
+    joints = people[..., :JOINTS, :2]
+    return ((joints > 0) & (joints < FRAME)).all(-1)
 
 
 def _soften(x: Tensor, draw: Draw) -> Tensor:

@@ -1,0 +1,157 @@
+"""Pose: are the joints that a detector finds in the render where it found them in the source?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from reel import pose as poses
+from reel.config import Config, Field
+from reel.errors import UserError
+from reel.measure import Measure, Result, Value, declare, save
+from reel.op import Context, op
+
+MEASURE = declare(
+    Measure(
+        name="pose",
+        about="Joints found again in the render by the detector that read the source.",
+        aspect="pose",
+        values=(
+            Value("oks", "pose kept (OKS)", "higher", 0, 1),
+            Value("pck", "joints in place (PCK)", "higher", 0, 1),
+            Value("found", "people found again", "higher", 0, 1),
+        ),
+        reference="OKS of COCO's key point evaluation (Ronchi and Perona, ICCV 2017, arXiv 1707.05388; "
+        "github.com/cocodataset/cocoapi); PCK of Yang and Ramanan, IEEE TPAMI 35(12), 2013",
+    )
+)
+
+_SIGMAS = {
+    "nose": 0.026, "eye": 0.025, "ear": 0.035, "shoulder": 0.079, "elbow": 0.072, "wrist": 0.062,
+    "hip": 0.107, "knee": 0.087, "ankle": 0.089,
+}  # fmt: skip
+"""COCO's spread of human annotators, as a fraction of a person's size. It has no neck: that point is left out."""
+_OF_COCO = np.array([name != "neck" for name in poses.BODY18])
+_SPREAD = np.array([2 * _SIGMAS[name.rpartition("_")[2]] if name != "neck" else np.inf for name in poses.BODY18])
+_BOX_SHARE = 0.53  # of a box around a person that the person fills, where there is no outline (xtcocotools)
+
+
+class Pose(Config):
+    """Settings of the pose metric."""
+
+    detector: str = "blazepose"
+    """The registered pose detector that reads the source and the render, with its settings under `preprocess`:
+    blazepose, dwpose, openpose. Figures of different detectors are not to be compared."""
+    threshold: float = Field(0.1, gt=0, le=1)
+    """PCK: a joint is in place within this part of the longer side of the person's box."""
+    min_score: float = Field(0.3, ge=0, le=1)
+    """Joints that the detector was less sure of in the source (0..1) are not asked for."""
+    embedded: bool = False
+    """Measure the embedded family's cartoons, too. Detectors of real people find few of them: the figures say more
+    about the detector than about the pose, and probe_joints is there for them."""
+
+
+@op(
+    "measure",
+    "pose",
+    version=1,
+    config=Pose,
+    inputs=("poses", "poses_render"),
+    distributions=("numpy", "scipy"),
+    gives="measure",
+)
+def pose(cfg: Pose, inputs: Mapping[str, str], ctx: Context) -> str:
+    """Mean over the frames in which the source shows anybody; a person who is not found again counts 0.
+
+    Args:
+        inputs: ``poses`` of the source, ``poses_render`` of the render: stored poses.
+
+    Raises:
+        UserError: poses of different detectors, of different sizes or numbers of frames.
+    """
+    source, render = (poses.Poses.open(ctx.store, inputs[name]) for name in ("poses", "poses_render"))
+    _check(source, render, cfg)
+    frames = [compare(a, b, cfg) for a, b in zip(source.frames, render.frames, strict=True)]
+    seen = [frame for frame in frames if frame is not None]
+    notes = {"detector": source.detector}
+    if not seen:
+        missing = f"{source.detector} found nobody in the source"
+        return save(ctx.store, Result("pose", missing=missing, notes=notes))
+    values = {name: float(np.mean([frame[name] for frame in seen])) for name in ("oks", "pck", "found")}
+    series = {name: [None if frame is None else frame[name] for frame in frames] for name in values}
+    return save(ctx.store, Result("pose", values, series, notes=notes))
+
+
+def _check(source: poses.Poses, render: poses.Poses, cfg: Pose) -> None:
+    for what, read in (("source", source), ("render", render)):
+        if read.detector != cfg.detector:
+            raise UserError(
+                f"measure.pose: the {what} was read by {read.detector}, not by {cfg.detector}: joints of different "
+                "detectors are never compared",
+                fix="read both with one detector: measure.pose.detector",
+            )
+    ours, theirs = ((one.width, one.height, one.count) for one in (render, source))
+    if ours != theirs:
+        shown = [f"{width}x{height} px x {count} frames" for width, height, count in (ours, theirs)]
+        raise UserError(f"measure.pose: the render is {shown[0]}, the source {shown[1]}")
+
+
+def compare(source: Sequence[np.ndarray], render: Sequence[np.ndarray], cfg: Pose) -> dict[str, float] | None:
+    """One frame: mean OKS, mean PCK and the share of the source's people that were found again.
+
+    Each person of the source is given at most one of the render's, so that the sum of OKS is largest.
+
+    Args:
+        source, render: people `(18, 4)` of x (px), y (px), z, score.
+
+    Returns:
+        None when the source shows nobody.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    wanted = [person for person in source if (person[:, 3] >= max(cfg.min_score, 1e-6)).any()]
+    if not wanted:
+        return None
+    likeness = np.array([[oks(a, b, cfg.min_score) for b in render] for a in wanted]).reshape(len(wanted), len(render))
+    rows, columns = linear_sum_assignment(likeness, maximize=True)
+    right = [pck(wanted[row], render[column], cfg) for row, column in zip(rows, columns, strict=True)]
+    return {
+        "oks": float(likeness[rows, columns].sum()) / len(wanted),
+        "pck": sum(right) / len(wanted),
+        "found": len(rows) / len(wanted),
+    }
+
+
+def oks(source: np.ndarray, render: np.ndarray, min_score: float = 0.3) -> float:
+    """Object key point similarity (0..1) over the points that are seen in the source.
+
+    exp(-d^2 / (2 s^2 k^2)), averaged: d the distance, k twice COCO's sigma of the point, s^2 the person's area, taken
+    as 0.53 of the box around the seen points. A point that is absent from the render counts 0.
+    """
+    seen = _seen(source, min_score) & _OF_COCO
+    if not seen.any():
+        return 0.0
+    width, height = _box(source, _seen(source, min_score))
+    area = max(_BOX_SHARE * width * height, 1.0)
+    squares = ((source[:, :2] - render[:, :2]) ** 2).sum(1)
+    near = np.where(render[:, 3] > 0, np.exp(-squares / (2 * area * _SPREAD**2)), 0.0)
+    return float(near[seen].mean())
+
+
+def pck(source: np.ndarray, render: np.ndarray, cfg: Pose) -> float:
+    """Share (0..1) of the points seen in the source that lie in the render within `threshold` x the longer side."""
+    seen = _seen(source, cfg.min_score)
+    reach = cfg.threshold * max(*_box(source, seen), 1.0)
+    near = (np.linalg.norm(source[:, :2] - render[:, :2], axis=1) <= reach) & (render[:, 3] > 0)
+    return float(near[seen].mean())
+
+
+def _seen(person: np.ndarray, min_score: float) -> np.ndarray:
+    return (person[:, 3] > 0) & (person[:, 3] >= min_score)
+
+
+def _box(person: np.ndarray, seen: np.ndarray) -> tuple[float, float]:
+    """Width and height (px) of the box around the points."""
+    width, height = np.ptp(person[seen, :2], axis=0)
+    return float(width), float(height)
