@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import field_validator, model_validator
 
-from flows import entry, servers, stages
+from flows import entry, measures, servers, stages
 from flows.published import guard
 from flows.settings import Paths
 from reel.compute import Compute
@@ -69,6 +69,10 @@ class Dance(Config):
     assemble: Assemble
     embed_facts: bool = True
     """Write render key, prompt, seed and model into the movie's metadata."""
+    measure: dict[str, dict[str, Any] | None] = {}
+    """Metrics of the finished render, by name; none (`measure=none`) measures nothing. See docs/measure.md."""
+    reference: Path | None = None
+    """A picture of the character, for measure.clip_image; empty: stylize.ip_adapter's, where there is one."""
     compute: Compute
     tracking: Tracking
     paths: Paths
@@ -101,11 +105,17 @@ def run(cfg: Dance) -> RenderRecord:
     with tracked(store, cfg.tracking, "dance", cfg.model_dump(mode="json"), output=output, run=name) as recorder:
         servers.start_temporary()
         ctx = Context(store, cfg.compute, run=name)
-        dance = flow(
-            lambda: stages.run(todo, cfg, ctx, recorder.stage), name="dance", flow_run_name=name, persist_result=False
-        )
-        publish(store, dance(), output, recorder)
+
+        def whole() -> None:
+            rendered = stages.run(todo, cfg, ctx, recorder.stage)
+            publish(store, rendered.files, output, recorder)  # before measuring: nothing there may keep a film back
+            stages.measure(todo, rendered, ctx, recorder.stage)
+            measures.record(store, recorder)
+
+        flow(whole, name="dance", flow_run_name=name, persist_result=False)()
     say(recorder.record, cfg)
+    for line in measures.lines(todo.measures, list(measures.results(store, recorder.record))):
+        print(f"  {'metric':<8} {line}")
     return recorder.record
 
 

@@ -23,7 +23,7 @@ from reel.keys import canonical
 from reel.store import write_atomic
 
 HEADER = "# Written by flows/resolve.py from conf/: what the render of the same name is made with. Not for editing.\n"
-_ELSEWHERE = ("paths", "tracking")
+_ELSEWHERE = ("paths", "tracking", "measure", "reference")
 _WHAT = ("dtype",)
 """The only compute setting that changes the result."""
 

@@ -1,6 +1,6 @@
 """The DAG of `dance`: a plan that is checked whole before anything is computed, then stages that pass digests.
 
-source -> extract -> maps and poses -> encode, embed -> denoise -> decode -> assemble
+source -> extract -> maps and poses -> encode, embed -> denoise -> decode -> assemble -> measure
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows import measures
 from reel.config import Config, parse
 from reel.errors import UserError
 from reel.op import Context, Op, get
@@ -43,6 +44,7 @@ class Plan:
         maps: the maker of each live control's map, by control name.
         detector: whose poses masks and compositing need; empty: they need none.
         stylize: settings of encode, embed, denoise and decode.
+        measures: the metrics that follow.
     """
 
     source: Source
@@ -51,6 +53,17 @@ class Plan:
     maps: Mapping[str, str]
     detector: str
     stylize: Stages
+    measures: measures.Measures
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Digests of a finished render: the extracted source, its poses by detector, the drawn frames, the files."""
+
+    original: str
+    poses: Mapping[str, str]
+    frames: str
+    files: str
 
 
 def plan(cfg: Dance, store: Store) -> Plan:
@@ -69,7 +82,8 @@ def plan(cfg: Dance, store: Store) -> Plan:
     live = live_controls(cfg.controls)
     maps = {name: control.preprocess for name, control in live.items()}
     detector = cfg.stylize.detector if needs_poses(settings) else ""
-    makers = _makers({*maps.values(), *filter(None, [detector])}, cfg.preprocess)
+    metrics = measures.plan(cfg)
+    makers = _makers({*maps.values(), *filter(None, [detector]), *metrics.detectors}, cfg.preprocess)
     if detector and makers[detector][0].gives != "poses":
         raise UserError(f"stylize.detector: {detector!r} finds no poses", fix="blazepose, dwpose and openpose do")
     check_clip(settings, width, height, count)
@@ -88,10 +102,11 @@ def plan(cfg: Dance, store: Store) -> Plan:
         [
             *(source for op, chosen in _ops(stages) for source in op.models(chosen)),
             *(source for maker, chosen in makers.values() for source in maker.models(chosen)),
+            *(source for op, chosen in metrics.ops.values() for source in op.models(chosen)),
         ]
     )
     masks = {name: Source(path, source_digest(path)) for name, path in files.items()}
-    return Plan(Source(cfg.clip, source_digest(cfg.clip)), masks, makers, maps, detector, stages)
+    return Plan(Source(cfg.clip, source_digest(cfg.clip)), masks, makers, maps, detector, stages, metrics)
 
 
 def _ops(stages: Stages) -> list[tuple[Op, Config]]:
@@ -145,14 +160,11 @@ def _detector(settings: Config) -> str:
     return name
 
 
-def run(plan: Plan, cfg: Dance, ctx: Context, note: Callable[[Stage], Stage]) -> str:
-    """Run every stage in order, or take it from the cache.
+def run(plan: Plan, cfg: Dance, ctx: Context, note: Callable[[Stage], Stage]) -> Rendered:
+    """Run every stage up to the files in order, or take it from the cache.
 
     Args:
         note: told of every finished stage; hands it back.
-
-    Returns:
-        the digest of the assembled render.
     """
 
     def run_op(op: Op, settings: Config, **inputs: str) -> str:
@@ -189,7 +201,27 @@ def run(plan: Plan, cfg: Dance, ctx: Context, note: Callable[[Stage], Stage]) ->
     ends = {"frames": drawn, "original": frames, "source": plan.source.digest}
     settings = _assemble(cfg, denoised.key)
     own = replace(ctx, files={"source": plan.source.path})
-    return note(call(get("assemble", "assemble"), settings, {**ends, **maps}, own)).digest
+    files = note(call(get("assemble", "assemble"), settings, {**ends, **maps}, own)).digest
+    poses = {name: digest for name, digest in made.items() if plan.makers[name][0].gives == "poses"}
+    return Rendered(frames, poses, drawn, files)
+
+
+def measure(plan: Plan, rendered: Rendered, ctx: Context, note: Callable[[Stage], Stage]) -> None:
+    """Run the metrics on a finished render, or take their figures from the cache.
+
+    Args:
+        note: told of every finished stage; hands it back.
+    """
+    noted = {(detector, rendered.original): digest for detector, digest in rendered.poses.items()}
+
+    def detect(detector: str, frames: str) -> str:
+        if (detector, frames) not in noted:
+            op, settings = plan.makers[detector]
+            noted[detector, frames] = note(call(op, settings, {"frames": frames}, ctx)).digest
+        return noted[detector, frames]
+
+    made = {"frames": rendered.frames, "original": rendered.original}
+    measures.run(plan.measures, ctx, note, made, detect)
 
 
 def _assemble(cfg: Dance, key: str) -> Assemble:

@@ -28,7 +28,7 @@ PATIENCE = 120
 """How long a database or server may take after the render's end (seconds); a first migration takes 5."""
 _STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 _FOLDERS = {"movie": "clip", "sheet": "contact_sheet", "preview": "preview"}
-_SKIPPED = ("paths", "tracking", "compute", "deployment", "hydra")
+_SKIPPED = ("paths", "tracking", "compute", "measure", "deployment", "hydra")
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",  # seconds; a server that is down must not hold anything up
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",

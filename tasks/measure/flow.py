@@ -28,7 +28,7 @@ def estimator(fine: bool = False) -> Flow:
     """
     import cv2
 
-    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     if fine:
         dis.setFinestScale(0)
 

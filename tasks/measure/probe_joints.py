@@ -69,7 +69,9 @@ def probe_joints(cfg: ProbeJoints, inputs: Mapping[str, str], ctx: Context) -> s
     if (clip.width, clip.height, clip.count) != (poses.width, poses.height, poses.count):
         raise UserError("measure.probe_joints: the poses are not those of this render's source")
     notes = {"detector": poses.detector, "reader": "probe"}
-    tracks = steady(poses, Steady(detector=cfg.detector, max_people=1, missing="empty"), ctx, "measure.probe_joints")
+    tracks = steady(
+        poses, Steady(detector=cfg.detector, max_people=1, missing="empty", smoothing=0.2), ctx, "measure.probe_joints"
+    )
     errors = joint_errors(clip, tracks[0]) if tracks else []
     seen = [error for error in errors if error is not None]
     if not seen:

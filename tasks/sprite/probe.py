@@ -183,7 +183,7 @@ def joint_error(found: np.ndarray, people: np.ndarray) -> float:
 def inside(people: np.ndarray) -> np.ndarray:
     """Which of the probe's joints of people `(..., 18, 4)` px lie inside the frame: bool `(..., 14)`."""
     joints = people[..., :JOINTS, :2]
-    return ((joints > 0) & (joints < FRAME)).all(-1)
+    return np.all((joints > 0) & (joints < FRAME), axis=-1)
 
 
 def _soften(x: Tensor, draw: Draw) -> Tensor:
