@@ -30,7 +30,7 @@ RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 LOST = "the process ended without closing the render (killed, or the machine went down)"
 
 Status = Literal["running", "done", "failed", "interrupted"]
-Role = Literal["movie", "sheet", "preview", "other"]
+Role = Literal["movie", "sheet", "preview", "plot", "other"]
 
 
 class _Frozen(BaseModel):
@@ -78,7 +78,7 @@ class Output(_Frozen):
     size: int
     """Bytes."""
     role: Role = "other"
-    """What it is to a reader: the film, the contact sheet, a picture of the control maps, anything else."""
+    """What it is to a reader: the film, the contact sheet, a picture of the control maps, a plot, anything else."""
 
 
 class RenderRecord(_Frozen):
@@ -87,6 +87,10 @@ class RenderRecord(_Frozen):
     run: str
     """Sortable id: UTC date, time, six hex digits (microseconds and a random one)."""
     flow: str
+    parent: str | None = None
+    """Run that this one is a part of: the search of a trial, say."""
+    title: str | None = None
+    """What tells it from the others of its parent, in a few words."""
     status: Status = "running"
     reason: str | None = None
     """Why it failed or was interrupted, one line first."""
@@ -183,7 +187,14 @@ class Recorder:
 
 
 def begin(
-    store: Store, flow: str, config: Mapping[str, Any], *, output: Path | None = None, run: str | None = None
+    store: Store,
+    flow: str,
+    config: Mapping[str, Any],
+    *,
+    output: Path | None = None,
+    run: str | None = None,
+    parent: str | None = None,
+    title: str | None = None,
 ) -> Recorder:
     """Open the record of a render that starts now; until `Recorder.finish` it counts as running.
 
@@ -191,12 +202,15 @@ def begin(
         config: the resolved settings, plain data.
         output: folder that files will be exported to.
         run: an id from `new_run_id`, where the caller needed it before (a folder's name).
+        parent, title: see `RenderRecord`.
     """
     settings = canonical(config)
     root = settings.get("paths", {}).get("root") if isinstance(settings.get("paths"), Mapping) else None
     record = RenderRecord(
         run=run or new_run_id(),
         flow=flow,
+        parent=parent,
+        title=title,
         started=_now(),
         config=settings,
         output=str(output.absolute()) if output else None,

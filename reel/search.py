@@ -8,9 +8,10 @@ large. A point that breaks a constraint is worse than every point that breaks no
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -297,7 +298,8 @@ def _farthest(apart: np.ndarray, runs: int, length: int) -> list[int]:
     places = np.arange(starts)
     free = abs(places[:, None] - places[None]) >= length
     if not (apart > 0).any():
-        return [round(place * (starts - 1) / max(runs - 1, 1)) for place in range(runs)] if free.any() else []
+        even = [round(place * (starts - 1) / max(runs - 1, 1)) for place in range(runs)]
+        return even if all(b - a >= length for a, b in itertools.pairwise(even)) else []
     if runs == 1:
         return [int(apart.sum(axis=1).argmax())]
     if not free.any():

@@ -1,7 +1,8 @@
 """What MLflow is told about a record. Run as ``python -m tasks.tracking_log <store> <run>`` beside a render.
 
-The process opens the run, logs what earlier renders could not, then waits: for the line "close", when the record is
-closed and is logged, or for the end of its input, when the render was killed.
+The process opens the run, logs what earlier renders could not, then waits: for lines "log <run>", which name records
+that are parts of this one and closed, for the line "close", when the record is closed and is logged, or for the end of
+its input, when the render was killed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ RUN_TAG = "rotoscope.run"
 PATIENCE = 120
 """How long a database or server may take after the render's end (seconds); a first migration takes 5."""
 _STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
-_FOLDERS = {"movie": "clip", "sheet": "contact_sheet", "preview": "preview"}
+_FOLDERS = {"movie": "clip", "sheet": "contact_sheet", "preview": "preview", "plot": "plots"}
 _SKIPPED = ("paths", "tracking", "compute", "measure", "deployment", "hydra")
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",  # seconds; a server that is down must not hold anything up
@@ -109,9 +110,20 @@ def _opened(client: Any, store: Store, link: Link, record: RenderRecord) -> Link
     client.log_batch(
         mlflow_run,
         params=[Param(key, value) for key, value in params(record.config).items()],
-        tags=_run_tags(record),
+        tags=[*_run_tags(record), *_parent_tags(store, record)],
     )
     return link
+
+
+def _parent_tags(store: Store, record: RenderRecord) -> list[Any]:
+    """What hangs a run below its parent's in MLflow's table; none where the parent is not tracked."""
+    from mlflow.entities import RunTag
+
+    if record.parent is None or (link := read_link(store, record.parent)) is None:
+        return []
+    if link.mlflow_run is None:
+        link = log_record(store, record.parent)
+    return [RunTag("mlflow.parentRunId", link.mlflow_run)] if link and link.mlflow_run else []
 
 
 def _experiment(client: Any, link: Link) -> str:
@@ -216,7 +228,7 @@ def _locate(store: Store, record: RenderRecord, item: Output) -> Path | None:
 
 
 def _name(record: RenderRecord) -> str:
-    return f"{record.flow} {record.run}"
+    return record.title or f"{record.flow} {record.run}"
 
 
 def _flatten(value: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
@@ -248,12 +260,22 @@ def main(root: str, run: str) -> None:
     store = Store(root)
     _attempt(store, run)
     _catch_up_while_waiting(store, run)
-    closed = sys.stdin.readline()
+    closed = _parts_until_closed(store)
     signal.alarm(PATIENCE)  # nobody waits for this process any more: it must not hang for ever
     if not closed:
         _render_died(store, run)
     if _attempt(store, run):
         link_path(store, run).with_suffix(".log").unlink(missing_ok=True)
+
+
+def _parts_until_closed(store: Store) -> bool:
+    """Log the parts that are named; whether the record was closed in the end, not killed."""
+    for line in iter(sys.stdin.readline, ""):
+        command, _, part = line.strip().partition(" ")
+        if command == "close":
+            return True
+        catch_up(store, [part])
+    return False
 
 
 def _attempt(store: Store, run: str) -> bool:
