@@ -15,7 +15,10 @@ from typing import Any
 from flows import servers
 
 ROOT = Path(__file__).parents[1]
-QUICK = ["stylize.num_inference_steps=4", "extract.max_frames=8", "extract.short_side=64", "tracking=none"]
+QUICK = [
+    *("stylize.num_inference_steps=4", "extract.max_frames=8", "extract.short_side=64"),
+    *("measure=none", "tracking=none"),
+]
 """Overrides for a short render of the sample clip."""
 
 

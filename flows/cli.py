@@ -48,6 +48,7 @@ def _dispatch(argv: list[str]) -> int:
         print(f"rotoscope {version()}")
         return entry.OK
     known = available()
+    name = name.replace("_", "-")  # train_sprite is the module's name, train-sprite the command's
     if name not in known:
         raise UserError(f"no command {name!r}{suggest(name, known)}", fix=f"commands: {', '.join(known)}")
     return int(importlib.import_module(known[name]).main(rest) or entry.OK)

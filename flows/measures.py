@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from reel import measure
 from reel.config import Config, parse
+from reel.emphasis import parse_emphasis
 from reel.errors import UserError
 from reel.measure import Result
 from reel.op import Context, Op, get
@@ -61,8 +62,10 @@ def plan(cfg: Dance) -> Measures:
 
 def _settings(name: str, own: Mapping[str, Any], cfg: Dance) -> tuple[Op, Config]:
     op = get("measure", name)
-    prompted = {"prompt": cfg.prompt} if "prompt" in op.config.model_fields else {}
-    return op, parse(op.config, {**own, **prompted}, f"measure.{name}")
+    asked = {}
+    if "prompt" in op.config.model_fields:  # the text alone: emphasis is the renderer's
+        asked["prompt"] = "".join(phrase.text for phrase in parse_emphasis(cfg.prompt))
+    return op, parse(op.config, {**own, **asked}, f"measure.{name}")
 
 
 def _nothing_to_say(name: str, own: Config, cfg: Dance) -> str:

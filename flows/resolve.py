@@ -17,10 +17,12 @@ from typing import Any
 from flows import entry
 from flows.overrides import Root, hydra_ready, project_root, single
 from flows.quoting import literal_overrides
+from flows.stages import map_makers
 from reel.config import suggest
 from reel.errors import UserError
 from reel.keys import canonical
 from reel.store import write_atomic
+from tasks.stylize.control import live_controls
 
 HEADER = "# Written by flows/resolve.py from conf/: what the render of the same name is made with. Not for editing.\n"
 _ELSEWHERE = ("paths", "tracking", "measure", "reference")
@@ -39,11 +41,16 @@ def resolved(flow: str, overrides: Sequence[str]) -> dict[str, Any]:
         literal = literal_overrides(list(overrides), root.keys, multirun=False)
         config = single(root, engine, literal).config
     data = canonical(config)
-    live = {name: control for name, control in data["controls"].items() if control["weight"] > 0}
-    model = canonical(config.model.only({control["kind"] for control in live.values()}))
+    live = live_controls(config.controls)
+    model = canonical(config.model.only({control.kind for control in live.values()}))
     compute = {name: value for name, value in data.get("compute", {}).items() if name in _WHAT}
     data = {name: value for name, value in data.items() if name not in _ELSEWHERE}
-    data |= {"controls": live, "model": model, "compute": compute, "preprocess": _used(live, data["preprocess"])}
+    data |= {
+        "controls": canonical(live),
+        "model": model,
+        "compute": compute,
+        "preprocess": {name: canonical(chosen) for name, (_, chosen) in sorted(map_makers(config).items())},
+    }
     return _relative(data, project_root())
 
 
@@ -54,25 +61,6 @@ def _settings_class(flow: str) -> Any:
 
         return Dance
     raise UserError(f"no flow {flow!r} to resolve{suggest(flow, ['dance'])}", fix="known: dance")
-
-
-def _used(controls: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of the map makers that a control names, and of what those need in turn."""
-    from reel.op import get
-
-    todo = [control["preprocess"] for control in controls.values()]
-    used: dict[str, Any] = {}
-    while todo:
-        name = todo.pop()
-        if name in used:
-            continue
-        maker = get("preprocess", name)
-        used[name] = canonical(maker.config.model_validate(settings.get(name, {})))
-        if maker.gives == "poses":
-            todo.append("pose_map")
-        elif "detector" in used[name] and name != "pose_map":  # that one draws whatever poses it is given
-            todo.append(used[name]["detector"])
-    return dict(sorted(used.items()))
 
 
 def _relative(value: Any, root: Path) -> Any:

@@ -5,10 +5,10 @@ source -> extract -> maps and poses -> encode, embed -> denoise -> decode -> ass
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flows import measures
 from reel.config import Config, parse
@@ -81,9 +81,9 @@ def plan(cfg: Dance, store: Store) -> Plan:
     settings = _stylize(cfg)
     live = live_controls(cfg.controls)
     maps = {name: control.preprocess for name, control in live.items()}
-    detector = cfg.stylize.detector if needs_poses(settings) else ""
+    detector = mask_detector(cfg)
     metrics = measures.plan(cfg)
-    makers = _makers({*maps.values(), *filter(None, [detector]), *metrics.detectors}, cfg.preprocess)
+    makers = map_makers(cfg, metrics.detectors)
     if detector and makers[detector][0].gives != "poses":
         raise UserError(f"stylize.detector: {detector!r} finds no poses", fix="blazepose, dwpose and openpose do")
     check_clip(settings, width, height, count)
@@ -135,10 +135,21 @@ def _stylize(cfg: Dance) -> Animatediff:
     return parse(Animatediff, whole)
 
 
-def _makers(names: set[str], settings: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Op, Config]]:
-    """The map makers of these names and the detectors and drawing ops that they need in turn."""
+def mask_detector(cfg: Dance) -> str:
+    """The detector whose poses masks and compositing need; empty: they need none."""
+    return cfg.stylize.detector if needs_poses(cfg.stylize.composite, cfg.controls) else ""
+
+
+def map_makers(cfg: Dance, more: Iterable[str] = ()) -> dict[str, tuple[Op, Config]]:
+    """Every preprocessor in use with its settings: those that controls name, and the detectors behind them.
+
+    Args:
+        more: names of further ones, that metrics ask for.
+    """
+    settings = cfg.preprocess
     found: dict[str, tuple[Op, Config]] = {}
-    todo = sorted(names)
+    names = {control.preprocess for control in live_controls(cfg.controls).values()}
+    todo = sorted({*names, *more, *filter(None, [mask_detector(cfg)])})
     while todo:
         name = todo.pop()
         if name in found:

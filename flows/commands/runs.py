@@ -25,7 +25,12 @@ def main(argv: Sequence[str]) -> int:
     shown = chosen[-options.n :] if options.n > 0 else chosen
     kept = {run: steps for run, (steps, _) in unfinished(store).items()}
     if shown:
-        print(table([_row(record, kept.get(record.run)) for record in shown], ("run", "flow", "started", "status", "seconds", "what")))
+        print(
+            table(
+                [_row(record, kept.get(record.run)) for record in shown],
+                ("run", "flow", "started", "status", "seconds", "what"),
+            )
+        )
     else:
         print("no renders yet" if not records else "no render fits")
     if len(shown) < len(chosen):

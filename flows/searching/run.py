@@ -161,8 +161,8 @@ class Runner:
         beyond = "  beyond a constraint" if trial.violation > 0 else ""
         number = len(self.study.trials(rung.name))
         print(
-            f"{rung.name} {number}/{max(number, self.wanted[rung.name])}  trial {trial.number}: {point}  {numbers}{beyond}"
-            + (f"  (about {_clock(seconds)} left)" if self.left > 0 else ""),
+            f"{rung.name} {number}/{max(number, self.wanted[rung.name])}  trial {trial.number}: {point}  "
+            f"{numbers}{beyond}" + (f"  (about {_clock(seconds)} left)" if self.left > 0 else ""),
             flush=True,
         )
 

@@ -67,12 +67,18 @@ def _build(report: Report, events: Iterator[Any], max_depth: int) -> YamlNode | 
                 stack.append((node, None))
         elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
             node, _ = stack.pop()
-            node.stop = event.end_mark.index
+            node.stop = _index(event.end_mark)
     return root
 
 
+def _index(mark: Any) -> int:
+    """A mark's offset. The stubs allow an event without marks; a parser of text gives every event both."""
+    assert mark is not None
+    return int(mark.index)
+
+
 def _node(report: Report, event: Any, depth: int, max_depth: int) -> YamlNode:
-    start, stop = event.start_mark.index, event.end_mark.index
+    start, stop = _index(event.start_mark), _index(event.end_mark)
     if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
         report.add(
             "RS003",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import field_validator, model_validator
 
@@ -18,9 +18,6 @@ from reel.models import LoraSource, ModelConfig, ModelSource, Scheduler
 from reel.prompt import check_prompt
 from tasks.stylize.control import Control, PerFrame, live_controls
 from tasks.stylize.windows import FreeInit, Windows
-
-if TYPE_CHECKING:
-    from tasks.stylize.engine.settings import Denoise
 
 
 class IpAdapter(Config):
@@ -132,11 +129,11 @@ class Animatediff(Sampling):
         return self
 
 
-def needs_poses(cfg: Animatediff | Denoise) -> str:
+def needs_poses(composite: str, controls: Mapping[str, Control]) -> str:
     """Which setting needs the poses of the clip; empty: none does."""
-    if cfg.composite != "none":
-        return f"composite={cfg.composite}"
-    regions = {name: control.mask.region for name, control in live_controls(cfg.controls).items()}
+    if composite != "none":
+        return f"composite={composite}"
+    regions = {name: control.mask.region for name, control in live_controls(controls).items()}
     return next((f"controls.{n}.mask.region={r}" for n, r in regions.items() if r not in ("none", "file")), "")
 
 

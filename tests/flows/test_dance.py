@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 SAMPLE = ROOT / "data" / "source" / "sample.mp4"
 SMALL = [
     *("extract.max_frames=3", "extract.short_side=64", "stylize.num_inference_steps=2", "tracking=none"),
-    *("assemble.side_by_side=false", "assemble.contact_sheet=2"),
+    *("assemble.side_by_side=false", "assemble.contact_sheet=2", "measure=none"),
 ]
 Render = Callable[..., RenderRecord]
 

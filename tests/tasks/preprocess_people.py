@@ -36,7 +36,14 @@ def store_clip(store: Store, frames: Sequence[np.ndarray], fps: int = 12) -> str
     return writer.digest
 
 
-def store_poses(store: Store, frames: Sequence[Sequence[np.ndarray]], width: int, height: int, fps: int = 12) -> str:
+def store_poses(
+    store: Store,
+    frames: Sequence[Sequence[np.ndarray]],
+    width: int,
+    height: int,
+    fps: int = 12,
+    detector: str = "blazepose",
+) -> str:
     """People per frame as a stored object of kind "poses", with empty outlines; returns its digest."""
     import cv2
 
@@ -44,12 +51,12 @@ def store_poses(store: Store, frames: Sequence[Sequence[np.ndarray]], width: int
     with store.draft("poses") as draft:
         for index in range(len(frames)):
             draft.add(pose.mask_name(index), empty)
-        draft.add("poses.json", pose.dump(frames, width, height, "blazepose"))
+        draft.add("poses.json", pose.dump(frames, width, height, detector))
         return draft.commit(
             width=width,
             height=height,
             count=len(frames),
-            detector="blazepose",
+            detector=detector,
             time_base=str(Fraction(1, fps)),
             pts=list(range(len(frames))),
             color="bt709",

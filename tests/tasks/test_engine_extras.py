@@ -30,9 +30,7 @@ def agree(store: Store, plain: np.ndarray | None = None, **changes: Any) -> np.n
     expected, ours = both(store, **changes)
     assert np.abs(expected - ours).max() <= 1
     if plain is not None:
-        assert (np.abs(expected - plain) > 2).mean() > 0.05, (
-            "a setting that changes nothing compares nothing"
-        )
+        assert (np.abs(expected - plain) > 2).mean() > 0.05, "a setting that changes nothing compares nothing"
     return expected
 
 

@@ -7,7 +7,6 @@ size, and what a user is told where the weights are absent. What the maps look l
 from __future__ import annotations
 
 import functools
-import json
 import logging
 
 import cv2
@@ -25,34 +24,7 @@ from tasks.preprocess.detect import Found, pack
 from tasks.weights_files import ModelAbsent
 from tests.tasks.preprocess_people import store_clip
 
-COMMIT = "0" * 39 + "1"
 WIDTH, HEIGHT = 100, 76  # neither side is what the networks work at
-
-
-@pytest.fixture
-def hub(tmp_path, monkeypatch):
-    """An offline hub cache; call it with an id and files to put into it."""
-    from huggingface_hub import constants
-
-    lock = tmp_path / "models.lock.json"
-    monkeypatch.setenv("ROTOSCOPE_MODELS_LOCK", str(lock))
-    monkeypatch.setenv("ROTOSCOPE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-
-    def serve(repository: str, save) -> None:
-        folder = tmp_path / "hub" / f"models--{repository.replace('/', '--')}"
-        snapshot = folder / "snapshots" / COMMIT
-        snapshot.mkdir(parents=True)
-        save(snapshot)
-        from tasks.weights_files import sha256_of
-
-        files = {path.name: sha256_of(path) for path in snapshot.iterdir()}
-        lock.write_text(
-            json.dumps({"commits": {f"{repository}@default": COMMIT}, "files": {f"{repository}@{COMMIT}": files}})
-        )
-
-    return serve
 
 
 def frames_of(store) -> str:

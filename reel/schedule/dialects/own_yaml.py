@@ -10,7 +10,15 @@ from reel.schedule.dialects.base import Dialect, Options, Target, check_formulas
 from reel.schedule.expressions import Expression, ExpressionError, parse_expression
 from reel.schedule.findings import Edit, Report
 from reel.schedule.model import Key, Schedule, Span, Then, What, default_then
-from reel.schedule.settings import NAMES_OF_SETTINGS, SettingError, parse_then, read_setting, read_variable, settings_of
+from reel.schedule.settings import (
+    NAMES_OF_SETTINGS,
+    NUMBERS,
+    SettingError,
+    parse_then,
+    read_setting,
+    read_variable,
+    settings_of,
+)
 from reel.schedule.times import Time, TimeError, format_place, parse_place
 from reel.schedule.yaml_text import YamlNode, compose
 
@@ -215,15 +223,13 @@ _WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan", "i
 
 
 def quote(text: str, flow: bool = False) -> str:
-    """A YAML scalar that reads back as this very text, also by strict editors (1.1 and 1.2)."""
+    """A YAML scalar that reads back as this very text, never as a number, truth value, date or null (1.1 and 1.2)."""
     if (
         _PLAIN.fullmatch(text)
         and text.lower() not in _WORDS
         and not (flow and re.search(r"[,\[\]{}]", text))
         and "  " not in text
     ):
-        return text
-    if re.fullmatch(r"-?\d+(\.\d+)?", text):
         return text
     out = ['"']
     for char in text:
@@ -241,10 +247,10 @@ def quote(text: str, flow: bool = False) -> str:
 
 def write(schedule: Schedule, target: Target) -> str:
     """Everything, exactly."""
-    rows = [f"{name}: {text if name == 'loop' else quote(text)}" for name, text in settings_of(schedule)]
+    rows = [f"{name}: {text if name in (*NUMBERS, 'loop') else quote(text)}" for name, text in settings_of(schedule)]
     if schedule.variables:
         rows.append("variables:")
-        rows += [f"  {name}: {quote(formula.text)}" for name, formula in schedule.variables]
+        rows += [f"  {name}: {_formula(formula)}" for name, formula in schedule.variables]
     rows.append("keys:")
     for key in schedule.keys:
         place = format_place(key.at, key.until)
@@ -257,24 +263,26 @@ def formula_text(formula: Expression) -> str:
     return show_number(float(formula.root.value)) if formula.root.op == "num" else formula.text
 
 
+def _formula(formula: Expression, flow: bool = False) -> str:
+    """A number as a YAML number, a formula as a text."""
+    text = formula_text(formula)
+    return text if re.fullmatch(r"-?\d+(\.\d+)?", text) else quote(text, flow)
+
+
 def _entry(schedule: Schedule, key: Key) -> str:
-    parts: dict[str, str] = {}
-    if key.prompt is not None:
-        parts["prompt"] = key.prompt
-    if key.negative:
-        parts["negative"] = key.negative
-    if key.value is not None:
-        parts["value"] = formula_text(key.value)
-    if key.picture is not None:
-        parts["picture"] = key.picture
-    if key.strength is not None:
-        parts["strength"] = formula_text(key.strength)
+    texts = {"prompt": key.prompt, "negative": key.negative or None, "picture": key.picture}
+    parts: dict[str, str | Expression] = {name: text for name, text in texts.items() if text is not None}
+    parts |= {name: f for name, f in (("value", key.value), ("strength", key.strength)) if f is not None}
     if key.then is not None and key.then != schedule.then:
         parts["then"] = str(key.then)
     only = next(iter(parts)) if len(parts) == 1 else ""
-    if only and only == _plain_field(schedule.what, parts[only]):
-        return quote(parts[only])
-    return "{" + ", ".join(f"{name}: {quote(text, flow=True)}" for name, text in parts.items()) + "}"
+    if only and only == _plain_field(schedule.what, str(parts[only])):
+        return _scalar(parts[only])
+    return "{" + ", ".join(f"{name}: {_scalar(parts[name], flow=True)}" for name in FIELDS if name in parts) + "}"
+
+
+def _scalar(part: str | Expression, flow: bool = False) -> str:
+    return quote(part, flow) if isinstance(part, str) else _formula(part, flow)
 
 
 DIALECT = Dialect("yaml", "Rotoscope YAML", ("prompt", "value", "track"), parse, write, page="index.md")

@@ -50,7 +50,7 @@ def prepare(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> Job:
     }
     _check(cfg, count, len(texts["positive"]))
     poses = Poses.open(ctx.store, inputs["poses"]) if "poses" in inputs else None
-    if poses is None and (needs := needs_poses(cfg)):
+    if poses is None and (needs := needs_poses(cfg.composite, cfg.controls)):
         raise UserError(f"{needs} needs the poses of the clip", fix="use a pose detector, or no mask")
     return Job(cfg, count, source, encoded, texts, meta, maps, files, poses)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from flows.schedule import main
 from reel.schedule.codes import CODES, page
@@ -17,9 +17,11 @@ from reel.schedule.compile import compile_pictures, compile_prompts, compile_val
 from reel.schedule.curves import NAMES, steps_of
 from reel.schedule.dialects.base import Target
 from reel.schedule.dialects.catalogue import DIALECTS
+from reel.schedule.dialects.own_yaml import quote
 from reel.schedule.expressions import FUNCTIONS, VARIABLES
-from reel.schedule.model import Schedule
+from reel.schedule.model import Key, Schedule
 from reel.schedule.read import read
+from reel.schedule.times import frame
 
 from .corpus import CASES
 from .strategies import prompt_schedules, tracks, value_schedules
@@ -89,7 +91,36 @@ def _strings(data: object) -> object:
     return {str(k): _strings(v) for k, v in data.items()} if isinstance(data, dict) else data
 
 
+NUMBERLIKE = ["0", "-3.5", "1984", "1e3", "0x1f", "0o17", "017", "1_000", "1:30", ".5", "5.", "+1", ".inf", "-.Inf",
+              ".NaN", "~", "null", "Null", "", "true", "TRUE", "yes", "No", "on", "OFF", "y", "N", "2024-01-02", "=",
+              "2001-12-14 21:59:43", "- a", "? a", "a: b", "a #b", "# a", "@a", "`t`", "%a", "&a", "*a", "!a", "|",
+              "<<", ">", "[a]", "{a}", "a,", "---", "...", "'a'", '"a"', " a", "a\tb", "a\\"]  # fmt: skip
+"""Texts that YAML 1.1 or 1.2 reads as something else where they stand without quotes."""
+_OTHER_IN_1_2 = re.compile(
+    r"null|~||true|false|[-+]?\d+|0o[0-7]+|0x[\da-f]+|[-+]?(\.\d+|\d+(\.\d*)?)(e[-+]?\d+)?|[-+]?\.inf|\.nan",
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.parametrize("text", [*NUMBERLIKE, "0 is a number", "e", "T", "nan", "inf", "top (wide)"])
+def test_a_written_text_is_read_as_that_text(text: str) -> None:
+    for flow, around in ((False, "key: {}"), (True, "{{key: {}, more: 1}}")):
+        written = quote(text, flow)
+        assert yaml.safe_load(around.format(written))["key"] == text
+        assert written.startswith('"') or not _OTHER_IN_1_2.fullmatch(written)
+    schedule = Schedule("prompt", (Key(frame(0), prompt=text or "a"),), head=text)
+    again = read(DIALECTS["yaml"].write(schedule, Target(48)), "yaml")
+    words = " ".join(text.split())  # blanks at the ends and doubled ones mean nothing in a prompt
+    assert (again.keys[0].prompt, again.head) == (words or "a", text)
+
+
+def test_unquoted_numbers_are_read_as_they_are_written() -> None:
+    schedule = read("head: 007\nkeys: {0: 1e3, 8: yes, 9: 2024-01-02, 10: 0x1f, 11: ~}", "yaml", "prompt")
+    assert [schedule.head, *(key.prompt for key in schedule.keys)] == ["007", "1e3", "yes", "2024-01-02", "0x1f", "~"]
+
+
 @settings(max_examples=100, deadline=None, database=None)
+@example(Schedule("prompt", (Key(frame(0), prompt="0", negative="1984"),), head="0", tail="null", negative="yes"))
 @given(prompt_schedules() | value_schedules() | tracks())
 def test_the_schema_takes_whatever_is_written(schedule: Schedule) -> None:
     import jsonschema

@@ -1,0 +1,38 @@
+"""What tests of tasks share: a model hub's cache on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+COMMIT = "0" * 39 + "1"
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """An offline hub cache; call it with an id and what writes a repository's files into a folder; gives the folder."""
+    from huggingface_hub import constants
+
+    lock = tmp_path / "models.lock.json"
+    monkeypatch.setenv("ROTOSCOPE_MODELS_LOCK", str(lock))
+    monkeypatch.setenv("ROTOSCOPE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+
+    def serve(repository: str, save: Callable[[Path], object]) -> Path:
+        folder = tmp_path / "hub" / f"models--{repository.replace('/', '--')}"
+        snapshot = folder / "snapshots" / COMMIT
+        snapshot.mkdir(parents=True)
+        save(snapshot)
+        from tasks.weights_files import sha256_of
+
+        files = {path.name: sha256_of(path) for path in snapshot.iterdir()}
+        lock.write_text(
+            json.dumps({"commits": {f"{repository}@default": COMMIT}, "files": {f"{repository}@{COMMIT}": files}})
+        )
+        return snapshot
+
+    return serve
