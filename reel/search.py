@@ -224,8 +224,11 @@ def rung(name: str, passages: Sequence[Sequence[int]], steps: int, count: int, f
 
 
 def entrants(trials: int, rungs: int, reduction: float) -> list[int]:
-    """How many points each rung sees: successive halving (Jamieson and Talwalkar, AISTATS 2016) by ``reduction``."""
-    return [max(1, math.ceil(trials / reduction**level)) for level in range(rungs)]
+    """How many points each rung sees: successive halving (Jamieson and Talwalkar, AISTATS 2016) by ``reduction``.
+
+    The given settings go all the way beside the best.
+    """
+    return [trials, *(min(trials, math.ceil(trials / reduction**level) + 1) for level in range(1, rungs))]
 
 
 def affordable(budget: float, costs: Sequence[float], reduction: float) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -106,7 +107,9 @@ class Runner:
         self.total = sum(count * one.cost for count, one in zip(counts, rungs, strict=True))
         self.wanted = {one.name: count for one, count in zip(rungs, counts, strict=True)}
         self.left = self.total - sum(trial.cost for one in rungs for trial in study.trials(one.name))
-        self.began, self.done, self.failures = time.perf_counter(), 0.0, 0
+        self.paces: list[float] = []
+        """Seconds per full render of this session's attempts."""
+        self.failures = 0
 
     def attempt(self, rung: Rung, trial: Trial) -> None:
         """Render and measure a trial at a rung, and keep the answer.
@@ -114,6 +117,7 @@ class Runner:
         Raises:
             UserError: the given settings fail, or three trials in a row.
         """
+        began = time.perf_counter()
         first = next((one for one in self.study.trials(rung.name) if one.number == 0), None)
         try:
             done = self._measured(rung, trial, first)
@@ -124,6 +128,7 @@ class Runner:
                 raise
             done = replace(trial, values={}, violation=0.0, cost=0.0, failed=error.message.partition("\n")[0])
         self.study.close(rung.name, done)
+        self.paces.append((time.perf_counter() - began) / rung.cost)
         self._tell(rung, done)
 
     def _measured(self, rung: Rung, trial: Trial, first: Trial | None) -> Trial:
@@ -152,8 +157,7 @@ class Runner:
 
     def _tell(self, rung: Rung, trial: Trial) -> None:
         self.left = max(0.0, self.left - rung.cost)
-        self.done += rung.cost
-        seconds = (time.perf_counter() - self.began) / self.done * self.left
+        seconds = statistics.median(self.paces) * self.left  # the first attempt loads the models
         point = " ".join(
             f"{key.removesuffix('.weight').rpartition('.')[2]}={value:g}" for key, value in trial.point.items()
         )

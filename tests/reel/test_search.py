@@ -124,9 +124,10 @@ def test_bounds_that_are_none(text: str):
 
 
 def test_halving_and_what_a_budget_pays_for():
-    assert entrants(27, 3, 3) == [27, 9, 3]
+    assert entrants(27, 3, 3) == [27, 10, 4]
     assert entrants(1, 3, 3) == [1, 1, 1]
-    assert entrants(10, 3, 3) == [10, 4, 2]
+    assert entrants(10, 3, 3) == [10, 5, 3]
+    assert entrants(7, 1, 3) == [7]
     costs = [0.25, 0.5, 1.0]
     trials = affordable(10, costs, 3)
 
