@@ -1,7 +1,7 @@
 # The few commands of the project. `make setup` is quick when nothing has changed; the others call it first.
 #
 #   make demo                 the sample clip, rendered with the embedded model; a second time nothing is rendered anew
-#   make test ARGS="-k pose"  tests; ARGS goes to pytest
+#   make test ARGS="-k pose"  tests, as many files at a time as there are cores; ARGS goes to pytest
 #   make check                lint, format, types
 #   make accept-ops           accept changed ops whose output cannot have changed (else raise their version)
 #   make clean                what tools leave behind; the store and your renders stay (rotoscope gc)
@@ -13,7 +13,7 @@ ARGS   ?=
 PINS   := pyproject.toml constraints.txt
 STAMP  := $(VENV)/.installed-$(shell cat $(PINS) 2>/dev/null | cksum | tr ' ' '-')
 
-.PHONY: setup demo test check accept-ops clean
+.PHONY: setup browser demo test check accept-ops clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -28,11 +28,20 @@ $(STAMP): $(PINS)
 	rm -f $(VENV)/.installed-*
 	touch $@
 
+# The comparison's page is tested in a real browser. Where none is there and may not be installed, those tests say so.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+	  || test -n "$$CHROMIUM" || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+	    && echo "installing Chromium, which tests the pages" && apt-get update -qq \
+	    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+	  || echo "no Chromium: the tests of pages are skipped (apt-get install chromium, or name one by CHROMIUM=path)"
+
 demo: setup
 	$(BIN)/rotoscope dance $(ARGS)
 
-test: setup
-	$(BIN)/python -m pytest $(ARGS)
+# One thread each: the networks of the tests are small, and threads that wait for one another cost more than they give.
+test: setup browser
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .

@@ -1,8 +1,10 @@
 """Peak memory of a prediction over the clip's length, with and without a limit on what is kept for every frame.
 
-    python benchmarks/engine_memory.py --size sd15 --frames 32,256 --keep-mib 256
+    python benchmarks/engine_memory.py --size small --frames 32,256 --keep-mib 128
+    python benchmarks/engine_memory.py --size sd15 --side-px 64 --frames 32,256 --keep-mib 128
 
-Counted is anonymous memory (RssAnon): spilled activations live in files, which the system pages out when it must.
+Counted is anonymous memory (RssAnon): spilled activations live in files, which the system pages out when it must. Each
+length is a process of its own; the last line is the ratio of the longest to the shortest, models included.
 """
 
 from __future__ import annotations
@@ -15,22 +17,26 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.engine_steps import SIZES, build, inputs
+from benchmarks.engine_load import memory
+from benchmarks.engine_steps import SIZES, build, network
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=SIZES, default="small")
+    parser.add_argument("--size", choices=[*SIZES, "sprite"], default="small")
     parser.add_argument("--frames", default="32,256")
     parser.add_argument("--side-px", type=int, default=256)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--keep-mib", type=int, default=None, help="activations kept in memory; empty: all")
     parser.add_argument("--block", type=int, default=4)
-    parser.add_argument("--side", default="engine", help=argparse.SUPPRESS)
+    parser.add_argument("--window", type=int, default=16)
+    parser.add_argument("--overlap", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
     args = parser.parse_args()
     if "," not in args.frames:
         args.frames = int(args.frames)
@@ -47,56 +53,41 @@ def main() -> None:
     print(json.dumps({"ratio": round(peaks[last] / peaks[first], 3), "of": [last, first]}))
 
 
-def measure(args: argparse.Namespace) -> dict[str, object]:
-    import numpy as np
+def measure(args: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from tasks.stylize.engine.buffers import Buffers
-    from tasks.stylize.engine.controls import Controls, ControlTrack
-    from tasks.stylize.engine.loop import Network
-    from tasks.stylize.engine.prompts import Conditioning, TextTrack
 
-    unet, _, net = build(args)
-    latents, words, maps = inputs(args)
-    told = Conditioning(
-        TextTrack.constant(words[1:], args.frames),
-        TextTrack.constant(words[:1], args.frames),
-        np.full(args.frames, 7.5),
-        {},
-    )
+    torch.set_num_threads(args.threads)
+    models = build(args)
     buffers = Buffers(None if args.keep_mib is None else args.keep_mib * 2**20)
-    controls = Controls([ControlTrack("pose", net, maps.__getitem__, np.full(args.frames, 0.8))])
-    network = Network(unet, told, controls, block=args.block, buffers=buffers)
-    before, peak, done = anonymous(), [0], threading.Event()
+    predict, latents = network(args, models, buffers=buffers)
+    before, peak, done = memory()["RssAnon"], [0], threading.Event()
 
     def watch() -> None:
         while not done.is_set():
-            peak[0] = max(peak[0], anonymous())
+            peak[0] = max(peak[0], memory()["RssAnon"])
             time.sleep(0.01)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     started = time.perf_counter()
     with torch.inference_mode():
-        network(latents.float(), torch.tensor(500), 0, 4)
+        predict(latents.float(), torch.tensor(500), 0, 4)
     seconds = time.perf_counter() - started
     done.set()
     watcher.join()
     return {
         "frames": args.frames,
         "size": args.size,
+        "px": args.side_px,
         "keep_mib": args.keep_mib,
         "models_gib": round(before / 2**20, 3),
         "peak_anon_gib": round(peak[0] / 2**20, 3),
+        "kept_gib": round(buffers.peak / 2**30, 3),
         "spilled_gib": round(buffers.spilled / 2**30, 3),
         "seconds": round(seconds, 1),
     }
-
-
-def anonymous() -> int:
-    """This process's anonymous memory, KiB."""
-    with Path("/proc/self/status").open() as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("RssAnon"))
 
 
 if __name__ == "__main__":

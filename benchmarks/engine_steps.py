@@ -1,128 +1,179 @@
-"""Seconds per frame-step: the engine against diffusers' own pipelines, on random models of the real classes.
+"""Seconds per frame-step: the engine against diffusers' own pipelines, on the very same modules in one process.
 
-    python benchmarks/engine_steps.py --size sd15 --frames 16 --sides stock,engine [--dtype bfloat16]
-    python benchmarks/engine_steps.py --size sd15 --frames 64 --sides freenoise,engine
+    python benchmarks/engine_steps.py --size sprite --frames 16 --sides stock,engine --rounds 5
+    python benchmarks/engine_steps.py --size sd15 --frames 8 --sides stock,engine --steps 1 --rounds 2
+    python benchmarks/engine_steps.py --size sprite --frames 64 --sides freenoise,engine
+    python benchmarks/engine_steps.py --size sd15 --frames 64 --sides stock,freenoise,engine --count
 
-Each side runs in a process of its own, in turn, ``--rounds`` times; one JSON line a run. A machine that does anything
-else gives wrong figures: the load before each run is in its line.
+``channels-last`` and ``compile`` are the engine with its modules so changed; the first compiled run is the warm-up.
+``sprite`` is the embedded family; ``sd15`` and ``small`` are random models of the real classes, nothing in them zero.
+The sides take turns, ``--rounds`` times after one warm-up each; a JSON line a run, then one with medians and ratios.
+Wall time on a machine that does anything else is noise: the process's own CPU seconds stand beside it. ``--count``
+counts floating-point operations on tensors without storage instead: exact, and the same on every machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import functools
 import json
 import os
 import resource
-import subprocess
+import statistics
 import sys
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-SIZES = {
-    "small": {"block_out_channels": (64, 128, 256, 256), "cross_attention_dim": 128, "tokens": 77},
-    "sd15": {"block_out_channels": (320, 640, 1280, 1280), "cross_attention_dim": 768, "tokens": 77},
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+SIDES = ("stock", "freenoise", "engine", "channels-last", "compile")
+KINDS = ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",)
+SIZES: dict[str, dict[str, Any]] = {
+    "small": {"block_out_channels": (64, 128, 256, 256), "cross_attention_dim": 128},
+    "sd15": {"block_out_channels": (320, 640, 1280, 1280), "cross_attention_dim": 768},
 }
+SPRITE = Path(__file__).parents[1] / "data" / "models" / "sprite"
+
+
+@dataclass
+class Models:
+    """What both sides compute with; the adapter's settings are what FreeNoise asks for."""
+
+    unet: Any
+    adapter: Any
+    net: Any
+
+    @property
+    def words(self) -> int:
+        return int(self.unet.config.cross_attention_dim)
+
+    @property
+    def channels(self) -> int:
+        return int(self.unet.config.in_channels)
+
+
+@dataclass
+class Took:
+    """One run of all steps."""
+
+    wall: float
+    cpu: float
 
 
 def main() -> None:
     args = arguments()
-    if args.side:
-        print(json.dumps(measure(args)))
+    import torch
+
+    torch.set_num_threads(args.threads)
+    sides = args.sides.split(",")
+    if args.count:
+        print(json.dumps(count(args, sides)))
         return
-    for number in range(args.rounds):
-        for side in args.sides.split(","):
-            own = [sys.executable, __file__, *sys.argv[1:], "--side", side]
-            env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(args.threads)}
-            load = os.getloadavg()[0]
-            line = subprocess.run(own, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1]
-            print(json.dumps({**json.loads(line), "round": number, "load_before": round(load, 2)}), flush=True)
+    models = build(args)
+    runs = {side: prepare(args, models, side) for side in sides}
+    took: dict[str, list[Took]] = {side: [] for side in sides}
+    with torch.inference_mode():
+        for number in range(-args.warm, args.rounds):
+            for side in sides:
+                load = os.getloadavg()[0]
+                one = runs[side]()
+                if number >= 0:
+                    took[side].append(one)
+                each = {name: round(value / (args.frames * args.steps), 4) for name, value in vars(one).items()}
+                print(json.dumps({"side": side, "round": number, **each, "load": round(load, 2)}), flush=True)
+    print(json.dumps(summary(args, took)))
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=SIZES, default="small")
+    parser.add_argument("--size", choices=[*SIZES, "sprite"], default="sprite")
     parser.add_argument("--frames", type=int, default=16)
     parser.add_argument("--steps", type=int, default=2)
-    parser.add_argument("--side-px", type=int, default=256, help="width and height (px)")
+    parser.add_argument("--side-px", type=int, default=None, help="width and height (px); 128 for sprite, else 256")
     parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--block", type=int, default=16, help="engine: frames at a time in the spatial layers")
-    parser.add_argument("--sides", default="stock,engine", help="of stock, freenoise, engine")
-    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--window", type=int, default=16, help="frames that motion modules see together")
+    parser.add_argument("--overlap", type=int, default=4, help="frames that neighbouring windows share")
+    parser.add_argument("--sides", default="stock,engine", help=f"of {', '.join(SIDES)}")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--warm", type=int, default=1, help="rounds that are not counted")
     parser.add_argument("--profile", action="store_true", help="engine: seconds by kind of work")
-    parser.add_argument("--side", choices=("stock", "freenoise", "engine"), help=argparse.SUPPRESS)
-    return parser.parse_args()
+    parser.add_argument("--count", action="store_true", help="count operations instead of time")
+    args = parser.parse_args()
+    args.side_px = args.side_px or (128 if args.size == "sprite" else 256)
+    return args
 
 
-def measure(args: argparse.Namespace) -> dict[str, Any]:
+def build(args: argparse.Namespace) -> Models:
+    """UNetMotionModel with a motion adapter, and one ControlNet."""
     import torch
 
-    torch.set_num_threads(args.threads)
-    unet, adapter, net = build(args)
-    run = engine(args, unet, net) if args.side == "engine" else stock(args, unet, adapter, net)
-    with torch.inference_mode():
-        seconds, more = run()
-    return {
-        "side": args.side,
-        "size": args.size,
-        "frames": args.frames,
-        "steps": args.steps,
-        "px": args.side_px,
-        "dtype": args.dtype,
-        "device": args.device,
-        "threads": args.threads,
-        "seconds_per_frame_step": round(seconds / (args.frames * args.steps), 4),
-        "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
-        **more,
-    }
+    if args.size == "sprite":
+        from diffusers import ControlNetModel, MotionAdapter, UNet2DConditionModel, UNetMotionModel
+
+        dtype = {"torch_dtype": getattr(torch, args.dtype)}
+        base = UNet2DConditionModel.from_pretrained(SPRITE / "unet", **dtype)
+        adapter = MotionAdapter.from_pretrained(SPRITE / "motion_adapter", **dtype)
+        net = ControlNetModel.from_pretrained(SPRITE / "controlnet_openpose", **dtype)
+        unet = UNetMotionModel.from_unet2d(base, adapter)
+    else:
+        unet, adapter, net = random_models(args)
+    for module in (unet, net):
+        module.eval().requires_grad_(False).to(args.device)
+    return Models(unet, adapter, net)
 
 
-def build(args: argparse.Namespace) -> tuple[Any, Any, Any]:
-    """UNetMotionModel with the shape of a v3 adapter, the adapter for FreeNoise, a ControlNet; nothing stays zero."""
+def random_models(args: argparse.Namespace, meta: bool = False) -> tuple[Any, Any, Any]:
+    """The shape of SD 1.5 with a v3 adapter (or smaller); every matrix drawn, so that nothing stays zero."""
     import torch
+    from accelerate import init_empty_weights
     from diffusers import ControlNetModel, MotionAdapter, UNet2DConditionModel, UNetMotionModel
 
     size = SIZES[args.size]
-    widths, words = size["block_out_channels"], size["cross_attention_dim"]
-    kinds = ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",)
-    dtype = getattr(torch, args.dtype)
-    torch.set_default_dtype(dtype)
-    adapter = MotionAdapter(
-        block_out_channels=widths, motion_layers_per_block=2, motion_max_seq_length=32, use_motion_mid_block=False
-    )
-    base = UNet2DConditionModel(
-        sample_size=64,
-        block_out_channels=widths,
-        cross_attention_dim=words,
-        down_block_types=kinds,
-        attention_head_dim=8,
-    )
-    unet = UNetMotionModel.from_unet2d(base, adapter)
-    del base
-    net = ControlNetModel(
-        block_out_channels=widths, cross_attention_dim=words, down_block_types=kinds, attention_head_dim=8
-    )
-    torch.set_default_dtype(torch.float32)
-    for seed, module in enumerate((unet, net)):
-        redraw(module, seed)
-        module.eval().requires_grad_(False).to(args.device)
-    return unet, adapter if args.side == "freenoise" else None, net
+    widths = size["block_out_channels"]
+    with init_empty_weights():
+        adapter = MotionAdapter(
+            block_out_channels=widths, motion_layers_per_block=2, motion_max_seq_length=32, use_motion_mid_block=False
+        )
+        base = UNet2DConditionModel(sample_size=64, down_block_types=KINDS, attention_head_dim=8, **size)
+        unet = UNetMotionModel.from_unet2d(base, adapter, load_weights=False)
+        net = ControlNetModel(down_block_types=KINDS, attention_head_dim=8, **size)
+    if not meta:
+        for seed, module in enumerate((unet, net)):
+            draw(module, seed, getattr(torch, args.dtype))
+    return unet, adapter, net
 
 
-def redraw(module: Any, seed: int) -> None:
+def draw(module: Any, seed: int, dtype: Any) -> None:
+    """Weights for a module without storage: matrices of unit gain, norms of one, biases of zero."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for parameter in module.parameters():
+        for name, parameter in list(module.named_parameters()):
             if parameter.ndim > 1:
-                parameter.normal_(0, parameter[0].numel() ** -0.5, generator=generator)
+                fan = parameter[0].numel()
+                value = torch.empty(parameter.shape, dtype=dtype).normal_(0, fan**-0.5, generator=generator)
+            else:
+                value = torch.full(parameter.shape, float(name.endswith("weight")), dtype=dtype)
+            owner, _, last = name.rpartition(".")
+            setattr(module.get_submodule(owner), last, torch.nn.Parameter(value, requires_grad=False))
+    module.to(dtype)
 
 
-def stock(args: argparse.Namespace, unet: Any, adapter: Any, net: Any) -> Any:
+def prepare(args: argparse.Namespace, models: Models, side: str) -> Callable[[], Took]:
+    if side not in ("stock", "freenoise"):
+        return functools.partial(engine, args, models, side)
+    return functools.partial(stock, args, pipeline(args, models), models, side == "freenoise")
+
+
+def pipeline(args: argparse.Namespace, models: Models) -> Any:
     import torch
     from diffusers import AnimateDiffVideoToVideoControlNetPipeline, AutoencoderKL, DDIMScheduler
 
@@ -131,38 +182,46 @@ def stock(args: argparse.Namespace, unet: Any, adapter: Any, net: Any) -> Any:
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         norm_num_groups=4,
-        latent_channels=4,
+        latent_channels=models.channels,
     )
     pipe = AnimateDiffVideoToVideoControlNetPipeline(
         vae=vae.to(args.device, getattr(torch, args.dtype)),
         text_encoder=None,
         tokenizer=None,
-        unet=unet,
-        motion_adapter=adapter,
-        controlnet=net,
+        unet=models.unet,
+        motion_adapter=models.adapter,
+        controlnet=models.net,
         scheduler=DDIMScheduler(clip_sample=False),
     )
     pipe.set_progress_bar_config(disable=True)
-    if args.side == "freenoise":
-        pipe.enable_free_noise(context_length=16, context_stride=12)
-    latents, words, maps = inputs(args)
-    marks: list[float] = []
+    return pipe
+
+
+def stock(args: argparse.Namespace, pipe: Any, models: Models, free_noise: bool) -> Took:
+    """All steps of the pipeline, from the first scaling of its latents to the end of the last step."""
+    latents, words, maps = inputs(args, models)
+    marks: list[Took] = []
+    scale = pipe.scheduler.scale_model_input
+
+    def begin(*given: Any, **named: Any) -> Any:
+        marks.append(now(args))
+        return scale(*given, **named)
 
     def tick(pipe: Any, step: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
         marks.append(now(args))
         return values
 
-    def run() -> tuple[float, dict[str, Any]]:
-        told = (
-            {"prompt": None, "prompt_embeds": words[1:], "negative_prompt_embeds": words[:1]}
-            if args.side == "stock"
-            else {"prompt_embeds": words[1:].repeat(args.frames, 1, 1), "negative_prompt_embeds": words[:1]}
-        )
+    told = {"prompt": None, "prompt_embeds": words[1:], "negative_prompt_embeds": words[:1]}
+    if free_noise:
+        pipe.enable_free_noise(context_length=args.window, context_stride=args.window - args.overlap)
+        told = {"prompt_embeds": words[1:].repeat(args.frames, 1, 1), "negative_prompt_embeds": words[:1]}
+    pipe.scheduler.scale_model_input = begin
+    try:
         pipe(
             latents=latents,
             conditioning_frames=[to_picture(frame) for frame in maps],
             controlnet_conditioning_scale=0.8,
-            num_inference_steps=args.steps + 1,
+            num_inference_steps=args.steps,
             strength=1.0,
             guidance_scale=7.5,
             height=args.side_px,
@@ -171,50 +230,161 @@ def stock(args: argparse.Namespace, unet: Any, adapter: Any, net: Any) -> Any:
             callback_on_step_end=tick,
             **told,
         )
-        return marks[-1] - marks[0], {}  # the first step warms up
+    finally:
+        pipe.scheduler.scale_model_input = scale
+        if free_noise:
+            pipe.disable_free_noise()
+    return Took(marks[-1].wall - marks[0].wall, marks[-1].cpu - marks[0].cpu)
 
-    return run
 
-
-def engine(args: argparse.Namespace, unet: Any, net: Any) -> Any:
+def network(args: argparse.Namespace, models: Models, clock: Any = None, buffers: Any = None) -> tuple[Any, Any]:
+    """The engine's function of latents and time, and the latents that it begins from."""
     import numpy as np
+
+    from tasks.stylize.engine.buffers import Buffers
+    from tasks.stylize.engine.clock import Clock
+    from tasks.stylize.engine.controls import Controls, ControlTrack
+    from tasks.stylize.engine.loop import Network
+    from tasks.stylize.engine.prompts import Conditioning, TextTrack
+    from tasks.stylize.engine.windows import WindowPlan
+
+    latents, words, maps = inputs(args, models)
+    count_ = args.frames
+    told = Conditioning(
+        TextTrack.constant(words[1:], count_), TextTrack.constant(words[:1], count_), np.full(count_, 7.5), {}
+    )
+    track = ControlTrack("pose", models.net, maps.__getitem__, np.full(count_, 0.8))
+    made = Network(
+        models.unet,
+        told,
+        Controls([track]),
+        WindowPlan(args.window, args.overlap),
+        block=args.block,
+        clock=clock or Clock(),
+        buffers=buffers or Buffers(),
+    )
+    return made, latents
+
+
+@contextlib.contextmanager
+def changed(models: Models, side: str) -> Iterator[None]:
+    """The modules with their convolutions in channels-last order, or residual blocks and transformers compiled."""
+    import torch
+
+    if side == "channels-last":
+        for module in (models.unet, models.net):
+            module.to(memory_format=torch.channels_last)
+    kinds = ("ResnetBlock2D", "Transformer2DModel", "AnimateDiffTransformer3D")
+    every = [part for module in (models.unet, models.net) for part in module.modules()]
+    compiled = [part for part in every if type(part).__name__ in kinds] if side == "compile" else []
+    for part in compiled:
+        part.compile(dynamic=False)
+    try:
+        yield
+    finally:
+        for part in compiled:
+            part._compiled_call_impl = None
+        if side == "channels-last":
+            for module in (models.unet, models.net):
+                module.to(memory_format=torch.contiguous_format)
+
+
+def engine(args: argparse.Namespace, models: Models, side: str) -> Took:
     import torch
     from diffusers import DDIMScheduler
 
     from tasks.stylize.engine.clock import Clock
-    from tasks.stylize.engine.controls import Controls, ControlTrack
-    from tasks.stylize.engine.loop import Network, denoise, timesteps_of
-    from tasks.stylize.engine.prompts import Conditioning, TextTrack
+    from tasks.stylize.engine.loop import denoise, timesteps_of
 
-    latents, words, maps = inputs(args)
-    count = args.frames
-    told = Conditioning(
-        TextTrack.constant(words[1:], count), TextTrack.constant(words[:1], count), np.full(count, 7.5), {}
-    )
-    track = ControlTrack("pose", net, maps.__getitem__, np.full(count, 0.8))
     clock = Clock(args.profile, args.device)
-    network = Network(unet, told, Controls([track]), block=args.block, clock=clock)
+    made, latents = network(args, models, clock)
     scheduler = DDIMScheduler(clip_sample=False)
-    timesteps = timesteps_of(scheduler, args.steps + 1, device=args.device)
-    marks: list[float] = []
+    timesteps = timesteps_of(scheduler, args.steps, device=args.device)
+    with changed(models, side):
+        began = now(args)
+        denoise(made, scheduler, timesteps, latents.float(), torch.Generator())
+        ended = now(args)
+    if args.profile:
+        print(json.dumps({"profile": clock.report()}))
+    return Took(ended.wall - began.wall, ended.cpu - began.cpu)
 
-    def run() -> tuple[float, dict[str, Any]]:
-        denoise(network, scheduler, timesteps, latents.float(), torch.Generator(), tick=lambda: marks.append(now(args)))
-        return marks[-1] - marks[0], {"block": args.block, **({"profile": clock.report()} if args.profile else {})}
 
-    return run
+def count(args: argparse.Namespace, sides: list[str]) -> dict[str, Any]:
+    """GFLOP per frame-step of each side, on tensors without storage."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    args.steps, found = 1, {}
+    for side in sides:
+        models = build(args) if args.size == "sprite" else Models(*random_models(args, meta=True))
+        args.device = "meta"
+        for module in (models.unet, models.net):
+            module.to("meta").eval()
+        counter = FlopCounterMode(display=False)
+        with torch.inference_mode(), counter:
+            predict_once(args, models, side)
+        found[side] = round(counter.get_total_flops() / args.frames / 1e9, 1)
+        args.device = "cpu"
+    first = found[sides[0]]
+    facts = {"size": args.size, "frames": args.frames, "px": args.side_px}
+    return {**facts, "gflop_per_frame_step": found, "ratio": {s: round(v / first, 3) for s, v in found.items()}}
 
 
-def inputs(args: argparse.Namespace) -> tuple[Any, Any, Any]:
+def predict_once(args: argparse.Namespace, models: Models, side: str) -> None:
+    """The networks' part of one step, as each side calls them."""
+    import torch
+
+    made, latents = network(args, models)
+    made.controls.tracks[0].read = lambda numbers: torch.empty(len(numbers), args.side_px, args.side_px, 3).numpy()
+    if side == "engine":
+        made(latents, torch.tensor(500, device="meta"), 0, 1)
+        return
+    if side == "freenoise":
+        pipe = pipeline(args, models)
+        pipe.enable_free_noise(context_length=args.window, context_stride=args.window - args.overlap)
+        models.unet.to("meta")
+    frames, both = args.frames, torch.cat([latents] * 2)
+    words = torch.empty(2 * frames, 77, models.words, device="meta")
+    picture = torch.empty(2 * frames, 3, args.side_px, args.side_px, device="meta")
+    flat = both.transpose(1, 2).flatten(0, 1)
+    down, middle = models.net(flat, 500, words, controlnet_cond=picture, return_dict=False)
+    models.unet(both, 500, words, down_block_additional_residuals=list(down), mid_block_additional_residual=middle)
+
+
+def summary(args: argparse.Namespace, took: dict[str, list[Took]]) -> dict[str, Any]:
+    """Medians and minima in seconds per frame-step, and every side's ratio to the first."""
+    work = args.frames * args.steps
+    found: dict[str, Any] = {
+        name: getattr(args, name)
+        for name in ("size", "frames", "steps", "side_px", "dtype", "device", "threads", "block")
+    }
+    for side, runs in took.items():
+        for kind in ("wall", "cpu"):
+            values = [getattr(run, kind) / work for run in runs]
+            found[f"{side}_{kind}"] = {"median": round(statistics.median(values), 4), "min": round(min(values), 4)}
+    first, *others = took
+    for side in others:
+        for kind in ("wall", "cpu"):
+            pairs = [getattr(b, kind) / getattr(a, kind) for a, b in zip(took[first], took[side], strict=True)]
+            found[f"{side}/{first}_{kind}"] = {
+                "median_of_pairs": round(statistics.median(pairs), 3),
+                "of_minima": round(found[f"{side}_{kind}"]["min"] / found[f"{first}_{kind}"]["min"], 3),
+            }
+    found["peak_gib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)
+    return found
+
+
+def inputs(args: argparse.Namespace, models: Models) -> tuple[Any, Any, Any]:
+    """Latents ``(1, C, F, h, w)``, embeddings ``(2, 77, D)`` and maps ``(F, H, W, 3)``."""
     import numpy as np
     import torch
 
     generator, dtype = torch.Generator().manual_seed(0), getattr(torch, args.dtype)
-    side, size = args.side_px // 8, SIZES[args.size]
-    latents = torch.randn(1, 4, args.frames, side, side, generator=generator).to(args.device, dtype)
-    words = torch.randn(2, size["tokens"], size["cross_attention_dim"], generator=generator).to(args.device, dtype)
+    side = args.side_px // 8
+    latents = torch.randn(1, models.channels, args.frames, side, side, generator=generator).to(args.device, dtype)
+    text = torch.randn(2, 77, models.words, generator=generator).to(args.device, dtype)
     maps = np.random.default_rng(0).integers(0, 256, (args.frames, args.side_px, args.side_px, 3), dtype=np.uint8)
-    return latents, words, maps
+    return latents, text, maps
 
 
 def to_picture(frame: Any) -> Any:
@@ -223,12 +393,12 @@ def to_picture(frame: Any) -> Any:
     return Image.fromarray(frame)
 
 
-def now(args: argparse.Namespace) -> float:
+def now(args: argparse.Namespace) -> Took:
     if args.device == "cuda":
         import torch
 
         torch.cuda.synchronize()
-    return time.perf_counter()
+    return Took(time.perf_counter(), time.process_time())
 
 
 if __name__ == "__main__":

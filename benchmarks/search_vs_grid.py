@@ -123,9 +123,8 @@ def against(bench: Bench) -> bool:
     box = Box.around([point.losses for point in scored])
     whole = box.volume([point.losses for point in front(scored)])
     print(f"grid: {len(grid)} renders, front of {len(front(scored))}, hypervolume {whole:.4f}")
-    print(
-        "| seed | cost (full renders) | of the grid | finalists | hypervolume | of the grid |\n|---|---|---|---|---|---|"
-    )
+    print("| seed | cost (full renders) | of the grid | finalists | hypervolume | of the grid |")
+    print("|---|---|---|---|---|---|")
     good = []
     for seed in SEEDS:
         finalists, cost = bench.search(seed)

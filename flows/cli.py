@@ -20,6 +20,7 @@ COMMANDS = {
     "down": "flows.commands.down",
     "doctor": "flows.commands.doctor",
     "runs": "flows.commands.runs",
+    "sweeps": "flows.commands.sweeps",
     "why": "flows.commands.why",
     "models": "flows.commands.models",
     "gc": "flows.commands.gc",

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import field_validator, model_validator
 
-from flows import entry, measures, servers, stages
+from flows import entry, measures, scheduled, servers, stages
 from flows.published import guard
 from flows.settings import Paths
 from reel.compute import Compute
@@ -23,10 +23,12 @@ from reel.config import Config, Text
 from reel.models import ModelConfig
 from reel.op import Context
 from reel.record import Recorder, RenderRecord, Role, new_run_id
+from reel.schedule.setting import ScheduleText
 from reel.store import Store
 from tasks.assemble import Assemble
+from tasks.cached import Foreseen
 from tasks.extract import Extract
-from tasks.stylize.control import Control
+from tasks.stylize.control import ControlSettings
 from tasks.stylize.settings import Sampling
 from tasks.tracking import Tracking, read_link
 
@@ -34,11 +36,13 @@ ROLES: dict[str, Role] = {"movie": "movie", "contact_sheet": "sheet", "map_previ
 """What a reader takes an exported file for, by its stem."""
 
 
-class DanceControl(Control):
+class DanceControl(ControlSettings):
     """One ControlNet in use and what makes its map."""
 
     preprocess: str
     """Which preprocessor draws the map; its settings stand under `preprocess.<name>`."""
+    weight_schedule: ScheduleText = None
+    """Factor of `weight` over the frames, 0 to 10: `0: 1.0; 50%: 0.4`, a formula over t, @file; docs/schedules/."""
     mask_file: Path | None = None
     """For `mask.region=file`: a picture, or a clip of the source's length; white where the control does not count."""
 
@@ -56,10 +60,16 @@ class Dance(Config):
     """The live-action source: a video file, a GIF or a folder of pictures."""
     prompt: Text
     """What the clip shall show."""
+    prompt_schedule: ScheduleText = None
+    """Takes the prompt's place: `0: red top; 24-36 blend: blue top`, @file, keys in YAML; docs/schedules/."""
     negative_prompt: Text = ""
     """What it shall not show."""
     seed: int = 0
     """Seed of the noise; another seed is another take."""
+    strength_schedule: ScheduleText = None
+    """Factor of `stylize.strength` over the frames, 0 to 1; 0 keeps the source's frame."""
+    guidance_schedule: ScheduleText = None
+    """Factor of `stylize.guidance_scale` over the frames, 0 to 10."""
     extract: Extract
     preprocess: dict[str, dict[str, Any]]
     controls: dict[str, DanceControl] = {}
@@ -84,6 +94,11 @@ class Dance(Config):
             raise ValueError("is empty: name a video, a GIF or a folder of pictures")
         return clip
 
+    @model_validator(mode="after")
+    def _readable_schedules(self) -> Dance:
+        scheduled.check(self)
+        return self
+
 
 def run(cfg: Dance) -> RenderRecord:
     """One render, recorded and tracked from start to end.
@@ -96,6 +111,7 @@ def run(cfg: Dance) -> RenderRecord:
     from tasks.media.export import check_writable
     from tasks.tracking import tracked
 
+    scheduled.refuse_both(entry.current().overrides)
     store = Store(cfg.paths.store)
     todo = stages.plan(cfg, store)
     name = new_run_id()
@@ -117,6 +133,22 @@ def run(cfg: Dance) -> RenderRecord:
     for line in measures.lines(todo.measures, list(measures.results(store, recorder.record))):
         print(f"  {'metric':<8} {line}")
     return recorder.record
+
+
+def foresee(cfg: Dance) -> list[Foreseen]:
+    """The stages of a render with what is cached told from what is to be computed; computes nothing.
+
+    Raises:
+        UserError: as `run`, before anything would be computed.
+    """
+    from tasks.cached import foreseeing
+
+    store = Store(cfg.paths.store)
+    todo = stages.plan(cfg, store)
+    ctx = Context(store, cfg.compute)
+    with foreseeing() as found:
+        stages.measure(todo, stages.run(todo, cfg, ctx, lambda stage: stage), ctx, lambda stage: stage)
+    return found
 
 
 def publish(store: Store, digest: str, output: Path, recorder: Recorder) -> None:

@@ -26,6 +26,8 @@ def parse_overrides(engine: Any, overrides: Sequence[str]) -> list[Any]:
     parser = OverridesParser.create(config_loader=engine.config_loader)
     parsed = []
     for text in overrides:
+        if text.startswith("="):
+            raise _unreadable(text, ValueError())
         try:
             parsed += parser.parse_overrides([text])
         except HydraException as error:
@@ -228,7 +230,7 @@ def _unknown_key(root: Root[Any], engine: Any, key: str, known: Sequence[str]) -
 
 def _unreadable(text: str, error: Exception) -> UserError:
     key, equals, value = text.partition("=")
-    if not equals and not text.startswith("~"):
+    if not key or (not equals and not text.startswith("~")):
         return UserError(f"not of the form key=value: {text!r}", fix="write clip=my.mp4; --help lists the keys")
     reason = re.split(r" expecting \{|\nSee https", str(error))[0].strip()
     return UserError(

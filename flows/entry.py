@@ -21,13 +21,16 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flows.quoting import literal_overrides
 from flows.settings import debugging
 from reel import interrupt
 from reel.config import Config, parse, suggest
 from reel.errors import UserError
+
+if TYPE_CHECKING:
+    from flows.origins import Origins
 
 C = TypeVar("C", bound=Config)
 
@@ -41,6 +44,7 @@ class Job:
     Attributes:
         overrides: as Hydra got them, literal texts quoted.
         choices: chosen file by config group.
+        origins: where each setting was written, for messages.
         num: number of the point in its sweep, from 0; None in a single run.
         sweep: the sweep's folder; None in a single run.
     """
@@ -48,6 +52,7 @@ class Job:
     flow: str
     overrides: Sequence[str] = ()
     choices: dict[str, Any] = field(default_factory=dict)
+    origins: Origins | None = None
     num: int | None = None
     sweep: Path | None = None
 
@@ -134,6 +139,14 @@ def report(error: UserError, where: str = "") -> None:
         print(f"fix: {error.fix}", file=sys.stderr)
 
 
+def tell(error: BaseException, where: str) -> None:
+    """Print what ended a point of a sweep on stderr: a user's error in words, anything else with its traceback."""
+    if isinstance(error, UserError) and not debugging():
+        report(error, where)
+    else:
+        traceback.print_exception(error)
+
+
 def _dispatch(name: str, cls: type[C], fn: Callable[[C], Any], argv: list[str], conf: Path | None) -> int:
     from flows.overrides import Root, hydra_ready, single
 
@@ -152,10 +165,18 @@ def _dispatch(name: str, cls: type[C], fn: Callable[[C], Any], argv: list[str], 
             from flows.multirun import sweep
 
             return sweep(root, engine, fn, overrides)
-        point = single(root, engine, overrides)
+        point = single(root, engine, overrides, options.overrides)
+        _no_sweep(options.overrides)
     logging.config.dictConfig(point.job_logging)
-    call(fn, point.config, Job(name, point.overrides, dict(point.choices)))
+    call(fn, point.config, Job(name, point.overrides, dict(point.choices), point.origins))
     return OK
+
+
+def _no_sweep(overrides: Sequence[str]) -> None:
+    """A sweep's own settings mean nothing in a single run: it must not render where a plan was asked for."""
+    for text in overrides:
+        if text.lstrip("+").startswith("sweep."):
+            raise UserError(f"{text}: a setting of sweeps, and this is a single run", fix="add -m, or leave it out")
 
 
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -208,6 +229,10 @@ def call(fn: Callable[[C], Any], config: C, job: Job) -> Any:
     token = _job.set(job)
     try:
         return fn(config)
+    except UserError as error:
+        from flows.origins import placed
+
+        raise (placed(error, job.origins) if job.origins is not None else error) from error.__cause__
     finally:
         _job.reset(token)
 

@@ -19,6 +19,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from flows.diagnose import arms
 from flows.overrides import Root, compose, defaults, project_root, roots
+from flows.sweeps import Sweep
 from reel import op
 from reel.config import TEXT, Config, suggest
 from reel.errors import UserError
@@ -65,6 +66,8 @@ def help_text(root: Root[Any], engine: Any, fn: Callable[..., Any], topics: Sequ
     choices = {**composed.choices, **{group: one for group, one in defaults(root).items() if isinstance(one, list)}}
     notes = comments(root, choices)
     table = list(rows(root.cls, composed.data, notes))
+    if "sweep" in defaults(root):
+        table += rows(Sweep, Sweep().model_dump(), {}, "sweep.")
     if topics:
         return _block(f"rotoscope {root.name}: key=default", _lines(_under(table, topics)), width)
     parts = [

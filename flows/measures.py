@@ -69,12 +69,16 @@ def _settings(name: str, own: Mapping[str, Any], cfg: Dance) -> tuple[Op, Config
 
 
 def _nothing_to_say(name: str, own: Config, cfg: Dance) -> str:
-    """Why a metric is passed over for this model; empty where it is not."""
+    """Why a metric is passed over for this render; empty where it is not."""
+    if "prompt" in type(own).model_fields and cfg.prompt_schedule is not None:
+        return "it compares with one prompt, and prompt_schedule changes it over the frames"
     base = cfg.model.base
     embedded = base.id if base.kind == "embedded" else ""
     families = measure.get(name).families
     if families and embedded not in families:
         return f"it reads renders of {', '.join(families)} only, and the model is {cfg.model.name}"
+    if cfg.prompt_schedule is not None and "prompt" in type(own).model_fields:
+        return "it compares with one prompt, and prompt_schedule changes it over the clip"
     if embedded and not getattr(own, "embedded", True):
         return f"its detector is made for people, not for cartoons of {embedded}; measure.{name}.embedded=true insists"
     return ""

@@ -11,15 +11,20 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from flows.quoting import TextKey, text_keys, unmarked
 from reel.config import Config, parse
 from reel.errors import UserError
 
-C = TypeVar("C", bound=Config)
+if TYPE_CHECKING:
+    from flows.origins import Origins
 
-BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+C = TypeVar("C", bound=Config)
+T = TypeVar("T")
+
+SWEEPER = "hydra_plugins.rotoscope.ManifestSweeper"
+"""Class path of the sweeper that resumes (`flows.sweeper`), as Hydra knows it."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +50,17 @@ class Composed(Generic[C]):
 
     Attributes:
         data: the composed config as plain data, as the YAML files and the overrides have it.
+        origins: where each setting was written.
         choices: chosen file by config group.
         job_logging: logging configuration, for `logging.config.dictConfig`.
-        sweeper: class path of Hydra's sweeper.
     """
 
     config: C
     data: Mapping[str, Any]
     overrides: Sequence[str]
+    origins: Origins
     choices: Mapping[str, Any] = field(default_factory=dict)
     job_logging: dict[str, Any] = field(default_factory=dict)
-    sweeper: str = BASIC_SWEEPER
 
 
 def project_root() -> Path:
@@ -82,15 +87,16 @@ def hydra_ready(root: Root[C]) -> Iterator[Any]:
             yield GlobalHydra.instance().hydra
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            where = f"{mark.name}, line {mark.line + 1}" if mark else str(root.folder)
+            where = f"{mark.name}:{mark.line + 1}:{mark.column + 1}" if mark else str(root.folder)
             raise UserError(f"{where}: cannot be read as YAML ({error.problem})", fix="put that line right") from error
 
 
-def single(root: Root[C], engine: Any, overrides: Sequence[str]) -> Composed[C]:
+def single(root: Root[C], engine: Any, overrides: Sequence[str], typed: Sequence[str] | None = None) -> Composed[C]:
     """Check, compose and check again the one point that overrides name, inside `hydra_ready`.
 
     Args:
         overrides: with literal texts quoted (`flows.quoting.literal_overrides`).
+        typed: the same as they were typed, for the places in messages.
 
     Raises:
         UserError: as `compose`, or several values for a key.
@@ -101,14 +107,14 @@ def single(root: Root[C], engine: Any, overrides: Sequence[str]) -> Composed[C]:
 
     parsed = checked(root, engine, overrides, multirun=False)
     try:
-        return compose(root, engine, overrides)
+        return compose(root, engine, overrides, typed)
     except UserError as error:
         if not isinstance(error.__cause__, ConfigCompositionException):
             raise
-    return compose(root, engine, admitted(root, engine, parsed))  # a wrong key, or one that wants ++
+    return compose(root, engine, admitted(root, engine, parsed), typed)  # a wrong key, or one that wants ++
 
 
-def compose(root: Root[C], engine: Any, overrides: Sequence[str]) -> Composed[C]:
+def compose(root: Root[C], engine: Any, overrides: Sequence[str], typed: Sequence[str] | None = None) -> Composed[C]:
     """Compose and check one point, inside `hydra_ready`.
 
     Raises:
@@ -117,7 +123,11 @@ def compose(root: Root[C], engine: Any, overrides: Sequence[str]) -> Composed[C]
     from hydra import compose as hydra_compose
 
     return _typed(
-        root, engine, overrides, lambda: hydra_compose(root.name, overrides=list(overrides), return_hydra_config=True)
+        root,
+        engine,
+        overrides,
+        lambda: hydra_compose(root.name, overrides=list(overrides), return_hydra_config=True),
+        typed,
     )
 
 
@@ -154,62 +164,73 @@ def compose_points(
             yield error
 
 
-def _typed(root: Root[C], engine: Any, overrides: Sequence[str], composition: Callable[[], Any]) -> Composed[C]:
+def _typed(
+    root: Root[C],
+    engine: Any,
+    overrides: Sequence[str],
+    composition: Callable[[], Any],
+    typed: Sequence[str] | None = None,
+) -> Composed[C]:
     """Hydra's composition as typed settings, its errors as the user's."""
-    from hydra.errors import HydraException
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
+    from flows.origins import Origins, placed
 
-    from flows.diagnose import diagnose
+    written = list(overrides if typed is None else typed)
 
-    try:
+    def read() -> tuple[dict[str, Any], Any, Any]:
+        from omegaconf import OmegaConf
+
         cfg = composition()
-        data = plain(cfg, root)
         job_logging: Any = OmegaConf.to_container(cfg.hydra.job_logging, resolve=True)
-        choices: Any = OmegaConf.to_container(cfg.hydra.runtime.choices)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise diagnose(root, engine, overrides, error) from error
+        return plain(cfg, root), job_logging, OmegaConf.to_container(cfg.hydra.runtime.choices)
+
+    data, job_logging, choices = diagnosed(root, engine, overrides, read, written)
+    origins = Origins(root, written, choices, data)
+    try:
+        config = parse(root.cls, data)
+    except UserError as error:
+        raise placed(error, origins) from None
     return Composed(
-        config=parse(root.cls, data),
+        config=config,
         data=data,
         overrides=list(overrides),
+        origins=origins,
         choices=choices,
         job_logging=job_logging,
-        sweeper=cfg.hydra.sweeper._target_,
     )
 
 
+def diagnosed(
+    root: Root[C], engine: Any, overrides: Sequence[str], action: Callable[[], T], typed: Sequence[str] | None = None
+) -> T:
+    """What a composition gives; its errors are turned into the user's.
+
+    Args:
+        typed: the overrides as a person wrote them, where they differ.
+    """
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from flows.diagnose import diagnose
+    from flows.origins import Origins, placed
+
+    try:
+        return action()
+    except (HydraException, OmegaConfBaseException) as error:
+        written = list(overrides if typed is None else typed)
+        raise placed(diagnose(root, engine, overrides, error), Origins(root, written)) from error
+
+
 def plain(cfg: Any, root: Root[C]) -> dict[str, Any]:
-    """A composed config as plain data: without Hydra's own part, resolved, literal texts unmarked."""
+    """A composed config as plain data: without Hydra's own and the sweep's part, resolved, literal texts unmarked."""
     from omegaconf import OmegaConf, open_dict
 
     cfg = cfg.copy()
     with open_dict(cfg):
         cfg.pop("hydra", None)
+        cfg.pop("sweep", None)
     data = unmarked(OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True), root.keys)
     assert isinstance(data, dict)
     return data
-
-
-def points(engine: Any, overrides: Sequence[str]) -> list[list[str]]:
-    """Overrides of every point of a sweep, in the order in which Hydra's basic sweeper runs them.
-
-    Raises:
-        UserError: an override that Hydra cannot read, or one without single values to run.
-    """
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-
-    from flows.diagnose import parse_overrides
-
-    parsed = parse_overrides(engine, overrides)
-    settings = [one for one in parsed if not is_hydras(one)]
-    for one in settings:
-        if one.is_sweep_override() and not one.is_discrete_sweep():
-            raise UserError(
-                f"{one.input_line}: an interval has no points of its own",
-                fix=f"{one.key_or_group}=range(start,stop,step) or {one.key_or_group}=a,b,c",
-            )
-    return [list(point) for point in BasicSweeper.split_arguments(settings, None)[0]]
 
 
 def is_hydras(one: Any) -> bool:

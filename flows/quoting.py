@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from reel.config import TEXT, Config
+from reel.config import SCHEDULE, TEXT, Config
 from reel.errors import UserError
 
 _MARK = "\ue000"
@@ -35,6 +35,8 @@ class TextKey:
     path: tuple[str, ...]
     is_path: bool
     optional: bool
+    is_schedule: bool = False
+    """``@file`` is read where the schedule is, since its name says how to read it."""
 
     def matches(self, key: str) -> bool:
         parts = key.split(".")
@@ -53,8 +55,9 @@ def _walk_class(cls: type[Config], path: tuple[str, ...], seen: frozenset[type])
         return
     for name, field in cls.model_fields.items():
         annotation: Any = field.annotation
-        if TEXT in field.metadata:
-            annotation = Annotated[annotation, TEXT]
+        for marker in (TEXT, SCHEDULE):
+            if marker in field.metadata:
+                annotation = Annotated[annotation, marker]
         yield from _walk_type(annotation, (*path, name), seen | {cls}, optional=False)
 
 
@@ -62,7 +65,7 @@ def _walk_type(annotation: Any, path: tuple[str, ...], seen: frozenset[type], *,
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         if TEXT in args[1:]:
-            yield TextKey(path, is_path=False, optional=optional)
+            yield TextKey(path, is_path=False, optional=optional, is_schedule=SCHEDULE in args[1:])
         else:
             yield from _walk_type(args[0], path, seen, optional=optional)
     elif origin in (Union, types.UnionType):
@@ -111,7 +114,7 @@ def literal(name: str, value: str, key: TextKey, *, raw: bool = False) -> str:
     if key.is_path and key.optional and not value and not raw:
         return "null"
     if not raw:
-        if value.startswith("@") and not key.is_path:
+        if value.startswith("@") and not key.is_path and not key.is_schedule:
             value = _read(name, value[1:])
         elif _ESCAPED.match(value):
             value = value[1:]

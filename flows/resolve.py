@@ -9,12 +9,13 @@ of weight 0 and what only they would use are not in it. So it changes exactly wh
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flows import entry
+from flows import entry, scheduled
 from flows.overrides import Root, hydra_ready, project_root, single
 from flows.quoting import literal_overrides
 from flows.stages import map_makers
@@ -26,8 +27,8 @@ from tasks.stylize.control import live_controls
 
 HEADER = "# Written by flows/resolve.py from conf/: what the render of the same name is made with. Not for editing.\n"
 _ELSEWHERE = ("paths", "tracking", "measure", "reference")
-_WHAT = ("dtype",)
-"""The only compute setting that changes the result."""
+_WHAT = ("dtype", "max_memory")
+"""The compute settings that can change the result."""
 
 
 def resolved(flow: str, overrides: Sequence[str]) -> dict[str, Any]:
@@ -43,7 +44,8 @@ def resolved(flow: str, overrides: Sequence[str]) -> dict[str, Any]:
     data = canonical(config)
     live = live_controls(config.controls)
     model = canonical(config.model.only({control.kind for control in live.values()}))
-    compute = {name: value for name, value in data.get("compute", {}).items() if name in _WHAT}
+    chosen = data.get("compute", {})
+    compute = {name: chosen[name] for name in _WHAT if chosen.get(name) is not None}
     data = {name: value for name, value in data.items() if name not in _ELSEWHERE}
     data |= {
         "controls": canonical(live),
@@ -51,6 +53,12 @@ def resolved(flow: str, overrides: Sequence[str]) -> dict[str, Any]:
         "compute": compute,
         "preprocess": {name: canonical(chosen) for name, (_, chosen) in sorted(map_makers(config).items())},
     }
+    data = {name: value for name, value in data.items() if value is not None or not name.endswith("_schedule")}
+    for key, text in scheduled.spelled(config).items():  # one spelling for one meaning
+        *parents, name = key.split(".")
+        functools.reduce(dict.__getitem__, parents, data)[name] = text
+    if config.prompt_schedule is not None:
+        del data["prompt"]
     return _relative(data, project_root())
 
 

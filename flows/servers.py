@@ -29,7 +29,7 @@ HOST = "127.0.0.1"
 NAMES = ("prefect", "mlflow")
 PORTS = {"prefect": 4200, "mlflow": 5000}
 _HEALTH = {"prefect": "/api/health", "mlflow": "/health"}
-START_TIMEOUT = 120.0  # seconds; the first start makes the databases
+START_TIMEOUT = 300.0  # seconds; the first start makes the databases, on a busy machine slowly
 
 
 @dataclass(frozen=True)
@@ -89,16 +89,29 @@ def prepare(store: Path) -> str | None:
     return os.environ.get("PREFECT_API_URL")
 
 
-def start_temporary() -> None:
+def share(store: Path) -> str:
+    """One Prefect server for this process and those it starts: the one at hand, else a temporary one.
+
+    Returns:
+        the address of its API.
+    """
+    os.environ["PREFECT_API_URL"] = prepare(store) or start_temporary()
+    return os.environ["PREFECT_API_URL"]
+
+
+def start_temporary() -> str:
     """Start Prefect's own server for this process, where no other is at hand, so that Ctrl-C does not reach it.
 
     Left to itself Prefect starts it as a plain child. A terminal sends Ctrl-C to children, too: the server would be
     gone before the interrupted run is told to it, and the run would end after a minute with "connection refused".
+
+    Returns:
+        the address of the API.
     """
     from prefect.settings import PREFECT_API_URL
 
     if PREFECT_API_URL.value():
-        return
+        return str(PREFECT_API_URL.value())
     from prefect.server.api.server import SubprocessASGIServer
 
     failed: list[Exception] = []
@@ -118,6 +131,7 @@ def start_temporary() -> None:
     thread.join()
     if failed:
         raise failed[0]
+    return SubprocessASGIServer().api_url
 
 
 def _end_with_us(pid: int) -> None:
@@ -217,6 +231,8 @@ def _start(store: Path, name: str, port: int) -> Server:
     space["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # no job runners for models that are not served
     if name == "prefect":
         space["PREFECT_API_URL"] = f"http://{HOST}:{port}/api"  # what its page in the browser talks to
+        # Slots that are held outlive a restart of the server; kept in memory alone, they would stay taken for ever.
+        space["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"] = "prefect.server.concurrency.lease_storage.filesystem"
     Path(space["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
     with log_path(store, name).open("ab") as log:
         process = subprocess.Popen(

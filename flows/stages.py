@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows import measures
+from flows import entry, measures, scheduled
 from reel.config import Config, parse
 from reel.errors import UserError
 from reel.op import Context, Op, get
@@ -18,6 +18,7 @@ from reel.store import Store
 from tasks.assemble import Assemble
 from tasks.cached import Stage, call
 from tasks.stylize.control import live_controls
+from tasks.stylize.engine.budget import fit
 from tasks.stylize.engine.split import Stages, split
 from tasks.stylize.settings import Animatediff, check_clip, needs_poses
 
@@ -44,6 +45,7 @@ class Plan:
         maps: the maker of each live control's map, by control name.
         detector: whose poses masks and compositing need; empty: they need none.
         stylize: settings of encode, embed, denoise and decode.
+        prompt: what the clip shows, in words, for the movie's metadata.
         measures: the metrics that follow.
     """
 
@@ -53,6 +55,7 @@ class Plan:
     maps: Mapping[str, str]
     detector: str
     stylize: Stages
+    prompt: str
     measures: measures.Measures
 
 
@@ -78,8 +81,9 @@ def plan(cfg: Dance, store: Store) -> Plan:
 
     _, job = prepare(cfg.extract, cfg.clip)
     width, height, count = job.plan.width, job.plan.height, len(job.expected)
-    settings = _stylize(cfg)
-    live = live_controls(cfg.controls)
+    schedules = scheduled.compiled(cfg, count, job.rate, entry.current().origins)
+    settings = _stylize(cfg, schedules)
+    live = {name: cfg.controls[name] for name in live_controls(settings.controls)}
     maps = {name: control.preprocess for name, control in live.items()}
     detector = mask_detector(cfg)
     metrics = measures.plan(cfg)
@@ -97,7 +101,7 @@ def plan(cfg: Dance, store: Store) -> Plan:
                 f"{count} of {width}x{height}",
                 fix="a picture, or a clip of the same shape, rate and length as the source",
             )
-    stages = split(settings)
+    stages = split(settings, schedules.prompts)
     fetch(
         [
             *(source for op, chosen in _ops(stages) for source in op.models(chosen)),
@@ -106,7 +110,9 @@ def plan(cfg: Dance, store: Store) -> Plan:
         ]
     )
     masks = {name: Source(path, source_digest(path)) for name, path in files.items()}
-    return Plan(Source(cfg.clip, source_digest(cfg.clip)), masks, makers, maps, detector, stages, metrics)
+    shown = schedules.prompts.describe() if schedules.prompts is not None else cfg.prompt
+    fitting = fit(stages, cfg.compute, width, height, count)
+    return Plan(Source(cfg.clip, source_digest(cfg.clip)), masks, makers, maps, detector, fitting, shown, metrics)
 
 
 def _ops(stages: Stages) -> list[tuple[Op, Config]]:
@@ -115,20 +121,28 @@ def _ops(stages: Stages) -> list[tuple[Op, Config]]:
     return [(get("stylize", name), getattr(stages, name)) for name in names]
 
 
-def _stylize(cfg: Dance) -> Animatediff:
-    """The renderer's whole settings."""
+def _stylize(cfg: Dance, schedules: scheduled.Compiled) -> Animatediff:
+    """The renderer's whole settings, schedules compiled for the clip."""
     from tasks.stylize.device import cuda_devices, resolve_dtype
 
     if cfg.compute.device == "cuda" and not cuda_devices():
         raise UserError("compute.device: no NVIDIA driver offers a card here", fix="compute=auto, or compute=cpu")
 
-    controls = {name: control.model_dump(exclude={"preprocess", "mask_file"}) for name, control in cfg.controls.items()}
+    controls = {
+        name: {
+            **control.model_dump(exclude={"preprocess", "mask_file"}),
+            "weight_schedule": schedules.values.get(f"controls.{name}.weight_schedule"),
+        }
+        for name, control in cfg.controls.items()
+    }
     whole = {
         **dict(cfg.stylize),
         "prompt": cfg.prompt,
         "negative_prompt": cfg.negative_prompt,
         "seed": cfg.seed,
         "model": cfg.model,
+        "strength_schedule": schedules.values.get("strength_schedule"),
+        "guidance_schedule": schedules.values.get("guidance_schedule"),
         "controls": controls,
         "dtype": resolve_dtype(cfg.compute),
     }
@@ -198,7 +212,7 @@ def run(plan: Plan, cfg: Dance, ctx: Context, note: Callable[[Stage], Stage]) ->
     made = material(plan, cfg, ctx, note)
     drawn = draw(plan, made, ctx, note)
     ends = {"frames": drawn.frames, "original": made.frames, "source": plan.source.digest}
-    settings = _assemble(cfg, drawn.key)
+    settings = _assemble(cfg, drawn.key, plan.prompt)
     own = replace(ctx, files={"source": plan.source.path})
     files = note(call(get("assemble", "assemble"), settings, {**ends, **made.maps}, own)).digest
     return Rendered(made.frames, made.poses, drawn.frames, files)
@@ -271,7 +285,7 @@ def detect(plan: Plan, detector: str, frames: str, ctx: Context, note: Callable[
     return note(call(op, settings, {"frames": frames}, ctx)).digest
 
 
-def _assemble(cfg: Dance, key: str) -> Assemble:
+def _assemble(cfg: Dance, key: str, prompt: str) -> Assemble:
     """The settings of the last stage, with the facts of the render for the movie's metadata."""
-    facts = {"render": key, "prompt": cfg.prompt, "seed": str(cfg.seed), "model": cfg.model.name}
+    facts = {"render": key, "prompt": prompt, "seed": str(cfg.seed), "model": cfg.model.name}
     return cfg.assemble.model_copy(update={"metadata": {**(facts if cfg.embed_facts else {}), **cfg.assemble.metadata}})

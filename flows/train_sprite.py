@@ -11,32 +11,41 @@ from collections.abc import Sequence
 
 from flows import entry
 from flows.settings import Paths
-from reel.errors import UserError
-from tasks.sprite.settings import STAGES, TrainSettings
+from tasks.sprite.settings import STAGES, TrainSettings, check_settings
+from tasks.tracking import Tracking
 
 
 class TrainSprite(TrainSettings):
     """Settings of `train_sprite`."""
 
     paths: Paths
+    tracking: Tracking
 
 
 def run(cfg: TrainSprite) -> dict[str, dict[str, float]]:
-    """Run the chosen stages in order.
+    """Run the chosen stages in order; losses, checks and contact sheets go to MLflow as they come.
 
     Returns:
         the figures of each stage's last check.
 
     Raises:
-        UserError: an unknown stage, or a stage that does not pass its gate.
+        UserError: see `check_settings`; or a stage that does not pass its gate.
     """
-    unknown = [name for name in cfg.stages if name not in STAGES]
-    if unknown:
-        raise UserError(f"stages: unknown {', '.join(unknown)}; there are {', '.join(STAGES)}")
+    check_settings(cfg)
     from tasks.sprite.pipeline import Training
+    from tasks.tracking_training import TrainingCurves
 
-    training = Training(cfg)
-    return {name: training.run(name) for name in STAGES if name in cfg.stages}
+    curves = TrainingCurves(cfg.tracking, cfg.folder, cfg.model_dump(mode="json", exclude={"paths", "tracking"}))
+    training, status = Training(cfg, curves.report), "KILLED"
+    try:
+        figures = {name: training.run(name) for name in STAGES if name in cfg.stages}
+        status = "FINISHED"
+        return figures
+    except Exception:
+        status = "FAILED"
+        raise
+    finally:
+        curves.close(status)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

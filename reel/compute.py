@@ -1,16 +1,41 @@
 """How to compute, as opposed to what: nothing here may change the bytes of a result, so none of it is in a key.
 
-``dtype`` is the exception: it changes the bytes, so it is resolved from ``auto`` first and then travels in the
-settings of the op that uses it.
+The exceptions change the bytes: ``dtype`` (resolved from ``auto``), ``memory_format``, ``attention``, and what is made
+smaller to fit ``max_memory``. They are decided first and then travel in the settings of the op that uses them.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from reel.config import Config
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_UNITS |= {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+def parse_size(value: Any) -> Any:
+    """Bytes of a size such as ``6GiB``, ``500 MB`` or a plain number; anything else comes back as it is.
+
+    >>> parse_size("1.5GiB")
+    1610612736
+
+    Raises:
+        ValueError: text that is no size.
+    """
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?\s*", value.lower())
+    if found is None or found[2] not in _UNITS:
+        raise ValueError("must be a size such as 6GiB, 800MiB or a number of bytes")
+    return int(float(found[1]) * _UNITS[found[2]])
+
+
+Size = Annotated[int, BeforeValidator(parse_size)]
+"""Bytes, written with or without a unit."""
 
 
 class Compute(Config):
@@ -19,10 +44,17 @@ class Compute(Config):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """`auto` takes CUDA, then Apple's MPS, then the CPU."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Number format of the models; `auto`: float16 on a GPU, float32 on a CPU. In the key, once resolved."""
+    """Number format of the models; `auto`: float16 on a GPU, bfloat16 on a CPU that computes it, else float32. In the
+    key, once resolved."""
     offload: Literal["none", "model", "sequential"] = "none"
     """Move models to the GPU only while they work: `model` saves about half the memory, `sequential` nearly all."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads; empty: as many as there are cores."""
     batch: int = Field(default=8, ge=1)
     """Frames at a time in preprocessors; never changes a result."""
+    max_memory: Size | None = Field(default=None, ge=1)
+    """Memory that a render may take, models included (6GiB): blocks, chunks and tiling are chosen to fit and are then
+    in the key; what does not fit is spilled. Empty: nothing is made smaller, activations of all frames stay under half
+    of what is free."""
+    profile: bool = False
+    """Note in the record where the time of the denoising went, by kind of work; costs some speed on a GPU."""

@@ -16,9 +16,11 @@ class _Marker:
     """Marks a field as free text: the command line hands it over byte for byte, whatever it contains."""
 
 
-TEXT = _Marker()
+TEXT, SCHEDULE = _Marker(), _Marker()
 Text = Annotated[str, TEXT]
-"""A string that reaches the render literally: prompts, paths, file names."""
+"""A string that reaches the render literally: prompts, paths, file names.
+
+`SCHEDULE` beside TEXT: a text that says itself what ``@file`` means (`reel.schedule.setting`)."""
 
 
 def _finite(value: float) -> float:
@@ -89,4 +91,4 @@ def suggest(word: str, known: Iterable[str], limit: int = 3) -> str:
     return f"; nearest: {', '.join(near)}" if near else ""
 
 
-__all__ = ["TEXT", "Config", "Field", "Finite", "Text", "parse", "suggest"]
+__all__ = ["SCHEDULE", "TEXT", "Config", "Field", "Finite", "Text", "parse", "suggest"]

@@ -98,7 +98,7 @@ def collect(store: Store, keep_runs: Collection[str]) -> Plan:
 
 
 def latest_runs(store: Store, count: int) -> list[str]:
-    """Ids of the ``count`` newest renders that ended well, newest first; parts of one (trials of a search) go with it."""
+    """Ids of the ``count`` newest renders that ended well, newest first; a search's trials belong to it."""
     done = [record.run for record in _readable(store) if record.status == "done" and record.parent is None]
     return sorted(done, reverse=True)[:count]
 

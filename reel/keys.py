@@ -134,9 +134,18 @@ def differences(now: Mapping[str, Any], then: Mapping[str, Any], prefix: str = "
             continue
         if isinstance(a, Mapping) and isinstance(b, Mapping):
             found.extend(differences(b, a, f"{prefix}{name}."))
+        elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b) > 1:
+            found.append(_listed(a, b, f"{prefix}{name}"))
         else:
             found.append(f"{prefix}{name}: {_short(a)} -> {_short(b)}")
     return found
+
+
+def _listed(a: list[Any], b: list[Any], path: str) -> str:
+    """Two lists of one length, such as a value for each frame: the first entry that differs, and how many do."""
+    at = [i for i, (one, other) in enumerate(zip(a, b, strict=True)) if one != other]
+    more = f" ({len(at)} of {len(a)} differ, {at[0]} to {at[-1]})" if len(at) > 1 else ""
+    return f"{path}[{at[0]}]: {_short(a[at[0]])} -> {_short(b[at[0]])}{more}"
 
 
 def _short(value: Any) -> str:

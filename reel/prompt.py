@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from reel.errors import UserError
@@ -28,7 +29,6 @@ _TABLE = (
         re.compile(r"<\s*(?:lora|lyco|locon|hypernet)\s*:[^<>]*>?", re.I), "a LoRA tag", "use loras: (a source each)"
     ),
     _Syntax(re.compile(r"<[A-Za-z][\w-]*(?::[^<>]*)?>"), "an embedding or extra-network tag", "remove it"),
-    _Syntax(re.compile(r"\bembedding\s*:\s*\S+", re.I), "a textual inversion", "remove it"),
     _Syntax(
         re.compile(r"\[[^\[\]]*[:|][^\[\]]*\]"),
         "prompt editing in [ ]",
@@ -42,22 +42,30 @@ _TABLE = (
     _Syntax(re.compile(r"::\s*-?\d+(?:\.\d+)?"), "a weight after ::", "remove it"),
     _Syntax(re.compile(r"(?<!\S)--[a-z]+(?=\s+\S|$)"), "an option of another program (--name)", "remove it"),
 )
+EMBEDDING = re.compile(r"\bembedding\s*:\s*(?P<name>[\w-]+(?:\.[\w-]+)*)", re.I)
+"""A textual inversion in a prompt, as ComfyUI writes it."""
 _ESCAPED = re.compile(r"\\([()\[\]{}<>])")
 _SHOWN = 90
 """Columns of the prompt shown around the place."""
 
 
-def check_prompt(text: str, key: str) -> None:
+def check_prompt(text: str, key: str, embeddings: Collection[str] = ()) -> None:
     r"""Refuse syntax that nothing here understands; `\[` is a bracket that is only text.
 
     Args:
         key: the setting that holds the text, for the message.
+        embeddings: names of the textual inversions that there are; ``embedding:NAME`` is text for those alone.
 
     Raises:
         UserError: what was found, where (line and character, from 1), with a caret under it.
     """
     masked = _ESCAPED.sub("\0\0", text)  # same length, so that positions stay true
     found = [(match.start(), match.end(), syntax) for syntax in _TABLE for match in syntax.pattern.finditer(masked)]
+    found += [
+        (match.start(), match.end(), _unknown_embedding(match["name"], embeddings))
+        for match in EMBEDDING.finditer(masked)
+        if match["name"] not in embeddings
+    ]
     if not found:
         return
     start, end, syntax = min(found, key=lambda item: (item[0], -item[1]))
@@ -65,6 +73,12 @@ def check_prompt(text: str, key: str) -> None:
         f"{key}: {syntax.name} at {place(text, start)} is not understood here\n{caret(text, start, end)}",
         fix=syntax.fix,
     )
+
+
+def _unknown_embedding(name: str, known: Collection[str]) -> _Syntax:
+    there = f" (there are: {', '.join(sorted(known))})" if known else ""
+    fix = f"name its file: stylize.embeddings={{{name}: {{kind: file, id: /path/{name}.safetensors}}}}, or remove it"
+    return _Syntax(EMBEDDING, f"a textual inversion that is not among stylize.embeddings{there}", fix)
 
 
 def place(text: str, at: int) -> str:

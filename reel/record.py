@@ -8,20 +8,21 @@ to a render that was killed (`reconcile`).
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import json
 import os
 import platform
 import re
 import secrets
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from reel.errors import UserError
+from reel.errors import DamagedObject, MissingObject, UserError
 from reel.keys import canonical, library_version, recall
 from reel.store import Store, canonical_json, sha256_bytes, sha256_file, write_atomic
 
@@ -30,7 +31,7 @@ RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 LOST = "the process ended without closing the render (killed, or the machine went down)"
 
 Status = Literal["running", "done", "failed", "interrupted"]
-Role = Literal["movie", "sheet", "preview", "plot", "other"]
+Role = Literal["movie", "sheet", "preview", "page", "plot", "other"]
 
 
 class _Frozen(BaseModel):
@@ -54,7 +55,19 @@ class StageLike(Protocol):
     def facts(self) -> Mapping[str, Any]: ...
 
 
+class PointLike(Protocol):
+    """The point of a sweep that a render is; `reel.sweep.Claim` is one."""
+
+    @property
+    def sweep(self) -> str: ...
+    @property
+    def index(self) -> int: ...
+    def began(self, run: str) -> None: ...
+
+
 S = TypeVar("S", bound=StageLike)
+
+_point: contextvars.ContextVar[PointLike | None] = contextvars.ContextVar("point", default=None)
 
 
 class StageRecord(_Frozen):
@@ -78,7 +91,7 @@ class Output(_Frozen):
     size: int
     """Bytes."""
     role: Role = "other"
-    """What it is to a reader: the film, the contact sheet, a picture of the control maps, a plot, anything else."""
+    """What it is to a reader: the film, the contact sheet, the control maps, a page, a plot, anything else."""
 
 
 class RenderRecord(_Frozen):
@@ -113,6 +126,10 @@ class RenderRecord(_Frozen):
     packages: dict[str, str] = Field(default_factory=dict)
     """Versions of the distributions that can change the result's bytes, and of Rotoscope."""
     mlflow_run: str | None = None
+    sweep: str | None = None
+    """Id of the sweep that the render is a point of."""
+    point: int | None = None
+    """Number of that point."""
     host: str = ""
     pid: int = 0
 
@@ -206,6 +223,7 @@ def begin(
     """
     settings = canonical(config)
     root = settings.get("paths", {}).get("root") if isinstance(settings.get("paths"), Mapping) else None
+    point = _point.get()
     record = RenderRecord(
         run=run or new_run_id(),
         flow=flow,
@@ -215,10 +233,24 @@ def begin(
         config=settings,
         output=str(output.absolute()) if output else None,
         packages={"rotoscope": library_version("rotoscope")},
+        sweep=point.sweep if point else None,
+        point=point.index if point else None,
         host=platform.node(),
         pid=os.getpid(),
     )
+    if point:
+        point.began(record.run)
     return Recorder(store, record, Path(root) if root else None)
+
+
+@contextlib.contextmanager
+def as_point(point: PointLike) -> Iterator[None]:
+    """The render that begins inside is that point of a sweep: its record says so, and the point gets its id."""
+    token = _point.set(point)
+    try:
+        yield
+    finally:
+        _point.reset(token)
 
 
 def new_run_id() -> str:
@@ -309,6 +341,22 @@ def find_record(store: Store, name: str) -> RenderRecord:
         what = f"{len(fits)} runs fit {name!r}: {', '.join(fits[:5])}" if fits else f"no run fits {name!r}"
         raise UserError(what, fix="see what there is: rotoscope runs")
     return load(record_path(store, fits[0]))
+
+
+def locate(store: Store, record: RenderRecord, item: Output) -> Path | None:
+    """The exported file if it is still what was exported, else the same bytes in the store, else None."""
+    exported = Path(record.output or "") / item.name
+    if exported.is_file() and sha256_file(exported) == item.sha256:
+        return exported
+    for stage in reversed(record.stages):
+        try:
+            stored = store.get(stage.digest)
+        except (MissingObject, DamagedObject):
+            continue
+        for name, sha256 in stored.files.items():
+            if sha256 == item.sha256:
+                return stored.path(name)
+    return None
 
 
 def alive(store: Store, run: str) -> bool:

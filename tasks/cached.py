@@ -7,11 +7,13 @@ are gone or damaged is computed anew), and a note of what every key was made of.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import dataclasses
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +21,7 @@ from reel.config import Config
 from reel.errors import DamagedObject, MissingObject
 from reel.keys import Key, executed, make_key, recall, remember
 from reel.op import Context, Op
-from reel.store import Store
+from reel.store import Store, sha256_bytes
 from tasks.weights import content_id
 
 
@@ -57,12 +59,51 @@ def call(op: Op, cfg: Config, inputs: Mapping[str, str], ctx: Context) -> Stage:
     started = time.perf_counter()
     cfg = executed(cfg)
     key = make_key(op, cfg, inputs, {source.label: content_id(source) for source in op.models(cfg)})
+    if (foreseen := _foreseen.get()) is not None:
+        foreseen.append(_foresee(op, key, ctx.store))
+        return foreseen[-1].stage
     with ctx.store.lock(f"op-{key.digest}"):
         digest, reused = _through_prefect(op, cfg, inputs, ctx, key, refresh=False)
         if reused and not sound(ctx.store, digest):
             digest, reused = _through_prefect(op, cfg, inputs, ctx, key, refresh=True)
     facts = (recall(ctx.store, key.digest) or {}).get("facts", {})
     return Stage(op.id, key.digest, digest, reused, time.perf_counter() - started, facts)
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What a run would do at one op. Where it is to be computed, the stage's digest stands in for the output's."""
+
+    stage: Stage
+    fields: Mapping[str, Any]
+
+
+_foreseen: contextvars.ContextVar[list[Foreseen] | None] = contextvars.ContextVar("foreseen", default=None)
+
+
+@contextlib.contextmanager
+def foreseeing() -> Iterator[list[Foreseen]]:
+    """`call` computes nothing inside: it tells what it would find in the cache and what it would compute.
+
+    Keys of what comes after an op that is to be computed are made with a stand-in for its output: they are no keys of
+    the store, but calls that would share a result share them.
+    """
+    found: list[Foreseen] = []
+    token = _foreseen.set(found)
+    try:
+        yield found
+    finally:
+        _foreseen.reset(token)
+
+
+def _foresee(op: Op, key: Key, store: Store) -> Foreseen:
+    entry = recall(store, key.digest)
+    known = entry is not None and (store.root / "results" / key.digest).exists()
+    if entry is not None and known and (store.folder(entry["output"]) / "manifest.json").exists():
+        stage = Stage(op.id, key.digest, entry["output"], True, entry["seconds"], entry["facts"])
+    else:
+        stage = Stage(op.id, key.digest, sha256_bytes(f"foreseen {key.digest}".encode()), False, 0.0, {})
+    return Foreseen(stage, key.fields)
 
 
 def sound(store: Store, digest: str) -> bool:
@@ -106,11 +147,20 @@ def _through_prefect(
 
 def _compute(op: Op, cfg: Config, inputs: Mapping[str, str], ctx: Context, key: Key) -> str:
     own = dataclasses.replace(ctx, facts={})
-    started = time.perf_counter()
+    started, before = time.perf_counter(), _loaded()
     digest = op.fn(cfg, inputs, own)
     own.note(peak_memory_mib=round(peak_memory() / 2**20))
+    if new := sorted(_loaded() - before):
+        own.note(loaded=new)
     remember(ctx.store, key, digest, own.facts, time.perf_counter() - started)
     return digest
+
+
+def _loaded() -> set[str]:
+    """Short names of the models that this process holds; of none, where no op has loaded one yet."""
+    memory = sys.modules.get("tasks.weights_memory")
+    keys = memory.LOADED.keys() if memory else []
+    return {f"{key.partition(' ')[0]} {sha256_bytes(key.encode())[:8]}" for key in keys}
 
 
 def peak_memory() -> int:

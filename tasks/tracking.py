@@ -6,7 +6,8 @@ that is down or a locked database loses nothing: the link stays behind its recor
 catches up.
 
 MLflow itself works in a process of its own (`tasks.tracking_log`): its import, a new database (5 s) and a server that
-does not answer cost the render nothing, and it notices at once when the render is killed.
+does not answer cost the render nothing, and it notices at once when the render is killed. The points of a sweep share
+one such process (`sweeping`, `keep_logger`) and do not wait for it; a sweep is a run of its own, the parent of theirs.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import contextlib
 import json
 import logging
 import os
+import secrets
 import select
 import subprocess
 import sys
@@ -29,6 +31,7 @@ from reel.config import Config, Text
 from reel.errors import UserError
 from reel.record import Recorder, Status, begin, list_records, load, reconcile, record_path
 from reel.store import Store, write_atomic
+from reel.sweep import Manifest, list_sweeps
 from tasks.cached import peak_memory
 
 logger = logging.getLogger(__name__)
@@ -80,51 +83,146 @@ class Link(BaseModel):
         return f"{self.uri.rstrip('/')}/#/experiments/{self.experiment_id}/runs/{self.mlflow_run}"
 
 
+class SweepLink(Link):
+    """A sweep's place in MLflow, kept in ``<store>/tracking/sweeps/<id>.json``; ``run`` is the sweep's id."""
+
+    shown: str | None = None
+    """Digest of the `tasks.tracking_sweep.summary` that MLflow shows; any but the present one means pending."""
+
+
+class Logger:
+    """The logging process: told of what begins and ends, it brings MLflow up to date, one after the other."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._errors = store.root / "tmp" / f"logger-{os.getpid()}-{secrets.token_hex(4)}.log"
+        self._process = _spawn(store, self._errors)
+        self._owed: dict[str, str] = {}
+        self._ended = False
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def tell(self, what: str, name: str) -> None:
+        """Hand over work: ``open`` or ``close`` a run, show a ``sweep``."""
+        assert self._process.stdin is not None
+        self._owed[name] = ""
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(f"{what} {name}\n".encode())
+            self._process.stdin.flush()
+        while self._answered(0):  # read, so that its pipe never fills
+            pass
+
+    def end(self, timeout: float) -> str:
+        """No more work comes; wait for what was handed over.
+
+        Args:
+            timeout: seconds to wait at most; logging goes on in the background after that.
+
+        Returns:
+            why something is not logged, or an empty text.
+        """
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        limit = time.monotonic() + timeout
+        while self._answered(max(0.0, limit - time.monotonic())):
+            pass
+        if self._ended:
+            self._process.wait()
+            return self._trouble()
+        return f"it is slow (over {timeout:g} s); logging goes on in the background"
+
+    def _answered(self, patience: float) -> bool:
+        """Take in one answer, or the end; False when neither came in time (seconds)."""
+        assert self._process.stdout is not None
+        if self._ended or not select.select([self._process.stdout], [], [], patience)[0]:
+            return False
+        line = self._process.stdout.readline()
+        self._ended = not line
+        if line:
+            answer = json.loads(line)
+            self._owed[answer["name"]] = answer["error"]
+        return True
+
+    def _trouble(self) -> str:
+        errors = [error for error in self._owed.values() if error]
+        if not errors and self._process.returncode:
+            errors = [_last_line(self._errors)]
+        if not errors:
+            self._errors.unlink(missing_ok=True)
+            return ""
+        return f"{errors[-1]}; kept in the store, logged with a later run"
+
+
+_kept: dict[Path, Logger] = {}
+"""Logging processes that outlive a render, by store."""
+
+
+def keep_logger(store: Store) -> Logger:
+    """The logging process that the points of a sweep share in this process; it ends with it."""
+    known = _kept.get(store.root)
+    if known is None or not known.alive:
+        known = _kept[store.root] = Logger(store)
+    return known
+
+
+@contextlib.contextmanager
+def sweeping(manifest: Manifest, tracking: Tracking | None) -> Iterator[None]:
+    """Drive a sweep and show it in MLflow: as running meanwhile, then as it stands. Renders inside share one process.
+
+    Args:
+        tracking: None, or switched off: the sweep is driven, and nothing is logged.
+    """
+    if tracking is None or not tracking.enabled:
+        with manifest.driving():
+            yield
+        return
+    store = manifest.store
+    save_sweep_link(store, new_sweep_link(tracking, manifest.id))
+    try:
+        with manifest.driving():
+            keep_logger(store).tell("sweep", manifest.id)
+            yield
+    finally:
+        shared = keep_logger(store)
+        shared.tell("sweep", manifest.id)
+        del _kept[store.root]
+        if trouble := shared.end(tracking.timeout):
+            logger.warning("not all of the sweep is in MLflow yet: %s", trouble)
+
+
 class Tracker:
-    """The tracking of one render: a logging process, which opened the run and waits for its end."""
+    """The tracking of one render: the logging process opened its run and waits for its end."""
 
     def __init__(self, store: Store, run: str, timeout: float) -> None:
         self.store = store
         self.run = run
         self.timeout = timeout
-        self._errors = link_path(store, run).with_suffix(".log")
-        self._process = _spawn(store, run, self._errors)
+        self._shared = store.root in _kept
+        self._logger = keep_logger(store) if self._shared else Logger(store)
+        self._logger.tell("open", run)
 
     def log(self, run: str) -> None:
         """Have a closed record that is a part of this render logged, in the background."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # the process is gone: the record stays pending
-            self._process.stdin.write(f"log {run}\n".encode())
-            self._process.stdin.flush()
+        self._logger.tell("close", run)
 
     def close(self) -> Link | None:
-        """Have the closed record logged; waits ``timeout`` seconds at most.
+        """Have the closed record logged; waits ``timeout`` seconds at most, and not at all for a point of a sweep.
 
         Returns:
             the link, or None when the record is pending (said in the log; nothing is lost).
         """
-        trouble = self._finish()
+        self._logger.tell("close", self.run)
+        if self._shared:
+            return read_link(self.store, self.run)
+        trouble = self._logger.end(self.timeout)
         link = read_link(self.store, self.run)
         if link and link.logged not in (None, "running"):
             return link
         logger.warning("not in MLflow yet: %s", trouble)
         return None
-
-    def _finish(self) -> str:
-        """Tell the process that the record is closed; returns why it was not logged in time, if it was not."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(b"close\n")
-            self._process.stdin.close()
-        limit, error = time.monotonic() + self.timeout, ""
-        while select.select([self._process.stdout], [], [], max(0.0, limit - time.monotonic()))[0]:
-            line = self._process.stdout.readline()
-            if not line:
-                self._process.wait()
-                return f"{error or _last_line(self._errors)}; kept in the store, logged with a later run"
-            error = json.loads(line).get("error", "")
-        return f"it is slow (over {self.timeout:g} s); logging goes on in the background"
 
 
 _OPEN: dict[str, Tracker] = {}
@@ -217,30 +315,66 @@ def flush_pending(store: Store) -> tuple[list[str], dict[str, str]]:
         the runs that were logged, and the reason by run for those that still could not be.
     """
     from tasks.tracking_log import catch_up
+    from tasks.tracking_sweep import catch_up_sweeps
 
     reconcile(store)
-    return catch_up(store, pending(store))
+    logged, failed = catch_up(store, pending(store))
+    return logged, failed | catch_up_sweeps(store)
 
 
 def rebuild(store: Store, tracking: Tracking) -> tuple[list[str], dict[str, str]]:
-    """Log every record, as into a fresh MLflow; runs that are there already are brought up to date, not doubled."""
+    """Log every record and every sweep, as into a fresh MLflow; runs that are there already are not doubled."""
+    for manifest in list_sweeps(store):
+        save_sweep_link(store, new_sweep_link(tracking, manifest.id))
     for record in list_records(store)[0]:
         save_link(store, new_link(tracking, record.run))
     return flush_pending(store)
 
 
 def new_link(tracking: Tracking, run: str) -> Link:
-    return Link(
-        run=run,
-        uri=tracking.uri,
-        experiment=tracking.experiment,
-        artifacts=str(tracking.artifacts.absolute()),
-        log_clip=tracking.log_clip,
-    )
+    return Link(run=run, **_place(tracking))
+
+
+def new_sweep_link(tracking: Tracking, sweep: str) -> SweepLink:
+    return SweepLink(run=sweep, **_place(tracking))
+
+
+def _place(tracking: Tracking) -> dict[str, Any]:
+    return {
+        "uri": tracking.uri,
+        "experiment": tracking.experiment,
+        "artifacts": str(tracking.artifacts.absolute()),
+        "log_clip": tracking.log_clip,
+    }
 
 
 def save_link(store: Store, link: Link) -> None:
     write_atomic(link_path(store, link.run), link.model_dump_json(indent=1).encode())
+
+
+def save_sweep_link(store: Store, link: SweepLink) -> None:
+    """Keep a sweep's link; a new one for the same place takes over what is known of the parent run."""
+    known = read_sweep_link(store, link.run)
+    if link.mlflow_run is None and known and (known.uri, known.experiment) == (link.uri, link.experiment):
+        link = link.model_copy(update={"mlflow_run": known.mlflow_run, "experiment_id": known.experiment_id})
+    write_atomic(_sweep_link_path(store, link.run), link.model_dump_json(indent=1).encode())
+
+
+def read_sweep_link(store: Store, sweep: str) -> SweepLink | None:
+    """A sweep's link, or None when it is not tracked."""
+    try:
+        return SweepLink.model_validate_json(_sweep_link_path(store, sweep).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def tracked_sweeps(store: Store) -> list[str]:
+    """Ids of the sweeps that are to be shown in MLflow."""
+    return sorted(path.stem for path in (_links(store) / "sweeps").glob("*.json"))
+
+
+def _sweep_link_path(store: Store, sweep: str) -> Path:
+    return _links(store) / "sweeps" / f"{sweep}.json"
 
 
 def read_link(store: Store, run: str) -> Link | None:
@@ -259,13 +393,13 @@ def _links(store: Store) -> Path:
     return store.root / "tracking"
 
 
-def _spawn(store: Store, run: str, errors: Path) -> subprocess.Popen[bytes]:
+def _spawn(store: Store, errors: Path) -> subprocess.Popen[bytes]:
     """The logging process, in a session of its own so that Ctrl-C leaves it to log the interruption."""
     first = str(Path(__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, [first, os.environ.get("PYTHONPATH", "")]))
     with errors.open("wb") as stderr:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "tasks.tracking_log", str(store.root), run],
+            [sys.executable, "-P", "-m", "tasks.tracking_log", str(store.root)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,

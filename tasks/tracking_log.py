@@ -1,8 +1,8 @@
-"""What MLflow is told about a record. Run as ``python -m tasks.tracking_log <store> <run>`` beside a render.
+"""What MLflow is told about a record. Run as ``python -m tasks.tracking_log <store>`` beside renders.
 
-The process opens the run, logs what earlier renders could not, then waits: for lines "log <run>", which name records
-that are parts of this one and closed, for the line "close", when the record is closed and is logged, or for the end of
-its input, when the render was killed.
+The process is told in lines: ``open <run>``, ``close <run>`` when the record is closed, ``sweep <id>`` when a sweep
+began or ended. While nothing is to be done it logs what earlier renders could not. The end of its input means that the
+renders' process is done, or was killed: a run that was opened and not closed is logged as interrupted then.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from reel.errors import MissingObject
-from reel.record import Output, RenderRecord, load, reconcile, record_path
-from reel.store import Store, sha256_file
-from tasks.tracking import Link, link_path, pending, read_link, save_link
+from reel.errors import UserError
+from reel.record import RenderRecord, load, locate, reconcile, record_path
+from reel.store import Store
+from reel.sweep import Manifest
+from tasks.tracking import Link, pending, read_link, save_link
 
 RUN_TAG = "rotoscope.run"
 PATIENCE = 120
 """How long a database or server may take after the render's end (seconds); a first migration takes 5."""
 _STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
-_FOLDERS = {"movie": "clip", "sheet": "contact_sheet", "preview": "preview", "plot": "plots"}
+_FOLDERS = {"movie": "clip", "sheet": "contact_sheet", "preview": "preview", "page": "compare", "plot": "plots"}
 _SKIPPED = ("paths", "tracking", "compute", "measure", "deployment", "hydra")
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",  # seconds; a server that is down must not hold anything up
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -49,7 +50,7 @@ def log_record(store: Store, run: str) -> Link | None:
         link, record = read_link(store, run), load(record_path(store, run))
         if link is None or link.logged == record.status:
             return link
-        client = _client(store, link.uri)
+        client = connect(store, link.uri)
         link = _opened(client, store, link, record)
         if record.status != "running":
             _log_end(client, store, link, record)
@@ -76,12 +77,13 @@ def catch_up(store: Store, runs: Iterable[str]) -> tuple[list[str], dict[str, st
             log_record(store, run)
             logged.append(run)
         except Exception as error:  # whatever a server or database comes up with: the record stays pending
-            failed[run] = dead[uri] = _one_line(error)
+            failed[run] = dead[uri] = one_line(error)
     return logged, failed
 
 
-def _client(store: Store, uri: str) -> Any:
-    for name, value in _ENVIRONMENT.items():
+def connect(store: Store, uri: str) -> Any:
+    """MLflow's client for an address; a database's folder is made where it is not there."""
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
@@ -95,28 +97,33 @@ def _client(store: Store, uri: str) -> Any:
 
 def _opened(client: Any, store: Store, link: Link, record: RenderRecord) -> Link:
     """The link with its MLflow run: the noted one, one that carries our tag, or a new one."""
-    experiment = _experiment(client, link)
+    experiment = experiment_id(client, link)
+    tags = {RUN_TAG: record.run, "mlflow.user": os.environ.get("USER", ""), **_sweep_tags(client, store, link, record)}
     known = client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{record.run}'", max_results=1)
     if known:
         mlflow_run = known[0].info.run_id
     else:
         started = int(record.started.timestamp() * 1000)
-        tags = {RUN_TAG: record.run, "mlflow.user": os.environ.get("USER", "")}
-        mlflow_run = client.create_run(experiment, start_time=started, tags=tags, run_name=_name(record)).info.run_id
+        name = _name(store, record)
+        mlflow_run = client.create_run(experiment, start_time=started, tags=tags, run_name=name).info.run_id
     link = link.model_copy(update={"mlflow_run": mlflow_run, "experiment_id": experiment})
     save_link(store, link)
-    from mlflow.entities import Param
+    from mlflow.entities import Param, RunTag
 
     client.log_batch(
         mlflow_run,
         params=[Param(key, value) for key, value in params(record.config).items()],
-        tags=[*_run_tags(record), *_parent_tags(store, record)],
+        tags=[
+            *_run_tags(record),
+            *(RunTag(key, value) for key, value in tags.items() if value),
+            *_parent_tags(store, record),
+        ],
     )
     return link
 
 
 def _parent_tags(store: Store, record: RenderRecord) -> list[Any]:
-    """What hangs a run below its parent's in MLflow's table; none where the parent is not tracked."""
+    """What hangs a part of a render below its run in MLflow's table; nothing where that one is not tracked."""
     from mlflow.entities import RunTag
 
     if record.parent is None or (link := read_link(store, record.parent)) is None:
@@ -126,7 +133,18 @@ def _parent_tags(store: Store, record: RenderRecord) -> list[Any]:
     return [RunTag("mlflow.parentRunId", link.mlflow_run)] if link and link.mlflow_run else []
 
 
-def _experiment(client: Any, link: Link) -> str:
+def _sweep_tags(client: Any, store: Store, link: Link, record: RenderRecord) -> dict[str, str]:
+    """What makes a render a child of its sweep's run."""
+    if record.sweep is None:
+        return {}
+    from tasks.tracking_sweep import parent_run
+
+    parent = parent_run(client, store, link, record.sweep)
+    found = {"rotoscope.sweep": record.sweep, "rotoscope.point": str(record.point)}
+    return {**found, "mlflow.parentRunId": parent} if parent else found
+
+
+def experiment_id(client: Any, link: Link) -> str:
     known = client.get_experiment_by_name(link.experiment)
     if known:
         if known.lifecycle_stage == "deleted":
@@ -154,7 +172,7 @@ def _log_end(client: Any, store: Store, link: Link, record: RenderRecord) -> Non
     client.log_text(link.mlflow_run, _yaml(record.config), "config.yaml")
     for item in record.outputs:
         folder = _FOLDERS.get(item.role)
-        if folder and (item.role != "movie" or link.log_clip) and (path := _locate(store, record, item)):
+        if folder and (item.role != "movie" or link.log_clip) and (path := locate(store, record, item)):
             client.log_artifact(link.mlflow_run, str(path), folder)
     client.set_terminated(link.mlflow_run, _STATUS[record.status], end_time=at)
 
@@ -166,12 +184,12 @@ def params(config: Mapping[str, Any]) -> dict[str, str]:
     controls = config.get("controls") or {}
     used = {"pose_map", *(item.get("preprocess") for item in controls.values() if isinstance(item, Mapping))}
     found = {}
-    for key, value in _flatten(config):
+    for key, value in flatten(config):
         group, _, rest = key.partition(".")
         foreign = group == "preprocess" and rest.partition(".")[0] not in used
         inside = group == "model" and rest != "name"
         if group not in _SKIPPED and not foreign and not inside and value not in (None, "", [], {}):
-            found[_allowed(key)] = str(value)[:500]
+            found[allowed(key)] = str(value)[:500]
     return dict(list(found.items())[:100])
 
 
@@ -187,7 +205,7 @@ def metrics(record: RenderRecord) -> dict[str, float]:
         found["peak_memory_mib"] = record.peak_memory_mib
     found["stages.reused"] = float(sum(stage.reused for stage in record.stages))
     found["stages.computed"] = len(record.stages) - found["stages.reused"]
-    return {_allowed(key): value for key, value in {**found, **record.metrics}.items()}
+    return {allowed(key): value for key, value in {**found, **record.metrics}.items()}
 
 
 def tags(record: RenderRecord) -> dict[str, str]:
@@ -199,7 +217,7 @@ def tags(record: RenderRecord) -> dict[str, str]:
     if record.reason:
         found["reason"] = record.reason
         found["mlflow.note.content"] = record.reason
-    return {_allowed(key): value[:5000] for key, value in found.items()}
+    return {allowed(key): value[:5000] for key, value in found.items()}
 
 
 def _run_tags(record: RenderRecord) -> list[Any]:
@@ -211,35 +229,25 @@ def _run_tags(record: RenderRecord) -> list[Any]:
     return [RunTag(key, value) for key, value in known.items() if value]
 
 
-def _locate(store: Store, record: RenderRecord, item: Output) -> Path | None:
-    """The exported file if it is still what was exported, else the same bytes in the store, else None."""
-    exported = Path(record.output or "") / item.name
-    if exported.is_file() and sha256_file(exported) == item.sha256:
-        return exported
-    for stage in reversed(record.stages):
-        try:
-            stored = store.get(stage.digest)
-        except MissingObject:
-            continue
-        for name, sha256 in stored.files.items():
-            if sha256 == item.sha256:
-                return stored.path(name)
-    return None
+def _name(store: Store, record: RenderRecord) -> str:
+    """What the run is called: its title, the values of its point in a sweep, or its flow and id."""
+    if record.title:
+        return record.title
+    if record.sweep is not None and record.point is not None:
+        with contextlib.suppress(UserError, FileNotFoundError, IndexError):
+            return Manifest.load(store, record.sweep).point(record.point).label[:250]
+    return f"{record.flow} {record.run}"
 
 
-def _name(record: RenderRecord) -> str:
-    return record.title or f"{record.flow} {record.run}"
-
-
-def _flatten(value: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
+def flatten(value: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
     if isinstance(value, Mapping) and (value or not prefix):
         for key, item in value.items():
-            yield from _flatten(item, f"{prefix}.{key}" if prefix else str(key))
+            yield from flatten(item, f"{prefix}.{key}" if prefix else str(key))
     else:
         yield prefix, value
 
 
-def _allowed(key: str) -> str:
+def allowed(key: str) -> str:
     """MLflow's alphabet for names."""
     return re.sub(r"[^\w\-./ :]", "_", key)[:250]
 
@@ -250,42 +258,75 @@ def _yaml(config: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=1000)
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else ''}"[:300]
 
 
-def main(root: str, run: str) -> None:
-    """Log a render's beginning, then its end."""
-    store = Store(root)
-    _attempt(store, run)
-    _catch_up_while_waiting(store, run)
-    closed = _parts_until_closed(store)
-    signal.alarm(PATIENCE)  # nobody waits for this process any more: it must not hang for ever
-    if not closed:
+class _Lines:
+    """Lines of a pipe, which also tells whether one is waiting."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._data = b""
+
+    def waiting(self) -> bool:
+        return b"\n" in self._data or bool(select.select([self._descriptor], [], [], 0)[0])
+
+    def next(self) -> str | None:
+        """The next line; None at the end."""
+        while b"\n" not in self._data:
+            part = os.read(self._descriptor, 65536)
+            if not part:
+                return None
+            self._data += part
+        line, _, self._data = self._data.partition(b"\n")
+        return line.decode()
+
+
+def main(root: str) -> None:
+    """Log what the renders' process tells of, until it ends."""
+    store, lines = Store(root), _Lines(0)
+    opened: dict[str, None] = {}
+    sweeps: dict[str, None] = {}
+    while (line := lines.next()) is not None:
+        what, _, name = line.partition(" ")
+        if what == "sweep":
+            sweeps[name] = None
+            _answer(name, _show_sweep(store, name))
+            continue
+        signal.alarm(PATIENCE if what == "close" else 0)  # a server that hangs must not hold up the others for ever
+        _answer(name, _attempt(store, name))
+        signal.alarm(0)
+        if what == "open":
+            opened[name] = None
+            _catch_up_while_waiting(store, lines, name)
+        else:
+            opened.pop(name, None)
+    signal.alarm(PATIENCE)  # nobody waits for this process any more: it must not hang
+    for run in opened:
         _render_died(store, run)
-    if _attempt(store, run):
-        link_path(store, run).with_suffix(".log").unlink(missing_ok=True)
+        _attempt(store, run)
+    for sweep in sweeps:
+        _show_sweep(store, sweep)
 
 
-def _parts_until_closed(store: Store) -> bool:
-    """Log the parts that are named; whether the record was closed in the end, not killed."""
-    for line in iter(sys.stdin.readline, ""):
-        command, _, part = line.strip().partition(" ")
-        if command == "close":
-            return True
-        catch_up(store, [part])
-    return False
-
-
-def _attempt(store: Store, run: str) -> bool:
-    _, failed = catch_up(store, [run])
+def _answer(name: str, error: str) -> None:
     with contextlib.suppress(BrokenPipeError):  # the render does not wait for ever
-        os.write(1, json.dumps({"error": failed[run]} if failed else {}).encode() + b"\n")
-    return not failed
+        os.write(1, json.dumps({"name": name, "error": error}).encode() + b"\n")
 
 
-def _catch_up_while_waiting(store: Store, run: str) -> None:
+def _attempt(store: Store, run: str) -> str:
+    return catch_up(store, [run])[1].get(run, "")
+
+
+def _show_sweep(store: Store, sweep: str) -> str:
+    from tasks.tracking_sweep import catch_up_sweeps
+
+    return catch_up_sweeps(store, [sweep]).get(sweep, "")
+
+
+def _catch_up_while_waiting(store: Store, lines: _Lines, run: str) -> None:
     """Earlier renders' records, at least one, then as many as there is time for while the render works."""
     link = read_link(store, run)
     if link is None or link.logged is None:  # not reachable now
@@ -294,7 +335,7 @@ def _catch_up_while_waiting(store: Store, run: str) -> None:
     for other in pending(store):
         if other != run:
             catch_up(store, [other])
-        if select.select([sys.stdin], [], [], 0)[0]:
+        if lines.waiting():
             return
 
 

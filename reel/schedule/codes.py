@@ -136,6 +136,11 @@ CODES: dict[str, Code] = {
         WARNING, "text after a second colon is dropped", "The node keeps what stands between the first two colons."
     ),
     "RS317": Code(WARNING, "picture not found", "The file is not there, seen from the schedule's folder."),
+    "RS318": Code(
+        ERROR,
+        "prompt syntax that is not understood here",
+        "LoRA tags, wildcards, prompt editing and BREAK belong to other programs; a bracket needs its partner.",
+    ),
     "RS401": Code(ERROR, "expression cannot be read", "See the message."),
     "RS402": Code(ERROR, "unknown name in an expression", "See the list of variables and functions."),
     "RS403": Code(ERROR, "wrong number of arguments", "See the list of functions."),

@@ -43,6 +43,16 @@ class PromptTrack:
         """(N,) float: weight of one of the texts at each frame."""
         return np.where(self.a == text, 1.0 - self.blend, 0.0) + np.where(self.b == text, self.blend, 0.0)
 
+    def describe(self) -> str:
+        """What shows when, in short: ``0-11: red top; 12-23: red top > blue top; 24-47: blue top``."""
+        rows = [
+            (positive if weight == 0 else f"{positive} > {after}")
+            for (positive, _), (after, _), weight in self._named()
+        ]
+        starts = [0, *(f for f in range(1, len(rows)) if rows[f] != rows[f - 1])]
+        ends = [*starts[1:], len(rows)]
+        return "; ".join(f"{a}-{b - 1}: {rows[a]}" for a, b in zip(starts, ends, strict=True))
+
     def same(self, other: PromptTrack, tolerance: float = 1e-9) -> bool:
         """The two give the same texts with the same weights at every frame."""
         if len(self.a) != len(other.a):

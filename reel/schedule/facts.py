@@ -25,6 +25,7 @@ class Facts:
     seed: int
     value_range: tuple[float, float] | None
     folder: Path | None
+    rendered: bool = False
 
     @cached_property
     def placed(self) -> list[tuple[int, int | None, Key]]:

@@ -25,6 +25,7 @@ RULES: tuple[Callable[[Facts], None], ...] = (
     prompt_rules.travel_back,
     prompt_rules.chunks,
     prompt_rules.typography,
+    prompt_rules.syntax,
     rules.undefined,
     rules.value_range,
     rules.missing_pictures,
@@ -32,14 +33,17 @@ RULES: tuple[Callable[[Facts], None], ...] = (
 )
 
 PARAMETERS: dict[str, tuple[float, float]] = {
-    "weight": (0.0, 2.0),
+    "weight": (0.0, 10.0),
+    "weight_schedule": (0.0, 10.0),
     "strength": (0.0, 1.0),
-    "guidance_scale": (0.0, 30.0),
+    "strength_schedule": (0.0, 1.0),
+    "guidance_scale": (0.0, 50.0),
+    "guidance_schedule": (0.0, 10.0),
     "control_guidance_start": (0.0, 1.0),
     "control_guidance_end": (0.0, 1.0),
     "ip_adapter_scale": (0.0, 2.0),
 }
-"""Ranges of the parameters that schedules usually drive."""
+"""Ranges of the parameters that schedules drive; the ``_schedule`` ones are factors of the parameter itself."""
 
 
 @dataclass(frozen=True)
@@ -80,31 +84,28 @@ def lint(
         folder: where pictures are looked for; None: pictures are not looked for.
     """
     parsed = parse(text, dialect, what, name=name, options=options)
-    if parsed.schedule is not None:
-        _apply(parsed, frames, fps, seed, value_range, folder)
-    report = parsed.report
-    return LintResult(report.sorted(), parsed.schedule, parsed.dialect.name, parsed.what, report.dropped)
+    return judge(parsed, frames=frames, fps=fps, seed=seed, value_range=value_range, folder=folder)
 
 
-def _apply(
+def judge(
     parsed: Parsed,
-    frames: int | None,
-    fps: float | None,
-    seed: int,
-    value_range: tuple[float, float] | None,
-    folder: Path | None,
-) -> None:
-    schedule = parsed.schedule
-    assert schedule is not None
-    facts = Facts(
-        schedule,
-        parsed.report,
-        parsed.dialect,
-        frames or schedule.frames,
-        fps or schedule.fps or 12.0,
-        seed,
-        value_range,
-        folder,
-    )
-    for rule in RULES:
-        rule(facts)
+    *,
+    frames: int | None = None,
+    fps: float | None = None,
+    seed: int = 0,
+    value_range: tuple[float, float] | None = None,
+    folder: Path | None = None,
+    rendered: bool = False,
+) -> LintResult:
+    """Apply all rules to a text that was read.
+
+    Args:
+        rendered: it is about to be rendered here: what the text encoder or the range refuses is an error.
+    """
+    report, schedule = parsed.report, parsed.schedule
+    if schedule is not None:
+        count, rate = frames or schedule.frames, fps or schedule.fps or 12.0
+        facts = Facts(schedule, report, parsed.dialect, count, rate, seed, value_range, folder, rendered)
+        for rule in RULES:
+            rule(facts)
+    return LintResult(report.sorted(), schedule, parsed.dialect.name, parsed.what, report.dropped)

@@ -96,6 +96,12 @@ class Schedule:
     def then_of(self, key: Key) -> Then:
         return key.then or self.then
 
+    def serves(self, what: What) -> bool:
+        """Whether it can stand where a schedule of this kind is wanted: a track with prompts is a prompt schedule."""
+        return self.what == what or (
+            self.what == "track" and what == "prompt" and any(key.prompt is not None for key in self.keys)
+        )
+
     @property
     def has_pictures(self) -> bool:
         return any(key.picture is not None for key in self.keys)

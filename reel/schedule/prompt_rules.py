@@ -6,7 +6,10 @@ import json
 import re
 from collections.abc import Iterator
 
-from reel.schedule.compile import full_text
+from reel.emphasis import parse_emphasis
+from reel.errors import UserError
+from reel.prompt import check_prompt
+from reel.schedule.compile import BACKTICKS, full_text
 from reel.schedule.facts import Facts
 from reel.schedule.findings import Edit
 from reel.schedule.model import Key
@@ -176,6 +179,33 @@ def _plain(facts: Facts, match: re.Match[str]) -> Edit:
     if ";" in plain and facts.dialect.name == "short":
         plain = plain.replace(";", "\\;")
     return Edit(match.start(), match.end(), plain)
+
+
+def syntax(facts: Facts) -> None:
+    """RS318: what our text encoder does not read. Other tools may, so theirs are judged only when rendered here."""
+    if facts.schedule.what == "value" or not (facts.rendered or facts.dialect.name in ("yaml", "short")):
+        return
+    common = " ".join((facts.schedule.head, facts.schedule.tail, facts.schedule.negative))
+    told = {None, _refused(common)}
+    for key in facts.schedule.keys:
+        for text in (key.prompt or "", key.negative):
+            if (error := _refused(text)) not in told:
+                facts.say("RS318", error[0], key, body=True, fix=error[1])  # type: ignore[index]
+    if (error := _refused(common)) is not None:
+        facts.say("RS318", f"in head, tail or negative: {error[0]}", facts.schedule.keys[0], fix=error[1])
+
+
+def _refused(text: str) -> tuple[str, str | None] | None:
+    """(what is wrong with a prompt, the fix), its formulas taken for numbers."""
+    if not any(sign in text for sign in "<[({:_B-"):
+        return None
+    try:
+        filled = BACKTICKS.sub("1", text)
+        check_prompt(filled, "")
+        parse_emphasis(filled, "")
+    except UserError as error:
+        return error.message.split("\n", 1)[0].removeprefix(": "), error.fix
+    return None
 
 
 def commas_between_entries(facts: Facts) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from reel.errors import UserError
 from reel.schedule.dialects.base import Dialect, Options
@@ -142,25 +140,8 @@ def read(
     schedule = parsed.schedule
     if schedule is None or parsed.report.errors:
         raise ScheduleError(parsed.report.sorted(), name or "<text>")
-    fits = schedule.what == what or (
-        schedule.what == "track" and what == "prompt" and any(k.prompt is not None for k in schedule.keys)
-    )
-    if not fits:
+    if not schedule.serves(what):
         report = parsed.report
         report.add("RS115", f"this is a schedule of kind '{schedule.what}'; a '{what}' is wanted here", 0)
         raise ScheduleError(report.sorted(), name or "<text>")
     return schedule
-
-
-def read_data(data: Mapping[Any, Any] | list[Any] | str | float, what: What = "prompt") -> Schedule:
-    """Read a schedule that stands inline in a YAML config and was parsed already: a mapping, a text, or one number.
-
-    Raises: as `read`; places refer to the mapping written out again.
-    """
-    if isinstance(data, str):
-        return read(data, what=what)
-    if isinstance(data, (int, float)):
-        return read(f"0: {data}", "short", what)
-    import yaml
-
-    return read(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), "yaml", what)

@@ -161,7 +161,8 @@ def value_range(facts: Facts) -> None:
                 f"{values[at]:.4g} at frame {at} lies outside {low:g} to {high:g}",
                 facts.plan.keys[index],
                 body=True,
-                fix=f"clip({low:g}..{high:g}) or another value",
+                severity="error" if facts.rendered else None,
+                fix=f"clip(..., {low:g}, {high:g}) around the formula, or another value",
             )
 
 

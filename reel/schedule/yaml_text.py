@@ -136,20 +136,17 @@ def _syntax(report: Report, error: yaml.MarkedYAMLError) -> None:
     report.add("RS120", f"{words}" if words else "not valid YAML", at, fix=fix)
 
 
-def locate(text: str, key: str) -> tuple[int, int] | None:
-    """1-based (line, column) of the value at a dotted key in a YAML file, for errors in conf/ files.
+def node_at(report: Report, key: str) -> tuple[YamlNode, YamlNode] | None:
+    """The nodes of a dotted key's name and value in a YAML file; the value twice where it is an item of a list.
 
     Returns: None where the key is not in this file or the file cannot be read.
     """
-    from reel.schedule.findings import Source
-
-    report = Report(Source(text))
-    node = compose(report, max_depth=32)
+    node = name = compose(report, max_depth=32)
     for part in key.split("."):
         if node is None or node.kind == "scalar":
             return None
         if node.kind == "list":
-            node = node.items[int(part)] if part.isdigit() and int(part) < len(node.items) else None
+            name = node = node.items[int(part)] if part.isdigit() and int(part) < len(node.items) else None
         else:
-            node = next((value for name, value in node.pairs if name.text == part), None)
-    return report.source.place(node.start) if node is not None else None
+            name, node = next(((n, value) for n, value in node.pairs if n.text == part), (None, None))
+    return (name, node) if name is not None and node is not None else None

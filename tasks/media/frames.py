@@ -49,6 +49,12 @@ class Job:
     def time_base(self) -> Fraction:
         return 1 / self.fps if self.fps else self.facts.time_base
 
+    @property
+    def rate(self) -> float:
+        """Frames per second; the mean where frames have times of their own."""
+        span = self.expected[-1] * self.time_base if self.expected else Fraction(0)
+        return float(self.fps or ((len(self.expected) - 1) / span if span else 1))
+
 
 def refuse_hdr(colour: Colour, name: str, policy: str) -> None:
     """Raises: UserError when the clip is HDR and the settings refuse it."""

@@ -34,8 +34,8 @@ def contact_sheet(rows: Mapping[str, Clip], columns: int, thumb: int = 160) -> b
     first = next(iter(rows.values()))
     chosen = spread(first.count, columns)
     size = (max(1, round(first.width * thumb / first.height)), thumb)
-    font = _font(13)
-    margin = max(int(font.getlength(label)) for label in rows) + 3 * _GAP
+    face = font(13)
+    margin = max(int(face.getlength(label)) for label in rows) + 3 * _GAP
     top = 24
     sheet = Image.new(
         "RGB", (margin + len(chosen) * (size[0] + _GAP), top + len(rows) * (size[1] + _GAP)), _GROUND
@@ -43,10 +43,10 @@ def contact_sheet(rows: Mapping[str, Clip], columns: int, thumb: int = 160) -> b
     draw = ImageDraw.Draw(sheet)
     for column, index in enumerate(chosen):
         left = margin + column * (size[0] + _GAP)
-        draw.text((left + 2, 5), _moment(first, index, font, size[0]), _INK, font)
+        draw.text((left + 2, 5), _moment(first, index, face, size[0]), _INK, face)
     for row, (label, clip) in enumerate(rows.items()):
         above = top + row * (size[1] + _GAP)
-        draw.text((_GAP, above + size[1] // 2 - 8), label, _INK, font)
+        draw.text((_GAP, above + size[1] // 2 - 8), label, _INK, face)
         for column, index in enumerate(chosen):
             picture = Image.fromarray(clip.frame(index)).resize(size, Image.Resampling.LANCZOS)
             sheet.paste(picture, (margin + column * (size[0] + _GAP), above))
@@ -104,10 +104,10 @@ class SideBySide:
 
         canvas = Image.new("RGB", self.size, _GROUND)
         draw = ImageDraw.Draw(canvas)
-        font = _font(max(10, round(self.band * 0.62)))
+        face = font(max(10, round(self.band * 0.62)))
         for column, label in enumerate(self.panels):
-            text = _shortened(label, self.panel[0] - 8, font.getlength)
-            draw.text((column * self.panel[0] + 4, round(self.band * 0.12)), text, _INK, font)
+            text = shortened(label, self.panel[0] - 8, face.getlength)
+            draw.text((column * self.panel[0] + 4, round(self.band * 0.12)), text, _INK, face)
         return np.array(canvas)
 
 
@@ -117,27 +117,30 @@ def png_bytes(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _moment(clip: Clip, index: int, font: ImageFont.FreeTypeFont, width: int) -> str:
+def _moment(clip: Clip, index: int, face: ImageFont.FreeTypeFont, width: int) -> str:
     seconds = float((clip.pts[index] - clip.pts[0]) * clip.time_base)
-    return _shortened(f"{index}  {seconds:.2f} s", width, font.getlength)
+    return shortened(f"{index}  {seconds:.2f} s", width, face.getlength)
 
 
-def _shortened(text: str, width: int, measure: Callable[[str], float]) -> str:
+def shortened(text: str, width: int, measure: Callable[[str], float]) -> str:
+    """A text cut until it is at most ``width`` px wide."""
+    text = text[: max(1, width)]  # no letter is narrower than a pixel
     while len(text) > 1 and measure(text) > width:
         text = text[:-1]
     return text
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """The typeface of all labels; ``size`` in px."""
     from PIL import ImageFont
 
-    font = ImageFont.load_default(size)
-    assert isinstance(font, ImageFont.FreeTypeFont)
-    return font
+    face = ImageFont.load_default(size)
+    assert isinstance(face, ImageFont.FreeTypeFont)
+    return face
 
 
 def _even(side: Fraction) -> int:
     return max(2, int(side) // 2 * 2)
 
 
-__all__: Sequence[str] = ["SideBySide", "contact_sheet", "png_bytes", "spread"]
+__all__: Sequence[str] = ["SideBySide", "contact_sheet", "font", "png_bytes", "shortened", "spread"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tasks.sprite.networks import LATENT_CHANNELS, LATENT_SIZE, MAX_TOKENS, build_scheduler
 
@@ -47,11 +48,15 @@ class Family:
 
 @dataclass
 class Control:
-    """One ControlNet, its map `(B, 3, 128, 128)` in 0..1 and its weight."""
+    """One ControlNet, its map `(B, 3, 128, 128)` in 0..1 and its weight.
+
+    mask: `(B, 128, 128)` in 0..1, where it counts, as the render engine's masks do; None: everywhere.
+    """
 
     net: nn.Module
     map: Tensor
     weight: float = 1.0
+    mask: Tensor | None = None
 
 
 @torch.no_grad()
@@ -82,6 +87,9 @@ def residuals(z: Tensor, t: Tensor, hidden: Tensor, controls: Sequence[Control])
             continue
         maps = control.map.repeat(len(z) // len(control.map), 1, 1, 1)
         d, m = control.net(z, t, hidden, maps, conditioning_scale=control.weight, return_dict=False)
+        if control.mask is not None:
+            mask = control.mask.repeat(len(z) // len(control.map), 1, 1)[:, None]
+            *d, m = (r * functional.interpolate(mask, size=tuple(r.shape[-2:]), mode="area") for r in (*d, m))
         down = d if down is None else [a + b for a, b in zip(down, d, strict=True)]
         mid = m if mid is None else mid + m
     return down, mid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 from tasks.sprite.attributes import Attributes
 from tasks.sprite.captions import random_caption, random_empty
 from tasks.sprite.data import DataSet
-from tasks.sprite.maps import as_detected, control_map, tile_map
+from tasks.sprite.maps import as_detected, blank_region, control_map, tile_map
 from tasks.sprite.skeleton import CLIP_FRAMES
 from tasks.sprite.stage_vae import UNSEEN
 
@@ -56,6 +57,23 @@ class Latents:
     def maps(self, kind: str, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
         """Control maps `(B, 3, 128, 128)` in 0..1, skeletons as a detector would see them."""
         return to_map([self._map(kind, int(row), rng) for row in rows])
+
+    def maps_with_blanks(
+        self, kinds: Sequence[str], rows: np.ndarray, rng: np.random.Generator, share: float
+    ) -> list[Tensor]:
+        """Maps of several kinds of the same figures; `share` of them have one region blanked in every kind.
+
+        A blank region is black. Since the figure is the very one of the caption, all that a net can learn from it is
+        that the caption, and not the blank, says what stands there.
+        """
+        regions = [blank_region(self.people[row], self.parts[row], rng) if rng.random() < share else None
+                   for row in rows]  # fmt: skip
+        out = []
+        for kind in kinds:
+            pictures = [self._map(kind, int(row), rng) for row in rows]
+            out.append(to_map([p if r is None else np.where(r[..., None], np.uint8(0), p)
+                               for p, r in zip(pictures, regions, strict=True)]))  # fmt: skip
+        return out
 
     def _map(self, kind: str, row: int, rng: np.random.Generator) -> np.ndarray:
         if kind == "tile":

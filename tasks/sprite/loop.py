@@ -48,6 +48,7 @@ class Stage:
     modules: name -> network; parameters with requires_grad are trained.
     loss: `(draw, step, progress 0..1) -> (loss, metrics)`.
     check: called with averaged weights in place and networks in eval mode; returns figures for the log.
+    keep: called with averaged weights in place at every checkpoint: writes the networks where others find them.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Stage:
     loss: Callable[[Draw, int, float], tuple[Tensor, dict[str, float]]]
     check: Callable[[int], dict[str, float]] | None = None
     frozen: list[nn.Module] = field(default_factory=list)
+    keep: Callable[[], None] | None = None
 
 
 @dataclass
@@ -91,8 +93,12 @@ class Log:
             self.sink({f"{self.stage}.{k}": v for k, v in figures.items()}, step)
 
 
-def train(stage: Stage, schedule: Schedule, folder: Path, seed: int, log: Log) -> None:
-    """Run a stage to its end (resuming a checkpoint in `folder`), leave averaged weights in the networks."""
+def train(stage: Stage, schedule: Schedule, folder: Path, seed: int, log: Log) -> dict[str, float]:
+    """Run a stage to its end (resuming a checkpoint in `folder`), leave averaged weights in the networks.
+
+    Returns:
+        the figures of a check of the final weights; nothing for a stage without one.
+    """
     optimizers = Optimizers(stage.modules, schedule.lr)
     ema = Ema(optimizers.params, schedule.ema)
     step = _resume(folder / CHECKPOINT, optimizers, ema)
@@ -116,20 +122,27 @@ def train(stage: Stage, schedule: Schedule, folder: Path, seed: int, log: Log) -
         if time.time() - saved > schedule.checkpoint_seconds or step == schedule.steps:
             _save(folder / CHECKPOINT, step, optimizers, ema)
             saved = time.time()
-        if stage.check is not None and (step % schedule.check_every == 0 or step == schedule.steps):
-            _check(stage, ema, step, log)
+            if stage.keep is not None:
+                ema.swap()
+                stage.keep()
+                ema.swap()
+        if step % schedule.check_every == 0 and step < schedule.steps:
+            ema.swap()
+            _check(stage, step, log)
+            ema.swap()
+            _mode(stage, True)
     ema.swap()
-    _mode(stage, False)
+    return _check(stage, step, log)
 
 
-def _check(stage: Stage, ema: Ema, step: int, log: Log) -> None:
-    assert stage.check is not None
-    ema.swap()
+def _check(stage: Stage, step: int, log: Log) -> dict[str, float]:
     _mode(stage, False)
+    if stage.check is None:
+        return {}
     with torch.no_grad():
-        log.write(step, stage.check(step))
-    ema.swap()
-    _mode(stage, True)
+        figures = stage.check(step)
+    log.write(step, figures)
+    return figures
 
 
 def _mode(stage: Stage, training: bool) -> None:

@@ -7,7 +7,9 @@ import numpy as np
 from tasks.preprocess.figure_depth import figure_depth_map
 from tasks.preprocess.lineart_standard import lineart_map
 from tasks.preprocess.pose_map import draw_poses
-from tasks.sprite.skeleton import FRAME, L_EYE, NOSE, R_EAR, R_EYE
+from tasks.sprite.attributes import Attributes
+from tasks.sprite.drawing import HAIR, draw_figure, standing_height
+from tasks.sprite.skeleton import FRAME, L_EYE, NECK, NOSE, R_EAR, R_EYE
 
 
 def control_map(kind: str, person: np.ndarray, rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -49,3 +51,49 @@ def as_detected(person: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     elif chance < 0.13:
         seen[[NOSE, R_EYE, L_EYE, R_EAR, R_EAR + 1], 3] = 0
     return seen
+
+
+def blank_region(person: np.ndarray, parts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A region to blank in a map, bool `(128, 128)`: as a user would cut it out, to leave that place to the prompt.
+
+    Two of five are the head with the place of long hair, one of five the person, one of four boxes anywhere, the rest
+    the whole map.
+
+    parts: the drawing's part map.
+    """
+    kind = rng.random()
+    if kind < 0.4:
+        return head_region(person, margin=rng.uniform(0, 12))
+    if kind < 0.6:
+        return grown(parts > 0, int(rng.integers(1, 12)))
+    if kind > 0.85:
+        return np.ones(parts.shape, bool)
+    region = np.zeros(parts.shape, bool)
+    for _ in range(rng.integers(1, 4)):
+        (x, y), (w, h) = rng.integers(0, FRAME, 2), rng.integers(12, 80, 2)
+        region[max(0, y - h // 2) : y + h // 2, max(0, x - w // 2) : x + w // 2] = True
+    return region
+
+
+def head_region(person: np.ndarray, margin: float = 4.0) -> np.ndarray:
+    """The box around a figure's head and its hair, were it long: bool `(128, 128)`, `margin` px wider.
+
+    It is the same whatever hair the figure has, so its shape tells nothing of that.
+    """
+    longest = Attributes("long", "black", "red", "trousers", "blue", "white", "light")
+    ys, xs = np.nonzero(draw_figure(person, longest).parts == HAIR)
+    region = np.zeros((FRAME, FRAME), bool)
+    if len(xs):
+        around = round(margin + 0.02 * standing_height(person))
+        chin = int(person[NECK, 1])
+        top, bottom = min(ys.min(), chin), max(ys.max(), chin)
+        region[max(0, top - around) : bottom + around + 1, max(0, xs.min() - around) : xs.max() + around + 1] = True
+    return region
+
+
+def grown(mask: np.ndarray, pixels: int) -> np.ndarray:
+    """A mask that reaches `pixels` further."""
+    import cv2
+
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1,) * 2)
+    return cv2.dilate(mask.astype(np.uint8), kernel) > 0

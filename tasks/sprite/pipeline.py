@@ -18,6 +18,7 @@ from torch import nn
 
 from reel.errors import UserError
 from tasks.sprite import export, networks, probe, stage_vae
+from tasks.sprite.clips import MotionCheck, stock_pipeline
 from tasks.sprite.data import DataSet, draw_data_set
 from tasks.sprite.diffusion import Family
 from tasks.sprite.latents import Latents
@@ -67,88 +68,122 @@ class Training:
         return draw_data_set(self.work / "drawn", self.cfg.stills, self.cfg.clips, self.cfg.seed, self.cfg.threads)
 
     def text(self) -> dict[str, float]:
-        stage = TextStage(build_tokenizer(), self.cfg.text.batch)
-        figures = self._train(stage.stage(), self.cfg.text)
-        self._keep("tokenizer", stage.tokenizer)
-        self._keep("text_encoder", stage.encoder)
-        return figures
+        tokenizer = self._part("tokenizer") if self.cfg.start else build_tokenizer()
+        stage = TextStage(tokenizer, self.cfg.text.batch, self._start("text_encoder"))
+        self._keep("tokenizer", tokenizer)
+        return self._train(stage.stage(), self.cfg.text, {"text_encoder": stage.encoder})
 
     def vae(self) -> dict[str, float]:
-        stage = stage_vae.VaeStage(self.drawn, self.cfg.vae.batch)
-        figures = self._train(stage.stage(), self.cfg.vae)
-        rgb = self.drawn.read("rgb")
-        stage_vae.normalise_latents(stage.vae, rgb[:LATENTS_FOR_SCALE])
-        self._keep("vae", stage.vae)
-        vae = stage.vae.eval()
-        np.save(self._latents_file, stage_vae.encode_rows(vae, rgb, self._rows_in_use()))
+        cfg, rgb = self.cfg.vae, self.drawn.read("rgb")
+        vae = self._start("vae") or networks.build_vae()
+        stage = stage_vae.VaeStage(self.drawn, cfg.batch, vae, cfg.decoder_only)
+        figures = self._train(stage.stage(), cfg, {"vae": vae} if cfg.decoder_only else {})
+        if not cfg.decoder_only:  # only now do its latents have the scale that the other stages count on
+            stage_vae.normalise_latents(vae, rgb[:LATENTS_FOR_SCALE])
+            self._latents_file.unlink(missing_ok=True)
+            self._keep("vae", vae)
         return figures
 
+    def _encoded(self) -> Path:
+        """The file of the drawings' latents; rows that are in use and not in it yet are added."""
+        rgb, rows = self.drawn.read("rgb"), self._rows_in_use()
+        z = np.load(self._latents_file) if self._latents_file.exists() else stage_vae.no_latents(len(rgb))
+        missing = rows[~z[rows].any((1, 2, 3))]
+        if len(missing):
+            vae = self._part("vae").to(memory_format=torch.channels_last)
+            z[missing] = stage_vae.encode_rows(vae, rgb, missing)
+            self._latents_file.parent.mkdir(parents=True, exist_ok=True)
+            draft = self._latents_file.with_suffix(".new.npy")
+            np.save(draft, z)
+            draft.replace(self._latents_file)
+        return self._latents_file
+
     def _rows_in_use(self) -> np.ndarray:
-        data = self.drawn
-        clips = [data.clip_rows(clip) for clip in range(min(self.cfg.learn_clips, data.clips))]
-        stills = np.arange(min(self.cfg.learn_stills, data.stills - stage_vae.UNSEEN))
-        unseen = np.arange(data.stills - stage_vae.UNSEEN, data.stills)
-        return np.concatenate([stills, unseen, *clips])
+        data, cfg = self.drawn, self.cfg
+        clips = [data.clip_rows(clip) for clip in range(min(cfg.learn_clips, data.clips))]
+        wanted = max(cfg.learn_stills, cfg.probe.decoded if "probe" in cfg.stages else 0)
+        stills = np.arange(min(wanted, data.stills - stage_vae.UNSEEN))
+        return np.concatenate([stills, *clips])
 
     def probe(self) -> dict[str, float]:
-        vae, z = self._part("vae"), np.load(self._latents_file, mmap_mode="r")
-        decoded = probe.decode_disturbed(vae, z[: probe.DECODED], self.cfg.seed)
-        unseen = z[self.drawn.stills - stage_vae.UNSEEN : self.drawn.stills]
+        vae, z = self._part("vae"), np.load(self._encoded(), mmap_mode="r")
+        decoded = probe.decode_disturbed(vae, z[: self.cfg.probe.decoded], self.cfg.seed)
+        pictures = self.drawn.read("rgb")[self.drawn.stills - stage_vae.UNSEEN : self.drawn.stills]
+        unseen = stage_vae.encode_rows(vae, pictures, np.arange(len(pictures)))
         decoded_unseen = probe.decode_disturbed(vae, unseen, self.cfg.seed + 1)
-        stage = probe.ProbeStage(self.drawn, decoded, decoded_unseen, self.cfg.probe.batch)
-        figures = self._train(stage.stage(), self.cfg.probe)
+        start = probe.load(self._known_probe) if self.cfg.start else probe.Probe()
+        stage = probe.ProbeStage(self.drawn, decoded, decoded_unseen, self.cfg.probe.batch, start)
+        figures = self._train(stage.stage(), self.cfg.probe, {})
         probe.save(stage.probe, self._probe_file)
         return figures
 
     def joint(self) -> dict[str, float]:
-        unet = networks.build_unet()
-        openpose, text = networks.build_controlnet(unet), self._part("text_encoder")
+        unet = self._start("unet") or networks.build_unet()
+        openpose = self._start("controlnet_openpose") or networks.build_controlnet(unet)
+        text = self._part("text_encoder")
         check = self._check("joint", text, unet, {"openpose": openpose}, ("", "openpose"))
-        check.keep = {"unet": unet, "controlnet_openpose": openpose}
         stage = JointStage(self._latents, self._part("tokenizer"), text, _channels_last(unet),
                            _channels_last(openpose), self.cfg.joint.batch, check=check)  # fmt: skip
-        figures = self._train(stage.stage(), self.cfg.joint)
-        self._keep("unet", unet)
-        self._keep("controlnet_openpose", openpose)
-        return figures
+        return self._train(stage.stage(), self.cfg.joint, {"unet": unet, "controlnet_openpose": openpose})
 
     def controls(self) -> dict[str, float]:
         text, unet = self._part("text_encoder"), _channels_last(self._part("unet"))
-        nets = {kind: _channels_last(self._part("controlnet_openpose")) for kind in networks.CONTROLS[1:]}
+        kinds = self.cfg.controls.kinds
+        nets = {kind: _channels_last(self._start(f"controlnet_{kind}") or self._part("controlnet_openpose"))
+                for kind in kinds}  # fmt: skip
         check = self._check("controls", text, unet, nets, tuple(nets))
-        check.keep = {f"controlnet_{kind}": net for kind, net in nets.items()}
-        stage = ControlsStage(self._latents, self._part("tokenizer"), text, unet, nets, self.cfg.controls.batch, check)
-        figures = self._train(stage.stage(), self.cfg.controls)
-        for kind, net in nets.items():
-            self._keep(f"controlnet_{kind}", net)
-        return figures
+        stage = ControlsStage(self._latents, self._part("tokenizer"), text, unet, nets, self.cfg.controls.batch,
+                              self.cfg.controls.blank, check)  # fmt: skip
+        return self._train(stage.stage(), self.cfg.controls, {f"controlnet_{kind}": net for kind, net in nets.items()})
 
     def motion(self) -> dict[str, float]:
         tokenizer, text, unet = self._part("tokenizer"), self._part("text_encoder"), self._part("unet")
-        openpose, adapter = self._part("controlnet_openpose"), networks.build_motion_adapter()
-        stage = MotionStage(self._latents, tokenizer, text, unet, openpose, adapter, self.cfg.motion.batch)
-        figures = self._train(stage.stage(), self.cfg.motion)
-        self._keep("motion_adapter", stage.adapter())
-        return figures
+        openpose = self._part("controlnet_openpose")
+        adapter = self._start("motion_adapter") or networks.build_motion_adapter()
+        stage = MotionStage(self._latents, tokenizer, text, unet, openpose, adapter, self.cfg.motion.batch,
+                            self.cfg.motion.steady)  # fmt: skip
+        parts = {"vae": self._part("vae"), "text_encoder": text, "tokenizer": tokenizer,
+                 "scheduler": networks.build_scheduler()}  # fmt: skip
+        stage.check = MotionCheck(
+            stock_pipeline(parts, [openpose], stage.unet), self._known_probe, self.work / "motion" / "sheets"
+        )
+        return self._train(stage.stage(), self.cfg.motion, {"motion_adapter": stage.adapter})
 
-    def _train(self, stage: Stage, settings: StageSettings) -> dict[str, float]:
+    def _train(self, stage: Stage, settings: StageSettings, parts: dict[str, Any]) -> dict[str, float]:
+        """Train; `parts` (a network, or a function that makes one of the weights) follow on disk at each checkpoint."""
         folder = self.work / stage.name
+
+        def keep() -> None:
+            for name, part in parts.items():
+                self._keep(name, part if isinstance(part, nn.Module) else part())
+
+        stage.keep = keep
         schedule = Schedule(settings.steps, settings.lr, ema=settings.ema, check_every=settings.check_every)
-        train(stage, schedule, folder, self.cfg.seed, Log(folder, stage.name, self.sink))
-        with torch.no_grad():
-            return stage.check(settings.steps) if stage.check is not None else {}
+        return train(stage, schedule, folder, self.cfg.seed, Log(folder, stage.name, self.sink))
 
     def _keep(self, name: str, part: Any) -> None:
         """Full precision in the working folder, fp16 in the exported family."""
         export.save_part(part, self.parts, name)
         export.save_part(part, self.cfg.output, name, half=True)
 
+    def _start(self, name: str) -> Any:
+        """A network of `cfg.start` to train further; None when training begins from nothing."""
+        return networks.load(self.cfg.start, name) if self.cfg.start else None
+
     def _part(self, name: str) -> Any:
+        """A finished part: trained in this folder, or else that of `cfg.start`."""
+        if self.cfg.start and not (self.parts / name).is_dir():
+            return networks.load(self.cfg.start, name)
+        if not (self.parts / name).is_dir():
+            raise UserError(
+                f"{self.parts} has no {name}, which this stage stands on",
+                fix=f"run the stages before it as well, or start={self.cfg.output}",
+            )
         return networks.load(self.parts, name)
 
     @cached_property
     def _latents(self) -> Latents:
-        return Latents(self.drawn, self._latents_file, self.cfg.learn_stills, self.cfg.learn_clips)
+        return Latents(self.drawn, self._encoded(), self.cfg.learn_stills, self.cfg.learn_clips)
 
     @property
     def _latents_file(self) -> Path:
@@ -158,11 +193,18 @@ class Training:
     def _probe_file(self) -> Path:
         return self.cfg.output / "probe.safetensors"
 
+    @property
+    def _known_probe(self) -> Path:
+        """The probe that checks read with: this training's, or else that of `cfg.start`."""
+        if self.cfg.start and not self._probe_file.exists():
+            return self.cfg.start / self._probe_file.name
+        return self._probe_file
+
     def _check(
         self, stage: str, text: nn.Module, unet: nn.Module, nets: dict[str, nn.Module], kinds: tuple[str, ...]
     ) -> RenderCheck:
         family = Family(self._part("tokenizer"), text, unet, self._part("vae"), networks.build_scheduler())
-        return RenderCheck(family, nets, kinds, self._probe_file, self.work / stage / "sheets", self.cfg.output)
+        return RenderCheck(family, nets, kinds, self._known_probe, self.work / stage / "sheets")
 
 
 def _channels_last(net: nn.Module) -> Any:

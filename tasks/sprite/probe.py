@@ -33,7 +33,6 @@ SIZES = [len(values) for values in CHOICES.values()]
 NAMES = tuple(CHOICES)
 _SEEN_IN = {"hair_length": HAIR, "hair_color": HAIR, "top_color": TOP, "bottom": BOTTOM, "bottom_color": BOTTOM}
 _MIN_PIXELS = 30  # an attribute with fewer pixels than this is not in the picture (a close-up, say)
-DECODED = 3072  # pictures decoded from latents, for training; the same number of clean ones is 20000
 
 
 class Probe(nn.Module):
@@ -135,8 +134,9 @@ def decode_disturbed(vae: AutoencoderKL, z: np.ndarray, seed: int) -> np.ndarray
 class ProbeStage:
     """Training of the probe; `decoded` are the first pictures of the data set after `decode_disturbed`."""
 
-    def __init__(self, data: DataSet, decoded: np.ndarray, decoded_unseen: np.ndarray, batch: int) -> None:
-        self.probe, self.batch, self.stills = Probe(), batch, data.stills
+    def __init__(self, data: DataSet, decoded: np.ndarray, decoded_unseen: np.ndarray, batch: int,
+                 start: Probe | None = None) -> None:  # fmt: skip
+        self.probe, self.batch, self.stills = start or Probe(), batch, data.stills
         self.rgb, self.decoded, self.decoded_unseen = data.read("rgb"), decoded, decoded_unseen
         self.labels, self.people = np.array(data.read("labels")), np.array(data.read("people"))
         self.visible = visible(data.read("parts")[: data.stills])

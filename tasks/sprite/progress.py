@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tasks.sprite import export, probe
+from tasks.sprite import probe
 from tasks.sprite.attributes import Attributes, random_attributes
 from tasks.sprite.captions import plain_caption
 from tasks.sprite.diffusion import Control, Family, sample
@@ -25,7 +25,7 @@ SHEET = 12  # columns of the contact sheet
 class RenderCheck:
     """Called by the training loop; writes `sheets/<step>.png`: renders of each kind below each other, then the truth.
 
-    kinds: names of `nets`; "" is text alone. keep: parts written to `output` at every check.
+    kinds: names of `nets`; "" is text alone.
     """
 
     def __init__(
@@ -35,9 +35,7 @@ class RenderCheck:
         kinds: tuple[str, ...],
         probe_file: Path,
         sheets: Path,
-        output: Path,
     ) -> None:
-        self.output, self.keep = output, dict[str, nn.Module]()
         self.family, self.nets, self.kinds, self.sheets = family, nets, kinds, sheets
         self.probe_file = probe_file
         rng = np.random.default_rng(20260101)
@@ -51,8 +49,6 @@ class RenderCheck:
         }  # fmt: skip
 
     def __call__(self, step: int) -> dict[str, float]:
-        for name, part in self.keep.items():  # the family on disk follows the averaged weights
-            export.save_part(part, self.output, name, half=True)
         rows: list[np.ndarray] = []
         figures: dict[str, float] = {}
         prompts = [plain_caption(a) for a in self.attributes]

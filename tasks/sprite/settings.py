@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from reel.config import Config
+from reel.config import Config, suggest
+from reel.errors import UserError
 
 STAGES = ("data", "text", "vae", "probe", "joint", "controls", "motion")
 """Stages in the order in which they build on one another."""
@@ -29,6 +30,36 @@ class StageSettings(Config):
     """Figure of the last check -> the least value with which training goes on."""
 
 
+class VaeSettings(StageSettings):
+    """The autoencoder's stage."""
+
+    decoder_only: bool = False
+    """Leave the encoder as it is in `start`: latents, and with them every other network, stay valid."""
+
+
+class ProbeSettings(StageSettings):
+    """The measuring instrument's stage."""
+
+    decoded: int = Field(default=3072, ge=1)
+    """Pictures that it learns from as the VAE decodes them, from disturbed latents: each costs 0.1 s of decoding."""
+
+
+class ControlsSettings(StageSettings):
+    """The stage of the ControlNets on a frozen UNet."""
+
+    kinds: list[str] = Field(default=["lineart", "depth", "tile"], min_length=1)
+    """ControlNets to train."""
+    blank: float = Field(default=0.5, ge=0, le=1)
+    """Share of line art and depth maps with a region blanked, so that a blank region leaves the prompt its way."""
+
+
+class MotionSettings(StageSettings):
+    """The motion adapter's stage."""
+
+    steady: float = Field(default=0.0, ge=0)
+    """Weight of the error's change from frame to frame, which is what flickers, beside the error itself."""
+
+
 class TrainSettings(Config):
     """Settings of the whole training."""
 
@@ -36,6 +67,9 @@ class TrainSettings(Config):
     """Working folder: drawn data, checkpoints, logs."""
     output: Path
     """Where the family is written (fp16 safetensors in diffusers' layout)."""
+    start: Path | None = None
+    """An exported family to go on from instead of from nothing: stages train its weights further, and parts of stages
+    that are not run are taken from it."""
     seed: int = Field(default=1, ge=0)
     """Seed of the drawn data, the first weights and every batch."""
     threads: int = Field(default=2, ge=1)
@@ -51,8 +85,32 @@ class TrainSettings(Config):
     stages: list[str]
     """Stages to run, in this order."""
     text: StageSettings
-    vae: StageSettings
-    probe: StageSettings
+    vae: VaeSettings
+    probe: ProbeSettings
     joint: StageSettings
-    controls: StageSettings
-    motion: StageSettings
+    controls: ControlsSettings
+    motion: MotionSettings
+
+
+def check_settings(cfg: TrainSettings) -> None:
+    """What types alone do not check, before anything is drawn or loaded.
+
+    Raises:
+        UserError: an unknown stage or ControlNet, or a `start` that is no exported family.
+    """
+    from tasks.sprite.export import PARTS
+    from tasks.sprite.networks import CONTROLS
+
+    for key, names, known in (("stages", cfg.stages, STAGES), ("controls.kinds", cfg.controls.kinds, CONTROLS)):
+        for name in names:
+            if name not in known:
+                raise UserError(f"{key}: unknown {name!r}; there are {', '.join(known)}", fix=suggest(name, known))
+    if cfg.start is not None:
+        lacking = [part for part in (*PARTS, "probe.safetensors") if not (cfg.start / part).exists()]
+        if lacking:
+            raise UserError(
+                f"start: {cfg.start} is no exported family, it lacks {', '.join(lacking)}",
+                fix="name a folder that train_sprite has written, such as data/models/sprite",
+            )
+    elif cfg.vae.decoder_only:
+        raise UserError("vae.decoder_only: true needs `start`, whose encoder is kept", fix="start=data/models/sprite")

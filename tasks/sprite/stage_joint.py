@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from transformers import CLIPTokenizer
 
 Check = Callable[[int], dict[str, float]]
+BLANKED = ("lineart", "depth")  # maps in which a blank region means: unknown
 
 
 def weighted_loss(v: Tensor, target: Tensor, weights: Tensor) -> tuple[Tensor, dict[str, float]]:
@@ -60,13 +61,21 @@ class JointStage:
 
 
 class ControlsStage:
-    """Other ControlNets, each started from the trained openpose net, on the frozen text encoder and UNet."""
+    """ControlNets on the frozen text encoder and UNet.
+
+    Each net has its share of the batch; lineart and depth, when both are trained, see one more share together, as they
+    are used. `blank` of their maps lack a region, see `Latents.maps_with_blanks`.
+    """
 
     def __init__(self, latents: Latents, tokenizer: CLIPTokenizer, text_encoder: nn.Module, unet: nn.Module,
-                 nets: dict[str, nn.Module], batch: int, check: Check | None = None) -> None:  # fmt: skip
+                 nets: dict[str, nn.Module], batch: int, blank: float = 0.0,
+                 check: Check | None = None) -> None:  # fmt: skip
         self.latents, self.tokenizer, self.noising = latents, tokenizer, Noising()
         self.text_encoder, self.unet, self.nets = text_encoder, unet, nets
-        self.each, self.check = batch // len(nets), check
+        self.groups: list[tuple[str, ...]] = [(kind,) for kind in nets]
+        if set(BLANKED) <= set(nets):
+            self.groups.append(BLANKED)
+        self.each, self.blank, self.check = max(1, batch // len(self.groups)), blank, check
         for net in (text_encoder, unet):
             net.requires_grad_(False)
 
@@ -75,7 +84,7 @@ class ControlsStage:
         return Stage("controls", nets, self.loss, self.check, [self.text_encoder, self.unet])
 
     def loss(self, draw: Draw, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
-        batch = self.each * len(self.nets)
+        batch = self.each * len(self.groups)
         rows = self.latents.rows(draw.rng, batch)
         z = self.latents.latents(rows)
         t = torch.randint(0, 1000, (batch,), generator=draw.torch)
@@ -83,15 +92,21 @@ class ControlsStage:
         with torch.no_grad():
             captions = self.latents.captions(rows, draw.rng)
             hidden = self.text_encoder(token_ids(self.tokenizer, captions)).last_hidden_state
-        outputs: list[tuple[Sequence[Tensor], Tensor]] = []
-        for i, (kind, net) in enumerate(self.nets.items()):
+        outputs: list[list[Tensor]] = []
+        for i, kinds in enumerate(self.groups):
             part = slice(i * self.each, (i + 1) * self.each)
-            maps = self.latents.maps(kind, rows[part], draw.rng)
-            outputs.append(net(noisy[part], t[part], hidden[part], maps, return_dict=False))
-        down: Any = [torch.cat(level) for level in zip(*(d for d, _ in outputs), strict=True)]
-        mid = torch.cat([m for _, m in outputs])
+            share = self.blank if set(kinds) <= set(BLANKED) else 0.0
+            maps = self.latents.maps_with_blanks(kinds, rows[part], draw.rng, share)
+            each = [self._residuals(kind, m, noisy[part], t[part], hidden[part])
+                    for kind, m in zip(kinds, maps, strict=True)]  # fmt: skip
+            outputs.append([torch.stack(level).sum(0) for level in zip(*each, strict=True)])
+        *down, mid = (torch.cat(level) for level in zip(*outputs, strict=True))
         v = self.unet(noisy, t, hidden, down_block_additional_residuals=down, mid_block_additional_residual=mid).sample
         return weighted_loss(v, target, self.latents.cell_weights(rows))
+
+    def _residuals(self, kind: str, maps: Tensor, noisy: Tensor, t: Tensor, hidden: Tensor) -> list[Tensor]:
+        down, mid = self.nets[kind](noisy, t, hidden, maps, return_dict=False)
+        return [*down, mid]
 
 
 def _pad(x: Tensor, count: int) -> Tensor:

@@ -23,13 +23,18 @@ WITH_POSE = 0.8  # share of clips trained under the pose ControlNet
 
 
 class MotionStage:
-    """Only the motion modules are trained; all frames of a clip share one timestep and one caption."""
+    """Only the motion modules are trained; all frames of a clip share one timestep and one caption.
+
+    `steady` weighs the error's change from frame to frame beside the error itself: both have the same best answer, but
+    the adapter's few parameters are spent on what flickers.
+    """
 
     def __init__(self, latents: Latents, tokenizer: CLIPTokenizer, text_encoder: nn.Module,
                  unet: UNet2DConditionModel, openpose: nn.Module, adapter: MotionAdapter, batch: int,
-                 check: Check | None = None) -> None:  # fmt: skip
+                 steady: float = 0.0, check: Check | None = None) -> None:  # fmt: skip
         from diffusers import UNetMotionModel
 
+        self.steady = steady
         self.latents, self.tokenizer, self.noising = latents, tokenizer, Noising()
         self.text_encoder, self.openpose, self.batch, self.check = text_encoder, openpose, batch, check
         self.unet: UNetMotionModel = UNetMotionModel.from_unet2d(unet, adapter)
@@ -59,7 +64,10 @@ class MotionStage:
                 down, mid = self.openpose(noisy, every, hidden, maps, return_dict=False)
         video = noisy.unflatten(0, (self.batch, CLIP_FRAMES)).transpose(1, 2)  # (B, 8, 16, h, w)
         v = self.unet(video, t, hidden, down_block_additional_residuals=down, mid_block_additional_residual=mid).sample
-        return weighted_loss(v.transpose(1, 2).flatten(0, 1), target, self.latents.cell_weights(rows))
+        v = v.transpose(1, 2).flatten(0, 1)
+        loss, figures = weighted_loss(v, target, self.latents.cell_weights(rows))
+        change = (v - target).unflatten(0, (self.batch, CLIP_FRAMES)).diff(dim=1).square().mean()
+        return loss + self.steady * change, figures | {"change": float(change.detach())}
 
     def adapter(self) -> MotionAdapter:
         """The motion modules as they are now, as a MotionAdapter of their own."""

@@ -20,7 +20,7 @@ from tasks.sprite.loop import Draw, Stage
 from tasks.sprite.networks import TEXT_WIDTH, build_text_encoder
 
 if TYPE_CHECKING:
-    from transformers import CLIPTokenizer
+    from transformers import CLIPTextModel, CLIPTokenizer
 
 SIZES = [len(values) + 1 for values in CHOICES.values()]  # the last class: not said
 
@@ -28,9 +28,9 @@ SIZES = [len(values) + 1 for values in CHOICES.values()]  # the last class: not 
 class TextStage:
     """Loss and check of the text encoder's warm start."""
 
-    def __init__(self, tokenizer: CLIPTokenizer, batch: int) -> None:
+    def __init__(self, tokenizer: CLIPTokenizer, batch: int, encoder: CLIPTextModel | None = None) -> None:
         self.tokenizer, self.batch = tokenizer, batch
-        self.encoder = build_text_encoder(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id)
+        self.encoder = encoder or build_text_encoder(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id)
         self.heads = nn.Linear(TEXT_WIDTH, sum(SIZES))
 
     def stage(self) -> Stage:

@@ -11,7 +11,7 @@ from torch import Tensor
 from tasks.sprite.backdrops import random_backdrop
 from tasks.sprite.data import DataSet
 from tasks.sprite.loop import Draw, Stage
-from tasks.sprite.networks import LATENT_CHANNELS, build_vae
+from tasks.sprite.networks import LATENT_CHANNELS
 from tasks.sprite.skeleton import FRAME
 
 if TYPE_CHECKING:
@@ -19,22 +19,31 @@ if TYPE_CHECKING:
 
 CROP = 64  # px
 FULL_FROM = 0.75  # share of the stage after which whole frames are used instead of crops
+SQUARE = 8.0  # weight of the mean square: what is left of the error lies at edges, where it is large
 UNSEEN = 512  # the last stills are never trained on, in any stage
 
 
 class VaeStage:
-    """Loss and check of the autoencoder."""
+    """Loss and check of the autoencoder.
 
-    def __init__(self, data: DataSet, batch: int) -> None:
-        self.vae = build_vae().to(memory_format=torch.channels_last)
-        self.batch, self.stills = batch, data.stills
+    decoder_only: the encoder keeps its weights, so that latents and the networks trained on them stay valid; only whole
+    frames are used then, since the norms (one group over a whole frame) see other statistics in a crop.
+    """
+
+    def __init__(self, data: DataSet, batch: int, vae: AutoencoderKL, decoder_only: bool = False) -> None:
+        self.vae = vae.to(memory_format=torch.channels_last)
+        self.batch, self.stills, self.crops = batch, data.stills, not decoder_only
+        if decoder_only:
+            for part in (vae.encoder, vae.quant_conv):
+                part.requires_grad_(False)
         self.rgb, self.parts, self.people = data.read("rgb"), data.read("parts"), data.read("people")
 
     def stage(self) -> Stage:
         return Stage("vae", {"vae": self.vae}, self.loss, self.check)
 
     def loss(self, draw: Draw, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
-        side, count = (CROP, self.batch) if progress < FULL_FROM else (FRAME, self.batch // 4)
+        crops = self.crops and progress < FULL_FROM
+        side, count = (CROP, self.batch) if crops else (FRAME, self.batch // 4)
         x = to_signed(np.stack([self._picture(draw.rng, side) for _ in range(count)]))
         posterior = self.vae.encode(x).latent_dist
         z = posterior.mean + posterior.std * draw.normal(*posterior.mean.shape)
@@ -44,7 +53,7 @@ class VaeStage:
         absolute, square = error.abs().mean(), error.square().mean()
         edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
         kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
-        loss = absolute + 2 * square + 0.5 * edges + 1e-4 * kl
+        loss = absolute + SQUARE * square + 0.5 * edges + 1e-4 * kl
         return loss, {"psnr": psnr(float(square.detach())), "kl": float(kl.detach())}
 
     def _picture(self, rng: np.random.Generator, side: int) -> np.ndarray:
@@ -105,11 +114,14 @@ def normalise_latents(vae: AutoencoderKL, pictures: np.ndarray) -> None:
     weight *= std[None, :, None, None]
 
 
+def no_latents(count: int) -> np.ndarray:
+    """Room for latents `(count, 8, 16, 16)` float16; all zero: not encoded yet."""
+    return np.zeros((count, LATENT_CHANNELS, FRAME // 8, FRAME // 8), np.float16)
+
+
 @torch.no_grad()
 def encode_rows(vae: AutoencoderKL, pictures: np.ndarray, rows: np.ndarray, batch: int = 64) -> np.ndarray:
-    """Latent means `(N, 8, 16, 16)` float16 of pictures `(N, 128, 128, 3)` uint8; rows not asked for stay 0."""
-    out = np.zeros((len(pictures), LATENT_CHANNELS, FRAME // 8, FRAME // 8), np.float16)
-    for i in range(0, len(rows), batch):
-        part = rows[i : i + batch]
-        out[part] = vae.encode(to_signed(pictures[part])).latent_dist.mean.half().numpy()
-    return out
+    """Latent means `(R, 8, 16, 16)` float16 of those rows of pictures `(N, 128, 128, 3)` uint8."""
+    parts = [vae.encode(to_signed(pictures[rows[i : i + batch]])).latent_dist.mean.half().numpy()
+             for i in range(0, len(rows), batch)]  # fmt: skip
+    return np.concatenate(parts)

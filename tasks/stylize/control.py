@@ -44,8 +44,8 @@ class Mask(Config):
     """px over which its border fades."""
 
 
-class Control(Config):
-    """One ControlNet in use; its map is the op's input `map_<name>`."""
+class ControlSettings(Config):
+    """What one ControlNet in use is set to, but for its weight over the frames."""
 
     kind: str
     """Which of the family's ControlNets reads the map: openpose, depth, lineart, tile, ..."""
@@ -55,8 +55,6 @@ class Control(Config):
     """Part of the denoising after which the control begins (0: from the first step)."""
     control_guidance_end: Finite = Field(default=1.0, gt=0.0, le=1.0)
     """Part of the denoising after which it ends (1: with the last step)."""
-    weight_schedule: PerFrame = None
-    """Factor of `weight` for each frame."""
     timestep_keyframes: list[TimestepKeyframe] = Field(default_factory=list)
     """Factors of the weight over the denoising: [{at: 0, scale: 1}, {at: 0.5, scale: 0.3, interpolate: linear}]."""
     layer_weights: list[Finite] | None = None
@@ -65,9 +63,11 @@ class Control(Config):
     """Instead of layer_weights: each layer away from the middle counts this much less (0.825: prompt matters more)."""
     mask: Mask = Field(default_factory=Mask)
     """Where the control does NOT count."""
+    control_on: Literal["both", "cond"] = "both"
+    """`cond`: the ControlNet runs for the prompted guidance branch alone: half its work, another picture."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> Control:
+    def _consistent(self) -> ControlSettings:
         if self.control_guidance_start >= self.control_guidance_end:
             raise ValueError(
                 f"control_guidance_start ({self.control_guidance_start:g}) must be below "
@@ -82,11 +82,23 @@ class Control(Config):
 
     @property
     def live(self) -> bool:
+        """Whether it does anything."""
+        return self.weight > 0
+
+
+class Control(ControlSettings):
+    """One ControlNet in use; its map is the op's input `map_<name>`."""
+
+    weight_schedule: PerFrame = None
+    """Factor of `weight` for each frame."""
+
+    @property
+    def live(self) -> bool:
         """Whether it does anything: a weight above 0 for some frame."""
-        return self.weight > 0 and (self.weight_schedule is None or any(self.weight_schedule))
+        return super().live and (self.weight_schedule is None or any(self.weight_schedule))
 
 
-C = TypeVar("C", bound=Control)
+C = TypeVar("C", bound=ControlSettings)
 
 
 def live_controls(controls: Mapping[str, C]) -> dict[str, C]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import platform
+from pathlib import Path
 from typing import Literal
 
 from reel.compute import Compute
@@ -23,17 +24,40 @@ def resolve_device(compute: Compute) -> str:
 
 
 def resolve_dtype(compute: Compute) -> Dtype:
-    """`auto` as float16 on an accelerator and float32 on a CPU.
+    """`auto` as float16 on an accelerator, and on a CPU as bfloat16 where it computes that, else float32.
 
     Raises:
         UserError: float16 on a CPU, where most of its operations are missing or very slow.
     """
     device = resolve_device(compute)
     if compute.dtype == "auto":
-        return "float32" if device == "cpu" else "float16"
+        if device != "cpu":
+            return "float16"
+        return "bfloat16" if computes_bfloat16(cpu_flags()) else "float32"
     if compute.dtype == "float16" and device == "cpu":
         raise UserError("compute.dtype: float16 does not work on a CPU", fix="compute.dtype=float32 or bfloat16")
     return compute.dtype
+
+
+BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
+"""Instructions that multiply bfloat16 (Zen 4, Cooper Lake, Sapphire Rapids and later). Without them it is emulated: no
+faster than float32, and less exact."""
+
+
+def computes_bfloat16(flags: frozenset[str]) -> bool:
+    """Whether a CPU with these flags (as Linux names them) multiplies bfloat16 itself."""
+    return bool(flags & BFLOAT16_FLAGS)
+
+
+@functools.cache
+def cpu_flags(path: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """Instruction sets that every core has; none where the system does not say (macOS, Windows)."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except OSError:
+        return frozenset()
+    cores = [frozenset(line.partition(":")[2].split()) for line in lines if line.startswith("flags")]
+    return frozenset.intersection(*cores) if cores else frozenset()
 
 
 def check_device(device: str) -> None:

@@ -16,7 +16,7 @@ from reel.emphasis import parse_emphasis
 from reel.errors import UserError
 from reel.models import LoraSource, ModelConfig, ModelSource, Scheduler
 from reel.prompt import check_prompt
-from tasks.stylize.control import Control, PerFrame, live_controls
+from tasks.stylize.control import Control, ControlSettings, PerFrame, live_controls
 from tasks.stylize.windows import FreeInit, Windows
 
 
@@ -42,6 +42,11 @@ class Sampling(Config):
     """Classifier-free guidance; up to 1 none (half the work)."""
     guidance_end: Finite = Field(default=1.0, gt=0, le=1)
     """Part of the denoising after which there is no guidance: saves half the work of the rest, changes the picture."""
+    control_every: int = Field(default=1, ge=1, le=8)
+    """k: ControlNets run every k-th step, their residuals are used again in between: faster, another picture."""
+    first_block_cache: Finite = Field(default=0.0, ge=0, le=1)
+    """Steps whose first layer changes by less than this (0.1: a tenth) skip the other layers. 0: none. Saves time,
+    changes the picture."""
     composite: Literal["none", "keep_background"] = "none"
     """keep_background: what is not the person (grown by composite_dilate) stays the source's."""
     composite_dilate: Finite = Field(default=8, ge=0, le=512)
@@ -52,6 +57,8 @@ class Sampling(Config):
     """Layers left out at the text encoder's end (1: the last but one is used). Other programs count from 1 = none."""
     vae: ModelSource | None = None
     """A VAE instead of the family's."""
+    embeddings: dict[str, ModelSource] = Field(default_factory=dict)
+    """Textual inversions (arXiv:2208.01618): `embedding:NAME` in a prompt stands for the vectors in that file."""
     loras: list[LoraSource] = Field(default_factory=list)
     """Style LoRAs."""
     motion_loras: list[LoraSource] = Field(default_factory=list)
@@ -95,20 +102,19 @@ class Animatediff(Sampling):
         """Whether any frame has classifier-free guidance, so that the negative prompt is read."""
         return self.guidance_scale * max(self.guidance_schedule or [1.0]) > 1
 
-    @field_validator("prompt", "negative_prompt")
-    @classmethod
-    def _known_syntax(cls, text: str, info: object) -> str:
-        key = str(getattr(info, "field_name", "prompt"))
-        check_prompt(text, key)
-        parse_emphasis(text, key)
-        return text
-
     @field_validator("prompt")
     @classmethod
     def _not_empty(cls, text: str) -> str:
         if not text.strip():
             raise ValueError("is empty: say what the clip should show, for instance 'a dancer with long red hair'")
         return text
+
+    @model_validator(mode="after")
+    def _known_syntax(self) -> Animatediff:
+        for key in ("prompt", "negative_prompt"):
+            check_prompt(getattr(self, key), key, self.embeddings)
+            parse_emphasis(getattr(self, key), key)
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Animatediff:
@@ -129,7 +135,7 @@ class Animatediff(Sampling):
         return self
 
 
-def needs_poses(composite: str, controls: Mapping[str, Control]) -> str:
+def needs_poses(composite: str, controls: Mapping[str, ControlSettings]) -> str:
     """Which setting needs the poses of the clip; empty: none does."""
     if composite != "none":
         return f"composite={composite}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -65,11 +66,31 @@ def run(cfg: Demo) -> dict:
     if cfg.fail_at == 1000:
         print("waiting", flush=True)
         time.sleep(60)
+    _happen(cfg.steps)
     job = entry.current()
     line = cfg.model_dump(mode="json") | {"_num": job.num, "_flow": job.flow, "_overrides": list(job.overrides)}
     with Path(os.environ["DEMO_OUT"]).open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
     return line
+
+
+def _happen(steps: int) -> None:
+    """What ``$DEMO_HOOK`` wants to happen at a step count: ``5:wait``, ``5:once`` (wait the first time), ``5:die``,
+    ``5:memory``, ``*:pause``."""
+    where, _, what = os.environ.get("DEMO_HOOK", "").partition(":")
+    if where not in ("*", str(steps)):
+        return
+    seen = Path(f"{os.environ['DEMO_OUT']}.once")
+    if what == "wait" or (what == "once" and not seen.exists()):
+        seen.touch()
+        print("waiting", flush=True)
+        time.sleep(60)
+    elif what == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif what == "memory":
+        bytearray(64 << 30)
+    elif what == "pause":
+        time.sleep(0.3)
 
 
 def main(argv: list[str] | None = None) -> int:

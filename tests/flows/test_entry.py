@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from flows import entry
-from flows.diagnose import in_class
-from flows.overrides import Root, compose, compose_points, hydra_ready, points
+from flows.diagnose import in_class, parse_overrides
+from flows.overrides import Root, compose, compose_points, hydra_ready
+from flows.sweeps import span
 from tests.flows import demo
 from tests.flows.hostile import HOSTILE
 
@@ -93,7 +94,7 @@ def test_sweep_forms(call):
     assert [one["_num"] for one in got] == list(range(12))
     folders = {one["paths"]["output"] for one in got}
     assert len(folders) == 12
-    assert all("/data/renders/demo-sweep-" in folder for folder in folders)
+    assert all("/data/renders/sweep-demo-" in folder for folder in folders)
 
 
 def test_prompt_from_a_file(call, tmp_path):
@@ -164,16 +165,14 @@ def test_points_composed_together_are_those_composed_alone(call):
     """The sweep's check composes once a combination of groups; it must see what Hydra then runs."""
     root = Root("demo", demo.Demo, Path(demo.__file__).parent / "demo_conf")
     with hydra_ready(root) as engine:
-        plan = points(
-            engine,
-            [
-                "model=small,big",
-                "model.width=64",
-                "control=[pose],[pose,lineart]",
-                "steps=range(2,4)",
-                "prompt='\\${a}',b",
-            ],
-        )
+        overrides = [
+            "model=small,big",
+            "model.width=64",
+            "control=[pose],[pose,lineart]",
+            "steps=range(2,4)",
+            "prompt='\\${a}',b",
+        ]
+        plan = [point.overrides for point in span(parse_overrides(engine, overrides)).points]
         together = list(compose_points(root, engine, plan, []))
         alone = [compose(root, engine, point) for point in plan]
     assert len(plan) == 16
@@ -324,7 +323,7 @@ def test_ctrl_c_exits_130(tmp_path, argv):
 
 
 @pytest.mark.slow
-def test_a_launcher_with_processes_of_its_own(tmp_path):
+def test_a_launcher_with_processes_of_its_own(tmp_path, prefect_server):
     process = spawn(
         tmp_path, "-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "steps=4,5,6", "fail_at=5", "prompt=a, ${b}"
     )

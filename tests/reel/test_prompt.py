@@ -15,7 +15,7 @@ REFUSED = [
     ("dance <lora:ghibli:0.8> night", "<lora:ghibli:0.8>", "LoRA"),
     ("<lora:x", "<lora:x", "LoRA"),
     ("style <cat-toy> ", "<cat-toy>", "tag"),
-    ("embedding:EasyNegative, ugly", "embedding:EasyNegative,", "textual inversion"),
+    ("embedding:EasyNegative, ugly", "embedding:EasyNegative", "textual inversion"),
     ("a {red|green} coat", "{red|green}", "random choice"),
     ("__color__ hair", "__color__", "wildcard"),
     ("space ship::2 stars", "::2", "::"),
@@ -91,3 +91,10 @@ def test_a_bracket_without_its_partner_is_refused_with_its_place(text: str, brac
         parse_emphasis(text, "negative_prompt")
     assert caught.value.message.startswith(f"negative_prompt: {bracket!r} at character {text.index(bracket) + 1} ")
     assert f"\\{bracket}" in str(caught.value.fix)
+
+
+def test_a_textual_inversion_that_is_there_is_text():
+    check_prompt("embedding:EasyNegative, (embedding:a.b-c:1.2), ugly", "prompt", {"EasyNegative", "a.b-c"})
+    with pytest.raises(UserError, match=r"there are: EasyNegative") as caught:
+        check_prompt("embedding:easynegative", "prompt", {"EasyNegative"})
+    assert "stylize.embeddings={easynegative:" in str(caught.value.fix)

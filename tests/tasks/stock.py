@@ -42,7 +42,7 @@ def pipeline(cfg: Animatediff, live: Mapping[str, Control], device: str) -> Any:
     """The pipeline for these controls around the loaded modules: plain video-to-video when there are none."""
     from diffusers import AnimateDiffVideoToVideoControlNetPipeline, AnimateDiffVideoToVideoPipeline
 
-    parts = dict(load.core(cfg, device).components)
+    parts = dict(load.core(cfg, device, whole=True).components)
     if not live:
         return AnimateDiffVideoToVideoPipeline(**parts)
     nets = load.controlnets(cfg, live, device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import torch
 
 from reel.emphasis import Phrase, parse_emphasis
 from reel.errors import UserError
-from tasks.stylize.engine.embed import encode_sdxl, encode_texts, pieces
+from reel.models import ModelSource
+from tasks.stylize.engine.embed import encode_sdxl, encode_texts, pieces, report
+from tasks.stylize.engine.inversion import learn
 from tests.tasks.tiny_family import LIMIT, _text
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -119,3 +122,38 @@ def test_sdxls_two_encoders_side_by_side(tools):
     assert torch.equal(text[0], expected)
     assert torch.equal(pooled[0], outputs[1].text_embeds[0])
     assert text.shape == (2, LIMIT, 24)
+
+
+def inversion(folder: Path, **tensors):
+    from safetensors.torch import save_file
+
+    save_file(tensors, str(folder / "x.safetensors"))
+    return ModelSource(kind="file", id=str(folder / "x.safetensors"))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("key", ["emb_params", "<cat-toy>"])
+def test_a_textual_inversion_puts_its_vectors_where_its_name_stands(tools, tmp_path, key):
+    tokenizer, encoder = copy.deepcopy(tools)
+    learned = torch.randn(2, 16, generator=torch.Generator().manual_seed(1))
+    learn(tokenizer, encoder, {"My-cat": inversion(tmp_path, **{key: learned})})
+    plain = encode_texts(*tools, ["a red coat"])
+    assert torch.equal(encode_texts(tokenizer, encoder, ["a red coat"]), plain), "other words stay what they were"
+    (piece,) = pieces(tokenizer, "a (embedding:My-cat:1.5), b")
+    ids = [token for token, _ in piece]
+    assert torch.equal(encoder.get_input_embeddings().weight[ids[1:3]], learned)
+    assert [weight for _, weight in piece] == [1, 1.5, 1.5, 1, 1]
+    assert pieces(tokenizer, "a <b")[0][0][0] == ids[0]
+    assert report(tokenizer, ["a embedding:My-cat"]) == [3]
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ({"emb_params": torch.zeros(2, 8)}, "vectors of 8 numbers, this family's text encoder has 16"),
+        ({"clip_l": torch.zeros(2, 16), "clip_g": torch.zeros(2, 20)}, "clip_g, clip_l"),
+    ],
+)
+def test_a_textual_inversion_of_another_family_is_refused(tools, tmp_path, tensors, message):
+    with pytest.raises(UserError, match=message):
+        learn(*copy.deepcopy(tools), {"x": inversion(tmp_path, **tensors)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from reel.clip import Clip
+from reel.errors import UserError
 from reel.store import Store
 from tests.tasks import stock
 from tests.tasks.test_stylize import families, inputs, render, settings, world  # noqa: F401  (fixtures)
@@ -57,3 +59,47 @@ def test_a_reference_picture(world: Store, families: Path, tmp_path: Path) -> No
     for scale in (1.0, 5.0):
         plain = agree(world, guidance_scale=scale)
         agree(world, plain, guidance_scale=scale, model=model, ip_adapter={"picture": str(picture), "weight": 0.8})
+
+
+def test_a_few_step_family_as_animatelcm_comes(world: Store, families: Path, tmp_path: Path) -> None:  # noqa: F811
+    """A motion module in a folder, a LoRA that belongs to the family, lcm, little guidance."""
+    source = save(tmp_path / "lcm.safetensors", lora_for(families / "tiny", "unet"))
+    model = {
+        **family_config("tiny"),
+        "loras": [{"source": source, "weight": 0.8}],
+        "scheduler_config": {"beta_schedule": "linear"},
+        "schedulers": ["lcm"],
+    }
+    for scale in (1.0, 2.0):
+        agree(world, model=model, scheduler="lcm", num_inference_steps=4, guidance_scale=scale)
+
+
+def test_a_few_step_family_as_lightning_comes(world: Store, families: Path, tmp_path: Path) -> None:  # noqa: F811
+    """A bare motion file with its settings from elsewhere, euler, trailing timesteps, no guidance."""
+    file = tmp_path / "lightning_4step.safetensors"
+    shutil.copy(families / "tiny/motion_adapter/diffusion_pytorch_model.safetensors", file)
+    model = {
+        **family_config("tiny"),
+        "motion": {"kind": "file", "id": str(file)},
+        "motion_config": {"kind": "embedded", "id": "tiny", "subfolder": "motion_adapter", "files": ["config.json"]},
+        "scheduler_config": {"beta_schedule": "linear", "timestep_spacing": "trailing"},
+        "schedulers": ["euler"],
+    }
+    agree(world, model=model, scheduler="euler", num_inference_steps=4, guidance_scale=1.0)
+
+
+def test_a_textual_inversion(world: Store, tmp_path: Path) -> None:  # noqa: F811
+    """It changes the picture, by its vectors and not by its name."""
+    import torch
+
+    def ours(prompt: str, seed: int) -> np.ndarray:
+        vectors = torch.randn(2, 16, generator=torch.Generator().manual_seed(seed))
+        source = save(tmp_path / f"{seed}.safetensors", {"emb_params": vectors})
+        found = render(world, prompt=prompt, embeddings={"look": source})
+        return Clip.open(world, found).array().astype(int)
+
+    plain, one, other = ours("a dancer", 1), ours("a dancer, embedding:look", 1), ours("a dancer, embedding:look", 2)
+    assert (np.abs(plain - one) > 2).mean() > 0.05
+    assert (np.abs(one - other) > 2).mean() > 0.05
+    with pytest.raises(UserError, match="textual inversion that is not among"):
+        settings(prompt="a dancer, embedding:unknown", embeddings={})

@@ -20,10 +20,11 @@ from PIL import Image
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from tasks.stylize.engine.codec import encode_chunk, sample
-from tasks.stylize.engine.controls import Controls, ControlTrack, sparse_residuals
+from tasks.stylize.engine.controls import Controls, ControlTrack
 from tasks.stylize.engine.freeinit import FreeInitPlan, denoise_in_rounds
 from tasks.stylize.engine.loop import Network, denoise, noised, pure_noise, timesteps_of
 from tasks.stylize.engine.prompts import Conditioning, TextTrack
+from tasks.stylize.engine.sparse import sparse_residuals
 from tests.tasks import engine_models as tiny
 from tests.tasks.engine_models import one_thread  # noqa: F401  (autouse)
 

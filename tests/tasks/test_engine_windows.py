@@ -114,3 +114,15 @@ def test_ordered_halving_visits_every_part_of_the_clip():
 def test_impossible_windows_are_refused(settings_, message):
     with pytest.raises(UserError, match=message):
         WindowPlan(**settings_)
+
+
+def test_windows_of_a_stride_are_those_that_animatediff_evolved_cuts():
+    """Step 1 shifts by half the clip; a window that runs over the end is moved back and its lost frames made good."""
+    found = make_windows(16, WindowPlan(8, 0, 2, "standard-uniform", "flat"), 1)
+    starts = sorted((int(w.frames[0]), int(w.frames[1] - w.frames[0])) for w in found)
+    assert starts == [(0, 1), (1, 1), (1, 2), (8, 1)]
+
+
+def test_a_looped_clip_of_one_window_turns_with_the_step():
+    plan = WindowPlan(16, 4, schedule="looped-uniform")
+    assert [int(make_windows(16, plan, step)[0].frames[0]) for step in range(4)] == [0, 8, 4, 12]

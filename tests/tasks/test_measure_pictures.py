@@ -85,7 +85,7 @@ def test_a_worse_clip_gets_a_worse_figure(result, metric: str, value: str, bette
 @pytest.mark.parametrize(("metric", "value"), [("palette", "consistency"), ("flicker", "mean"), ("motion", "amount")])
 def test_what_a_metric_does_not_look_at_leaves_it_alone(result, metric: str, value: str):
     true, mirrored = result(metric, "figure true").values[value], result(metric, "figure mirrored").values[value]
-    assert mirrored == pytest.approx(true, rel=0.1)
+    assert mirrored == pytest.approx(true, rel=0.15)
 
 
 def test_still_and_unchanged_clips_are_at_the_ends_of_the_ranges(result):
@@ -119,6 +119,15 @@ def test_flicker_is_in_units_of_a_255th(store):
     assert found.values["mean"] == pytest.approx(10, abs=0.5)
     assert found.frames["mean"][0] is None
     assert len(found.frames["mean"]) == 4
+
+
+def test_noise_on_a_flat_wall_is_not_movement(store):
+    """Half a level of noise, as a decoder leaves it: without a standing texture DIS reports 3 px a frame there."""
+    rng = np.random.default_rng(2)
+    frames = [np.rint(120 + rng.normal(0, 0.5, (128, 128, 3))).astype(np.uint8) for _ in range(4)]
+    wall = store_clip(store, frames)
+    assert measured(store, "motion", frames=wall, original=wall).values["amount"] < 0.2 * 100 * 12 / 128  # 0.2 px
+    assert measured(store, "flicker", frames=wall).values["matched"] > 0.95
 
 
 def test_hidden_pixels_are_left_out(store):

@@ -10,7 +10,7 @@ import pytest
 from tasks.sprite.attributes import BACKGROUND_COLORS, CHOICES, CLOTH_COLORS, HAIR_COLORS, Attributes, random_attributes
 from tasks.sprite.data import draw_data_set
 from tasks.sprite.drawing import BOTTOM, HAIR, TOP, draw_figure, standing_height
-from tasks.sprite.maps import control_map
+from tasks.sprite.maps import blank_region, control_map, head_region
 from tasks.sprite.skeleton import (
     CLIP_FRAMES,
     FRAME,
@@ -139,3 +139,23 @@ def test_attributes_go_to_indices_and_back_and_refuse_other_values():
     assert all(a.top_color != a.bottom_color for a in drawn)
     with pytest.raises(ValueError, match="hair_color: 'green' is not one of black, blonde, pink, blue"):
         replace(GIRL, hair_color="green")
+
+
+def test_the_head_region_holds_head_and_hair_and_tells_nothing_of_the_hair():
+    person = standing()
+    region = head_region(person)
+    for length in ("short", "long"):
+        drawing = draw_figure(person, replace(GIRL, hair_length=length))
+        assert region[drawing.parts == HAIR].all()
+    assert not region[int(person[L_ANKLE, 1]) - 8 :].any()  # legs stay
+    assert region.mean() < 0.4
+
+
+def test_blank_regions_are_heads_people_boxes_and_whole_maps():
+    rng = np.random.default_rng(0)
+    person, parts = standing(), draw_figure(standing(), GIRL).parts
+    regions = [blank_region(person, parts, rng) for _ in range(200)]
+    shares = np.array([region.mean() for region in regions])
+    assert 0.08 < (shares == 1).mean() < 0.25
+    assert sum(region[parts > 0].all() for region in regions) > 50  # the person, or the whole map
+    assert len({round(float(share), 4) for share in shares}) > 60

@@ -13,6 +13,7 @@ from tasks.preprocess.pose_map import draw_poses  # noqa: E402
 from tasks.sprite import export, networks, probe  # noqa: E402
 from tasks.sprite.attributes import BACKGROUND_COLORS, random_attributes  # noqa: E402
 from tasks.sprite.captions import plain_caption  # noqa: E402
+from tasks.sprite.clips import load_pipeline, render_clip  # noqa: E402
 from tasks.sprite.diffusion import Control, Family, sample  # noqa: E402
 from tasks.sprite.drawing import draw_figure  # noqa: E402
 from tasks.sprite.latents import to_map  # noqa: E402
@@ -75,11 +76,9 @@ def test_words_set_the_background_and_the_skeleton_sets_the_pose(family, wanted)
 
 @pytest.mark.slow
 def test_the_stock_pipeline_takes_the_family_as_it_is():
-    from benchmarks.sprite_bars import render_clip, stock_pipeline
-
     people = random_clip(np.random.default_rng(8))[:4]
     maps = np.stack([draw_poses([person], FRAME, FRAME) for person in people])
-    pipe = stock_pipeline(FOLDER, ["openpose"])
+    pipe = load_pipeline(FOLDER, ["openpose"])
     clips = [render_clip(pipe, f"a dancer, {color} background", np.full_like(maps, 128), maps, seed=0, strength=0.9)
              for color in ("blue", "yellow")]  # fmt: skip
     assert [clip.shape for clip in clips] == [(4, FRAME, FRAME, 3)] * 2

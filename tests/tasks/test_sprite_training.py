@@ -11,10 +11,13 @@ torch = pytest.importorskip("torch")
 
 from reel.errors import UserError  # noqa: E402
 from tasks.sprite import export, networks  # noqa: E402
+from tasks.sprite.data import draw_data_set  # noqa: E402
 from tasks.sprite.diffusion import Noising  # noqa: E402
 from tasks.sprite.loop import Draw, Log, Schedule, Stage, train  # noqa: E402
 from tasks.sprite.optim import orthogonalise  # noqa: E402
-from tasks.sprite.pipeline import _gate  # noqa: E402
+from tasks.sprite.pipeline import Training, _gate  # noqa: E402
+from tasks.sprite.settings import TrainSettings, check_settings  # noqa: E402
+from tasks.sprite.stage_vae import VaeStage, encode_rows  # noqa: E402
 
 
 class Killed(Exception):
@@ -122,3 +125,57 @@ def test_a_part_is_written_whole_as_fp16_and_the_original_stays(tmp_path):
     assert export.check_size(tmp_path) < 2_000_000
     with pytest.raises(ValueError, match="no part of the family"):
         export.save_part(vae, tmp_path, "vea")
+
+
+def test_a_kept_network_has_the_averaged_weights(tmp_path):
+    stage, kept = small_stage(), []
+    stage.keep = lambda: kept.append(weights(stage))
+    train(stage, Schedule(steps=9, lr=1e-2, ema=0.5, checkpoint_seconds=0.0), tmp_path, 1, Log(tmp_path, "small"))
+    assert len(kept) == 9
+    for a, b in zip(kept[-1], weights(stage), strict=True):  # averaged weights are what a stage leaves
+        np.testing.assert_array_equal(a, b)
+    assert any(not np.array_equal(a, b) for a, b in zip(kept[0], kept[-1], strict=True))
+
+
+def settings(**changes):
+    stage = {"steps": 1, "batch": 1, "lr": 0.1}
+    names = ("text", "vae", "probe", "joint", "controls", "motion")
+    base = {"folder": "work", "output": "out", "stages": ["motion"], **{name: dict(stage) for name in names}}
+    return TrainSettings.model_validate(base | changes)
+
+
+def test_wrong_settings_are_named_before_anything_is_drawn(tmp_path):
+    check_settings(settings())
+    with pytest.raises(UserError, match="stages: unknown 'motoin'"):
+        check_settings(settings(stages=["motoin"]))
+    with pytest.raises(UserError, match=r"controls\.kinds: unknown 'canny'"):
+        check_settings(settings(controls={"steps": 1, "batch": 1, "lr": 0.1, "kinds": ["canny"]}))
+    (tmp_path / "unet").mkdir()
+    with pytest.raises(UserError, match=r"is no exported family, it lacks tokenizer(.|\n)*probe"):
+        check_settings(settings(start=tmp_path))
+    with pytest.raises(UserError, match="needs `start`"):
+        check_settings(settings(vae={"steps": 1, "batch": 1, "lr": 0.1, "decoder_only": True}))
+
+
+def test_a_decoder_trained_alone_leaves_the_latents_as_they_were(tmp_path):
+    data = draw_data_set(tmp_path / "drawn", 1024, 1, seed=1, workers=1)
+    vae = networks.build_vae()
+    stage = VaeStage(data, 4, vae, decoder_only=True)
+    stage.check = lambda step: {}
+    pictures = data.read("rgb")[:2]
+    before = encode_rows(vae, pictures, np.arange(2))
+    decoder = vae.decoder.conv_out.weight.detach().clone()
+    train(stage.stage(), Schedule(steps=2, lr=1e-2, warmup=1), tmp_path / "vae", 1, Log(tmp_path / "vae", "vae"))
+    np.testing.assert_array_equal(encode_rows(vae, pictures, np.arange(2)), before)
+    assert not torch.equal(vae.decoder.conv_out.weight, decoder)
+
+
+def test_a_part_that_is_not_trained_is_taken_from_the_start(tmp_path):
+    start = tmp_path / "start"
+    vae = networks.build_vae()
+    export.save_part(vae, start, "vae", half=True)
+    cfg = settings(folder=tmp_path / "work", output=tmp_path / "out", start=start)
+    training = Training(cfg)
+    assert torch.equal(training._part("vae").decoder.conv_out.weight, vae.decoder.conv_out.weight.half().float())
+    with pytest.raises(UserError, match="has no unet, which this stage stands on"):
+        Training(cfg.model_copy(update={"start": None}))._part("unet")

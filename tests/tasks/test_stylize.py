@@ -313,7 +313,7 @@ def test_bad_settings(changes: dict[str, Any], message: str) -> None:
 
 def test_windows_longer_than_the_modules(world: Store) -> None:
     with pytest.raises(
-        UserError, match=r"16 frames are over .* model tiny, its catalogue says 8\), and the clip has 9"
+        UserError, match=r"16 frames are over .*\(model tiny, its catalogue says 8\), and the clip has 9"
     ) as caught:
         check_clip(settings(), SIDE, SIDE, 9)
     assert "windows.context_length=8" in str(caught.value.fix)
@@ -321,7 +321,7 @@ def test_windows_longer_than_the_modules(world: Store) -> None:
 
 def test_the_modules_own_window_counts_when_the_catalogue_is_wrong(world: Store) -> None:
     model = {**family_config("tiny"), "motion_window": 99}
-    with pytest.raises(UserError, match=r"16 frames are over .* its config\.json says 8"):
+    with pytest.raises(UserError, match=r"16 frames are over .*\(its config\.json says 8\)"):
         render(world, count=9, model=model)
 
 

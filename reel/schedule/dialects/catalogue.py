@@ -139,7 +139,9 @@ def _formula_first(inside: str, what: What | None) -> bool:
 
 
 def _short(body: str) -> bool:
-    return len(_ENTRIES.findall(body.split("\n", 1)[0])) > 1
+    """The first line holds several entries, or one after a setting."""
+    first = body.split("\n", 1)[0]
+    return len(_ENTRIES.findall(first)) > 1 or re.search(r"^\s*[a-z_]+\s*:[^;]*;\s*-?\d[^;:]*:", first) is not None
 
 
 def _kind_of_own(body: str) -> What:

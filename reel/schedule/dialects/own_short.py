@@ -30,7 +30,7 @@ def parse(report: Report, what: What, options: Options) -> Schedule | None:
     for entry in ENTRY.finditer(report.source.text):
         if not entry[0].strip() or entry[0].lstrip().startswith("#"):
             continue
-        label = _LABEL.match(entry[0])
+        label = _LABEL.match(entry[0]) or (_bare(entry) if what == "value" else None)
         if label:
             if label["sign"] == "：":
                 at = entry.start() + label.start("sign")
@@ -56,6 +56,12 @@ def parse(report: Report, what: What, options: Options) -> Schedule | None:
     return Schedule(
         **{**settings, "what": kind, "keys": tuple(keys), "variables": tuple(variables), "dialect": "short"}
     )
+
+
+def _bare(entry: re.Match[str]) -> re.Match[str] | None:
+    """A text that is nothing but one formula: a value from frame 0 on."""
+    alone = entry[0].strip() == entry.string.strip() and not re.search(r"[:：]", entry[0])
+    return re.match(r"(?P<place>)(?P<then>(?!))?(?P<sign>)", entry[0]) if alone else None
 
 
 def _setting(
@@ -101,7 +107,7 @@ def _key(
     kind: What,
     names: frozenset[str],
 ) -> Key | None:
-    placed = read_place(report, label["place"], offset + label.start("place"))
+    placed = read_place(report, label["place"] or "0", offset + label.start("place"))
     body, start, stop = content["text"]
     place = Span(offset + label.start("place"), offset + label.end("place"))
     then = (

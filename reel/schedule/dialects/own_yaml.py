@@ -29,8 +29,11 @@ PICTURE = re.compile(r"[^\n]+\.(png|jpe?g|webp|gif|bmp|tiff?|exr)", re.IGNORECAS
 def parse(report: Report, what: What, options: Options) -> Schedule | None:
     """Settings, ``variables`` and ``keys``; or the keys alone as one mapping."""
     root = compose(report)
-    if root is None:
-        return None
+    return read_node(report, root, what) if root is not None else None
+
+
+def read_node(report: Report, root: YamlNode, what: What) -> Schedule | None:
+    """A schedule that is a part of a YAML file; places are those in the file."""
     if root.kind == "scalar" and _glued(report, root):
         return None
     if root.kind != "map":

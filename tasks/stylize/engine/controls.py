@@ -14,7 +14,8 @@ import numpy as np
 
 from reel.errors import UserError
 from tasks.stylize.engine.buffers import blocks, to_device
-from tasks.stylize.engine.network import Pass, Walk, alone
+from tasks.stylize.engine.network import Pass
+from tasks.stylize.engine.reuse import Residuals, add_again
 
 if TYPE_CHECKING:
     import torch
@@ -53,6 +54,7 @@ class ControlTrack:
         keyframes: factors over the denoising, ascending in ``at``; empty: none.
         layer_weights: (L,) factor per residual, the middle block's last; None: all 1.
         mask: where it counts; None: everywhere.
+        on: ``both`` guidance branches, or ``cond``: the prompted one alone (half the control's work).
     """
 
     name: str
@@ -64,6 +66,7 @@ class ControlTrack:
     keyframes: Sequence[Keyframe] = ()
     layer_weights: Sequence[float] | None = None
     mask: ReadMask | None = None
+    on: str = "both"
     _hints: dict[int, torch.Tensor] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -124,10 +127,15 @@ def soft_weights(layers: int, base: float = 0.825) -> list[float]:
 
 
 class Controls:
-    """All controls of a clip: adds their residuals to a prediction."""
+    """All controls of a clip: adds their residuals to a prediction.
 
-    def __init__(self, tracks: Sequence[ControlTrack]) -> None:
+    Args:
+        every: their residuals are computed every so many steps and used again in between.
+    """
+
+    def __init__(self, tracks: Sequence[ControlTrack], every: int = 1) -> None:
         self.tracks = list(tracks)
+        self.reuse = Residuals(every)
 
     def residuals(
         self, sample: torch.Tensor, made: Pass, frames: np.ndarray, step: int, steps: int
@@ -138,17 +146,31 @@ class Controls:
             sample: scaled noisy latents ``(S, F, C, H, W)`` of the frames in this pass.
             frames: (F,) int, the clip's numbers of these frames.
         """
-        live = [(track, scale[frames]) for track in self.tracks if (scale := track.scale(step, steps))[frames].any()]
+        scales = [track.scale(step, steps)[frames] for track in self.tracks]
+        live = [(track, scale) for track, scale in zip(self.tracks, scales, strict=True) if scale.any()]
+        held = self.reuse.find(step, frames, scales)
         if not live:
             return None
 
-        def add(skips: list[torch.Tensor], middle: torch.Tensor) -> torch.Tensor:
+        def compute(targets: list[torch.Tensor]) -> None:
             for block in blocks(len(frames), made.block):
                 for track, scale in live:
                     with made.clock.measure(f"controlnet:{track.name}"):
                         chosen = np.flatnonzero(scale[block]) + block.start
                         if len(chosen):
-                            _add(track, scale, sample, made, frames, chosen, [*skips, middle])
+                            _add(track, scale, sample, made, frames, chosen, targets)
+
+        def add(skips: list[torch.Tensor], middle: torch.Tensor) -> torch.Tensor:
+            targets = [*skips, middle]
+            if self.reuse.every == 1:
+                compute(targets)
+                return middle
+            fresh = held
+            if fresh is None:
+                fresh = [made.buffers.empty(tuple(t.shape), t.dtype, sample.device).zero_() for t in targets]
+                compute(fresh)
+                self.reuse.hold(frames, scales, fresh)
+            add_again(fresh, targets, made.block)
             return middle
 
         return add
@@ -166,11 +188,15 @@ def _add(
     """One control's residuals for the chosen frames of a pass, added in place."""
     import torch
 
-    branches, index = sample.shape[0], torch.as_tensor(chosen, device=sample.device)
-    part = sample.index_select(1, index).flatten(0, 1)
+    index = torch.as_tensor(chosen, device=sample.device)
+    text = _rows(made, chosen, sample.shape[0])
+    branches = 1 if track.on == "cond" else sample.shape[0]  # the prompted branch is the last
+    part = sample[-branches:].index_select(1, index).flatten(0, 1)
     hint = track.hint(frames[chosen], made, sample)
-    text = _rows(made, chosen, branches)
-    added = {k: v.repeat_interleave(len(chosen), dim=0) for k, v in made.added.items() if k != "image_embeds"}
+    text = text[-branches * len(chosen) :]
+    added = {
+        k: v[-branches:].repeat_interleave(len(chosen), dim=0) for k, v in made.added.items() if k != "image_embeds"
+    }
     timestep = torch.as_tensor(made.timestep, device=sample.device)
     down, middle = track.net(
         part,
@@ -183,7 +209,7 @@ def _add(
     mask = None if track.mask is None else torch.from_numpy(track.mask(frames[chosen])).to(part)
     factor = torch.as_tensor(scale[chosen], dtype=part.dtype, device=part.device)
     for layer, (residual, target) in enumerate(zip([*down, middle], targets, strict=True)):
-        add_scaled(residual.unflatten(0, (branches, -1)), target, index, factor, mask, _layer(track, layer))
+        add_scaled(residual.unflatten(0, (branches, -1)), target[-branches:], index, factor, mask, _layer(track, layer))
 
 
 def add_scaled(
@@ -245,38 +271,3 @@ def once(net: Any) -> None:
 
     forward.takes_hints = True  # type: ignore[attr-defined]
     module.forward = forward
-
-
-def sparse_residuals(
-    net: Any, sample: torch.Tensor, made: Pass, picture: torch.Tensor, known: torch.Tensor, scale: float
-) -> Callable[[list[torch.Tensor], torch.Tensor], torch.Tensor]:
-    """Residuals of a SparseControlNetModel (SparseCtrl: arXiv:2311.16933), its motion modules in the same windows.
-
-    Args:
-        picture: the condition ``(F, C, H, W)``, zero where there is none.
-        known: ``(F, 1, H, W)``, 1 on the frames that have one.
-    """
-    import torch
-
-    def add(skips: list[torch.Tensor], middle: torch.Tensor) -> torch.Tensor:
-        walk = Walk(net, sample, made)
-        condition = torch.cat([picture, known], dim=1) if net.concat_conditioning_mask else picture
-        if net.config.controlnet_conditioning_channel_order == "bgr":
-            condition = torch.cat([picture.flip(1), *condition.split(picture.shape[1], 1)[1:]], dim=1)
-
-        def enter(part: torch.Tensor, block: slice) -> torch.Tensor:
-            # the net sees no latents: zeros of their shape, as it was trained
-            hint = net.controlnet_cond_embedding(condition[block])
-            return net.conv_in(torch.zeros_like(part)) + hint.repeat(walk.branches, 1, 1, 1)
-
-        states, inner = walk.down(walk.spatial("controlnet:sparse", enter, sample))
-        inner.append(walk.middle(states))
-        heads = [*net.controlnet_down_blocks, net.controlnet_mid_block]
-        index = torch.arange(walk.frames, device=sample.device)
-        factor = torch.full((walk.frames,), scale, dtype=sample.dtype, device=sample.device)
-        for head, state, target in zip(heads, inner, [*skips, middle], strict=True):
-            residual = walk.spatial("controlnet:sparse", alone(head), state)
-            add_scaled(residual, target, index, factor, None, 1.0)
-        return middle
-
-    return add

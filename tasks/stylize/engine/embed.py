@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from reel.emphasis import parse_emphasis
 from reel.errors import UserError
+from reel.prompt import EMBEDDING
+from tasks.stylize.engine.inversion import spelled
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +38,7 @@ def pieces(tokenizer: Any, text: str) -> list[list[tuple[int, float]]]:
     tokens = [
         (token, phrase.weight)
         for phrase in parse_emphasis(text)
-        for token in tokenizer(phrase.text, add_special_tokens=False, verbose=False)["input_ids"]
+        for token in tokenizer(spelled(tokenizer, phrase.text), add_special_tokens=False, verbose=False)["input_ids"]
     ]
     comma = set(tokenizer(",", add_special_tokens=False)["input_ids"])
     found = []
@@ -85,7 +87,8 @@ def report(tokenizer: Any, texts: Sequence[str]) -> list[int]:
         counts.append(sum(map(len, cut)))
         if len(cut) > 1:
             log.info("prompt of %d tokens: encoded in %d pieces, none is dropped", counts[-1], len(cut))
-        unknown = dict.fromkeys(word for phrase in parse_emphasis(text) for word in _unknown(tokenizer, phrase.text))
+        words = [EMBEDDING.sub("", phrase.text) for phrase in parse_emphasis(text)]
+        unknown = dict.fromkeys(word for part in words for word in _unknown(tokenizer, part))
         if unknown:
             log.warning("not in the model's vocabulary, so without effect: %s", " ".join(map(repr, unknown)))
     return counts

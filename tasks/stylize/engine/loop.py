@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,6 +15,7 @@ from tasks.stylize.engine.clock import Clock
 from tasks.stylize.engine.controls import Controls
 from tasks.stylize.engine.network import Pass, predict, remembering, with_pictures
 from tasks.stylize.engine.prompts import Conditioning
+from tasks.stylize.engine.reuse import GRID, FirstBlock
 from tasks.stylize.engine.windows import Window, WindowPlan, make_windows
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class Network:
             predictions are fused: more work, for comparison.
         block: frames that spatial layers take at a time.
         guidance_end: part of the denoising after which there is no guidance.
+        first_block: lets steps skip all but the first layer.
     """
 
     unet: Any
@@ -48,6 +51,12 @@ class Network:
     clock: Clock = field(default_factory=Clock)
     extra: Extra | None = None
     guidance_end: float = 1.0
+    first_block: FirstBlock | None = None
+
+    @property
+    def period(self) -> int:
+        """Steps after which nothing of earlier steps is used any more: where a render can go on after a kill."""
+        return math.lcm(self.controls.reuse.every, GRID if self.first_block else 1)
 
     def __post_init__(self) -> None:
         most = int(self.unet.config.motion_max_seq_length)
@@ -64,6 +73,8 @@ class Network:
         count, told = latents.shape[2], self.conditioning
         if step / steps >= self.guidance_end:
             told = told.unguided()
+        if self.first_block is not None:
+            self.first_block.begin(step)
         states = latents[0].transpose(0, 1).to(self.unet.dtype)  # (F, C, H, W)
         windows = make_windows(count, self.windows, step)
         if self.scope == "motion" or len(windows) == 1:
@@ -103,7 +114,7 @@ class Network:
         if self.extra is not None:
             residuals = _both(residuals, self.extra(sample, made, frames, step, steps))
         made.text = remembering(with_pictures(self.unet, made.text, made.added))
-        return predict(self.unet, sample, made, residuals)
+        return predict(self.unet, sample, made, residuals, self.first_block, frames)
 
 
 class Keeper(Protocol):
@@ -193,7 +204,7 @@ def denoise(
         latents: ``(1, C, F, H, W)`` at the timestep of step ``first``.
         generator: noise of stochastic schedulers; on the CPU, so that every device draws the same.
         hold: keeps the source in frames or places for a part of the steps.
-        keeper: is given the state after every step.
+        keeper: is given the state after every step from which the render could go on.
 
     Raises:
         UserError: values that are not numbers came out.
@@ -203,6 +214,7 @@ def denoise(
     clock = clock or Clock()
     known = inspect.signature(scheduler.step).parameters
     extra = {"generator": generator} if "generator" in known else {}
+    period = getattr(network, "period", 1)
     for step in range(first, len(timesteps)):
         timestep = timesteps[step]
         prediction = network(scheduler.scale_model_input(latents, timestep), timestep, step, len(timesteps))
@@ -210,7 +222,7 @@ def denoise(
             latents = scheduler.step(prediction, timestep, latents, **extra).prev_sample
             if hold is not None:
                 latents = hold(latents, scheduler, timesteps, step + 1)
-        if keeper is not None:
+        if keeper is not None and (step + 1) % period == 0:
             keeper.save(step + 1, latents, scheduler, generator)
         tick()
     _check_finite(latents)

@@ -15,6 +15,10 @@ from reel.errors import UserError
 BLOCKS = (16, 8, 4, 2, 1)
 WORK = 0.08 * 2**30 / (256 * 256)
 """Bytes in flight per pixel of a frame in float32 with guidance, measured with SD 1.5 and one ControlNet."""
+VAE_WORK = 0.25 * 2**30 / (256 * 256)
+"""Bytes in flight per pixel of a frame that a VAE of SD 1.5's size decodes in float32."""
+LAYER = 256 * 2**20
+"""What stays on a GPU of models that are moved there layer by layer."""
 HEADROOM = 0.15
 """Part of the budget that is left alone: allocators and libraries need some."""
 
@@ -30,6 +34,7 @@ class MemoryPlan:
         keep: activations of all frames that may stay on the device; None: all.
         weights: the models themselves.
         per_frame: activations kept for each frame.
+        offload: ``sequential`` when the models do not fit on the device; the same numbers.
     """
 
     frame_block: int
@@ -38,6 +43,7 @@ class MemoryPlan:
     keep: int | None
     weights: int
     per_frame: int
+    offload: str = ""
 
     def lines(self, count: int) -> list[str]:
         """For the user."""
@@ -47,7 +53,8 @@ class MemoryPlan:
             kept = f"activations over {self.keep / gib:.2f} GiB spilled"
         return [
             f"memory: models {self.weights / gib:.2f} GiB, {count} frames x {self.per_frame / 2**20:.1f} MiB",
-            f"memory: frame_block={self.frame_block}, chunk_size={self.chunk_size}, tiling={self.tiling}, {kept}",
+            f"memory: frame_block={self.frame_block}, decode_chunk_size={self.chunk_size}, vae_tiling={self.tiling}, "
+            f"{kept}{f', offload={self.offload}' if self.offload else ''}",
         ]
 
 
@@ -80,28 +87,39 @@ def plan(
     per_frame: int,
     bytes_per_number: int,
     branches: int = 2,
+    vae: int = 0,
+    most: int = BLOCKS[0],
+    movable: bool = False,
 ) -> MemoryPlan:
     """The fastest settings within a budget.
 
     Args:
         budget: bytes for the whole render (`compute.max_memory`); None: no limit, nothing is made smaller.
+        weights: bytes of the networks of the denoising; ``vae``: of the VAE.
         width, height: px of a frame.
+        most: frames that the spatial layers take at a time at most.
+        movable: models can be moved to the device layer by layer (there is one beside the CPU).
 
     Raises:
         UserError: not even the smallest settings fit; says what the least is.
     """
-    frame = int(WORK * width * height * bytes_per_number / 4 * branches / 2)
     if budget is None:
-        return MemoryPlan(BLOCKS[0], BLOCKS[0], False, None, weights, per_frame)
-    room = int(budget * (1 - HEADROOM)) - weights
-    block = next((size for size in BLOCKS if frame * size <= room), None)
+        return MemoryPlan(most, BLOCKS[0], False, None, weights, per_frame)
+    frame = int(WORK * width * height * bytes_per_number / 4 * branches / 2)
+    sizes = [most, *(size for size in BLOCKS if size < most)]
+    usable, offload, resident = int(budget * (1 - HEADROOM)), "", weights
+    if movable and frame > usable - weights:
+        offload, resident = "sequential", min(weights, LAYER)
+    block = next((size for size in sizes if frame * size <= usable - resident), None)
     if block is None:
-        least = (weights + frame) / (1 - HEADROOM)
+        least = (resident + frame) / (1 - HEADROOM)
         raise UserError(
-            f"compute.max_memory: {budget / 2**30:.2f} GiB are too little: the models take {weights / 2**30:.2f} GiB "
+            f"compute.max_memory: {budget / 2**30:.2f} GiB are too little: the models take {resident / 2**30:.2f} GiB "
             f"and one frame of {width}x{height} {frame / 2**30:.2f} GiB",
             fix=f"compute.max_memory={least / 2**30:.1f}GiB or more, compute.dtype=bfloat16, or smaller frames",
         )
-    left = room - frame * block
+    left = usable - resident - frame * block
     keep = None if per_frame * count <= left else max(0, left)
-    return MemoryPlan(block, block, block == 1, keep, weights, per_frame)
+    picture = int(VAE_WORK * width * height * bytes_per_number / 4)
+    chunk = next((size for size in BLOCKS if picture * size <= usable - vae), 0)
+    return MemoryPlan(block, max(1, chunk), chunk == 0, keep, weights, per_frame, offload)

@@ -10,7 +10,9 @@ from typing import Any
 from reel.models import LoraSource, ModelConfig, ModelSource
 from tasks import weights
 from tasks.stylize import load
+from tasks.stylize.engine.inversion import learn
 from tasks.stylize.engine.settings import Decode, Denoise, Embed, Encode
+from tasks.stylize.files import builder, safetensors_file
 from tasks.stylize.quiet import quiet
 from tasks.stylize.settings import Animatediff, picture_source
 from tasks.weights_files import parameter_bytes
@@ -32,9 +34,10 @@ def codec_sources(cfg: Encode | Decode) -> list[ModelSource]:
 
 
 def embed_sources(cfg: Embed) -> list[ModelSource]:
-    """Text encoder, tokenizer and LoRAs."""
+    """Text encoder, tokenizer, LoRAs and textual inversions."""
     base = part_of(cfg.base, "text_encoder", "tokenizer")
-    return [base, *([cfg.base_config] if cfg.base_config else []), *(lora.source for lora in cfg.loras)]
+    extra = [*(lora.source for lora in cfg.loras), *cfg.embeddings.values()]
+    return [base, *([cfg.base_config] if cfg.base_config else []), *extra]
 
 
 def denoise_sources(cfg: Denoise) -> list[ModelSource]:
@@ -58,9 +61,9 @@ def vae(cfg: Encode | Decode, device: str) -> Any:
     def build() -> Any:
         if cfg.vae is not None or cfg.base.single:
             whole = _family(_model(cfg), cfg.dtype, vae=cfg.vae)
-            found: Any = load._vae(whole) if cfg.vae is not None else load._single_file(whole)["vae"]
+            found: Any = load.vae(whole) if cfg.vae is not None else load.single_file(whole)["vae"]
         else:
-            found = load._builder(AutoencoderKL, weights.path(cfg.base) / "vae", cfg.dtype, cfg.base)()
+            found = builder(AutoencoderKL, weights.path(cfg.base) / "vae", cfg.dtype, cfg.base)()
         return found.eval().requires_grad_(False)
 
     with quiet():
@@ -68,20 +71,21 @@ def vae(cfg: Encode | Decode, device: str) -> Any:
 
 
 def text(cfg: Embed, device: str) -> tuple[Any, Any]:
-    """Tokenizer and text encoder, LoRAs applied."""
+    """Tokenizer and text encoder, textual inversions and LoRAs applied."""
     from transformers import CLIPTextModel, CLIPTokenizer
 
     parts = [weights.content_id(source) for source in embed_sources(cfg)]
-    key = f"text {parts} {[lora.weight for lora in cfg.loras]} {cfg.dtype} {device}"
+    key = f"text {parts} {[lora.weight for lora in cfg.loras]} {[*cfg.embeddings]} {cfg.dtype} {device}"
 
     def build() -> tuple[Any, Any]:
         if cfg.base.single:
-            found = load._single_file(_family(_model(cfg), cfg.dtype))
+            found = load.single_file(_family(_model(cfg), cfg.dtype))
             tokenizer, encoder = found["tokenizer"], found["text_encoder"]
         else:
             root = weights.path(cfg.base)
             tokenizer = CLIPTokenizer.from_pretrained(str(root / "tokenizer"), local_files_only=True)
-            encoder = load._builder(CLIPTextModel, root / "text_encoder", cfg.dtype, cfg.base)()
+            encoder = builder(CLIPTextModel, root / "text_encoder", cfg.dtype, cfg.base)()
+        learn(tokenizer, encoder, cfg.embeddings)
         _text_loras(encoder, cfg.loras)
         return tokenizer, encoder.eval().requires_grad_(False)
 
@@ -177,7 +181,7 @@ def _text_loras(encoder: Any, loras: Sequence[LoraSource]) -> None:
 
     applied = []
     for index, lora in enumerate(loras):
-        file = load._safetensors(lora.source)
+        file = safetensors_file(lora.source)
         state, alphas = Loader.lora_state_dict(str(file.parent), weight_name=file.name, local_files_only=True)
         if not any(key.startswith("text_encoder.") for key in state):
             continue

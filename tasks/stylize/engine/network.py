@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.stylize.engine.buffers import Buffers, blocks, to_device
 from tasks.stylize.engine.clock import Clock
+from tasks.stylize.engine.reuse import FirstBlock, difference, total
 from tasks.stylize.engine.windows import Window
 
 if TYPE_CHECKING:
@@ -120,14 +121,25 @@ class Walk:
         """The time embedding, repeated for the frames of a block: ``(S * Fb, D)``."""
         return self.time.repeat_interleave(block.stop - block.start, dim=0)
 
-    def down(self, states: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """The encoder half: the result and all skip connections, the input's first."""
+    def layer(self, resnet: Any, attention: Any, module: Any, states: torch.Tensor, skip: Any = None) -> torch.Tensor:
+        """A residual block with its attention, and the motion module behind them."""
+        return self.motion(module, self.spatial("resnet+attention", self.resnet(resnet, attention, skip), states))
+
+    def first(self, states: torch.Tensor) -> torch.Tensor:
+        """The encoder's first layer alone."""
+        return self.layer(*_layers(self.model.down_blocks[0])[0], states)
+
+    def down(self, states: torch.Tensor, first: torch.Tensor | None = None) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """The encoder half: the result and all skip connections, the input's first.
+
+        Args:
+            first: the first layer's output, if it is known already.
+        """
         skips = [states]
         for stage in self.model.down_blocks:
-            attentions = getattr(stage, "attentions", None) or [None] * len(stage.resnets)
-            for resnet, attention, module in zip(stage.resnets, attentions, stage.motion_modules, strict=True):
-                states = self.spatial("resnet+attention", self.resnet(resnet, attention), states)
-                states = self.motion(module, states)
+            for resnet, attention, module in _layers(stage):
+                known, first = first, None
+                states = self.layer(resnet, attention, module, states) if known is None else known
                 skips.append(states)
             for sampler in stage.downsamplers or ():
                 states = self.spatial("sampling", alone(sampler), states)
@@ -156,45 +168,76 @@ class Walk:
         factor = 2**self.model.num_upsamplers
         odd = any(side % factor for side in skips[0].shape[-2:])
         for stage in self.model.up_blocks:
-            attentions = getattr(stage, "attentions", None) or [None] * len(stage.resnets)
-            for resnet, attention, module in zip(stage.resnets, attentions, stage.motion_modules, strict=True):
-                states = self.spatial("resnet+attention", self.resnet(resnet, attention, skips.pop()), states)
-                states = self.motion(module, states)
+            for resnet, attention, module in _layers(stage):
+                states = self.layer(resnet, attention, module, states, skips.pop())
             size = tuple(skips[-1].shape[-2:]) if odd and skips else None
             for sampler in stage.upsamplers or ():
                 states = self.spatial("sampling", alone(sampler, output_size=size), states)
         return states
+
+    def finish(self, states: torch.Tensor) -> torch.Tensor:
+        """The output layers."""
+        unet = self.model
+
+        def out(part: torch.Tensor, block: slice) -> torch.Tensor:
+            if unet.conv_norm_out:
+                part = unet.conv_act(unet.conv_norm_out(part))
+            return unet.conv_out(part)
+
+        return self.spatial("sampling", out, states)
 
 
 Residuals = Callable[[list["torch.Tensor"], "torch.Tensor"], "torch.Tensor"]
 """Adds control residuals to the skip connections in place, and to the middle, which is returned."""
 
 
-def predict(unet: Any, sample: torch.Tensor, made: Pass, residuals: Residuals | None = None) -> torch.Tensor:
+def predict(
+    unet: Any,
+    sample: torch.Tensor,
+    made: Pass,
+    residuals: Residuals | None = None,
+    cache: FirstBlock | None = None,
+    frames: Any = None,
+) -> torch.Tensor:
     """The model's output for a whole clip.
 
     Args:
         unet: a UNetMotionModel.
         sample: scaled noisy latents ``(S, F, C, H, W)``.
         residuals: adds what the controls say, once the encoder half is done.
+        cache: lets all but the first layer be skipped; ``frames``: the clip's numbers of these frames, for it.
 
     Returns:
         ``(S, F, C, H, W)``.
     """
     walk = Walk(unet, sample, made)
-    states = walk.spatial("sampling", lambda x, _: unet.conv_in(x), sample)
-    states, skips = walk.down(states)
+    entered = walk.spatial("sampling", lambda x, _: unet.conv_in(x), sample)
+    if cache is None:
+        return walk.finish(_through(walk, entered, None, residuals))
+    first = walk.first(entered)
+    rest = cache.find(frames, entered, first)
+    if rest is not None:
+        return walk.finish(total(first, rest, made.buffers, walk.device))
+    change = difference(first, entered, made.buffers, walk.device)
+    begin = made.buffers.empty(tuple(first.shape), first.dtype, walk.device).copy_(first)  # residuals change `first`
+    states = _through(walk, entered, first, residuals)
+    cache.hold(frames, change, difference(states, begin, made.buffers, walk.device))
+    return walk.finish(states)
+
+
+def _through(walk: Walk, entered: torch.Tensor, first: Any, residuals: Residuals | None) -> torch.Tensor:
+    """All layers between the first convolution and the output's."""
+    states, skips = walk.down(entered, first)
     states = walk.middle(states)
     if residuals is not None:
         states = residuals(skips, states)
-    states = walk.up(states, skips)
+    return walk.up(states, skips)
 
-    def finish(part: torch.Tensor, block: slice) -> torch.Tensor:
-        if unet.conv_norm_out:
-            part = unet.conv_act(unet.conv_norm_out(part))
-        return unet.conv_out(part)
 
-    return walk.spatial("sampling", finish, states)
+def _layers(stage: Any) -> list[tuple[Any, Any, Any]]:
+    """(residual block, its attention or None, its motion module) of a stage, in order."""
+    attentions = getattr(stage, "attentions", None) or [None] * len(stage.resnets)
+    return list(zip(stage.resnets, attentions, stage.motion_modules, strict=True))
 
 
 def alone(module: Any, **more: Any) -> PerFrame:

@@ -44,9 +44,9 @@ class TextTrack:
         import torch
 
         a, b = self.texts[self.a[frames]], self.texts[self.b[frames]]
-        blend = torch.as_tensor(self.blend[frames], dtype=torch.float32, device=a.device)[:, None, None]
-        if not bool(blend.any()):
+        if not self.blend[frames].any():
             return a
+        blend = torch.as_tensor(self.blend[frames], dtype=torch.float32, device=a.device)[:, None, None]
         mix = slerp if self.mixing == "slerp" else torch.lerp
         mixed = mix(a.float(), b.float(), blend).to(a.dtype)
         return torch.where(blend == 0, a, mixed)  # unmixed frames keep the encoder's very bits

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,10 @@ from reel.clip import Clip
 from reel.errors import UserError
 from reel.op import Context
 from reel.pose import Poses
-from tasks.stylize import load, schedulers
+from tasks.stylize import schedulers
 from tasks.stylize.control import Control
 from tasks.stylize.engine import codec, models, stored
+from tasks.stylize.engine.budget import planned
 from tasks.stylize.engine.buffers import Buffers
 from tasks.stylize.engine.clock import Clock
 from tasks.stylize.engine.controls import Controls, ControlTrack, Keyframe, soft_weights
@@ -23,11 +23,11 @@ from tasks.stylize.engine.freeinit import FreeInitPlan, denoise_in_rounds
 from tasks.stylize.engine.job import Job, held, without
 from tasks.stylize.engine.journal import Journal
 from tasks.stylize.engine.loop import Network, noised, timesteps_of
-from tasks.stylize.engine.memory import kept_per_frame, plan
 from tasks.stylize.engine.prompts import Conditioning, TextTrack
+from tasks.stylize.engine.reuse import FirstBlock
 from tasks.stylize.engine.settings import Denoise
+from tasks.stylize.memory import free_memory
 from tasks.stylize.settings import check_lengths, check_window, needs_poses
-from tasks.weights_files import parameter_bytes
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def run(job: Job, ctx: Context, journal: Journal, clock: Clock, keep: int | None
         log.info("going on after step %d of %d", resumed.step, len(timesteps) * rounds.iterations)
         ctx.note(resumed_at_step=resumed.step)
     with (
-        models.placed(found.modules(), device, offload or ctx.compute.offload),
+        models.placed(found.modules(), device, offload or _offload(job, ctx)),
         ctx.progress(len(timesteps) * rounds.iterations, "denoise", "step") as bar,
     ):
         network = _network(job, found, ctx, clock, keep)
@@ -104,6 +104,8 @@ def run(job: Job, ctx: Context, journal: Journal, clock: Clock, keep: int | None
             clock=clock,
         )
     ctx.note(device=device, steps=len(timesteps), spilled_bytes=network.buffers.spilled)
+    if network.first_block is not None:
+        ctx.note(first_block_skipped=network.first_block.skipped)
     return latents[0].transpose(0, 1)
 
 
@@ -116,18 +118,21 @@ def _network(job: Job, found: models.Networks, ctx: Context, clock: Clock, keep:
     if windows.context_length > most and job.count <= most:
         windows = type(windows)(context_length=most, context_overlap=0)  # one window; its length does not matter
     conditioning = _conditioning(job, found, device, unet.dtype)
-    if keep is None:
-        keep = _budget(job, ctx, unet, conditioning.branches)
+    keep = _activations(job, ctx) if keep is None else keep
     return Network(
         unet,
         conditioning,
-        Controls([_track(job, name, control, found.controlnets[name]) for name, control in cfg.live().items()]),
+        Controls(
+            [_track(job, name, control, found.controlnets[name]) for name, control in cfg.live().items()],
+            cfg.control_every,
+        ),
         windows,
         cfg.windows.window_scope,
         cfg.frame_block,
         Buffers(keep, ctx.store.root / "tmp"),
         clock,
         guidance_end=cfg.guidance_end,
+        first_block=FirstBlock(cfg.first_block_cache) if cfg.first_block_cache else None,
     )
 
 
@@ -171,37 +176,22 @@ def _track(job: Job, name: str, control: Control, net: Any) -> ControlTrack:
         [Keyframe(key.at, key.scale, key.interpolate) for key in control.timestep_keyframes],
         layers,
         without(job, control.mask, job.mask_files.get(name)),
+        control.control_on,
     )
 
 
-def _budget(job: Job, ctx: Context, unet: Any, branches: int) -> int | None:
-    """Bytes of activations that may stay in memory; prints the plan when there is a budget."""
-    budget = getattr(ctx.compute, "max_memory", None)
-    if budget is None:
-        return None
-    cfg, each = job.cfg, load.BYTES[job.cfg.dtype]
-    height, width = job.source["mean"].shape[-2:]
-    per_frame = kept_per_frame(unet.config, width, height, branches, each)
-    sizes = sum(parameter_bytes(_path(source), each) for source in models.denoise_sources(cfg))
-    made = plan(
-        budget=budget,
-        weights=sizes,
-        count=job.count,
-        width=job.meta["width"],
-        height=job.meta["height"],
-        per_frame=per_frame,
-        bytes_per_number=each,
-        branches=branches,
-    )
-    for line in made.lines(job.count):
-        log.info(line)
-    return made.keep
+def _offload(job: Job, ctx: Context) -> str:
+    """`compute.offload`, or layer by layer where the budget asks for it."""
+    if ctx.compute.max_memory is None or ctx.compute.offload != "none":
+        return ctx.compute.offload
+    return planned(job.cfg, ctx.compute, job.meta["width"], job.meta["height"], job.count).offload or "none"
 
 
-def _path(source: Any) -> Path:
-    from tasks import weights
-
-    return weights.path(source)
+def _activations(job: Job, ctx: Context) -> int | None:
+    """Bytes of all frames' activations that may stay in memory: what the budget leaves, or half of what is free."""
+    if ctx.compute.max_memory is None:
+        return free_memory(ctx.compute.device) // 2
+    return planned(job.cfg, ctx.compute, job.meta["width"], job.meta["height"], job.count).keep
 
 
 def _clip(

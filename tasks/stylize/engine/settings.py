@@ -70,6 +70,8 @@ class Embed(Config):
     """For a base that is one checkpoint file: where its tokenizer and settings come from."""
     loras: list[LoraSource] = Field(default_factory=list)
     """The family's and the style LoRAs: they may change the text encoder."""
+    embeddings: dict[str, ModelSource] = Field(default_factory=dict)
+    """The textual inversions that the texts name."""
     texts: list[tuple[Text, Text]] = Field(min_length=1)
     """The render's distinct (positive, negative) texts; emphasis as (text:1.2), (text), [text]."""
     clip_skip: int | None = Field(default=None, ge=1, le=11)
@@ -119,6 +121,11 @@ class Denoise(Config):
     """Factor of `guidance_scale` for each frame."""
     guidance_end: Finite = Field(default=1.0, gt=0, le=1)
     """Part of the denoising after which there is no guidance: saves half the work of the rest, changes the picture."""
+    control_every: int = Field(default=1, ge=1, le=8)
+    """k: ControlNets run every k-th step, their residuals are used again in between: faster, another picture."""
+    first_block_cache: Finite = Field(default=0.0, ge=0, le=1)
+    """Steps whose first layer changes by less than this (0.1: a tenth) skip the other layers. 0: none. Saves time,
+    changes the picture."""
     prompts: Prompts | None = None
     """Which text each frame shows; None: the first text throughout."""
     controls: dict[str, Control] = Field(default_factory=dict)

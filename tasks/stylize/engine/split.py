@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from reel.prompt import EMBEDDING
 from tasks.stylize.control import live_controls
 from tasks.stylize.engine.settings import Decode, Denoise, Embed, Encode, Prompts
 from tasks.stylize.settings import Animatediff
@@ -46,6 +48,7 @@ def split(cfg: Animatediff, track: PromptTrack | None = None) -> Stages:
         base=model.base,
         base_config=model.base_config,
         loras=[*model.loras, *cfg.loras],
+        embeddings={name: cfg.embeddings[name] for name in sorted(_named(texts) & cfg.embeddings.keys())},
         texts=texts,
         clip_skip=cfg.clip_skip,
         dtype=cfg.dtype,
@@ -65,6 +68,8 @@ def split(cfg: Animatediff, track: PromptTrack | None = None) -> Stages:
         guidance_scale=cfg.guidance_scale,
         guidance_schedule=cfg.guidance_schedule,
         guidance_end=cfg.guidance_end,
+        control_every=cfg.control_every if controls else 1,
+        first_block_cache=cfg.first_block_cache,
         prompts=None if track is None else _prompts(track),
         controls=dict(controls),
         windows=cfg.windows,
@@ -73,6 +78,11 @@ def split(cfg: Animatediff, track: PromptTrack | None = None) -> Stages:
         frame_block=cfg.frame_block,
     )
     return Stages(Encode(**codec), embed, denoise, Decode(**codec))
+
+
+def _named(texts: Sequence[tuple[str, str]]) -> set[str]:
+    """Names of the textual inversions in some texts."""
+    return {found["name"] for pair in texts for text in pair for found in EMBEDDING.finditer(text)}
 
 
 def _prompts(track: PromptTrack) -> Prompts:

@@ -82,17 +82,18 @@ def make_windows(count: int, plan: WindowPlan, step: int = 0) -> list[Window]:
     Returns:
         windows that together cover every frame; each frame's weights sum to one.
     """
-    if count <= plan.context_length and not plan.closed_loop:
-        frames = [np.arange(count)]
-    elif count < plan.context_length:
+    looped = plan.schedule == "looped-uniform"
+    if plan.closed_loop and count < plan.context_length:
         raise UserError(
             f"a closed loop of {count} frames is shorter than context_length ({plan.context_length})",
             fix=f"context_length={count}",
         )
+    if count < plan.context_length or (count == plan.context_length and not looped):
+        frames = [np.arange(count)]
     elif plan.schedule == "standard-static":
         frames = _static(count, plan)
-    elif plan.schedule == "looped-uniform":
-        frames = _uniform(count, plan, step)
+    elif looped:
+        frames = [window for window in _uniform(count, plan, step) if len(set(window.tolist())) == len(window)]
     else:
         frames = _straightened(_uniform(count, plan, step), count)
     return _weighed(frames, count, plan)
@@ -121,8 +122,6 @@ def _uniform(count: int, plan: WindowPlan, step: int) -> list[np.ndarray]:
     shift = round(count * ordered_halving(step))
     windows = []
     for stride in (1 << k for k in range(strides)):
-        if stride > 1 and (length - 1) * stride >= count:
-            continue  # such a window would see frames twice
         first = int(ordered_halving(step) * stride) + shift
         end = count + shift - (0 if plan.closed_loop else overlap)
         starts = range(first, end, length * stride - overlap)
@@ -131,17 +130,23 @@ def _uniform(count: int, plan: WindowPlan, step: int) -> list[np.ndarray]:
 
 
 def _straightened(windows: list[np.ndarray], count: int) -> list[np.ndarray]:
-    """Windows that run over the clip's end, moved back inside, with one at the beginning where that leaves a gap."""
+    """Windows that run over the clip's end, moved back so that they end with it.
+
+    Where one went over, its first frame in the new round may be seen by no window any more: then a window of
+    neighbouring frames begins there. Windows too wide for the clip are left out.
+    """
     straight: list[np.ndarray] = []
-    for window in windows:
+    for place, window in enumerate(windows):
         falls = np.flatnonzero(np.diff(window) < 0)
         if len(falls) == 0:
             straight.append(window)
             continue
         stride = int(window[1] - window[0]) % count
-        last = count - 1 - np.arange(len(window))[::-1] * stride
-        straight.append(last)
-        straight.append(int(window[falls[0] + 1]) + np.arange(len(window)) * stride)
+        straight.append(count - 1 - np.arange(len(window))[::-1] * stride)
+        again = int(window[falls[0] + 1])
+        following = windows[place + 1] if place + 1 < len(windows) else straight[0]
+        if again not in following:
+            straight.append(again + np.arange(len(window)))
     unique = {tuple(w.tolist()): w for w in straight if w[0] >= 0 and w[-1] < count}
     return list(unique.values())
 

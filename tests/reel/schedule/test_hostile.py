@@ -8,11 +8,11 @@ import pytest
 
 from reel.errors import UserError
 from reel.schedule.dialects.catalogue import DIALECTS
-from reel.schedule.findings import ScheduleError
+from reel.schedule.findings import Report, ScheduleError, Source
 from reel.schedule.fix import fix
 from reel.schedule.lint import lint
-from reel.schedule.read import MAX_SIZE, load, read, read_data
-from reel.schedule.yaml_text import locate
+from reel.schedule.read import MAX_SIZE, load, read
+from reel.schedule.yaml_text import node_at
 
 MIB = 1024 * 1024
 DEEP = {
@@ -115,12 +115,6 @@ def test_a_schedule_of_another_kind_is_refused() -> None:
     assert read("0-6: a --pic b.png", what="prompt").what == "track"
 
 
-def test_inline_data_from_a_config() -> None:
-    assert [k.prompt for k in read_data({"keys": {0: "red", 24: "blue"}}).keys] == ["red", "blue"]
-    assert read_data(0.5, "value").keys[0].value.root.value == 0.5
-    assert read_data("0: red; 9: blue").keys[1].prompt == "blue"
-
-
 def test_comments_in_a_prompt_travel_file_are_read_over() -> None:
     assert read('{  # walk\n"prompt_map": {"0": "a"}  // end\n}').keys[0].prompt == "a"
 
@@ -133,9 +127,15 @@ def test_hostile_escapes_do_not_reach_the_terminal() -> None:
 
 def test_places_in_config_files() -> None:
     text = "# dance\ncontrols:\n  lineart:\n    weight_schedule: '0:(0.5'\nlist:\n  - a\n  - b\n"
-    assert locate(text, "controls.lineart.weight_schedule") == (4, 22)
-    assert locate(text, "list.1") == (7, 5)
-    assert locate(text, "controls.pose") is None
+    report = Report(Source(text))
+
+    def place(key: str) -> tuple[int, int] | None:
+        nodes = node_at(report, key)
+        return report.source.place(nodes[1].start) if nodes else None
+
+    assert place("controls.lineart.weight_schedule") == (4, 22)
+    assert place("list.1") == (7, 5)
+    assert place("controls.pose") is None
 
 
 def test_findings_are_capped_and_counted() -> None:

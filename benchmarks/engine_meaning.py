@@ -1,0 +1,286 @@
+"""What the engine's controls do to pictures, on the embedded family and read by its probe.
+
+    python -m benchmarks.engine_meaning                        # every group
+    python -m benchmarks.engine_meaning --only seams masks --n 8 --sheet /tmp/sheets --json rows.json
+
+seams    a clip of 96 frames in windows: flicker at the windows' borders and inside, figure and colours early and late
+masks    the hair taken out of a lineart of a figure with the other hair
+weights  the pose's weight falling from 1 to 0 over a clip
+options  what each saving costs: time, difference to the full picture, prompt and pose
+
+Every render goes through the project's own ops in a store of its own; the figures are those of ``--seed``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from benchmarks.sprite_bars import flicker
+from reel import op
+from reel.clip import Clip, ClipWriter, encode_png
+from reel.compute import Compute
+from reel.config import parse
+from reel.pose import dump, mask_name
+from reel.store import Store
+from tasks.sprite import probe
+from tasks.sprite.attributes import Attributes, random_attributes
+from tasks.sprite.captions import plain_caption
+from tasks.sprite.drawing import draw_figure
+from tasks.sprite.maps import control_map
+from tasks.sprite.skeleton import FRAME, random_clip
+from tasks.stylize.engine.split import split
+from tasks.stylize.settings import Animatediff
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass
+class Dancer:
+    """A clip to render: joints ``(F, 18, 4)`` px, what it shall show, and what the drawn source shows."""
+
+    people: np.ndarray
+    wanted: Attributes
+    drawn: Attributes
+
+
+@dataclass
+class Bench:
+    """The family, a store, and the rows of the table so far."""
+
+    n: int
+    seed: int
+    steps: int
+    store: Store
+    sheets: Path | None
+    threads: int
+    rows: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.model = yaml.safe_load((ROOT / "conf" / "model" / "sprite.yaml").read_text())
+        self.probe = probe.load(ROOT / "data" / "models" / "sprite" / "probe.safetensors")
+
+    def row(self, what: str, figure: str, bar: str = "") -> None:
+        self.rows.append((what, figure, bar))
+        print(f"{what:62s} {figure:44s} {bar}", flush=True)
+
+    def dancer(self, number: int, count: int, opposite: bool = False) -> Dancer:
+        """Dancer ``number``, with every joint in the frame in most frames."""
+        rng = np.random.default_rng([self.seed, number])
+        while True:
+            people = random_clip(rng, count)
+            if ((people[..., :2] > 2) & (people[..., :2] < FRAME - 2)).all(axis=(1, 2)).mean() > 0.9:
+                break
+        wanted = random_attributes(rng)
+        return Dancer(people, wanted, wanted.opposite() if opposite else wanted)
+
+    def render(self, dancer: Dancer, controls: dict[str, dict[str, Any]], **more: Any) -> tuple[np.ndarray, float]:
+        """Pictures ``(F, 128, 128, 3)`` and the CPU seconds of the denoising."""
+        cfg = parse(
+            Animatediff,
+            {
+                "prompt": plain_caption(dancer.wanted),
+                "model": self.model,
+                "strength": 1.0,
+                "num_inference_steps": self.steps,
+                "guidance_scale": 4.0,
+                "seed": self.seed,
+                "controls": controls,
+                **more,
+            },
+        )
+        ctx = op.Context(self.store, Compute(device="cpu", threads=self.threads))
+        drawings = [draw_figure(person, dancer.drawn) for person in dancer.people]
+        inputs = {
+            f"map_{name}": self._clip(
+                "map",
+                [control_map(control["kind"], p, d.rgb, d.mask) for p, d in zip(dancer.people, drawings, strict=True)],
+            )
+            for name, control in controls.items()
+        }
+        stages = split(cfg)
+        run = lambda name, given: op.get("stylize", name).fn(getattr(stages, name), given, ctx)  # noqa: E731
+        gray = self._clip("rgb", [np.full((FRAME, FRAME, 3), 128, np.uint8)] * len(drawings))
+        inputs |= {"latents": run("encode", {"frames": gray}), "embeddings": run("embed", {})}
+        if any(control.get("mask") for control in controls.values()):
+            inputs["poses"] = self._poses(dancer.people, [d.mask for d in drawings])
+        began = time.process_time()
+        denoised = run("denoise", inputs)
+        seconds = time.process_time() - began
+        return Clip.open(self.store, run("decode", {"latents": denoised})).array(), seconds
+
+    def _clip(self, kind: Any, pictures: list[np.ndarray]) -> str:
+        with ClipWriter(self.store, kind, width=FRAME, height=FRAME, time_base=Fraction(1, 12)) as writer:
+            for index, picture in enumerate(pictures):
+                writer.add(picture, index)
+        return writer.digest
+
+    def _poses(self, people: np.ndarray, masks: list[np.ndarray]) -> str:
+        with self.store.draft("poses") as draft:
+            draft.add("poses.json", dump([[person] for person in people], FRAME, FRAME, "drawn"))
+            for index, mask in enumerate(masks):
+                inside = (mask > 0).astype(np.uint8) * 255
+                draft.add(mask_name(index), encode_png(np.stack([inside] * 3, -1)))
+            facts = {"time_base": "1/12", "pts": list(range(len(people))), "color": "bt709", "detector": "drawn"}
+            return draft.commit(width=FRAME, height=FRAME, count=len(people), **facts)
+
+    def sheet(self, name: str, *clips: np.ndarray) -> None:
+        """Every so many frames of some clips, a row each."""
+        if self.sheets is None:
+            return
+        from PIL import Image
+
+        self.sheets.mkdir(parents=True, exist_ok=True)
+        chosen = np.linspace(0, len(clips[0]) - 1, min(12, len(clips[0]))).astype(int)
+        picture = np.vstack([np.hstack(list(clip[chosen])) for clip in clips])
+        Image.fromarray(picture).save(self.sheets / f"{name}.png")
+
+    def right(self, pictures: np.ndarray, wanted: Attributes, name: str) -> np.ndarray:
+        """Whether each frame shows the attribute as wanted ``(F,)``."""
+        column = probe.NAMES.index(name)
+        return probe.read(self.probe, pictures).labels[:, column] == wanted.to_indices()[column]
+
+    def error(self, pictures: np.ndarray, people: np.ndarray) -> np.ndarray:
+        """Joint error of each frame ``(F,)``, in percent of the frame's side."""
+        joints = probe.read(self.probe, pictures).joints
+        each = [probe.joint_error(j[None], p[None]) for j, p in zip(joints, people, strict=True)]
+        return 100 * np.array(each) / FRAME
+
+
+def pose(weight: float = 1.0, **more: Any) -> dict[str, Any]:
+    return {"kind": "openpose", "weight": weight, **more}
+
+
+def seams(bench: Bench) -> None:
+    """Windows of 16 with an overlap of 4 over 96 frames: starts at 0, 12, 24, ..., 80."""
+    inside, border, same = [], [], []
+    for number in range(max(1, bench.n // 8)):
+        dancer = bench.dancer(number, 96)
+        clip, _ = bench.render(dancer, {"pose": pose()})
+        steps = np.array([flicker(clip[i : i + 2]) for i in range(95)])
+        drawn = np.stack([draw_figure(person, dancer.wanted).rgb for person in dancer.people])
+        steps = steps - np.array([flicker(drawn[i : i + 2]) for i in range(95)])  # what the dance itself does
+        borders = {edge for start in range(12, 81, 12) for edge in (start - 1, start + 3)}  # enters, leaves
+        border += [steps[i] for i in range(95) if i in borders]
+        inside += [steps[i] for i in range(95) if i not in borders]
+        early, late = (probe.read(bench.probe, clip[part]).labels for part in (slice(2, 9), slice(87, 94)))
+        vote = [[np.bincount(labels[:, i]).argmax() for i in range(labels.shape[1])] for labels in (early, late)]
+        same.append(np.array(vote[0]) == np.array(vote[1]))
+        bench.sheet(f"seams-{number}", clip, drawn)
+    rng = np.random.default_rng(0)
+    a, b = np.array(border), np.array(inside)
+    drawn_means = [rng.choice(a, len(a)).mean() - rng.choice(b, len(b)).mean() for _ in range(4000)]
+    low, high = np.percentile(drawn_means, [2.5, 97.5])
+    figure = f"{a.mean():.2f} / {b.mean():.2f}, difference {a.mean() - b.mean():+.2f} [{low:+.2f}, {high:+.2f}]"
+    bench.row("flicker over the drawn dance's, at borders / inside (0..255)", figure, "interval holds 0 or less")
+    share = np.concatenate(same).mean()
+    bench.row("attributes the same around frame 5 and frame 90", f"{share:.2f} of {len(same)} x 7", "all")
+
+
+def masks(bench: Bench) -> None:
+    """Lineart of a figure with the other hair: at 0.3, at 1, and at 1 with the hair taken out."""
+    hair = {"region": "hair", "dilate": 2, "feather": 4}
+    cases = {"0.3": {"weight": 0.3}, "1": {"weight": 1.0}, "1, hair taken out": {"weight": 1.0, "mask": hair}}
+    right: dict[str, list[float]] = {name: [] for name in cases}
+    errors: dict[str, list[float]] = {name: [] for name in cases}
+    for number in range(bench.n):
+        dancer, shown = bench.dancer(100 + number, 16, opposite=True), []
+        for name, case in cases.items():
+            clip, _ = bench.render(dancer, {"lineart": {"kind": "lineart", **case}})
+            right[name].append(bench.right(clip, dancer.wanted, "hair_length").mean())
+            errors[name].append(bench.error(clip, dancer.people).mean())
+            shown.append(clip)
+        bench.sheet(f"masks-{number}", *shown)
+    for name in cases:
+        figure = f"{np.mean(right[name]):.3f} / {np.mean(errors[name]):.1f} %"
+        bench.row(f"lineart {name}: hair length as prompted / joint error", figure)
+    fall = 100 * (np.mean(right["0.3"]) - np.mean(right["1, hair taken out"]))
+    worse = np.mean(errors["1, hair taken out"]) - np.mean(errors["1"])
+    bench.row("hair taken out: hair below weight 0.3", f"{fall:+.1f} points (n={bench.n} clips)", "<= 10")
+    bench.row("hair taken out: joint error over weight 1", f"{worse:+.2f} points", "<= 1")
+
+
+def weights(bench: Bench) -> None:
+    """The joint error rises as the pose's weight falls over the clip."""
+    from scipy.stats import spearmanr
+
+    count, every = 32, []
+    for number in range(max(2, bench.n // 2)):
+        dancer = bench.dancer(200 + number, count)
+        falling = np.linspace(1, 0, count).tolist()
+        clip, _ = bench.render(dancer, {"pose": pose(weight_schedule=falling)})
+        every.append(bench.error(clip, dancer.people))
+        bench.sheet(f"weights-{number}", clip)
+    mean = np.mean(every, axis=0)
+    parts = " ".join(f"{part.mean():.1f}" for part in np.array_split(mean, 8))
+    bench.row("pose weight 1 -> 0: joint error by eighths of the clip (%)", parts)
+    bench.row(
+        "rank correlation of frame and joint error",
+        f"{spearmanr(np.arange(count), mean).statistic:.2f} (n={len(every)} clips)",
+        ">= 0.80",
+    )
+
+
+OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "all of the work": ({}, {}),
+    "control_on=cond": ({"control_on": "cond"}, {}),
+    "control_every=2": ({}, {"control_every": 2}),
+    "guidance_end=0.75": ({}, {"guidance_end": 0.75}),
+    "first_block_cache=0.1": ({}, {"first_block_cache": 0.1}),
+    "first_block_cache=0.2": ({}, {"first_block_cache": 0.2}),
+}
+
+
+def options(bench: Bench) -> None:
+    """Each saving alone: CPU time of the denoising, and what it does to the picture."""
+    full: list[tuple[np.ndarray, float]] = []
+    named = [name for name in probe.NAMES if name != "skin"]
+    for option, (own, whole) in OPTIONS.items():
+        seconds, change, right, errors = [], [], [], []
+        for number in range(max(2, bench.n // 3)):
+            dancer = bench.dancer(300 + number, 16)
+            clip, took = bench.render(dancer, {"pose": pose(**own)}, **whole)
+            if option == "all of the work":
+                full.append((clip, took))
+            seconds.append(took / full[number][1])
+            change.append(np.abs(clip.astype(float) - full[number][0]).mean())
+            right.append(np.mean([bench.right(clip, dancer.wanted, name).mean() for name in named]))
+            errors.append(bench.error(clip, dancer.people).mean())
+            bench.sheet(f"options-{number}-{option}", clip)
+        figure = f"{np.median(seconds):.2f} | {np.mean(change):.1f} | {np.mean(right):.3f} | {np.mean(errors):.1f} %"
+        bench.row(f"{option}: time | change of 255 | as prompted | joint error", figure)
+
+
+GROUPS: dict[str, Callable[[Bench], None]] = {"seams": seams, "masks": masks, "weights": weights, "options": options}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=list(GROUPS), default=list(GROUPS))
+    parser.add_argument("--n", type=int, default=8, help="clips of the masks group; the others take a part of it")
+    parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--seed", type=int, default=20270000)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--sheet", type=Path, help="folder for contact sheets")
+    parser.add_argument("--json", type=Path, help="write the rows there as well")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(args.n, args.seed, args.steps, Store(Path(folder)), args.sheet, args.threads)
+        for name in args.only:
+            GROUPS[name](bench)
+    if args.json:
+        args.json.write_text(json.dumps(bench.rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()

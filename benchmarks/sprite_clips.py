@@ -1,0 +1,144 @@
+"""The bars of the embedded family that need clips: steadiness, speed, live-action people. Run by sprite_bars."""
+
+from __future__ import annotations
+
+import resource
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tasks.sprite import networks, probe
+from tasks.sprite.attributes import CHOICES, random_attributes
+from tasks.sprite.captions import plain_caption
+from tasks.sprite.clips import drawn_clip, flicker, load_pipeline, pose_maps, render_clip, travel
+from tasks.sprite.skeleton import CLIP_FRAMES, FRAME, random_clip
+
+if TYPE_CHECKING:
+    from benchmarks.sprite_bars import Bench
+
+MODES = ("adapter on", "adapter off, independent noise", "adapter off, shared noise")
+REAL = "a girl with long pink hair in a red top and a blue skirt, green background, dancing"
+REAL_WANTED = {"hair_length": "long", "bottom": "skirt", "background": "green", "top_color": "red"}
+
+
+def steadiness(bench: Bench) -> None:
+    """The motion adapter against none, the same seeds and prompts; and the time of a render.
+
+    "Off" is an adapter whose output projections are zero. Shared noise: every frame starts from the first frame's.
+    Joints of renders and of the drawn truth are read by the probe, so that its own jitter is on both sides of the
+    ratio of their travel; the ratio to the skeleton's own travel stands beside it.
+    """
+    pipes = {True: load_pipeline(bench.folder, ["openpose"]),
+             False: load_pipeline(bench.folder, ["openpose"], networks.build_motion_adapter())}  # fmt: skip
+    rng = np.random.default_rng([bench.seed, 5])
+    clips = [(random_clip(rng), random_attributes(rng)) for _ in range(max(3, -(-bench.n // CLIP_FRAMES)))]
+    found: dict[str, list[tuple[float, float, float]]] = {mode: [] for mode in (*MODES, "drawn truth")}
+    wall, processor = [], []
+    for number, (people, wanted) in enumerate(clips):
+        truth = drawn_clip(people, wanted)
+        own, skeleton = travel(probe.read(bench.probe, truth).joints), travel(people[:, : probe.JOINTS, :2])
+        found["drawn truth"].append((flicker(truth), 1.0, own / skeleton))
+        for mode in MODES:
+            begun, used = time.perf_counter(), _processor_seconds()
+            video = _dance(pipes[mode == MODES[0]], people, wanted, bench.seed + number, "shared" in mode)
+            wall.append(time.perf_counter() - begun)
+            processor.append(_processor_seconds() - used)
+            moved = travel(probe.read(bench.probe, video).joints)
+            found[mode].append((flicker(video), moved / own, moved / skeleton))
+    for mode, values in found.items():
+        mean = np.mean(values, axis=0)
+        bar = "travel 0.8-1.2" if mode == MODES[0] else ""
+        bench.row(f"{mode}: flicker; travel / drawn's, / skeleton's",
+                  f"{mean[0]:.2f}; {mean[1]:.2f}, {mean[2]:.2f} (n={len(values)} clips)", bar)  # fmt: skip
+    for mode in MODES[1:]:
+        lower = np.array([a[0] - b[0] for a, b in zip(found[mode], found[MODES[0]], strict=True)])
+        low, high = bench.interval(lower)
+        bench.row(f"flicker less than with {mode}", f"{lower.mean():.2f} [{low:.2f}, {high:.2f}]", "> 0")
+    seconds = f"{np.median(wall):.1f} s, of processor {np.median(processor):.1f} s"
+    bench.row("stock, 16 frames x 16 steps, pose only", seconds, "<= 15 s on 2 idle cores")
+
+
+def _dance(pipe: Any, people: np.ndarray, wanted: Any, seed: int, shared: bool) -> np.ndarray:
+    import torch
+
+    maps = pose_maps(people)
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(1, networks.LATENT_CHANNELS, len(people), networks.LATENT_SIZE, networks.LATENT_SIZE,
+                        generator=generator)  # fmt: skip
+    if shared:
+        noise = noise[:, :, :1].expand_as(noise).contiguous()
+    return render_clip(pipe, plain_caption(wanted), np.full_like(maps, 128), maps, seed=seed, latents=noise)
+
+
+def _processor_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def read_clip(path: Path, count: int = 16, every: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """Frames around the person `(F, 128, 128, 3)` uint8 and that person in them `(F, 18, 4)` px, found by BlazePose.
+
+    Frames in which nobody is found are left out.
+    """
+    import av
+    import cv2
+
+    from tasks.preprocess.blazepose import BlazePose, finder
+
+    find, frames, people = finder(BlazePose()), [], []
+    with av.open(str(path)) as container:
+        for number, frame in enumerate(container.decode(video=0)):
+            if number % every == 0 and len(frames) < count:
+                picture = frame.to_ndarray(format="rgb24")
+                found = find(picture).people
+                if found:
+                    frames.append(picture)
+                    people.append(np.asarray(found[0], np.float64))
+    points = np.stack(people)[:, :14, :2].reshape(-1, 2)
+    low, high = points.min(0), points.max(0)
+    side = float((high - low).max() * 1.3)  # room for the drawn head
+    corner = (low + high) / 2 - side / 2 - np.array([0, 0.05 * side])
+    scale = FRAME / side
+    warp = np.array([[scale, 0, -corner[0] * scale], [0, scale, -corner[1] * scale]])
+    small = [
+        cv2.warpAffine(f, warp, (FRAME, FRAME), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE) for f in frames
+    ]
+    moved = np.stack(people)
+    moved[:, :, :2] = (moved[:, :, :2] - corner) * scale
+    moved[:, :, 2] *= scale
+    return np.stack(small), moved.astype(np.float32)
+
+
+def real(bench: Bench) -> None:
+    """Live-action clips (--clips): does the figure follow the person and wear what the prompt says?
+
+    The contact sheet shows skeletons and renders alone: the clips' own pictures may not be ours to show.
+    """
+    pipe = load_pipeline(bench.folder, ["openpose"])
+    sheets = []
+    for path in bench.clips:
+        frames, people = read_clip(path)
+        maps = pose_maps(people)
+        sheets.append(maps)
+        for strength in bench.strengths:
+            video = render_clip(pipe, REAL, frames, maps, seed=bench.seed, strength=strength)
+            sheets.append(video)
+            reading = probe.read(bench.probe, video)
+            each = np.array([probe.joint_error(j[None], p[None]) for j, p in zip(reading.joints, people, strict=True)])
+            chance = probe.joint_error(reading.joints, np.roll(people, len(people) // 2, axis=0))
+            near = float((each <= 0.1 * FRAME).mean())
+            name = f"{path.stem}, strength {strength:g}"
+            bench.row(f"{name}: frames within 10 %", f"{near:.2f}, mean {100 * each.mean() / FRAME:.1f} %"
+                      f" (shuffled {100 * chance / FRAME:.1f} %)", ">= 0.90")  # fmt: skip
+            for attribute, value in REAL_WANTED.items():
+                i = probe.NAMES.index(attribute)
+                share = (reading.labels[:, i] == CHOICES[attribute].index(value)).mean()
+                bench.row(f"{name}: {attribute} {value}", f"{share:.2f} of frames", "seen")
+    if bench.sheet and sheets:
+        import cv2
+
+        width = min(len(sheet) for sheet in sheets)
+        rows = [np.hstack(list(sheet[:width:2])) for sheet in sheets]
+        cv2.imwrite(str(bench.sheet), np.vstack(rows)[..., ::-1])

@@ -1,0 +1,149 @@
+"""Hydra's sweeper for sweeps that resume: hands the manifest's open points to a launcher until none is left.
+
+Hydra takes plugins from packages named ``hydra_plugins.*`` only; this project's top level has no such package, so the
+classes are registered under that name by `register`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import types
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from reel.sweep import DEATHS, Manifest, Point
+
+log = logging.getLogger(__name__)
+
+PACKAGE = "hydra_plugins.rotoscope"
+IN_PROCESS = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+
+
+class Runner:
+    """What is to be done at a sweep, asked for anew before every round.
+
+    A launcher may come back with points undone: a worker that was killed takes its point with it, and with joblib the
+    whole pool. Such points are pending again and go into another round.
+    """
+
+    def __init__(self, manifest: Manifest, order: Sequence[int], *, only_failed: bool) -> None:
+        self.manifest = manifest
+        self._order = order
+        self._first = manifest.points
+        self._only_failed = only_failed
+
+    def open(self) -> list[Point]:
+        """Points to run now, in the order to run them."""
+        points = self.manifest.points
+        return [points[index] for index in self._order if self._is_open(points[index])]
+
+    def _is_open(self, point: Point) -> bool:
+        before = self._first[point.index]
+        if self._only_failed:
+            tried = point.status == "failed" and point.attempts > before.attempts
+            return before.status == "failed" and point.status in ("failed", "pending") and not tried
+        return point.status == "pending"
+
+
+_runner: list[Runner] = []
+
+
+@contextlib.contextmanager
+def running(runner: Runner) -> Iterator[None]:
+    """The runner that a `ManifestSweeper` made inside works for."""
+    _runner.append(runner)
+    try:
+        yield
+    finally:
+        _runner.pop()
+
+
+class ManifestSweeper(Sweeper):
+    """Runs what is open of a sweep. Its settings are those of conf/hydra/sweeper/rotoscope.yaml."""
+
+    def __init__(self, id: str, **settings: Any) -> None:
+        self.id = id
+        self.config: DictConfig | None = None
+        self.launcher: Launcher | None = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.config = config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Launch in rounds. The arguments are not looked at: the manifest holds every point's overrides.
+
+        Raises:
+            Exception: what the launcher, or the composition of a point, raised when a round got nowhere.
+        """
+        assert self.config is not None
+        runner = _runner[-1]
+        self._save_config()
+        if self.config.hydra.launcher._target_ != IN_PROCESS:
+            from flows import servers
+
+            servers.share(runner.manifest.store.root)
+        for _ in range(len(runner.manifest.planned) * DEATHS + 1):
+            todo = runner.open()
+            if not todo:
+                return
+            trouble, lost = self._round(todo)
+            left = runner.open()
+            if [(point.index, point.attempts) for point in left] == [(point.index, point.attempts) for point in todo]:
+                if trouble is not None:
+                    raise trouble
+                return  # other processes hold them
+            if left and lost:
+                log.warning("points that did not come back are run again (%s)", _first_line(lost))
+
+    def _round(self, todo: Sequence[Point]) -> tuple[Exception | None, Exception | None]:
+        """Launch these points; returns the first error of any kind, and the launcher's own: a worker that was killed.
+
+        Which points failed or were lost, the manifest knows.
+        """
+        assert self.launcher is not None
+        batch = [[*point.overrides, f"hydra.sweeper.point={point.index}"] for point in todo]
+        try:
+            returns = self.launcher.launch(batch, initial_job_idx=0)
+        except Exception as error:
+            return error, error
+        return next(filter(None, map(_error, returns)), None), None
+
+    def _save_config(self) -> None:
+        assert self.config is not None
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
+
+
+def _error(one: JobReturn) -> Exception | None:
+    found = one._return_value if one.status == JobStatus.FAILED else None
+    return found if isinstance(found, Exception) else None
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".partition("\n")[0][:200]
+
+
+def register() -> None:
+    """Make the project's plugins known to Hydra, under a module that exists in this process only."""
+    from flows.ray_launcher import RayLauncher
+
+    module = types.ModuleType(PACKAGE, __doc__)
+    for plugin in (ManifestSweeper, RayLauncher):
+        plugin.__module__ = PACKAGE
+        setattr(module, plugin.__name__, plugin)
+        Plugins.instance().register(plugin)
+    sys.modules[PACKAGE] = module

@@ -1,0 +1,87 @@
+"""A render within `compute.max_memory`: what is made smaller stands in the ops' settings before their keys are made."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from reel.compute import Compute
+from reel.models import ModelSource
+from tasks import weights
+from tasks.stylize.device import resolve_device
+from tasks.stylize.engine import models
+from tasks.stylize.engine.memory import MemoryPlan, kept_per_frame, plan
+from tasks.stylize.engine.settings import Denoise
+from tasks.stylize.engine.split import Stages
+from tasks.stylize.files import read_json
+from tasks.stylize.load import BYTES
+from tasks.weights_files import parameter_bytes
+
+log = logging.getLogger(__name__)
+
+
+def fit(stages: Stages, compute: Compute, width: int, height: int, count: int) -> Stages:
+    """The four ops' settings with blocks and chunks that fit the budget; without a budget as they are.
+
+    Sizes that the user made smaller stay so. The models' files must be there already.
+
+    Args:
+        width, height: px of a frame.
+        count: frames.
+
+    Raises:
+        UserError: a budget that nothing fits into; says what the least is.
+    """
+    if compute.max_memory is None:
+        return stages
+    made = planned(stages.denoise, compute, width, height, count, models.codec_sources(stages.decode))
+    for line in made.lines(count):
+        log.info(line)
+    codec = {
+        "chunk_size": min(stages.decode.chunk_size, made.chunk_size),
+        "tiling": stages.decode.tiling or made.tiling,
+    }
+    return replace(
+        stages,
+        encode=stages.encode.model_copy(update=codec),
+        denoise=stages.denoise.model_copy(update={"frame_block": made.frame_block}),
+        decode=stages.decode.model_copy(update=codec),
+    )
+
+
+def planned(
+    cfg: Denoise, compute: Compute, width: int, height: int, count: int, codec: Sequence[ModelSource] = ()
+) -> MemoryPlan:
+    """The plan for a denoising whose files are there.
+
+    Args:
+        width, height: px of a frame.
+        codec: the VAE's sources.
+    """
+    each, device = BYTES[cfg.dtype], resolve_device(compute)
+    base = cfg.model.base_config or cfg.model.base
+    shape = read_json(weights.path(base) / "unet" / "config.json")
+    branches = 2 if cfg.guidance_scale * max(cfg.guidance_schedule or [1.0]) > 1 else 1
+    return plan(
+        budget=compute.max_memory,
+        weights=sum(source_bytes(source, each) for source in models.denoise_sources(cfg)),
+        vae=sum(source_bytes(source, each) for source in codec),
+        count=count,
+        width=width,
+        height=height,
+        per_frame=kept_per_frame(shape, width // 8, height // 8, branches, each),
+        bytes_per_number=each,
+        branches=branches,
+        most=cfg.frame_block,
+        movable=device != "cpu",
+    )
+
+
+def source_bytes(source: ModelSource, each: int) -> int:
+    """Memory of a source's weights at ``each`` bytes a number; of a part of a base only that part's."""
+    root = weights.path(source)
+    if root.is_file() or not source.files:
+        return parameter_bytes(root, each)
+    found = {file for pattern in source.files for file in root.glob(pattern) if file.suffix == ".safetensors"}
+    return sum(parameter_bytes(file, each) for file in found)

@@ -1,0 +1,63 @@
+"""Model files as they lie on the disk: safetensors only, nothing from the network, errors that name the source."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from reel.errors import UserError
+from reel.models import ModelSource
+from tasks import weights
+
+
+def builder(kind: Any, folder: Path, dtype: str, source: ModelSource) -> Callable[[], Any]:
+    """A call that loads one part from its folder: safetensors only, nothing from the network."""
+
+    def build() -> Any:
+        import torch
+
+        variant = {"variant": source.variant} if source.variant and list(folder.glob(f"*.{source.variant}.*")) else {}
+        try:
+            return kind.from_pretrained(
+                str(folder),
+                torch_dtype=getattr(torch, dtype),
+                use_safetensors=True,
+                local_files_only=True,
+                **variant,
+            )
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise not_a_model(source, f"a {kind.__name__} in {folder}", error) from None
+
+    return build
+
+
+def safetensors_file(source: ModelSource) -> Path:
+    """The source's file, which must be a safetensors one."""
+    file = weights.path(source)
+    if file.is_dir():
+        files = sorted(file.glob("*.safetensors"))
+        if len(files) != 1:
+            raise UserError(f"{source.label}: {len(files)} safetensors files in its folder", fix="name one with file:")
+        return files[0]
+    if file.suffix != ".safetensors":
+        raise UserError(
+            f"{source.label}: only .safetensors files are loaded, a {file.suffix or 'nameless'} file may hold code",
+            fix="most authors offer the same model as .safetensors",
+        )
+    return file
+
+
+def not_a_model(source: ModelSource, wanted: str, error: Exception) -> UserError:
+    first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return UserError(f"{source.label}: not {wanted} ({first[:200]})", fix="check the source in conf/model")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path}: {error}", fix="the model's files are incomplete: remove and fetch them again"
+        ) from None

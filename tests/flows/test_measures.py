@@ -1,0 +1,178 @@
+"""Measuring as part of `dance`: numbers in the record, metrics that do not fit passed over, nothing lost to them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks.runs import ROOT
+from flows import dance
+from reel import measure
+from reel.record import RenderRecord, list_records
+from reel.store import Store
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+SMALL = [
+    *("extract.max_frames=3", "extract.short_side=64", "stylize.num_inference_steps=2", "tracking=none"),
+    *("assemble.side_by_side=false", "assemble.contact_sheet=0"),
+]
+Render = Callable[..., RenderRecord]
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> Store:
+    """A store in which the small render stands already, measured by default; copied by the tests that use it."""
+    store = Store(tmp_path_factory.mktemp("warm") / "store")
+    assert dance.main([*SMALL, f"paths.store={store.root}", f"paths.output={store.root.parent / 'out'}"]) == 0
+    return store
+
+
+@pytest.fixture
+def render(warm: Store, tmp_path: Path) -> Render:
+    """Renders with further overrides on a copy of the warm store; gives the record."""
+    shutil.copytree(warm.root, tmp_path / "store")
+    store = Store(tmp_path / "store")
+
+    def run(*overrides: str) -> RenderRecord:
+        code = dance.main([*SMALL, f"paths.store={store.root}", f"paths.output={tmp_path / 'out'}", *overrides])
+        assert code == 0
+        return list_records(store)[0][-1]
+
+    return run
+
+
+def computed(record: RenderRecord) -> list[str]:
+    return [stage.op for stage in record.stages if not stage.reused]
+
+
+def test_a_render_has_its_numbers_and_each_of_them_is_declared(warm: Store):
+    record = list_records(warm)[0][-1]
+    wanted = {"flicker.mean", "motion.kept", "palette.consistency", "ssim.mean", "probe_joints.error"}
+    assert wanted | {"probe_attributes.share", "probe_attributes.hair_color"} <= record.metrics.keys()
+    for key, number in record.metrics.items():
+        found = measure.describe(key)
+        assert found, key
+        assert found[1].low is None or number >= found[1].low
+        assert found[1].high is None or number <= found[1].high
+    assert not any(key.startswith("pose.") for key in record.metrics)
+    last = [stage.op for stage in record.stages[-6:]]
+    assert last == [
+        f"measure.{n}" for n in ("flicker", "motion", "palette", "probe_attributes", "probe_joints", "ssim")
+    ]
+
+
+def test_an_unchanged_render_measures_nothing_and_loads_nothing(warm: Store):
+    code = (
+        "import json, sys\n"
+        "from flows import dance\n"
+        "code = dance.main(sys.argv[1:])\n"
+        "heavy = ('torch', 'diffusers', 'transformers', 'cv2', 'scipy', 'skimage')\n"
+        "print(json.dumps([code, [m for m in heavy if m in sys.modules]]))\n"
+    )
+    arguments = [*SMALL, f"paths.store={warm.root}", f"paths.output={warm.root.parent / 'out'}"]
+    out = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT)
+    assert json.loads(out.stdout.splitlines()[-1]) == [0, []], out.stderr[-2000:]
+    assert "nothing rendered anew" in out.stdout
+    assert "metric   probe_joints.error " in out.stdout
+    assert "pose not measured: its detector is made for people, not for cartoons of sprite" in out.stdout
+    first, *_, last = list_records(warm)[0]
+    assert last.reused
+    assert last.metrics == first.metrics
+
+
+def test_one_metrics_setting_measures_that_one_anew(render: Render):
+    record = render("measure.flicker.occlusion_check=false")
+    assert computed(record) == ["measure.flicker"]
+    assert record.metrics["flicker.matched"] == 1
+
+
+def test_metrics_can_be_chosen_and_switched_off(render: Render):
+    assert computed(render("measure=[ssim,vmaf]")) == ["measure.vmaf"]
+    assert render("measure=none").metrics == {}
+    assert render("measure=[]").metrics == {}
+
+
+def test_the_render_is_read_by_the_detector_that_read_the_source(render: Render, capsys: pytest.CaptureFixture[str]):
+    record = render("measure=[pose]", "measure.pose.embedded=true")
+    assert computed(record) == ["preprocess.blazepose", "measure.pose"]
+    assert 0 <= record.metrics["pose.oks"] <= 1
+    assert "metric   pose.oks " in capsys.readouterr().out
+
+
+def test_emphasis_is_not_asked_for(render: Render):
+    record = render("prompt=a girl with (pink:1.2) hair", "measure=[probe_attributes]")
+    assert record.metrics.keys() == {f"probe_attributes.{name}" for name in ("share", "probability", "hair_color")}
+
+
+def test_a_metric_without_anything_to_measure_is_told(render: Render, capsys: pytest.CaptureFixture[str]):
+    record = render("extract.max_frames=1", "measure=[flicker,ssim]")
+    assert record.metrics.keys() == {"ssim.mean"}
+    assert "flicker not measured: the clip has one frame" in capsys.readouterr().out
+
+
+def test_a_film_is_out_before_a_metric_can_fail(render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from tasks.measure import ssim
+
+    def broken(first: object, second: object) -> float:
+        raise ZeroDivisionError("a mistake in a metric")
+
+    monkeypatch.setattr(ssim, "similarity", broken)
+    arguments = [*SMALL, f"paths.store={tmp_path / 'store'}", f"paths.output={tmp_path / 'out'}", "seed=5"]
+    render("measure=none")  # fills nothing new; the store is there
+    assert dance.main([*arguments, "measure=[ssim]"]) == 1
+    assert (tmp_path / "out" / "movie.mp4").stat().st_size > 500
+    monkeypatch.undo()
+    assert dance.main([*arguments, "measure=[ssim]"]) == 0
+    assert computed(list_records(Store(tmp_path / "store"))[0][-1]) == ["measure.ssim"]
+
+
+BAD = [
+    (["measure=[flickr]"], "nearest: flicker"),
+    (["measure.flicker.still=1"], "unknown key 'measure.flicker.still'"),
+    (["measure.pose.threshold=0"], "measure.pose.threshold: must be greater than 0"),
+    (["measure.vmaf.model=x"], "'vmaf' is a choice of measure, and it is not chosen"),
+    (["measure.probe_joints.detector=canny"], "measure: detector 'canny' finds no poses"),
+    (["measure.probe_joints.detector=blazepsoe"], "nearest: blazepose"),
+    (["measure=[clip_image]"], "measure.clip_image compares with a picture of the character, and there is none"),
+    (["measure=[clip_image]", "reference=/nowhere/me.png"], "reference: there is no file /nowhere/me.png"),
+    (["measure=[clip_text]"], "openai/clip-vit-large-patch14"),
+    (["measure=[subject_consistency]"], "vit_base_patch16_224.dino"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "says"), BAD, ids=[" ".join(bad[0]) for bad in BAD])
+def test_bad_input_is_refused_before_anything_runs(
+    overrides: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    from tasks import weights_files
+
+    monkeypatch.setattr(weights_files.time, "sleep", lambda seconds: None)
+    base = [f"paths.store={tmp_path / 'store'}", f"paths.output={tmp_path / 'out'}", "tracking=none"]
+    assert dance.main([*SMALL, *base, *overrides]) == 2
+    captured = capsys.readouterr()
+    assert says in captured.err
+    assert "Traceback" not in captured.err
+    assert not Store(tmp_path / "store").digests()
+
+
+def test_metrics_that_do_not_fit_are_passed_over_in_a_plan():
+    from flows import measures
+    from flows.overrides import Root, hydra_ready, single
+
+    root = Root("dance", dance.Dance)
+    with hydra_ready(root) as engine:
+        sprite = measures.plan(single(root, engine, []).config)
+        real = measures.plan(single(root, engine, ["model=sd15"]).config)
+        scheduled = measures.plan(single(root, engine, ["prompt_schedule='0: red top; 8: blue top'"]).config)
+    assert set(sprite.ops) == {"flicker", "motion", "palette", "probe_attributes", "probe_joints", "ssim"}
+    assert set(real.ops) == {"flicker", "motion", "palette", "pose", "ssim"}
+    assert set(real.passed_over) == {"probe_attributes", "probe_joints"}
+    assert real.passed_over["probe_joints"] == "it reads renders of sprite only, and the model is sd15"
+    assert scheduled.passed_over.keys() == {"pose", "probe_attributes"}
+    assert (sprite.detectors, real.detectors) == ({"blazepose"}, {"blazepose"})

@@ -1,0 +1,235 @@
+"""Deployments: their files, what they may set, and what is said when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from flows import cli
+from flows.deploy import allow, register, request
+from flows.deploy.settings import Deployment, Serve, names, read
+from flows.deploy.state import Entry, State
+from flows.overrides import Root, hydra_ready, single
+from reel.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.usefixtures("prefect_server")  # Prefect reads its address once, when it is imported
+
+
+def settings(*overrides: str) -> Serve:
+    root = Root("serve", Serve)
+    with hydra_ready(root) as engine:
+        return single(root, engine, list(overrides)).config
+
+
+@pytest.fixture(scope="module")
+def usual() -> Serve:
+    return settings()
+
+
+def test_the_examples_compose(usual):
+    plans = {plan.name: plan for plan in register.check(usual)}
+    assert sorted(plans) == sorted(names(usual))
+    assert {"nightly", "inbox"} <= set(plans)
+    nightly = plans["nightly"]
+    assert nightly.point.config.stylize.num_inference_steps == 20
+    assert nightly.point.config.clip == ROOT / "data/source/sample.mp4"  # relative to the checkout, wherever one stands
+    assert (nightly.deployment.missed, nightly.deployment.collision_strategy) == ("once", "CANCEL_NEW")
+
+
+WRONG = {
+    "no flow": ("overrides: []", ["flow: a value is needed"]),
+    "unknown key": ("flow: dance\nschedule: []", ["unknown key 'schedule'", "schedules"]),
+    "cron": ('flow: dance\nschedules: [{cron: "61 * * * *"}]', ["schedules.0", "61 * * * *"]),
+    "cron without quotes": ("flow: dance\nschedules:\n  - cron: * * * * *", ["line 3", "quotes"]),
+    "zone": ('flow: dance\nschedules: [{cron: "0 3 * * *", timezone: Europe/Berln}]', ["Europe/Berln"]),
+    "rrule": ("flow: dance\nschedules: [{rrule: FREQ=SOMETIMES}]", ["SOMETIMES"]),
+    "rrule zone": ("flow: dance\nschedules: [{rrule: FREQ=DAILY, timezone: Mars}]", ["Mars"]),
+    "two rules": ('flow: dance\nschedules: [{cron: "0 3 * * *", interval: 60}]', ["one of cron, interval and rrule"]),
+    "interval": ("flow: dance\nschedules: [{interval: 1}]", ["10 s or more"]),
+    "unknown flow": ("flow: danse", ["no 'danse'|'danse' is not one", "nearest: dance"]),
+    "serve itself": ("flow: serve", ["'serve' is not one that may be deployed"]),
+    "unknown experiment": ("flow: dance\nexperiment: dance/new_charakter", ["nearest: dance/new_character"]),
+    "another flow's experiment": ("flow: dance\nexperiment: ../paths/default", ["no such choice '../paths/default'"]),
+    "override as a map": ("flow: dance\noverrides: [{seed: 3}]", ["write - seed=3"]),
+    "unknown override": ("flow: dance\noverrides: [extract.fsp=3]", ["unknown key 'extract.fsp'", "extract.fps"]),
+    "out of range": ("flow: dance\noverrides: [stylize.strength=2]", ["stylize.strength", "less than or equal to 1"]),
+    "forbidden": ("flow: dance\noverrides: [paths.store=/x]", ["paths.store may not be set"]),
+    "slot": ("flow: dance\nslot: rotoscope-gpo", ["no slot 'rotoscope-gpo'", "rotoscope-gpu"]),
+    "collision": ("flow: dance\ncollision_strategy: WAIT", ["ENQUEUE", "CANCEL_NEW"]),
+    "missed": ("flow: dance\nmissed: all", ["skip", "once"]),
+    "not a group": ("- dance", ["must be a group of keys"]),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_file_is_told_with_its_name(case, tmp_path, capsys):
+    text, expected = WRONG[case]
+    (tmp_path / "wrong.yaml").write_text(text)
+    assert cli.main(["serve", "check=true", f"folder={tmp_path}"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {tmp_path / 'wrong.yaml'}")
+    for pattern in expected:
+        assert any(part in said for part in pattern.split("|")), said
+    assert "Traceback" not in said
+
+
+def test_names(tmp_path, usual):
+    with pytest.raises(UserError, match="nearest: nightly"):
+        register.check(usual.model_copy(update={"deployments": ["nightli"]}))
+    with pytest.raises(UserError, match="no deployments in"):
+        register.check(usual.model_copy(update={"folder": tmp_path}))
+    (tmp_path / "My Job.yaml").write_text("flow: dance")
+    with pytest.raises(UserError, match="a-z, 0-9 and _"):
+        register.check(usual.model_copy(update={"folder": tmp_path}))
+
+
+ALLOWED = [
+    "seed=3",
+    "clip=data/source/sample.mp4",
+    f"clip={ROOT}/data/source/my film (1), [final].mp4",
+    "prompt=a ${x}, https://b [c] {d} \\ ..",
+    "prompt=",
+    "prompt=two\nlines",
+    "control=[pose,lineart]",
+    "controls.pose.weight=0.4",
+    "model=sd15",
+    "compute=cpu",
+    "stylize.ip_adapter.picture=data/source/a.png",
+    "preprocess.canny.low=20",
+]
+FORBIDDEN = {
+    "+seed=3": "+ is not allowed",
+    "++seed=3": "+ is not allowed",
+    "~seed": "~ is not allowed",
+    "seed": "not of the form key=value",
+    "hydra.run.dir=/x": "may not be set",
+    "hydra/launcher=joblib": "not of the form",
+    "paths.store=/x": "may not be set",
+    "paths=other": "may not be set",
+    "local=other": "may not be set",
+    "experiment=dance/traced": "field of its own",
+    "tracking.uri=http://elsewhere": "may not be set",
+    "model.base.id=/x": "may not be set",
+    "stylize.vae.id=/x": "a model's files",
+    "stylize.vae={kind: file, id: x}": "a model's files",
+    "stylize.loras=[x]": "a model's files",
+    "stylize.ip_adapter={picture: /etc/passwd}": "a group of keys",
+    "seed=${oc.env:HOME}": "an interpolation",
+    "model=../paths/default": "a path upwards",
+    "compute=/etc/passwd": "a path is not allowed",
+    "clip=http://elsewhere/a.mp4": "an address",
+    "clip=file:///etc/passwd": "an address",
+}
+OUTSIDE = ["clip=/etc/passwd", "clip=data/source/../../secret", "clip=~/a.mp4", "prompt=@/etc/passwd", "clip=data"]
+
+
+@pytest.fixture(scope="module")
+def rules(usual):
+    deployment = Deployment(flow="dance")
+    chosen = request.target(usual, "dance")
+    schema = request.schema(usual, deployment, chosen)
+    return allow.Rules(usual, deployment, chosen.root.cls), schema["properties"]["overrides"]["items"]["pattern"]
+
+
+@pytest.mark.parametrize("override", ALLOWED)
+def test_allowed(rules, override):
+    full, pattern = rules
+    full.check(override)
+    assert re.search(pattern, override), "the server would refuse what the run takes"
+
+
+@pytest.mark.parametrize("override", FORBIDDEN)
+def test_forbidden(rules, override):
+    full, pattern = rules
+    with pytest.raises(UserError, match=re.escape(FORBIDDEN[override])):
+        full.check(override)
+    assert override.startswith("clip=") or not re.search(pattern, override), "the server would take it"
+
+
+@pytest.mark.parametrize("override", OUTSIDE)
+def test_outside_the_roots(rules, override):
+    with pytest.raises(UserError, match="outside the allowed folders"):
+        rules[0].check(override)
+
+
+def test_a_link_out_of_a_root_is_outside(usual, tmp_path):
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    inside.mkdir()
+    outside.mkdir()
+    (outside / "a.mp4").write_bytes(b"x")
+    (inside / "a.mp4").symlink_to(outside / "a.mp4")
+    (inside / "b.mp4").write_bytes(b"x")
+    wider = usual.model_copy(update={"roots": [inside]})
+    cls = request.target(usual, "dance").root.cls
+    assert allow.check(wider, Deployment(flow="dance"), cls, [], str(inside / "b.mp4")) == [f"clip={inside / 'b.mp4'}"]
+    with pytest.raises(UserError, match="outside the allowed folders"):
+        allow.check(wider, Deployment(flow="dance"), cls, [], str(inside / "a.mp4"))
+
+
+def test_every_key_that_names_a_models_files_is_known(usual):
+    keys = set(allow.model_keys(request.target(usual, "dance").root.cls))
+    assert {"model.base", "model.controlnets.*", "stylize.vae", "stylize.loras", "stylize.motion_loras"} <= keys
+
+
+def test_no_list_can_allow_where_things_lie(usual):
+    wide = usual.model_copy(update={"allow": {"dance": ["*", "paths.*", "hydra.*"]}})
+    cls = request.target(wide, "dance").root.cls
+    for override in ("paths.store=/x", "hydra.run.dir=x", "local=x"):
+        with pytest.raises(UserError, match="may not be set"):
+            allow.check(wide, Deployment(flow="dance"), cls, [override], None)
+
+
+def test_a_hostile_name_reaches_the_settings_unchanged(usual, tmp_path):
+    wide = usual.model_copy(update={"roots": [tmp_path]})
+    chosen = request.target(wide, "dance")
+    for name in ('a, b=[c] ${x} it\'s "so".mp4', "choice(x).mp4"):
+        point = request.composed(
+            wide, Deployment(flow="dance"), chosen, experiment=None, overrides=[], clip=str(tmp_path / name)
+        )
+        assert point.config.clip == tmp_path / name
+
+
+def test_an_unreachable_server_is_told_at_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.setenv("ROTOSCOPE_SERVE", "[]")  # put back afterwards: serve sets it
+    assert cli.main(["serve", f"paths.store={tmp_path}"]) == 2
+    said = capsys.readouterr().err
+    assert "the Prefect server at http://127.0.0.1:9/api does not answer" in said
+    assert "PREFECT_API_URL" in said.partition("fix:")[2]
+
+
+def test_one_serve_a_store(tmp_path):
+    with State(tmp_path).sole(), pytest.raises(UserError, match="another `rotoscope serve`"), State(tmp_path).sole():
+        pass
+    with State(tmp_path).sole():
+        pass
+
+
+def test_the_ledger_forgets_nothing_and_survives_foreign_files(tmp_path):
+    state = State(tmp_path)
+    entry = Entry(digest="ab", files={"/x/a.mp4": (3, 4)}, flow_run="f", submitted="2026-01-01T00:00:00Z")
+    state.write("inbox", entry)
+    (tmp_path / "serve/inbox/inbox/.ab.json.1234").write_text("{")
+    (tmp_path / "serve/inbox/inbox/notes.json").write_text(json.dumps({"a": 1}))
+    assert State(tmp_path).entries("inbox") == {"ab": entry}
+    assert State(tmp_path).entries("other") == {}
+
+
+def test_a_render_is_known_to_live_by_its_lock(tmp_path):
+    state = State(tmp_path)
+    assert not state.is_rendering("r")
+    with state.rendering("r"):
+        assert state.is_rendering("r")
+    assert not state.is_rendering("r")
+
+
+def test_read_gives_typed_settings(usual):
+    inbox = read(usual, "inbox")
+    assert inbox.watch
+    assert inbox.watch.stable_seconds == 5
+    assert inbox.slot in usual.slots

@@ -1,0 +1,112 @@
+"""`rotoscope serve` from outside: a schedule that fires, a dropped clip that comes out, Ctrl-C, and a killed server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from flows import servers
+from reel.store import Store
+
+ROOT = Path(__file__).parents[2]
+TINY = "[tracking=none, extract.max_frames=2, extract.short_side=64, stylize.num_inference_steps=2]"
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.usefixtures("prefect_server")]
+
+
+def wait(what: str, until: Callable[[], bool], log: Path, seconds: float = 500) -> None:
+    end = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < end, f"waited {seconds} s for: {what}\n{log.read_text()[-6000:]}"
+        time.sleep(0.5)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """A store with a Prefect server of its own, and two deployments."""
+    (tmp_path / "deployment").mkdir()
+    (tmp_path / "deployment/tick.yaml").write_text(
+        f"flow: dance\noverrides: {TINY}\nschedules: [{{interval: 15}}]\ncollision_strategy: CANCEL_NEW\n"
+    )
+    (tmp_path / "deployment/drop.yaml").write_text(
+        f"flow: dance\noverrides: {TINY}\nwatch: {{folder: {tmp_path}/inbox, stable_seconds: 1}}\n"
+    )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    servers.up(tmp_path / "store", "prefect", port)
+    yield tmp_path
+    servers.down(tmp_path / "store", "prefect")
+
+
+def serve(place: Path) -> subprocess.Popen[bytes]:
+    """A `serve` in the foreground of a terminal of its own: Ctrl-C reaches it and all it started."""
+    command = [
+        *(sys.executable, "-m", "flows.cli", "serve", f"folder={place}/deployment", f"paths.store={place}/store"),
+        *(f"paths.renders={place}/renders", "allow.dance=[clip,tracking,extract.*,stylize.*]"),
+    ]
+    space = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    with (place / "log").open("ab") as log:
+        return subprocess.Popen(command, cwd=ROOT, env=space, stdout=log, stderr=log, start_new_session=True)
+
+
+def states(place: Path, name: str) -> list[str]:
+    """States of a deployment's runs that were due, as the server has them."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas import filters
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    server = servers.running(place / "store", "prefect")
+
+    async def read() -> list[str]:
+        async with get_client() as client:
+            runs = await client.read_flow_runs(
+                deployment_filter=filters.DeploymentFilter(name=filters.DeploymentFilterName(any_=[name]))
+            )
+            return sorted(run.state.type.value for run in runs if run.state.name != "Scheduled" or run.run_count)
+
+    if server is None or not servers.healthy(server):
+        return []
+    with temporary_settings({PREFECT_API_URL: f"{server.url}/api"}):
+        return asyncio.run(read())
+
+
+def test_ctrl_c_and_a_killed_server_lose_nothing(place: Path):
+    log = place / "log"
+    process = serve(place)
+    try:
+        wait("the folder to be watched", (place / "inbox").is_dir, log)
+        shutil.copy(ROOT / "data/source/sample.mp4", place / "inbox/first.mp4")
+        wait("the render to begin", lambda: any((place / "store/serve/runs").glob("*.lock")), log)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(200) == 0, log.read_text()[-4000:]
+        assert "RUNNING" not in states(place, "drop"), "what was under way is left to be gone on with"
+
+        process = serve(place)
+        wait("it to begin again", lambda: "RUNNING" in states(place, "drop"), log)
+        server = servers.running(place / "store", "prefect")
+        assert server
+        os.killpg(server.pid, signal.SIGKILL)
+        wait("the server to be back", lambda: bool(states(place, "drop")), log)
+        wait("the clip to be rendered", lambda: states(place, "drop") == ["COMPLETED"], log)
+        wait("the schedule to have fired", lambda: "COMPLETED" in states(place, "tick"), log)
+        [film] = (place / "renders/drop").glob("first-*/movie.mp4")
+        assert film.stat().st_size > 1000
+        wait("it to be told", lambda: "first.mp4 is rendered" in log.read_text(), log)
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(200)
+    store = Store(place / "store")
+    for digest in store.digests():
+        store.verify(digest)
+    assert "Traceback" not in log.read_text()

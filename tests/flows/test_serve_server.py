@@ -1,0 +1,233 @@
+"""Deployments on a real Prefect server: what it refuses, what was missed, what was interrupted, and the inbox."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flows.deploy.settings import Serve
+from flows.deploy.state import State
+from tests.flows.test_serve import settings
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "data/source/sample.mp4"
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory, prefect_server):
+    """Settings, and deployments as the server knows them: ticking ones of either policy, and an inbox."""
+    from flows.deploy import register
+
+    folder = tmp_path_factory.mktemp("serve")
+    files = folder / "deployment"
+    files.mkdir()
+    for policy in ("skip", "once"):
+        (files / f"tick_{policy}.yaml").write_text(f"flow: dance\nmissed: {policy}\nschedules: [{{interval: 3600}}]\n")
+    (files / "box.yaml").write_text(f"flow: dance\nwatch: {{folder: {folder}/inbox, stable_seconds: 0.5}}\n")
+    cfg = settings(f"folder={files}", f"paths.store={folder}/store")
+
+    async def known() -> dict[str, register.Registered]:
+        plans = register.check(cfg)
+        made = [await register.deployment(cfg, plan) for plan in plans]
+        return {plan.name: register.Registered(plan, await one.aapply()) for plan, one in zip(plans, made, strict=True)}
+
+    return cfg, asyncio.run(known())
+
+
+def with_client(action):
+    """Run an async function that takes a client of the server."""
+    from prefect.client.orchestration import get_client
+
+    async def run():
+        async with get_client() as client:
+            return await action(client)
+
+    return asyncio.run(run())
+
+
+def now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def test_the_server_refuses_what_is_forbidden_before_a_run_exists(served):
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    one = served[1]["tick_skip"]
+
+    async def tries(client):
+        for parameters in (
+            {"overrides": ["paths.store=/x"]},
+            {"overrides": ["seed=${oc.env:HOME}"]},
+            {"overrides": ["seed=1", "+x=2"]},
+            {"experiment": "dance/nothing"},
+            {"clip": "http://elsewhere/a.mp4"},
+        ):
+            with pytest.raises(PrefectHTTPStatusError) as refused:
+                await client.create_flow_run_from_deployment(one.id, parameters=parameters)
+            assert refused.value.response.status_code in (409, 422), refused.value
+        fine = {"overrides": ["seed=1", "prompt=a, ${b}"], "experiment": "dance/traced", "clip": str(SAMPLE)}
+        run = await client.create_flow_run_from_deployment(one.id, parameters=fine)
+        assert run.parameters["clip"] == str(SAMPLE)
+        await client.delete_flow_run(run.id)
+
+    with_client(tries)
+
+
+def test_what_the_schema_cannot_see_the_run_refuses_and_does_not_try_again(served, tmp_path):
+    """A file outside the roots: the run fails at its first step, although the deployment would try three times."""
+    from flows.deploy import register
+    from flows.deploy import served as flows_served
+
+    cfg: Serve = served[0].model_copy(update={"folder": tmp_path})
+    (tmp_path / "thrice.yaml").write_text("flow: dance\nretries: 3\nretry_delay_seconds: 0\nslot: null\n")
+    assert register.check(cfg)
+    flow = flows_served.flow_of(cfg, "thrice")
+    state = flow(clip="/etc/hostname", return_state=True)
+    assert state.is_failed()
+    assert "outside the allowed folders" in state.message
+    run = with_client(lambda client: client.read_flow_run(state.state_details.flow_run_id))
+    assert run.run_count == 1
+
+
+def test_missed_runs(served):
+    """Three hourly runs were due while nothing was served, two of them already on the server."""
+    from flows.deploy import recover
+
+    gone, back = now() - datetime.timedelta(hours=3, minutes=10), now()
+    said: list[str] = []
+
+    async def tries(client):
+        for name in ("tick_skip", "tick_once"):
+            one = served[1][name]
+            window = {"start_time": str(gone), "end_time": str(back - datetime.timedelta(minutes=65))}
+            await client._client.post(f"/deployments/{one.id}/schedule", json=window)
+            for _ in range(2):  # a second start finds nothing more to do
+                await recover.catch_up(client, one, gone, back, said.append)
+        return {name: await recover.runs(client, served[1][name]) for name in ("tick_skip", "tick_once")}
+
+    found = with_client(tries)
+    past = {name: [run for run in found[name] if run.expected_start_time < back] for name in found}
+    made_up = {name: [run for run in found[name] if "missed" in run.tags] for name in found}
+    fresh = back - back.replace(minute=0, second=0) < recover.GRACE  # the last is late, not missed, by either policy
+    assert [run.state.type.value for run in made_up["tick_once"]] == ["SCHEDULED"]
+    assert len(made_up["tick_skip"]) == fresh
+    for name in past:
+        assert len(past[name]) >= 2
+        assert {run.state.type.value for run in past[name]} == {"CANCELLED"}
+        assert all("missed: was due at" in run.state.message for run in past[name])
+    assert any("tick_once: missed at" in line for line in said)
+    assert fresh or any("tick_skip: missed 3 runs" in line for line in said)
+
+
+def test_interrupted_runs_go_on(served):
+    """RUNNING without a process: again. With one: left alone. Too often: given up."""
+    from prefect.states import Crashed, Running
+
+    from flows.deploy import recover
+
+    one, state = served[1]["box"], State(served[0].paths.store)
+
+    async def tries(client):
+        runs = {
+            name: await client.create_flow_run_from_deployment(one.id) for name in ("dead", "alive", "often", "oom")
+        }
+        for run in runs.values():
+            await client.set_flow_run_state(run.id, Running(), force=True)
+        for _ in range(recover.MAX_STARTS):
+            await client.set_flow_run_state(runs["often"].id, Crashed(), force=True)
+            await client.set_flow_run_state(runs["often"].id, Running(), force=True)
+        await client.set_flow_run_state(runs["oom"].id, Crashed(), force=True)
+        before = now() - datetime.timedelta(minutes=1)
+        with state.rendering(str(runs["alive"].id)):
+            await recover.sweep(client, [one], state, before, print, age=3600)
+            assert (await client.read_flow_run(runs["dead"].id)).state.is_running()  # it may be just starting
+            await recover.sweep(client, [one], state, before, print)
+        after = {name: (await client.read_flow_run(run.id)).state for name, run in runs.items()}
+        for run in runs.values():
+            await client.delete_flow_run(run.id)
+        return after
+
+    after = with_client(tries)
+    assert {name: state.type.value for name, state in after.items()} == {
+        "dead": "SCHEDULED",
+        "alive": "RUNNING",
+        "often": "CRASHED",
+        "oom": "SCHEDULED",
+    }
+    assert "given up" in after["often"].message
+
+
+def test_the_slot_is_made_and_held(served):
+    from flows.deploy import slots
+
+    def taken(name: str) -> int:
+        return with_client(lambda client: client.read_global_concurrency_limit_by_name(name)).active_slots
+
+    asyncio.run(slots.make({"rotoscope-a": 2}))
+    with slots.held("rotoscope-a", 2):
+        assert taken("rotoscope-a") == 1
+    assert taken("rotoscope-a") == 0
+    with slots.held("rotoscope-unknown-to-the-server", 1):  # Prefect would wait for nothing, and say nothing
+        assert taken("rotoscope-unknown-to-the-server") == 1
+
+
+def test_inbox(served):
+    from flows.deploy import recover
+    from flows.deploy.inbox import Inbox
+
+    cfg, one = served[0], served[1]["box"]
+    state, said = State(cfg.paths.store), []
+    folder = cfg.absolute(one.plan.deployment.watch.folder)
+    folder.mkdir()
+
+    async def looks(inbox: Inbox, times: int = 4) -> None:
+        for _ in range(times):
+            await inbox.look()
+            await asyncio.sleep(0.3)
+
+    async def runs(client) -> list[str]:
+        return sorted(run.name for run in await recover.runs(client, one, types=["SCHEDULED"]))
+
+    async def tries(client):
+        inbox = Inbox(cfg, one, state, said.append)
+        (folder / "growing.mp4").write_bytes(SAMPLE.read_bytes()[:5000])
+        (folder / "notes.txt").write_text("hello")
+        (folder / "text.mp4").write_text("hello")
+        (folder / ".hidden.mp4").write_bytes(SAMPLE.read_bytes())
+        (folder / "coming.mp4.part").write_bytes(SAMPLE.read_bytes())
+        for length in (6000, 7000, 8000, 9000):  # slower than the look, for longer than stable_seconds
+            (folder / "growing.mp4").write_bytes(SAMPLE.read_bytes()[:length])
+            await looks(inbox, 1)
+        assert not any("growing" in line for line in said), "a file that grows is left alone"
+        shutil.copy(SAMPLE, folder / "growing.mp4")
+        os.utime(folder / "growing.mp4", (1, 1))  # an old time of change does not make it older than it is
+        await looks(inbox)
+        assert await runs(client) == ["box growing.mp4"]
+        shutil.copy(folder / "growing.mp4", folder / "copy.mp4")
+        await looks(inbox)
+        await looks(Inbox(cfg, one, state, said.append))  # as after a restart
+        assert await runs(client) == ["box growing.mp4"]
+        [run] = await recover.runs(client, one, types=["SCHEDULED"])
+        assert run.parameters["clip"] == str(folder / "growing.mp4")
+        await client.delete_flow_run(run.id)  # the server has lost its database
+        await Inbox(cfg, one, state, said.append).follow(client)
+        assert len(await runs(client)) == 1
+
+    with_client(tries)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        ".hidden.mp4", "coming.mp4.part", "copy.mp4", "growing.mp4", "notes.txt", "text.mp4",
+    ]  # fmt: skip
+    text = "\n".join(said)
+    assert "notes.txt is left alone: is none of" in text
+    assert "text.mp4 is left alone" in text
+    assert "copy.mp4 holds a clip that was taken before" in text
+    assert "hidden" not in text
+    assert "coming" not in text
+    assert len(state.entries("box")) == 1

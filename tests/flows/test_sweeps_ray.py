@@ -1,0 +1,92 @@
+"""A sweep on a real Ray cluster: two nodes on this machine, each with one GPU slot, and one of them is killed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from reel.store import Store
+from reel.sweep import Manifest
+from tests.flows.test_sweeps import ROOT, ran
+
+pytest.importorskip("ray")
+
+
+@pytest.fixture
+def space(tmp_path, prefect_server):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ROTOSCOPE_")}
+    return kept | {
+        "DEMO_OUT": str(tmp_path / "out.jsonl"),
+        "DEMO_HOOK": "6:once",
+        "ROTOSCOPE_STORE": str(tmp_path / "store"),
+        "ROTOSCOPE_ROOT": str(tmp_path),
+        "PYTHONPATH": str(ROOT),
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+
+
+@pytest.fixture
+def cluster(space, monkeypatch):
+    """A head without a slot, and two nodes with one each; their workers inherit the environment."""
+    for name, value in space.items():
+        monkeypatch.setenv(name, value)
+    from ray.cluster_utils import Cluster
+
+    loopback = {"node_ip_address": "127.0.0.1", "object_store_memory": 100 * 2**20}
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **loopback})
+    nodes = [made.add_node(num_cpus=1, resources={"gpu_slot": 1}, wait=False, **loopback) for _ in range(2)]
+    made.wait_for_nodes()
+    yield made, nodes
+    made.shutdown()
+
+
+def wait_for(condition, seconds=300.0):
+    limit = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < limit, "waited in vain"
+        time.sleep(0.2)
+    return found
+
+
+def sweep(space, tmp_path, *argv):
+    command = [sys.executable, "-m", "tests.flows.demo", "-m", "hydra/launcher=ray", *argv]
+    return subprocess.Popen(
+        command, cwd=tmp_path, env=space, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@pytest.mark.slow
+def test_a_node_that_is_killed_loses_its_points_progress_and_nothing_else(cluster, space, tmp_path):
+    import psutil
+
+    made, nodes = cluster
+    slot = "hydra.launcher.resources={gpu_slot: 1}"
+    process = sweep(space, tmp_path, "steps=4,5,6,7,8", f"hydra.launcher.address={made.address}", slot)
+    store = Store(tmp_path / "store")
+    wait_for((tmp_path / "out.jsonl.once").exists)
+    found = Manifest.load(store, "latest")
+    waiting = found.points[2]
+    assert waiting.status == "running"
+    above = {parent.pid for parent in psutil.Process(waiting.state.pid).parents()}
+    [node] = [one for one in nodes if one.all_processes["raylet"][0].process.pid in above]
+    wait_for(lambda: found.counts["done"] == 4)  # by the other node meanwhile
+    made.remove_node(node, allow_graceful=False)
+    output, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, output
+    assert [point.status for point in found.points] == ["done"] * 5
+    assert [point.attempts for point in found.points] == [1, 1, 2, 1, 1]
+    assert sorted(one["steps"] for one in ran(tmp_path / "out.jsonl")) == [4, 5, 6, 7, 8]
+
+
+@pytest.mark.slow
+def test_what_no_node_has_is_said_before_anything_is_submitted(cluster, space, tmp_path):
+    made, _ = cluster
+    slots = "hydra.launcher.resources={gpu_slot: 2}"
+    process = sweep(space, tmp_path, "steps=4,5", f"hydra.launcher.address={made.address}", slots)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 2
+    assert "a point needs CPU 1, gpu_slot 2, and no node of the Ray cluster has that" in output

@@ -1,0 +1,174 @@
+"""Memory: sizes in words, the number format by the CPU, what a budget makes smaller, and running out of it for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from reel.compute import Compute, parse_size
+from reel.config import parse
+from reel.errors import UserError
+from reel.store import Store
+from tasks.stylize import device
+from tasks.stylize.device import computes_bfloat16, cpu_flags, resolve_dtype
+from tasks.stylize.engine.budget import fit, source_bytes
+from tasks.stylize.engine.memory import kept_per_frame, plan
+from tasks.stylize.engine.models import part_of
+from tasks.stylize.engine.split import split
+from tasks.stylize.load import core, join
+from tests.tasks.test_stylize import families, settings, world  # noqa: F401  (fixtures)
+
+GIB = 2**30
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("6GiB", 6 * GIB), ("6 gib", 6 * GIB), ("1.5G", 1_500_000_000), ("800MB", 800_000_000), ("12", 12), (7, 7)],
+)
+def test_sizes_are_read_with_their_units(text, size):
+    assert parse_size(text) == size
+    assert parse(Compute, {"max_memory": text}).max_memory == size
+
+
+@pytest.mark.parametrize("text", ["six", "6 GiBB", "-1GiB", "i", "0"])
+def test_what_is_no_size_is_refused(text):
+    with pytest.raises(UserError, match="max_memory"):
+        parse(Compute, {"max_memory": text}, "compute")
+
+
+@pytest.mark.parametrize(
+    ("flags", "dtype"),
+    [
+        ({"avx2", "fma"}, "float32"),
+        ({"avx512f", "avx512_bf16"}, "bfloat16"),
+        ({"amx_bf16"}, "bfloat16"),
+        ({"avx512f", "avx512_fp16"}, "float32"),
+        (set(), "float32"),
+    ],
+)
+def test_auto_takes_bfloat16_where_the_cpu_multiplies_it(flags, dtype, monkeypatch):
+    assert computes_bfloat16(frozenset(flags)) == (dtype == "bfloat16")
+    monkeypatch.setattr(device, "cpu_flags", lambda: frozenset(flags))
+    assert resolve_dtype(Compute(device="cpu")) == dtype
+    assert resolve_dtype(Compute(device="cpu", dtype="float32")) == "float32"
+    assert resolve_dtype(Compute(device="cuda")) == "float16"
+
+
+def test_flags_are_those_that_every_core_has(tmp_path):
+    (tmp_path / "cpuinfo").write_text("flags\t\t: fma avx512_bf16\nmodel\t: x\nflags\t\t: fma avx2\n")
+    assert cpu_flags(tmp_path / "cpuinfo") == {"fma"}
+    assert cpu_flags(tmp_path / "none") == frozenset()
+
+
+def test_a_budget_goes_into_the_settings_that_change_bytes(world, caplog):  # noqa: F811
+    stages = split(settings())
+    assert fit(stages, Compute(device="cpu"), 512, 512, 100) is stages
+    with caplog.at_level("INFO"):
+        small = fit(stages, Compute(device="cpu", max_memory="800MiB"), 512, 512, 100)
+    assert (stages.denoise.frame_block, stages.decode.chunk_size) == (16, 16)
+    assert small.denoise.frame_block in (1, 2)
+    assert small.encode.chunk_size == small.decode.chunk_size == 1 or small.decode.tiling
+    assert "frame_block=" in caplog.text
+    own = split(settings(frame_block=3, decode_chunk_size=2, vae_tiling=True))
+    same = fit(own, Compute(device="cpu", max_memory="60GiB"), 512, 512, 100)
+    assert (same.denoise.frame_block, same.decode.chunk_size, same.decode.tiling) == (3, 2, True)
+    with pytest.raises(UserError, match=r"compute\.max_memory: 0\.0\d GiB are too little"):
+        fit(stages, Compute(device="cpu", max_memory="40MiB"), 512, 512, 100)
+
+
+def test_on_a_gpu_models_that_do_not_fit_are_moved_there_layer_by_layer():
+    shape = {"block_out_channels": (320, 640, 1280, 1280), "layers_per_block": 2}
+    asked = {"count": 16, "width": 512, "height": 512, "bytes_per_number": 2, "weights": 3 * GIB}
+    asked["per_frame"] = kept_per_frame(shape, 64, 64, 2, 2)
+    assert plan(budget=6 * GIB, movable=True, **asked).offload == ""
+    tight = plan(budget=3 * GIB, movable=True, **asked)
+    assert tight.offload == "sequential"
+    assert "offload=sequential" in tight.lines(16)[1]
+    with pytest.raises(UserError, match="too little"):
+        plan(budget=3 * GIB, **asked)
+
+
+def test_a_part_of_a_base_weighs_what_that_part_weighs(world):  # noqa: F811
+    base = settings().model.base
+    parts = [source_bytes(part_of(base, name), 4) for name in ("unet", "vae", "text_encoder")]
+    assert all(parts)
+    assert source_bytes(part_of(base, "unet", "vae"), 4) == parts[0] + parts[1]
+
+
+def test_the_joined_network_has_the_weights_of_diffusers_own_and_copies_none(world, families):  # noqa: F811
+    from diffusers import MotionAdapter, UNet2DConditionModel, UNetMotionModel
+
+    unet = UNet2DConditionModel.from_pretrained(families / "tiny/unet")
+    adapter = MotionAdapter.from_pretrained(families / "tiny/motion_adapter")
+    expected = UNetMotionModel.from_unet2d(unet, adapter).state_dict()
+    found = join(unet, adapter, settings())
+    assert found.state_dict().keys() == expected.keys()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in found.state_dict().items())
+    assert found.config.motion_max_seq_length == adapter.config.motion_max_seq_length
+    assert found.conv_in.weight.data_ptr() == unet.conv_in.weight.data_ptr()
+    module = found.down_blocks[0].motion_modules[0].proj_in.weight
+    assert module.data_ptr() == adapter.down_blocks[0].motion_modules[0].proj_in.weight.data_ptr()
+    pipe = core(settings(), "cpu")
+    assert pipe.vae is None
+    assert pipe.text_encoder is None
+
+
+def test_a_motion_module_of_another_shape_is_refused(world, families):  # noqa: F811
+    from diffusers import MotionAdapter, UNet2DConditionModel
+
+    unet = UNet2DConditionModel.from_pretrained(families / "tiny/unet")
+    other = MotionAdapter(block_out_channels=(8, 16), motion_layers_per_block=2, motion_norm_num_groups=2)
+    with pytest.raises(UserError, match="not a motion module for the UNet of model tiny"):
+        join(unet, other, settings())
+
+
+SQUEEZED = """
+import json, resource, sys
+from pathlib import Path
+from reel import op
+from reel.compute import Compute
+from reel.store import Store
+from tasks.stylize.engine.split import split
+from tests.tasks.test_stylize import inputs, render, settings
+
+store = Store(Path(sys.argv[1]))
+render(store, count=2)
+more = dict(frame_block=1, decode_chunk_size=1, num_inference_steps=2)
+more["windows"] = {"context_length": 8, "context_overlap": 2}
+stages, ctx = split(settings(**more)), op.Context(store, Compute(device="cpu", threads=1))
+given = inputs(store, 96, 256)
+both = {
+    "latents": op.get("stylize", "encode").fn(stages.encode, {"frames": given["frames"]}, ctx),
+    "embeddings": op.get("stylize", "embed").fn(stages.embed, {}, ctx),
+}
+if sys.argv[2] == "squeezed":
+    used = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmData"))
+    resource.setrlimit(resource.RLIMIT_DATA, ((used + 24 * 1024) * 1024,) * 2)
+digest = op.get("stylize", "denoise").fn(stages.denoise, {**both, "map_pose": given["map_pose"]}, ctx)
+print(json.dumps({"digest": digest, **ctx.facts}))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="limits as Linux has them")
+def test_a_render_that_runs_out_of_memory_spills_and_ends_in_the_same_digest(families, tmp_path):  # noqa: F811
+    """24 MiB more than the process has, where the activations of 96 frames alone want 40: a real limit, real errors."""
+    found = {}
+    for kind in ("free", "squeezed"):
+        root = Path(__file__).parents[2]
+        env = {**os.environ, "PYTHONPATH": str(root), "ROTOSCOPE_MODELS": str(families), "OMP_NUM_THREADS": "1"}
+        store = Store(tmp_path / kind)
+        own = [sys.executable, "-c", SQUEEZED, str(store.root), kind]
+        done = subprocess.run(own, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
+        found[kind] = json.loads(done.stdout.splitlines()[-1])
+    assert found["free"]["digest"] == found["squeezed"]["digest"]
+    assert found["squeezed"]["out_of_memory"] == ["freed other loaded models", "spilled activations"]
+    assert found["squeezed"]["spilled_bytes"] > 20 * 2**20
+    assert "out_of_memory" not in found["free"]
