@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from flows.diagnose import arms
-from flows.overrides import Root, compose, defaults, project_root
+from flows.overrides import Root, compose, defaults, project_root, roots
 from flows.sweeps import Sweep
 from reel import op
 from reel.config import TEXT, Config, suggest
@@ -148,7 +148,7 @@ def _item_type(annotation: Any, prefix: str, name: str) -> Any:
 def comments(root: Root[Any], choices: Mapping[str, Any]) -> dict[str, str]:
     """Trailing ``# ...`` comments of the chosen YAML files by full key: help for keys that no class describes."""
     found: dict[str, str] = {}
-    files = [(root.folder / f"{root.name}.yaml", "")]
+    files = [(root.folder / f"{name}.yaml", "") for name in roots(root)]
     for group, choice in choices.items():
         names = choice if isinstance(choice, list) else [choice]
         files += [(root.folder / group / f"{name}.yaml", group.replace("/", ".")) for name in names]

@@ -238,17 +238,32 @@ def is_hydras(one: Any) -> bool:
     return one.key_or_group == "hydra" or one.key_or_group.startswith(("hydra.", "hydra/"))
 
 
+def roots(root: Root[C]) -> list[str]:
+    """Names of the root configs that a root is made of: those that its defaults list takes in whole, then itself."""
+    found: list[str] = []
+    for entry in _entries(root.folder, root.name):
+        if isinstance(entry, str) and entry != "_self_":
+            found += roots(Root(entry, root.cls, root.conf))
+    return [*found, root.name]
+
+
 def defaults(root: Root[C]) -> dict[str, Any]:
     """Groups that a root config's defaults list names, with what it chooses: a name, a list of names, or None."""
+    chosen = {}
+    for name in roots(root):
+        for entry in _entries(root.folder, name):
+            if isinstance(entry, Mapping):
+                key, choice = next(iter(entry.items()))
+                group = str(key).removeprefix("optional ").removeprefix("override ").partition("@")[0].strip("/ ")
+                if group.partition("/")[0] != "hydra":
+                    chosen[group] = choice
+    return chosen
+
+
+def _entries(folder: Path, name: str) -> list[Any]:
+    """The defaults list of a root config."""
     from omegaconf import OmegaConf
 
-    path = root.folder / f"{root.name}.yaml"
+    path = folder / f"{name}.yaml"
     data: Any = OmegaConf.to_container(OmegaConf.load(path)) if path.is_file() else {}
-    chosen = {}
-    for entry in data.get("defaults", []):
-        if isinstance(entry, Mapping):
-            name, choice = next(iter(entry.items()))
-            group = str(name).removeprefix("optional ").removeprefix("override ").partition("@")[0].strip("/ ")
-            if group.partition("/")[0] != "hydra":
-                chosen[group] = choice
-    return chosen
+    return list(data.get("defaults", []))

@@ -185,12 +185,41 @@ def _detector(settings: Config) -> str:
     return name
 
 
+@dataclass(frozen=True)
+class Material:
+    """Digests of what a render is drawn from: frames, a map for each live control, mask files, poses by detector."""
+
+    frames: str
+    maps: Mapping[str, str]
+    masks: Mapping[str, str]
+    poses: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Digest of the drawn frames, and the key of their denoising: the fact by which a render is known."""
+
+    frames: str
+    key: str
+
+
 def run(plan: Plan, cfg: Dance, ctx: Context, note: Callable[[Stage], Stage]) -> Rendered:
     """Run every stage up to the files in order, or take it from the cache.
 
     Args:
         note: told of every finished stage; hands it back.
     """
+    made = material(plan, cfg, ctx, note)
+    drawn = draw(plan, made, ctx, note)
+    ends = {"frames": drawn.frames, "original": made.frames, "source": plan.source.digest}
+    settings = _assemble(cfg, drawn.key, plan.prompt)
+    own = replace(ctx, files={"source": plan.source.path})
+    files = note(call(get("assemble", "assemble"), settings, {**ends, **made.maps}, own)).digest
+    return Rendered(made.frames, made.poses, drawn.frames, files)
+
+
+def material(plan: Plan, cfg: Dance, ctx: Context, note: Callable[[Stage], Stage]) -> Material:
+    """The stages before the renderer: frames, maps, masks, poses."""
 
     def run_op(op: Op, settings: Config, **inputs: str) -> str:
         return note(call(op, settings, inputs, ctx)).digest
@@ -208,27 +237,29 @@ def run(plan: Plan, cfg: Dance, ctx: Context, note: Callable[[Stage], Stage]) ->
             made[maker] = run_op(op, settings, frames=frames, **poses)
         return made[maker]
 
-    def draw(maker: str) -> str:
+    def draw_map(maker: str) -> str:
         if plan.makers[maker][0].gives != "poses":
             return make(maker)
         return run_op(*plan.makers["pose_map"], poses=make(maker))
 
     frames = extract(plan.source)
-    maps = {f"map_{control}": draw(maker) for control, maker in plan.maps.items()}
-    guides = {**maps, **{f"mask_{control}": extract(mask) for control, mask in plan.masks.items()}}
+    maps = {f"map_{control}": draw_map(maker) for control, maker in plan.maps.items()}
+    masks = {f"mask_{control}": extract(mask) for control, mask in plan.masks.items()}
     if plan.detector:
-        guides["poses"] = make(plan.detector)
-    (encode, embed, denoise, decode) = _ops(plan.stylize)
-    latents = run_op(*encode, frames=frames)
-    embeddings = run_op(*embed)
+        make(plan.detector)
+    return Material(frames, maps, masks, {n: d for n, d in made.items() if plan.makers[n][0].gives == "poses"})
+
+
+def draw(plan: Plan, made: Material, ctx: Context, note: Callable[[Stage], Stage]) -> Drawn:
+    """The renderer's stages: encode, embed, denoise, decode."""
+    encode, embed, denoise, decode = _ops(plan.stylize)
+    latents = note(call(*encode, {"frames": made.frames}, ctx)).digest
+    embeddings = note(call(*embed, {}, ctx)).digest
+    guides = {**made.maps, **made.masks}
+    if plan.detector:
+        guides["poses"] = made.poses[plan.detector]
     denoised = note(call(*denoise, {"latents": latents, "embeddings": embeddings, **guides}, ctx))
-    drawn = run_op(*decode, latents=denoised.digest)
-    ends = {"frames": drawn, "original": frames, "source": plan.source.digest}
-    settings = _assemble(cfg, denoised.key, plan.prompt)
-    own = replace(ctx, files={"source": plan.source.path})
-    files = note(call(get("assemble", "assemble"), settings, {**ends, **maps}, own)).digest
-    poses = {name: digest for name, digest in made.items() if plan.makers[name][0].gives == "poses"}
-    return Rendered(frames, poses, drawn, files)
+    return Drawn(note(call(*decode, {"latents": denoised.digest}, ctx)).digest, denoised.key)
 
 
 def measure(plan: Plan, rendered: Rendered, ctx: Context, note: Callable[[Stage], Stage]) -> None:
@@ -239,14 +270,19 @@ def measure(plan: Plan, rendered: Rendered, ctx: Context, note: Callable[[Stage]
     """
     noted = {(detector, rendered.original): digest for detector, digest in rendered.poses.items()}
 
-    def detect(detector: str, frames: str) -> str:
+    def detect_once(detector: str, frames: str) -> str:
         if (detector, frames) not in noted:
-            op, settings = plan.makers[detector]
-            noted[detector, frames] = note(call(op, settings, {"frames": frames}, ctx)).digest
+            noted[detector, frames] = detect(plan, detector, frames, ctx, note)
         return noted[detector, frames]
 
     made = {"frames": rendered.frames, "original": rendered.original}
-    measures.run(plan.measures, ctx, note, made, detect)
+    measures.run(plan.measures, ctx, note, made, detect_once)
+
+
+def detect(plan: Plan, detector: str, frames: str, ctx: Context, note: Callable[[Stage], Stage]) -> str:
+    """Digest of the poses that a detector of the plan finds in a clip."""
+    op, settings = plan.makers[detector]
+    return note(call(op, settings, {"frames": frames}, ctx)).digest
 
 
 def _assemble(cfg: Dance, key: str, prompt: str) -> Assemble:

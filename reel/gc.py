@@ -87,7 +87,8 @@ def collect(store: Store, keep_runs: Collection[str]) -> Plan:
     if missing:
         raise UserError(f"no record of run {', '.join(sorted(missing))}", fix="see what there is: rotoscope runs")
     live = _live(records, store)
-    kept = [record for record in records if record.run in live or record.run in keep_runs]
+    chosen = live | set(keep_runs)
+    kept = [record for record in records if record.run in chosen or record.parent in chosen]
     since = min((record.started.timestamp() for record in records if record.run in live), default=float("inf"))
     known = list(entries(store))
     wanted = _ancestry((stage.digest for record in kept for stage in record.stages), known)
@@ -97,8 +98,8 @@ def collect(store: Store, keep_runs: Collection[str]) -> Plan:
 
 
 def latest_runs(store: Store, count: int) -> list[str]:
-    """Ids of the ``count`` newest renders that ended well, newest first."""
-    done = [record.run for record in _readable(store) if record.status == "done"]
+    """Ids of the ``count`` newest renders that ended well, newest first; a search's trials belong to it."""
+    done = [record.run for record in _readable(store) if record.status == "done" and record.parent is None]
     return sorted(done, reverse=True)[:count]
 
 

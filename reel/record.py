@@ -100,6 +100,10 @@ class RenderRecord(_Frozen):
     run: str
     """Sortable id: UTC date, time, six hex digits (microseconds and a random one)."""
     flow: str
+    parent: str | None = None
+    """Run that this one is a part of: the search of a trial, say."""
+    title: str | None = None
+    """What tells it from the others of its parent, in a few words."""
     status: Status = "running"
     reason: str | None = None
     """Why it failed or was interrupted, one line first."""
@@ -204,7 +208,14 @@ class Recorder:
 
 
 def begin(
-    store: Store, flow: str, config: Mapping[str, Any], *, output: Path | None = None, run: str | None = None
+    store: Store,
+    flow: str,
+    config: Mapping[str, Any],
+    *,
+    output: Path | None = None,
+    run: str | None = None,
+    parent: str | None = None,
+    title: str | None = None,
 ) -> Recorder:
     """Open the record of a render that starts now; until `Recorder.finish` it counts as running.
 
@@ -212,6 +223,7 @@ def begin(
         config: the resolved settings, plain data.
         output: folder that files will be exported to.
         run: an id from `new_run_id`, where the caller needed it before (a folder's name).
+        parent, title: see `RenderRecord`.
     """
     settings = canonical(config)
     root = settings.get("paths", {}).get("root") if isinstance(settings.get("paths"), Mapping) else None
@@ -219,6 +231,8 @@ def begin(
     record = RenderRecord(
         run=run or new_run_id(),
         flow=flow,
+        parent=parent,
+        title=title,
         started=_now(),
         config=settings,
         output=str(output.absolute()) if output else None,

@@ -204,6 +204,10 @@ class Tracker:
         self._logger = keep_logger(store) if self._shared else Logger(store)
         self._logger.tell("open", run)
 
+    def log(self, run: str) -> None:
+        """Have a closed record that is a part of this render logged, in the background."""
+        self._logger.tell("close", run)
+
     def close(self) -> Link | None:
         """Have the closed record logged; waits ``timeout`` seconds at most, and not at all for a point of a sweep.
 
@@ -221,11 +225,19 @@ class Tracker:
         return None
 
 
+_OPEN: dict[str, Tracker] = {}
+"""The trackers of this process's renders by run."""
+
+
 def open_run(tracking: Tracking, recorder: Recorder) -> Tracker | None:
-    """Begin to track a render: its MLflow run is opened in the background. None when tracking is off."""
+    """Begin to track a render: its MLflow run is opened in the background. None when tracking is off, and for a part
+    of a render that this process tracks: that one's logging process takes it on when it is closed (`Tracker.log`).
+    """
     if not tracking.enabled:
         return None
     save_link(recorder.store, new_link(tracking, recorder.run))
+    if recorder.record.parent in _OPEN:
+        return None
     return Tracker(recorder.store, recorder.run, tracking.timeout)
 
 
@@ -238,15 +250,19 @@ def tracked(
     *,
     output: Path | None = None,
     run: str | None = None,
+    parent: str | None = None,
+    title: str | None = None,
 ) -> Iterator[Recorder]:
     """Record a render and log it, whatever happens inside: done, failed with the reason, or interrupted.
 
     Args:
-        config, output, run: as for `reel.record.begin`.
+        config, output, run, parent, title: as for `reel.record.begin`.
     """
     reconcile(store)
-    recorder = begin(store, flow, config, output=output, run=run)
+    recorder = begin(store, flow, config, output=output, run=run, parent=parent, title=title)
     tracker = open_run(tracking, recorder)
+    if tracker:
+        _OPEN[recorder.run] = tracker
     try:
         yield recorder
     except BaseException as error:
@@ -257,7 +273,10 @@ def tracked(
         _close(recorder, "done", None)
     finally:
         if tracker:
+            del _OPEN[recorder.run]
             tracker.close()
+        elif tracking.enabled and (whole := _OPEN.get(parent or "")):
+            whole.log(recorder.run)
 
 
 def _close(recorder: Recorder, status: Status, why: str | None) -> None:

@@ -29,7 +29,7 @@ RUN_TAG = "rotoscope.run"
 PATIENCE = 120
 """How long a database or server may take after the render's end (seconds); a first migration takes 5."""
 _STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
-_FOLDERS = {"movie": "clip", "sheet": "contact_sheet", "preview": "preview", "page": "compare", "plot": "compare/plots"}
+_FOLDERS = {"movie": "clip", "sheet": "contact_sheet", "preview": "preview", "page": "compare", "plot": "plots"}
 _SKIPPED = ("paths", "tracking", "compute", "measure", "deployment", "hydra")
 ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",  # seconds; a server that is down must not hold anything up
@@ -113,9 +113,24 @@ def _opened(client: Any, store: Store, link: Link, record: RenderRecord) -> Link
     client.log_batch(
         mlflow_run,
         params=[Param(key, value) for key, value in params(record.config).items()],
-        tags=[*_run_tags(record), *(RunTag(key, value) for key, value in tags.items() if value)],
+        tags=[
+            *_run_tags(record),
+            *(RunTag(key, value) for key, value in tags.items() if value),
+            *_parent_tags(store, record),
+        ],
     )
     return link
+
+
+def _parent_tags(store: Store, record: RenderRecord) -> list[Any]:
+    """What hangs a part of a render below its run in MLflow's table; nothing where that one is not tracked."""
+    from mlflow.entities import RunTag
+
+    if record.parent is None or (link := read_link(store, record.parent)) is None:
+        return []
+    if link.mlflow_run is None:
+        link = log_record(store, record.parent)
+    return [RunTag("mlflow.parentRunId", link.mlflow_run)] if link and link.mlflow_run else []
 
 
 def _sweep_tags(client: Any, store: Store, link: Link, record: RenderRecord) -> dict[str, str]:
@@ -227,7 +242,9 @@ def _run_tags(record: RenderRecord) -> list[Any]:
 
 
 def _name(store: Store, record: RenderRecord) -> str:
-    """What the run is called: its flow and id, or the values of its point in a sweep."""
+    """What the run is called: its title, the values of its point in a sweep, or its flow and id."""
+    if record.title:
+        return record.title
     if record.sweep is not None and record.point is not None:
         with contextlib.suppress(UserError, FileNotFoundError, IndexError):
             return Manifest.load(store, record.sweep).point(record.point).label[:250]

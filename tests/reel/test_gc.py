@@ -153,6 +153,19 @@ def test_the_newest_renders_that_ended_well(store):
     assert latest_runs(store, 2) == sorted(runs, reverse=True)[:2]
 
 
+def test_the_trials_of_a_search_go_and_stay_with_it(store):
+    whole, trial = put(store, "material"), put(store, "a trial's frames")
+    search = render(store, whole)
+    for digest, parent in ((trial, search), (put(store, "of another"), "another")):
+        recorder = begin(store, "trial", {}, parent=parent, title="trial 0 proxy")
+        recorder.stage(Stage("x", "k", digest, False, 0.1, {}))
+        recorder.finish("done")
+    assert latest_runs(store, 5) == [search]
+    assert load(record_path(store, recorder.run)).title == "trial 0 proxy"
+    collect(store, [search]).apply()
+    assert (there(store, whole), there(store, trial), len(store.digests())) == (True, True, 2)
+
+
 def test_sizes_are_told_by_kind(store):
     digest = put(store, "x" * 1000, kind="map")
     put(store, "y" * 10)

@@ -104,6 +104,21 @@ def artifacts(tracking: Tracking, run, folder: str):
 
 
 @pytest.mark.slow
+def test_parts_of_a_render_hang_below_it_and_are_logged_by_its_process(store, tracking):
+    with tracked(store, tracking, "search", {}, title="search-1") as whole:
+        for number in range(2):
+            told = {"trial": {"number": number}}
+            with tracked(store, tracking, "trial", told, parent=whole.run, title=f"trial {number}") as part:
+                part.metric(error=number)
+        assert not list((store.root / "tracking").glob(f"{part.run}.log")), "no process of its own"
+    parent, child = seen(store, tracking, whole.run), seen(store, tracking, part.run)
+    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert (child.info.status, child.info.run_name, child.data.metrics["error"]) == ("FINISHED", "trial 1", 1)
+    assert child.data.params["trial.number"] == "1"
+    assert (parent.info.run_name, "mlflow.parentRunId" in parent.data.tags) == ("search-1", False)
+
+
+@pytest.mark.slow
 def test_a_failed_render_says_why_and_its_error_goes_on(store, tracking):
     with pytest.raises(UserError, match="no room left"), tracked(store, tracking, "dance", {}) as recorder:
         raise UserError("no room left while writing x", fix="free some")

@@ -1,0 +1,221 @@
+"""search as a whole: real trials of the embedded family at a small size; its mistakes, before anything is rendered."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks.runs import ROOT
+from flows import search
+from flows.searching.definition import Definition, find
+from reel.record import RenderRecord, list_records
+from reel.search import Goal
+from reel.space import Axis
+from reel.store import Store
+from tasks.study import Study, Trial
+
+SMALL = [
+    *("extract.max_frames=4", "extract.short_side=64", "stylize.num_inference_steps=2", "tracking=none"),
+    *("search.proxy.frames=2", "search.proxy.passages=1", "search.trials=4", "search.budget=null"),
+    *("assemble.side_by_side=false", "assemble.contact_sheet=2"),
+]
+
+
+def at(folder: Path) -> list[str]:
+    return [*SMALL, f"paths.store={folder / 'store'}", f"paths.output={folder / 'out'}"]
+
+
+def trials(store: Store) -> list[RenderRecord]:
+    return [record for record in list_records(store)[0] if record.flow == "trial"]
+
+
+def denoised(records: list[RenderRecord]) -> int:
+    """How many denoisings were computed."""
+    return sum(stage.op == "stylize.denoise" and not stage.reused for record in records for stage in record.stages)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_server")
+def test_a_killed_search_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """kill -9 after two trials; started again: they are not rendered again; the rest, files, and a trial in full."""
+    store = Store(tmp_path / "store")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows.search", *at(tmp_path)], cwd=ROOT, stdout=subprocess.DEVNULL
+    )
+    while process.poll() is None and sum(record.status == "done" for record in trials(store)) < 2:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    before = [record for record in trials(store) if record.status == "done"]
+    assert 2 <= len(before) < 9
+
+    assert search.main(at(tmp_path)) == 0
+    said = capsys.readouterr().out
+    done = [record for record in trials(store) if record.status == "done"]
+    points = [(record.config["trial"]["number"], record.config["trial"]["rung"]) for record in done]
+    assert len(points) == len(set(points)) == 4 + 3 + 2, "no trial was rendered twice"
+    assert {number for number, rung in points if rung == "proxy"} == {0, 1, 2, 3}
+    parent = next(record for record in list_records(store)[0] if record.flow == "search" and record.status == "done")
+    assert {record.parent for record in done if record not in before} == {parent.run}
+    assert parent.metrics["search.trials"] == 4
+    assert "knee" in said
+
+    rows = list(csv.DictReader((tmp_path / "out" / "trials.csv").open()))
+    assert [row["rung"] for row in rows].count("full") == 2
+    assert {output.name for output in parent.outputs} == {"trials.csv", "front.png", "front_sheet.png"}
+
+    computed = denoised(trials(store))
+    assert search.main(at(tmp_path)) == 0
+    assert denoised(trials(store)) == computed, "a finished search asks for nothing"
+
+    assert search.main([*at(tmp_path), "promote=77"]) == 2
+    assert "has no trial 77" in capsys.readouterr().err
+    assert search.main([*at(tmp_path), "promote=0"]) == 0
+    dance = list_records(store)[0][-1]
+    assert dance.flow == "dance"
+    assert denoised([dance]) == 0, "the whole clip in all steps: the finalist's frames are the render's"
+    assert (tmp_path / "out" / "movie.mp4").stat().st_size > 0
+
+
+BAD = [
+    (["control=[]"], "there is no control whose weight could be searched for"),
+    (["search.space={controls.pose.weigth:[0,1]}"], "nearest: controls.pose.weight"),
+    (["search.space={controls.pose.weight:[0,20]}"], "controls.pose.weight: must be less than or equal to 10"),
+    (["search.space={controls.pose.weight:[1,1]}"], "the range 1..1 is empty"),
+    (["search.objectives=[flicker.maen,ssim.mean]"], "no metric gives 'flicker.maen'; nearest: flicker.mean"),
+    (["search.objectives=[motion.amount,ssim.mean]"], "neither more nor less of motion.amount is better"),
+    (["search.objectives=[ssim.mean]"], "name two or more"),
+    (["search.objectives=[pose.oks,ssim.mean]"], "pose says nothing about these renders"),
+    (["search.constraints={flicker.mean:many}"], "'many' is no bound"),
+    (["search.budget=0.5"], "pay for no trial"),
+    (["search.trials=null"], "trials and budget are both empty"),
+    (["search.name=a/b"], "'a/b' is no name"),
+    (["search.sampler=grid"], "search.sampler: must be"),
+    (["promote=1"], "no searches fit"),
+    (["promote=1", "search.name=nowhere"], "no searches fit 'nowhere'"),
+    (["promote=-1"], "promote: must be greater than or equal to 0"),
+    (["prompt="], "prompt"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "says"), BAD, ids=[" ".join(bad[0]) for bad in BAD])
+def test_bad_input_is_refused_before_anything_runs(
+    overrides: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert search.main([*at(tmp_path), *overrides]) == 2
+    said = capsys.readouterr().err
+    assert says in said
+    assert "Traceback" not in said
+    assert not Store(tmp_path / "store").digests()
+
+
+AXES = (Axis("controls.pose.weight", 0.0, 1.2, 0.4), Axis("seed", 0, 2, 1, integer=True))
+GOALS = (Goal("error", higher=False), Goal("likeness", higher=True))
+
+
+def study(folder: Path, seed: int = 3) -> Study:
+    return Study(folder, ["proxy", "full"], AXES, GOALS, "tpe", seed)
+
+
+def answer(trial: Trial) -> Trial:
+    from dataclasses import replace
+
+    pose, seed = trial.point.values()
+    values = {"error": (1.2 - pose) ** 2, "likeness": -pose - 0.1 * seed}
+    return replace(trial, values=values, violation=max(0.0, pose - 0.9), run=f"run{trial.number}", cost=0.25)
+
+
+def played(folder: Path, count: int, *, reopen: bool = False) -> list[Trial]:
+    """The first trials of a search whose answers are known."""
+    known = study(folder)
+    while len(known.trials("proxy")) < count and (trial := known.ask({"controls.pose.weight": 0.8, "seed": 1})):
+        known.close("proxy", answer(trial))
+        known = study(folder) if reopen else known
+    return known.trials("proxy")
+
+
+def test_a_study_asks_for_the_given_point_first_and_for_none_twice(tmp_path: Path):
+    found = played(tmp_path, 12)
+    assert found[0].point == {"controls.pose.weight": 0.8, "seed": 1}
+    assert len({tuple(trial.point.values()) for trial in found}) == 12, "all of the 4 x 3 points"
+    assert study(tmp_path).ask({"controls.pose.weight": 0.8, "seed": 1}) is None
+    assert all(trial.values["error"] == (1.2 - trial.point["controls.pose.weight"]) ** 2 for trial in found)
+    assert {trial.violation > 0 for trial in found} == {True, False}
+
+
+def test_a_study_read_from_disk_before_every_question_asks_the_same(tmp_path: Path):
+    points = [[trial.point for trial in played(tmp_path / name, 9, reopen=name == "b")] for name in "ab"]
+    assert points[0] == points[1]
+
+
+def test_a_question_without_an_answer_is_asked_again_and_a_torn_line_is_dropped(tmp_path: Path):
+    before = played(tmp_path, 3)
+    asked = study(tmp_path).ask({})
+    with (tmp_path / "study.log").open("ab") as file:
+        file.write(b'{"op_code": 5, "worker_id": "x')
+    (tmp_path / "study.log.lock").symlink_to("study.log")
+    again = study(tmp_path)
+    assert again.ask({}) == asked
+    again.close("proxy", answer(asked))
+    assert study(tmp_path).trials("proxy") == [*before, answer(asked)]
+
+
+def test_failed_trials_and_other_rungs_are_kept(tmp_path: Path):
+    from dataclasses import replace
+
+    known = study(tmp_path)
+    trial = known.ask({"controls.pose.weight": 0.4, "seed": 0})
+    known.close("proxy", answer(trial))
+    second = known.ask({})
+    known.close("proxy", replace(second, failed="nobody to be seen"))
+    known.close("full", answer(trial))
+    kept = study(tmp_path)
+    assert [one.failed for one in kept.trials("proxy")] == ["", "nobody to be seen"]
+    assert kept.trials("full") == [answer(trial)]
+
+
+def test_a_name_belongs_to_its_settings(tmp_path: Path):
+    from flows.searching import definition
+    from reel.errors import UserError
+
+    store = Store(tmp_path)
+
+    def about(seed: int) -> Definition:
+        return definition.new("mine", {"seed": seed, "settings": {"steps": 2}}, {})
+
+    assert definition.opened(store, about(1)).about == definition.opened(store, about(1)).about
+    with pytest.raises(UserError, match=r"search mine is one of other settings \(seed: 1 -> 2\)"):
+        definition.opened(store, about(2))
+    assert find(store, "mi").id == "mine"
+    with pytest.raises(UserError, match="no searches fit 'your'"):
+        find(store, "your")
+    (tmp_path / "searches" / "mine" / "search.json").write_text("{")
+    with pytest.raises(UserError, match="damaged"):
+        find(store, "mine")
+
+
+def test_lists_per_frame_are_picked_from(tmp_path: Path):
+    from flows.searching.trials import at_frames
+    from reel.config import parse
+    from tasks.stylize.engine.split import split
+    from tasks.stylize.settings import Animatediff
+
+    model = {
+        "name": "m",
+        "base": {"kind": "file", "id": "/m"},
+        "controlnets": {"openpose": {"kind": "file", "id": "/c"}},
+    }
+    controls = {"pose": {"kind": "openpose", "weight_schedule": [0.0, 0.1, 0.2, 0.3]}, "still": {"kind": "openpose"}}
+    whole = {"prompt": "a dancer", "model": model, "controls": controls, "guidance_schedule": [1.0, 0.9, 0.8, 0.7]}
+    picked = at_frames(split(parse(Animatediff, whole)), [1, 3]).denoise
+    assert picked.controls["pose"].weight_schedule == [0.1, 0.3]
+    assert picked.controls["still"].weight_schedule is None
+    assert picked.guidance_schedule == [0.9, 0.7]
+    assert picked.strength_schedule is None
