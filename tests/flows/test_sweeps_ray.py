@@ -16,6 +16,10 @@ from reel.sweep import Manifest
 from tests.flows.test_sweeps import ROOT, ran
 
 pytest.importorskip("ray")
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("ROTOSCOPE_TEST_RAY"),
+    reason="a Ray cluster of two nodes wants an idle machine: ROTOSCOPE_TEST_RAY=1",
+)
 
 
 @pytest.fixture
