@@ -18,6 +18,9 @@ from tasks.tracking import Tracking, read_sweep_link, sweeping, tracked
 from tests.tasks.test_tracking_sweep import ends, runs, start
 
 BUCKET = "films"
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("ROTOSCOPE_TEST_REMOTE"), reason="starts two servers of its own: ROTOSCOPE_TEST_REMOTE=1"
+)
 
 
 @pytest.fixture
