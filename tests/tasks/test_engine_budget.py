@@ -133,13 +133,13 @@ def test_a_motion_module_of_another_shape_is_refused(world, families):  # noqa: 
 
 
 def long_denoising(store: Store, more_mib: int | None = None) -> dict[str, object]:
-    """One step of 96 frames of 256 px in blocks of one; with only so much more memory than the process has by then."""
+    """One step of 96 frames of 256 px in blocks of eight; with only so much more memory than the process has by then."""
     import resource
 
     from tasks.stylize.engine import stored
 
     count, side = 96, 256
-    more = {"frame_block": 1, "num_inference_steps": 2, "windows": {"context_length": 8, "context_overlap": 2}}
+    more = {"frame_block": 8, "num_inference_steps": 2, "windows": {"context_length": 8, "context_overlap": 2}}
     stages, ctx = split(settings(**more)), op.Context(store, Compute(device="cpu", threads=1))
     with ClipWriter(store, "map", width=side, height=side, time_base=Fraction(1, 12)) as writer:
         for index in range(count):
