@@ -133,7 +133,7 @@ def test_a_motion_module_of_another_shape_is_refused(world, families):  # noqa: 
 
 
 def long_denoising(store: Store, more_mib: int | None = None) -> dict[str, object]:
-    """One step of 96 frames of 256 px in blocks of eight; with only so much more memory than the process has by then."""
+    """One step of 96 frames of 256 px, eight at a time; with only so much more memory than the process has by then."""
     import resource
 
     from tasks.stylize.engine import stored
