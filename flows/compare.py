@@ -10,6 +10,7 @@ The page, compare.html, is one file that loads nothing: open it from disk, send 
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -57,8 +58,8 @@ class Page(Config):
 class Compare(Config):
     """Settings of `compare`."""
 
-    sweep: Text | None = None
-    """Id of a sweep, or a part of it that fits no other; `latest`: the newest."""
+    sweep_id: Text | None = None
+    """Id of a sweep, or a part of it that fits no other; `latest`: the newest. For short: sweep=<id>."""
     runs: list[Annotated[str, BeforeValidator(_id)]] = []
     """Ids of renders, or parts of them that fit no other (`rotoscope runs`)."""
     filter: Text | None = None
@@ -77,7 +78,8 @@ class Compare(Config):
 
     @model_validator(mode="after")
     def _one_way(self) -> Compare:
-        asked = [name for name in ("sweep", "runs", "filter") if getattr(self, name)]
+        ways = {"sweep": self.sweep_id, "runs": self.runs, "filter": self.filter}
+        asked = [name for name, value in ways.items() if value]
         if len(asked) != 1:
             what = " and ".join(asked) if asked else "nothing"
             raise ValueError(f"say what to compare, in one way: sweep=<id>, runs=[<id>,...] or filter=...; got {what}")
@@ -209,7 +211,7 @@ def run(cfg: Compare) -> RenderRecord:
 
     store = Store(cfg.paths.store)
     comparison = gather(
-        store, cfg.tracking, sweep=cfg.sweep, runs=cfg.runs, query=cfg.filter, axes=cfg.axes, reference=cfg.reference
+        store, cfg.tracking, sweep=cfg.sweep_id, runs=cfg.runs, query=cfg.filter, axes=cfg.axes, reference=cfg.reference
     )
     todo = plan(comparison, store, cfg.page)
     name = new_run_id()
@@ -217,6 +219,8 @@ def run(cfg: Compare) -> RenderRecord:
     guard(output, cfg.paths.root)
     check_writable(output)
     with tracked(store, cfg.tracking, "compare", cfg.model_dump(mode="json"), output=output, run=name) as recorder:
+        if comparison.sweep:
+            recorder.of_sweep(comparison.sweep)
         servers.start_temporary()
         ctx = Context(store)
         work = flow(
@@ -263,8 +267,12 @@ def say(record: RenderRecord, comparison: Comparison, store: Store) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """``rotoscope compare`` and ``python -m flows.compare``."""
-    return entry.run_flow("compare", Compare, run, argv)
+    """``rotoscope compare`` and ``python -m flows.compare``.
+
+    ``sweep=<id>`` is taken for ``sweep_id=<id>``: to Hydra, ``sweep`` is the group of the settings of ``-m``.
+    """
+    asked = sys.argv[1:] if argv is None else argv
+    return entry.run_flow("compare", Compare, run, [re.sub(r"^sweep=", "sweep_id=", text) for text in asked])
 
 
 if __name__ == "__main__":

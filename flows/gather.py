@@ -40,7 +40,7 @@ def gather(
         manifest = Manifest.load(store, sweep)
         points, swept = of_sweep(manifest, records)
         chosen = reference and find_run(reference, [point.name for point in points], "reference")
-        return compare(f"Sweep {manifest.id}", points, swept, first=axes, reference=chosen or None)
+        return compare(f"Sweep {manifest.id}", points, swept, first=axes, reference=chosen or None, sweep=manifest.id)
     if query:
         names, title = _search(store, tracking, query, records), f"Renders where {query}"
     else:

@@ -63,7 +63,7 @@ class Searched(Config):
     """What the whole search may cost, in renders of the whole clip; empty: no end but `trials`."""
     reduction: Finite = Field(3, gt=1, le=20)
     """One in so many points goes on to the next level."""
-    proxy: Proxy = Field(default_factory=Proxy)
+    proxy: Proxy = Proxy.model_validate({})
     sampler: Sampler = "tpe"
     """Who proposes points: tpe, nsga2, random; gp is thriftiest with trials and takes seconds to think."""
     seed: int = Field(0, ge=0, lt=2**31)

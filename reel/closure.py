@@ -64,13 +64,20 @@ def golden() -> dict[str, dict[str, int | str]]:
 
 
 def _file(name: str) -> Path | None:
-    if name.split(".")[0] not in FIRST_PARTY:
+    """The file of a first-party module, found without importing anything; None for other names."""
+    top, *rest = name.split(".")
+    if top not in FIRST_PARTY:
         return None
-    try:
-        spec = importlib.util.find_spec(name)
-    except ModuleNotFoundError:
-        return None
-    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+    # not find_spec: it imports what the name lies in, and a class in a module of torch networks would cost torch
+    base = _root(top).joinpath(*rest)
+    return next((path for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()), None)
+
+
+@functools.cache
+def _root(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    return Path(next(iter(spec.submodule_search_locations or [])))
 
 
 @functools.cache

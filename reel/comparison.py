@@ -111,7 +111,7 @@ class Comparison:
     Attributes:
         name: as asked for: the sweep's id, the filter, or how many runs.
         reference: name of the point that the others are held against.
-        swept: whether the axes are those of a sweep.
+        sweep: id of the sweep whose points these are.
     """
 
     name: str
@@ -119,7 +119,12 @@ class Comparison:
     axes: tuple[Axis, ...]
     reference: str
     metrics: tuple[Metric, ...] = ()
-    swept: bool = False
+    sweep: str | None = None
+
+    @property
+    def swept(self) -> bool:
+        """Whether the axes are those of a sweep."""
+        return self.sweep is not None
 
     @property
     def front(self) -> tuple[Metric, Metric] | None:
@@ -161,6 +166,7 @@ def compare(
     *,
     first: Sequence[str] = (),
     reference: str | None = None,
+    sweep: str | None = None,
 ) -> Comparison:
     """Put points side by side.
 
@@ -169,15 +175,15 @@ def compare(
         axes: of a sweep; None: the settings that differ are the axes.
         first: keys of the axes that come first.
         reference: name of a point; None: the first that is done.
+        sweep: its id, where ``axes`` are those of a sweep.
 
     Raises:
         UserError: no such axis, or no such point.
     """
-    swept = axes is not None
     found = list(axes) if axes is not None else _differing(points)
     ordered = [_named(found, key) for key in first]
     ordered += [axis for axis in found if axis not in ordered]
-    if not swept:
+    if axes is None:
         points = [_placed(point, ordered) for point in points]
     done = [point.name for point in points if point.status == "done"] or [point.name for point in points]
     if reference is not None and reference not in {point.name for point in points}:
@@ -185,7 +191,7 @@ def compare(
             f"reference: run {reference} is not among those that are compared",
             fix=f"one of: {', '.join(point.name for point in points[:5])}{', ...' if len(points) > 5 else ''}",
         )
-    return Comparison(name, tuple(points), tuple(ordered), reference or done[0], tuple(_metrics(points)), swept)
+    return Comparison(name, tuple(points), tuple(ordered), reference or done[0], tuple(_metrics(points)), sweep)
 
 
 @dataclass(frozen=True)

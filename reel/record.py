@@ -127,9 +127,9 @@ class RenderRecord(_Frozen):
     """Versions of the distributions that can change the result's bytes, and of Rotoscope."""
     mlflow_run: str | None = None
     sweep: str | None = None
-    """Id of the sweep that the render is a point of."""
+    """Id of the sweep that the render is a point of, or that a comparison is of."""
     point: int | None = None
-    """Number of that point."""
+    """Number of that point; None for a comparison."""
     host: str = ""
     pid: int = 0
 
@@ -180,6 +180,10 @@ class Recorder:
     def metric(self, **values: float) -> None:
         """Note numbers that describe the result, such as ``joint_error_px=3.2``."""
         self._update(metrics={**self.record.metrics, **{name: float(value) for name, value in values.items()}})
+
+    def of_sweep(self, sweep: str) -> None:
+        """Note that this is not a point of a sweep but about all of it."""
+        self._update(sweep=sweep)
 
     def output(self, path: Path, role: Role = "other") -> None:
         """Note an exported file, which must lie in the record's output folder; written with the next change."""

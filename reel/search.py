@@ -290,8 +290,8 @@ def _differences(poses: Sequence[np.ndarray | None], length: int) -> np.ndarray:
     seen = ~np.isnan(apart)
     each = np.where(seen, apart, 0).sum(-1) / np.maximum(seen.sum(-1), 1)  # (F, F): 0 where nothing can be compared
     starts = len(poses) - length + 1
-    runs = np.mean([each[k : k + starts, k : k + starts] for k in range(length)], axis=0)
-    return np.round(runs, 4)  # a difference that nobody sees decides nothing
+    runs: np.ndarray = np.stack([each[k : k + starts, k : k + starts] for k in range(length)]).mean(axis=0)
+    return runs.round(4)  # a difference that nobody sees decides nothing
 
 
 def _farthest(apart: np.ndarray, runs: int, length: int) -> list[int]:

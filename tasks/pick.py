@@ -44,7 +44,7 @@ def pick(cfg: Pick, inputs: Mapping[str, str], ctx: Context) -> str:
     further = {name: value for name, value in clip.meta.items() if name not in SHAPE}
     with ClipWriter(
         ctx.store,
-        clip.kind,
+        "map" if clip.kind == "map" else "rgb",
         width=clip.width,
         height=clip.height,
         time_base=clip.time_base,

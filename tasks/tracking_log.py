@@ -140,7 +140,7 @@ def _sweep_tags(client: Any, store: Store, link: Link, record: RenderRecord) -> 
     from tasks.tracking_sweep import parent_run
 
     parent = parent_run(client, store, link, record.sweep)
-    found = {"rotoscope.sweep": record.sweep, "rotoscope.point": str(record.point)}
+    found = {"rotoscope.sweep": record.sweep, "rotoscope.point": "" if record.point is None else str(record.point)}
     return {**found, "mlflow.parentRunId": parent} if parent else found
 
 
@@ -170,11 +170,23 @@ def _log_end(client: Any, store: Store, link: Link, record: RenderRecord) -> Non
         tags=[*_run_tags(record), *(RunTag(key, value) for key, value in tags(record).items())],
     )
     client.log_text(link.mlflow_run, _yaml(record.config), "config.yaml")
+    above = _compared(client, store, link, record)
     for item in record.outputs:
         folder = _FOLDERS.get(item.role)
         if folder and (item.role != "movie" or link.log_clip) and (path := locate(store, record, item)):
             client.log_artifact(link.mlflow_run, str(path), folder)
+            if above and item.role in ("page", "plot"):
+                client.log_artifact(above, str(path), folder)
     client.set_terminated(link.mlflow_run, _STATUS[record.status], end_time=at)
+
+
+def _compared(client: Any, store: Store, link: Link, record: RenderRecord) -> str | None:
+    """MLflow's run of the sweep that a comparison is of: its page stands there, too."""
+    if record.sweep is None or record.point is not None:
+        return None
+    from tasks.tracking_sweep import parent_run
+
+    return parent_run(client, store, link, record.sweep)
 
 
 def params(config: Mapping[str, Any]) -> dict[str, str]:

@@ -80,6 +80,18 @@ def test_edges_start_without_heavy_modules():
     assert json.loads(out.stdout) == []
 
 
+def test_hashing_an_ops_code_imports_no_network():
+    """A class in a module of torch networks is a name in an import: looking for its file must not run that module."""
+    code = (
+        "import json, sys\n"
+        "from reel.closure import closure\n"
+        "found = closure('tasks.measure.probe_joints')\n"
+        f"print(json.dumps(['tasks.sprite.loop' in found, [m for m in {HEAVY!r} if m in sys.modules]]))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert json.loads(out.stdout) == [True, []]
+
+
 def test_packages_hold_no_code_in_init():
     inits = [path for layer in (*LAYERS, "conf") for path in (ROOT / layer).rglob("__init__.py")]
     assert inits

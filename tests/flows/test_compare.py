@@ -97,8 +97,7 @@ def test_one_more_render_is_the_only_one_that_is_transcoded(run: Run, store: Sto
     assert newest(store).reused
 
 
-@pytest.fixture
-def sweep(store: Store) -> Manifest:
+def swept(store: Store) -> Manifest:
     """The four renders as a sweep of six points: four done, one failed, one that nobody has run."""
     records = {run: load(record_path(store, run)) for run in renders(store)}
     values = [
@@ -127,10 +126,10 @@ def sweep(store: Store) -> Manifest:
     return manifest
 
 
-def test_a_sweep_is_shown_with_its_axes_and_what_failed_or_is_pending(
-    run: Run, store: Store, sweep: Manifest, tmp_path: Path
-):
+def test_a_sweep_is_shown_with_its_axes_and_what_failed_or_is_pending(run: Run, store: Store, tmp_path: Path):
+    sweep = swept(store)
     assert run(f"sweep={sweep.id[:10]}", "plots=false") == 0
+    assert newest(store).sweep == sweep.id
     shown = data(tmp_path / "out")
     assert [axis["key"] for axis in shown["axes"]] == ["controls.pose.weight", "controls.lineart.weight"]
     assert [point["status"] for point in shown["points"]] == ["done"] * 4 + ["failed", "pending"]
@@ -184,7 +183,7 @@ def tracked_store(rendered: Store, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_a_filter_finds_renders_in_mlflow_and_the_page_plays_in_its_viewer(
     tracked_store: tuple[Store, Tracking], tmp_path: Path, capsys: Any
 ):
-    store, _ = tracked_store
+    store, tracking = tracked_store
     common = [f"paths.store={store.root}", f"paths.output={tmp_path / 'out'}", "tracking.timeout=100", "plots=false"]
     assert compare.main([*common, "filter=params.`controls.pose.weight` = '1.0'"]) == 0
     assert len(data(tmp_path / "out")["points"]) == 2
@@ -194,8 +193,21 @@ def test_a_filter_finds_renders_in_mlflow_and_the_page_plays_in_its_viewer(
     assert "filter:" in capsys.readouterr().err
     assert compare.main([*common, "filter=params.seed = '7'", "tracking.experiment=dances"]) == 2
     assert "rotoscope" in capsys.readouterr().err
+    sweep = swept(store)
+    assert compare.main([*common, f"sweep={sweep.id}", "film=false"]) == 0
     assert flush_pending(store)[1] == {}
+    assert "compare/compare.html" in _artifacts_of(sweep, tracking)
     _plays_in_the_viewer(store, newest(store))
+
+
+def _artifacts_of(sweep: Manifest, tracking: Tracking) -> list[str]:
+    """What stands in MLflow with the sweep's own run."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=tracking.uri)
+    experiment = client.get_experiment_by_name(tracking.experiment)
+    (parent,) = client.search_runs([experiment.experiment_id], f"tags.`rotoscope.sweep.parent` = '{sweep.id}'")
+    return [item.path for item in client.list_artifacts(parent.info.run_id, "compare")]
 
 
 def _plays_in_the_viewer(store: Store, record: RenderRecord) -> None:
@@ -218,7 +230,7 @@ def _plays_in_the_viewer(store: Store, record: RenderRecord) -> None:
             inside = frame.content_frame()
             inside.wait_for_function("() => document.documentElement.dataset.ready", timeout=60_000)
             assert inside.evaluate("origin") == "null"
-            assert inside.locator(".cell canvas").count() == 2
+            assert inside.locator(".cell canvas").count() == 4
             inside.locator("#forth").click()
             inside.wait_for_function("() => document.getElementById('clock').textContent.startsWith('2 /')")
             inside.locator("#play").click()

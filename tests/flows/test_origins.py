@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.dance import Dance
-from flows.overrides import Root, hydra_ready, project_root, single
+from flows.overrides import Composed, Root, hydra_ready, project_root, single
 from flows.quoting import literal_overrides
 from flows.scheduled import Compiled, compiled, spelled
 from reel.errors import UserError
@@ -26,7 +26,7 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "conf"
 
 
-def composed(conf: Path, *overrides: str):
+def composed(conf: Path, *overrides: str) -> Composed[Dance]:
     root = Root("dance", Dance, conf)
     with hydra_ready(root) as engine:
         return single(root, engine, literal_overrides(overrides, root.keys, multirun=False), overrides)

@@ -102,7 +102,7 @@ def test_a_wrong_axis_or_reference_is_named_with_what_there_is():
 def test_a_pending_point_has_no_numbers_and_is_never_the_reference():
     axes = [Axis("seed", ("1", "2"))]
     points = [Point("point 0", "pending", {"seed": "1"}), Point("r", "done", {"seed": "2"}, run("r", {"seed": 2}))]
-    found = compare("x", points, axes)
+    found = compare("x", points, axes, sweep="dance-1")
     assert found.reference == "r"
     assert found.points[0].metrics == {}
     assert found.swept

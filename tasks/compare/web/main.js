@@ -89,23 +89,27 @@ function start() {
   $("help-button").addEventListener("click", () => $("help").showModal());
   $("clear").addEventListener("click", () => choose({ ranges: new Map() }));
   film.onFrame(transport);
+  if (data.tiles.length) film.load();   // it decodes while the rest is built
   begin();
   zooming();
   controls();
   layout();
   detail();
+  transport();
+  setTimeout(below);   // what has to be scrolled to comes after the first picture
+  if (data.tiles.length) {
+    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) film.play();
+  } else document.querySelector(".transport").hidden = true;
+  let last = $("trade").clientWidth;
+  new ResizeObserver(([{ contentRect }]) => {
+    if (Math.abs(contentRect.width - last) > 8) { last = contentRect.width; trade(); parallel(); refit(); }
+  }).observe($("trade"));
+}
+
+function below() {
   table();
   tableMarks();
   trade();
   parallel();
-  transport();
-  if (data.tiles.length) {
-    film.load();
-    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) film.play();
-  } else document.querySelector(".transport").hidden = true;
-  let last = 0;
-  new ResizeObserver(([{ contentRect }]) => {
-    if (Math.abs(contentRect.width - last) > 8) { last = contentRect.width; trade(); parallel(); refit(); }
-  }).observe($("trade"));
 }
 start();

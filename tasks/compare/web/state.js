@@ -58,11 +58,14 @@ const extent = (values) => {
 };
 const metricExtent = metrics.map((metric) => extent(points.map((point) => point.metrics[metric.key])));
 
+// Making a formatter is slow, using it is not.
+const format = new Map([3, 4, 6].map((digits) => [digits, new Intl.NumberFormat("en", { maximumSignificantDigits: digits, useGrouping: false })]));
+
 function number(value, digits = 4) {
   if (value === null || value === undefined) return "";
   const size = Math.abs(value);
   if (size && (size < 1e-3 || size >= 1e6)) return value.toExponential(2);
-  return value.toLocaleString("en", { maximumSignificantDigits: size >= 1000 ? 6 : digits, useGrouping: false });
+  return format.get(size >= 1000 ? 6 : digits).format(value);
 }
 
 // The difference to the reference: text, and whether it is better.

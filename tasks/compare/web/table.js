@@ -1,9 +1,12 @@
 // All renders as a table; a click on a head sorts, on a row chooses.
-const bodyRows = points.map((point, index) => html("tr", { onclick: () => choose({ chosen: index }), ...hovering(index) },
+let bodyRows = [];
+
+const makeRows = () => points.map((point, index) => html("tr", { onclick: () => choose({ chosen: index }), ...hovering(index) },
   html("td", { class: "mono" }, point.id), html("td", {}, point.status),
   ...columns.map((column) => html("td", { class: column.numeric ? "n" : "", dir: "auto", title: column.axis ? column.text(point) : null }, short(column.text(point), 80)))));
 
 function table() {
+  if (!bodyRows.length) bodyRows = makeRows();
   const best = new Map(metrics.filter((metric) => metric.better).map((metric, index) => [metric.key, metricExtent[metrics.indexOf(metric)][metric.better === "higher" ? 1 : 0]]));
   bodyRows.forEach((row, index) => metrics.forEach((metric, at) => {
     const value = points[index].metrics[metric.key];
