@@ -109,6 +109,21 @@ def test_bad_input_is_refused_before_anything_runs(
     assert not Store(tmp_path / "store").digests()
 
 
+def test_only_what_changes_a_trial_makes_another_search(tmp_path: Path):
+    from flows.overrides import Root, hydra_ready, single
+    from flows.searching import definition, plan
+
+    def id(*overrides: str) -> str:
+        root = Root("search", search.Search)
+        with hydra_ready(root) as engine:
+            cfg = single(root, engine, [*at(tmp_path), *overrides]).config
+        return definition.new("", plan.prepare(cfg, Store(cfg.paths.store)).about(), {}).id
+
+    same = id("measure=none", "assemble.crf=30", "search.trials=9", "promote=3", "embed_facts=false")
+    assert same == id()
+    assert id("controls.lineart.control_guidance_end=0.7") != same
+
+
 AXES = (Axis("controls.pose.weight", 0.0, 1.2, 0.4), Axis("seed", 0, 2, 1, integer=True))
 GOALS = (Goal("error", higher=False), Goal("likeness", higher=True))
 
