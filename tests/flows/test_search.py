@@ -219,7 +219,9 @@ def test_lists_per_frame_are_picked_from(tmp_path: Path):
 
     model = {
         "name": "m",
-        "base": {"kind": "file", "id": "/m"},
+        "motion": {"kind": "file", "id": "/a"},
+        "motion_window": 16,
+        "base": {"kind": "embedded", "id": "sprite"},
         "controlnets": {"openpose": {"kind": "file", "id": "/c"}},
     }
     controls = {"pose": {"kind": "openpose", "weight_schedule": [0.0, 0.1, 0.2, 0.3]}, "still": {"kind": "openpose"}}
