@@ -205,17 +205,17 @@ def mask(bench: Bench) -> None:
     source = bench.drawn([a.opposite() for a in bench.wanted])
     line, depth = bench.maps("lineart", source), bench.maps("depth", source)
     free = _obeyed(bench, line, depth, WEIGHTS[0])[0][:, 0].mean()
-    head = np.stack([head_region(person) for person in bench.people])
-    person = np.stack([grown((a.parts > 0) | (b.parts > 0), 4) for a, b in zip(source, bench.truth, strict=True)])
-    for name, region in (("head", head), ("person", person)):
-        keep = to_tensor(~region)
-        for way, controls in (("map", (line * keep[:, None], depth * keep[:, None], None)),
-                              ("control", (line, depth, keep))):  # fmt: skip
-            right, error = _obeyed(bench, *controls[:2], 1.0, controls[2])
-            hair = right[:, 0].mean()
-            bench.row(f"{name} out of the {way}, weight 1: hair; joints",
-                      f"{hair:.3f} ({hair - free:+.3f} of {free:.3f} at 0.3); {error:.1f} %",
-                      ">= -0.10")  # fmt: skip
+    head = to_tensor(~np.stack([head_region(person) for person in bench.people]))
+    person = to_tensor(~np.stack([grown((a.parts > 0) | (b.parts > 0), 4)
+                                  for a, b in zip(source, bench.truth, strict=True)]))  # fmt: skip
+    ways = {"head out of the map": (line * head[:, None], depth * head[:, None], None),
+            "head out of the control": (line, depth, head),
+            "person out of the map": (line * person[:, None], depth * person[:, None], None)}  # fmt: skip
+    for way, (lines, depths, keep) in ways.items():
+        right, error = _obeyed(bench, lines, depths, 1.0, keep)
+        hair = right[:, 0].mean()
+        figure = f"{hair:.3f} ({hair - free:+.3f} of {free:.3f} at 0.3); {error:.1f} %"
+        bench.row(f"{way}, weight 1: hair as prompted; joints", figure, ">= -0.10")
 
 
 def _obeyed(

@@ -15,6 +15,8 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 ]
+PATIENCE = 150_000
+"""Milliseconds that anything may take: a machine that runs many tests at once is slow."""
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -56,7 +58,8 @@ def watched(page: Any) -> list[str]:
 def opened(running: Any, path: Path, **options: Any) -> tuple[Any, list[str]]:
     """A page from disk with its clips ready, and what it complains about."""
     page = running.new_page(**options)
+    page.set_default_timeout(PATIENCE)
     heard = watched(page)
-    page.goto(path.as_uri())
-    page.wait_for_function("() => document.documentElement.dataset.ready", timeout=60_000)
+    page.goto(path.as_uri(), wait_until="commit")
+    page.wait_for_selector("html[data-ready]", state="attached")
     return page, heard

@@ -61,7 +61,10 @@ class Job:
         """What makes this search the one it is."""
         own = {name: value for name, value in self.settings.items() if name not in _ELSEWHERE}
         return {
-            **{"settings": own, "measure": self.settings["measure"], "clip": self.plan.source.digest},
+            **{"settings": own, "clip": self.plan.source.digest},
+            "measure": {
+                name: settings.model_dump(mode="json") for name, (_, settings) in self.plan.measures.ops.items()
+            },
             **{"dtype": self.plan.stylize.denoise.dtype, "proxy": self.search.proxy.model_dump()},
             **{"space": [str(axis) for axis in self.axes], "objectives": [goal.key for goal in self.goals]},
             **{"constraints": [str(limit) for limit in self.limits]},

@@ -7,12 +7,14 @@ An expression is a formula such as ``0.5 + 0.3*sin(2*pi*t/24)``. It is parsed on
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+
+from reel.schedule.functions import COMPARISONS, FUNCTIONS, OPERATORS
 
 MAX_TEXT = 2_000
 MAX_NODES = 300
@@ -43,55 +45,6 @@ class ExpressionError(ValueError):
         self.code, self.message, self.start, self.stop, self.fix, self.new = code, message, start, stop, fix, new
 
 
-def _smoothstep(low: Any, high: Any, x: Any) -> Any:
-    u = np.clip((x - low) / (high - low), 0.0, 1.0)
-    return u * u * (3.0 - 2.0 * u)
-
-
-# name -> (function, smallest and largest number of arguments)
-FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
-    **{name: (getattr(np, name), 1, 1) for name in
-       ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh",
-        "exp", "expm1", "log", "log10", "log2", "log1p", "sqrt", "floor", "ceil", "trunc", "sign", "degrees",
-        "radians")},
-    "abs": (np.abs, 1, 1), "round": (np.round, 1, 1), "int": (np.trunc, 1, 1), "float": (lambda x: x, 1, 1),
-    "asin": (np.arcsin, 1, 1), "acos": (np.arccos, 1, 1), "atan": (np.arctan, 1, 1),
-    "arctan2": (np.arctan2, 2, 2), "atan2": (np.arctan2, 2, 2), "hypot": (np.hypot, 2, 2),
-    "mod": (np.mod, 2, 2), "fmod": (np.fmod, 2, 2), "pow": (np.power, 2, 2),
-    "min": (lambda *a: _fold(np.minimum, a), 2, 8), "max": (lambda *a: _fold(np.maximum, a), 2, 8),
-    "where": (lambda c, a, b: np.where(np.not_equal(c, 0), a, b), 3, 3),
-    "clip": (lambda x, low, high: np.minimum(np.maximum(x, low), high), 3, 3),
-    "clamp": (lambda x, low, high: np.minimum(np.maximum(x, low), high), 3, 3),
-    "lerp": (lambda a, b, u: a + (b - a) * u, 3, 3),
-    "smoothstep": (_smoothstep, 3, 3),
-}  # fmt: skip
-
-
-def _fold(function: Callable[[Any, Any], Any], values: tuple[Any, ...]) -> Any:
-    result = values[0]
-    for value in values[1:]:
-        result = function(result, value)
-    return result
-
-
-def _truth(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda a, b: function(np.not_equal(a, 0), np.not_equal(b, 0)).astype(float)
-
-
-def _compare(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda a, b: np.asarray(function(a, b), float)
-
-
-OPERATORS: dict[str, tuple[int, Callable[[Any, Any], Any]]] = {
-    "or": (1, _truth(np.logical_or)), "and": (2, _truth(np.logical_and)),
-    "<": (4, _compare(np.less)), "<=": (4, _compare(np.less_equal)), ">": (4, _compare(np.greater)),
-    ">=": (4, _compare(np.greater_equal)), "==": (4, _compare(np.equal)), "!=": (4, _compare(np.not_equal)),
-    "|": (5, _truth(np.logical_or)), "&": (6, _truth(np.logical_and)),
-    "+": (7, np.add), "-": (7, np.subtract),
-    "*": (8, np.multiply), "/": (8, np.divide), "//": (8, np.floor_divide), "%": (8, np.mod),
-    "**": (10, np.power),
-}  # fmt: skip
-_COMPARISONS = {"<", "<=", ">", ">=", "==", "!="}
 _UNARY_POWER = 9
 _NOT_POWER = 3
 
@@ -171,7 +124,7 @@ def format_node(node: Node, outer: int = 0) -> str:
     else:
         power = OPERATORS[node.op][0]
         right_first = node.op == "**"
-        left = format_node(node.args[0], power + 1 if right_first or node.op in _COMPARISONS else power)
+        left = format_node(node.args[0], power + 1 if right_first or node.op in COMPARISONS else power)
         right = format_node(node.args[1], _UNARY_POWER if right_first else power + 1)
         text = f"{left}{node.op}{right}" if power >= 8 else f"{left} {node.op} {right}"
     return f"({text})" if power < outer else text
@@ -243,7 +196,7 @@ class _Parser:
             if op == "**" and right.op == "num" and right.value > MAX_EXPONENT:
                 raise self.fail("RS408", f"an exponent above {MAX_EXPONENT:g} is refused", match)
             left = self.make(op, None, (left, right))
-            if op in _COMPARISONS and self.symbol() in _COMPARISONS:
+            if op in COMPARISONS and self.symbol() in COMPARISONS:
                 raise self.fail("RS401", "comparisons cannot be chained: write (a < b) & (b < c)", self.peek())
         self.depth -= 1
         return left

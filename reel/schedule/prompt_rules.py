@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from reel.emphasis import parse_emphasis
 from reel.errors import UserError
 from reel.prompt import check_prompt
-from reel.schedule.compile import BACKTICKS, full_text
 from reel.schedule.facts import Facts
 from reel.schedule.findings import Edit
 from reel.schedule.model import Key
+from reel.schedule.texts import BACKTICKS, full_text
 
 TOKENS = 75
 """Tokens of one CLIP chunk, without its start and end mark."""

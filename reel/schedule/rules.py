@@ -8,10 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from reel.errors import UserError
-from reel.schedule.compile import BACKTICKS, compile_values
+from reel.schedule.compile import compile_values
 from reel.schedule.expressions import Expression, ExpressionError, parse_expression
 from reel.schedule.facts import Facts
 from reel.schedule.model import Key
+from reel.schedule.texts import BACKTICKS
 
 
 def order(facts: Facts) -> None:

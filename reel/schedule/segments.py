@@ -7,10 +7,10 @@ import itertools
 import numpy as np
 
 from reel.errors import UserError
-from reel.schedule.compile import TextPair, full_text
 from reel.schedule.dialects.base import Target
 from reel.schedule.model import Schedule
 from reel.schedule.plan import Plan, make_plan
+from reel.schedule.texts import TextPair, full_text
 
 Row = tuple[int, TextPair]
 

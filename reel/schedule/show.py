@@ -154,7 +154,8 @@ def plot(
         _plot_prompts(next(axes), prompts)
     if schedule.what == "value":
         axis = next(axes)
-        axis.step(np.arange(frames), compile_values(schedule, frames, fps, seed), where="post", color="#24496b")
+        values = compile_values(schedule, frames, fps, seed)
+        axis.step(np.arange(frames + 1), np.append(values, values[-1]), where="post", color="#24496b")
         axis.set_ylabel("value")
     if pictures:
         _plot_pictures(next(axes), pictures, folder)
@@ -173,7 +174,9 @@ def _plot_prompts(axis: Any, track: PromptTrack) -> None:
     axis.stackplot(at, *weights, step="post", labels=[_short(track.texts[i][0], 48).replace("$", r"\$") for i in shown])
     axis.set_ylim(0, 1)
     axis.set_ylabel("prompt weight")
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=3, fontsize="x-small")
+    axis.legend(
+        loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize="x-small"
+    )  # clear of the frames' labels
 
 
 def _plot_pictures(axis: Any, intervals: list[PictureInterval], folder: Path | None) -> None:

@@ -18,7 +18,7 @@ from reel.record import RenderRecord, list_records, load, record_path
 from reel.store import Store
 from reel.sweep import Axis, Manifest, Planned
 from tasks.tracking import Tracking, flush_pending, rebuild
-from tests.browser import browser, watched
+from tests.browser import PATIENCE, browser, watched
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 Run = Callable[..., int]
@@ -222,13 +222,14 @@ def _plays_in_the_viewer(store: Store, record: RenderRecord) -> None:
     try:
         with browser() as running:
             page = running.new_page(reduced_motion="reduce", viewport={"width": 1600, "height": 1000})
+            page.set_default_timeout(PATIENCE)
             heard = watched(page)
             where = f"#/experiments/{link.experiment_id}/runs/{link.mlflow_run}/artifacts/compare/compare.html"
             page.goto(f"{server.url}/{where}")
-            frame = page.wait_for_selector("iframe.mlflow-html-iframe", timeout=90_000)
+            frame = page.wait_for_selector("iframe.mlflow-html-iframe")
             assert frame.get_attribute("sandbox") == "allow-scripts"
             inside = frame.content_frame()
-            inside.wait_for_function("() => document.documentElement.dataset.ready", timeout=60_000)
+            inside.wait_for_function("() => document.documentElement.dataset.ready")
             assert inside.evaluate("origin") == "null"
             assert inside.locator(".cell canvas").count() == 4
             inside.locator("#forth").click()

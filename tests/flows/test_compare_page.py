@@ -82,7 +82,7 @@ def resting(page: Any, frame: int) -> None:
     page.wait_for_function(
         "frame => document.getElementById('clock').textContent.startsWith(`${frame + 1} /`)"
         " && [...document.querySelectorAll('.cell canvas[data-frame]')].some(c => c.dataset.frame == frame)",
-        arg=frame, timeout=30_000,
+        arg=frame,
     )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def place(tmp_path: Path) -> Iterator[Path]:
     """A store with a Prefect server of its own, and two deployments."""
     (tmp_path / "deployment").mkdir()
     (tmp_path / "deployment/tick.yaml").write_text(
-        f"flow: dance\noverrides: {TINY}\nschedules: [{{interval: 15}}]\ncollision_strategy: CANCEL_NEW\n"
+        f"flow: dance\noverrides: {TINY}\nschedules: [{{interval: 60}}]\ncollision_strategy: CANCEL_NEW\n"
     )
     (tmp_path / "deployment/drop.yaml").write_text(
         f"flow: dance\noverrides: {TINY}\nwatch: {{folder: {tmp_path}/inbox, stable_seconds: 1}}\n"

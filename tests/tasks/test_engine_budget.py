@@ -6,11 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from reel import op
+from reel.clip import Clip, ClipWriter
 from reel.compute import Compute, parse_size
 from reel.config import parse
 from reel.errors import UserError
@@ -22,7 +26,7 @@ from tasks.stylize.engine.memory import kept_per_frame, plan
 from tasks.stylize.engine.models import part_of
 from tasks.stylize.engine.split import split
 from tasks.stylize.load import core, join
-from tests.tasks.test_stylize import families, settings, world  # noqa: F401  (fixtures)
+from tests.tasks.test_stylize import families, render, settings, world  # noqa: F401  (fixtures)
 
 GIB = 2**30
 
@@ -128,47 +132,46 @@ def test_a_motion_module_of_another_shape_is_refused(world, families):  # noqa: 
         join(unet, other, settings())
 
 
-SQUEEZED = """
-import json, resource, sys
-from pathlib import Path
-from reel import op
-from reel.compute import Compute
-from reel.store import Store
-from tasks.stylize.engine.split import split
-from tests.tasks.test_stylize import inputs, render, settings
+def long_denoising(store: Store, more_mib: int | None = None) -> dict[str, object]:
+    """One step of 96 frames of 256 px, eight at a time; with only so much more memory than the process has by then."""
+    import resource
 
-store = Store(Path(sys.argv[1]))
-render(store, count=2)
-more = dict(frame_block=1, decode_chunk_size=1, num_inference_steps=2)
-more["windows"] = {"context_length": 8, "context_overlap": 2}
-stages, ctx = split(settings(**more)), op.Context(store, Compute(device="cpu", threads=1))
-given = inputs(store, 96, 256)
-both = {
-    "latents": op.get("stylize", "encode").fn(stages.encode, {"frames": given["frames"]}, ctx),
-    "embeddings": op.get("stylize", "embed").fn(stages.embed, {}, ctx),
-}
-if sys.argv[2] == "squeezed":
-    used = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmData"))
-    resource.setrlimit(resource.RLIMIT_DATA, ((used + 24 * 1024) * 1024,) * 2)
-digest = op.get("stylize", "denoise").fn(stages.denoise, {**both, "map_pose": given["map_pose"]}, ctx)
-print(json.dumps({"digest": digest, **ctx.facts}))
-"""
+    from tasks.stylize.engine import stored
+
+    count, side = 96, 256
+    more = {"frame_block": 8, "num_inference_steps": 2, "windows": {"context_length": 8, "context_overlap": 2}}
+    stages, ctx = split(settings(**more)), op.Context(store, Compute(device="cpu", threads=1))
+    with ClipWriter(store, "map", width=side, height=side, time_base=Fraction(1, 12)) as writer:
+        for index in range(count):
+            writer.add(np.full((side, side, 3), 2 * index, np.uint8), index)
+    times = stored.times(Clip.open(store, writer.digest))
+    mean = torch.randn(count, 4, side // 8, side // 8, generator=torch.Generator().manual_seed(1))
+    facts = {"stage": "encoded", "chunk_size": 16, "scaling_factor": 0.18, **times}
+    given = {"map_pose": writer.digest, "embeddings": op.get("stylize", "embed").fn(stages.embed, {}, ctx)}
+    given["latents"] = stored.put(store, "latents", {"mean": mean, "std": mean.abs()}, **facts)
+    if more_mib is not None:
+        render(store, count=2)  # everything is loaded before the limit is drawn
+        lines = Path("/proc/self/status").read_text().splitlines()
+        used = next(int(line.split()[1]) for line in lines if line.startswith("VmData"))
+        resource.setrlimit(resource.RLIMIT_DATA, ((used + more_mib * 1024) * 1024,) * 2)
+    digest = op.get("stylize", "denoise").fn(stages.denoise, given, ctx)
+    return {"digest": digest, **ctx.facts}
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="limits as Linux has them")
-def test_a_render_that_runs_out_of_memory_spills_and_ends_in_the_same_digest(families, tmp_path):  # noqa: F811
-    """24 MiB more than the process has, where the activations of 96 frames alone want 40: a real limit, real errors."""
-    found = {}
-    for kind in ("free", "squeezed"):
-        root = Path(__file__).parents[2]
-        env = {**os.environ, "PYTHONPATH": str(root), "ROTOSCOPE_MODELS": str(families), "OMP_NUM_THREADS": "1"}
-        store = Store(tmp_path / kind)
-        own = [sys.executable, "-c", SQUEEZED, str(store.root), kind]
-        done = subprocess.run(own, env=env, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-2000:]
-        found[kind] = json.loads(done.stdout.splitlines()[-1])
-    assert found["free"]["digest"] == found["squeezed"]["digest"]
-    assert found["squeezed"]["out_of_memory"] == ["freed other loaded models", "spilled activations"]
-    assert found["squeezed"]["spilled_bytes"] > 20 * 2**20
-    assert "out_of_memory" not in found["free"]
+def test_a_render_that_runs_out_of_memory_spills_and_ends_in_the_same_digest(world, families, tmp_path):  # noqa: F811
+    """16 MiB more than the process has, where the activations of 96 frames alone want 30: a real limit, real errors."""
+    free = long_denoising(world)
+    code = "import json, sys\nfrom pathlib import Path\nfrom reel.store import Store\n"
+    code += "from tests.tasks.test_engine_budget import long_denoising\n"
+    code += "print(json.dumps(long_denoising(Store(Path(sys.argv[1])), 16)))"
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    own = [sys.executable, "-c", code, str(tmp_path / "squeezed")]
+    done = subprocess.run(own, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    squeezed = json.loads(done.stdout.splitlines()[-1])
+    assert squeezed["digest"] == free["digest"]
+    assert squeezed["out_of_memory"] == ["freed other loaded models", "spilled activations"]
+    assert squeezed["spilled_bytes"] > 20 * 2**20
+    assert "out_of_memory" not in free

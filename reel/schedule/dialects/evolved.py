@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from reel.schedule.compile import compile_values, full_text
+from reel.schedule.compile import compile_values
 from reel.schedule.dialects.base import (
     Dialect,
     Options,
@@ -19,6 +19,7 @@ from reel.schedule.findings import Report
 from reel.schedule.jsonish import Form, Member, Reader, Refused
 from reel.schedule.model import BLEND, HOLD, Key, Schedule, Span, Then, What
 from reel.schedule.segments import frames_for, plan_for, runs, spans, value_rows
+from reel.schedule.texts import full_text
 from reel.schedule.times import Time
 
 COMPOUND = Then("ease", "compound")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 
-from reel.schedule.compile import full_text
 from reel.schedule.dialects.base import Dialect, Options, Target, check_formulas, prompt_key
 from reel.schedule.findings import Report
 from reel.schedule.jsonish import Form, Member, Reader, Refused, Value
 from reel.schedule.model import BLEND, Key, Schedule, Span, What
 from reel.schedule.segments import frames_for, keyed_rows
+from reel.schedule.texts import full_text
 from reel.schedule.times import frame
 
 FORM = Form(text_values=False, last_comma=False, comments="warning")

@@ -11,7 +11,8 @@ from reel.schedule.dialects.base import Options
 from reel.schedule.dialects.catalogue import DIALECTS
 from reel.schedule.lint import LintResult, lint
 
-from .corpus import CASES, Case
+from .corpus import CASES
+from .corpus_case import Case
 
 
 def look(case: Case) -> LintResult:

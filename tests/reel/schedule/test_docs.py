@@ -18,7 +18,8 @@ from reel.schedule.curves import NAMES, steps_of
 from reel.schedule.dialects.base import Target
 from reel.schedule.dialects.catalogue import DIALECTS
 from reel.schedule.dialects.own_yaml import quote
-from reel.schedule.expressions import FUNCTIONS, VARIABLES
+from reel.schedule.expressions import VARIABLES
+from reel.schedule.functions import FUNCTIONS
 from reel.schedule.model import Key, Schedule
 from reel.schedule.read import read
 from reel.schedule.times import frame

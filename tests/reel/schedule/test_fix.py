@@ -12,7 +12,8 @@ from reel.schedule.fix import fix
 from reel.schedule.lint import lint
 from reel.schedule.read import read
 
-from .corpus import CASES, Case
+from .corpus import CASES
+from .corpus_case import Case
 from .strategies import typed
 
 
