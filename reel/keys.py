@@ -134,7 +134,7 @@ def differences(now: Mapping[str, Any], then: Mapping[str, Any], prefix: str = "
             continue
         if isinstance(a, Mapping) and isinstance(b, Mapping):
             found.extend(differences(b, a, f"{prefix}{name}."))
-        elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b) > 1:
+        elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b) > 0:
             found.append(_listed(a, b, f"{prefix}{name}"))
         else:
             found.append(f"{prefix}{name}: {_short(a)} -> {_short(b)}")
@@ -145,7 +145,10 @@ def _listed(a: list[Any], b: list[Any], path: str) -> str:
     """Two lists of one length, such as a value for each frame: the first entry that differs, and how many do."""
     at = [i for i, (one, other) in enumerate(zip(a, b, strict=True)) if one != other]
     more = f" ({len(at)} of {len(a)} differ, {at[0]} to {at[-1]})" if len(at) > 1 else ""
-    return f"{path}[{at[0]}]: {_short(a[at[0]])} -> {_short(b[at[0]])}{more}"
+    one, other = a[at[0]], b[at[0]]
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return _listed(one, other, f"{path}[{at[0]}]") + more
+    return f"{path}[{at[0]}]: {_short(one)} -> {_short(other)}{more}"
 
 
 def _short(value: Any) -> str:

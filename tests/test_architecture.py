@@ -98,7 +98,14 @@ def test_packages_hold_no_code_in_init():
     assert [str(path) for path in inits if path.read_text("utf-8").strip()] == []
 
 
-@pytest.mark.parametrize("kind", ["measure", "preprocess", "stylize"])
+def test_the_renderers_ops_are_modules_of_their_own():
+    """They share one YAML, conf/stylize/animatediff.yaml: a render's settings, which are split among them."""
+    ops = {name for kind, name in catalogue() if kind == "stylize"}
+    assert ops == {"encode", "embed", "denoise", "decode"}
+    assert {get("stylize", name).module for name in ops} == {f"tasks.stylize.{name}" for name in ops}
+
+
+@pytest.mark.parametrize("kind", ["measure", "preprocess"])
 def test_op_names_are_the_stems_of_modules_and_settings(kind: str):
     ops = {name for known, name in catalogue() if known == kind}
     settings = {path.stem for path in (ROOT / "conf" / kind).glob("*.yaml")} - {"none"}

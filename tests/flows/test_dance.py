@@ -84,9 +84,9 @@ CHANGES = [
     ("seed=3", TAIL, "config.seed: 0 -> 3"),
     ("stylize.num_inference_steps=3", TAIL, "config.num_inference_steps: 2 -> 3"),
     ("stylize.scheduler=euler", TAIL, "config.scheduler: ddim -> euler"),
-    ("stylize.guidance_scale=1", [EMBED, *TAIL], "config.guidance_scale: 4.0 -> 1.0"),
+    ("stylize.guidance_scale=1", TAIL, "config.guidance_scale: 4.0 -> 1.0"),
     ("stylize.strength=0.6", TAIL, "config.strength: 1.0 -> 0.6"),
-    ("prompt=a girl with short black hair", [EMBED, *TAIL], "a girl with short black hair"),
+    ("prompt=a girl with short black hair", [EMBED, *TAIL], "-> a girl with short black hair"),
     ("compute.dtype=bfloat16", ["stylize.encode", EMBED, *TAIL], "config.dtype: float32 -> bfloat16"),
     ("assemble.crf=20", TAIL[2:], "config.crf: null -> 20"),
     ("extract.fps=6", ["extract", *POSE, "stylize.encode", *TAIL], "config.fps: 8 -> 6"),
@@ -127,7 +127,7 @@ def test_another_name_for_the_same_bytes_is_the_same_source(render: Render, tmp_
     ("patch", "reason"),
     [
         ("reel.keys.library_version", "libraries.diffusers: "),
-        ("op version", "version: 1 -> 99"),
+        ("op version", "version: "),
         ("model file", "models."),
     ],
 )

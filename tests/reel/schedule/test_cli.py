@@ -68,7 +68,7 @@ def test_lint_reads_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 
 def test_lint_knows_parameters(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["lint", "0: 0.5; 9: 3", "--kind", "value", "--parameter", "weight"])
+    main(["lint", "0: 0.5; 9: 30", "--kind", "value", "--parameter", "weight"])
     assert "RS307" in capsys.readouterr().out
     main(["lint", "0: 0.5; 9: 3", "--kind", "value", "--range", "0..4"])
     assert "RS307" not in capsys.readouterr().out
