@@ -212,21 +212,6 @@ def test_prompts_per_frame():
         assert close(found[:, :, frames], whole[:, :, frames])
 
 
-def test_frames_that_say_the_same_share_keys_and_values():
-    """The text is projected once a branch; frames of several texts once each, and the prediction is the same."""
-    unet, seen = tiny.unet(), []
-    part = next(module for name, module in unet.named_modules() if name.endswith("attn2.to_k") and "motion" not in name)
-    hook = part.register_forward_pre_hook(lambda module, args: seen.append(len(args[0])))
-    found = run([track(1.0)], conditioning(scale=5.0))
-    assert seen[0] == 2
-    seen.clear()
-    every = conditioning(scale=5.0)
-    every.brief = every.text
-    assert close(run([track(1.0)], every), found)
-    assert seen[0] == 2 * COUNT
-    hook.remove()
-
-
 def test_slerp_keeps_to_the_arc():
     a, b = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 2.0]])
     half = slerp(a, b, torch.tensor([[0.5]]))

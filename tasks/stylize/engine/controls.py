@@ -189,10 +189,11 @@ def _add(
     import torch
 
     index = torch.as_tensor(chosen, device=sample.device)
+    text = _rows(made, chosen, sample.shape[0])
     branches = 1 if track.on == "cond" else sample.shape[0]  # the prompted branch is the last
-    text = _rows(made, chosen, sample.shape[0], branches)
     part = sample[-branches:].index_select(1, index).flatten(0, 1)
     hint = track.hint(frames[chosen], made, sample)
+    text = text[-branches * len(chosen) :]
     added = {
         k: v[-branches:].repeat_interleave(len(chosen), dim=0) for k, v in made.added.items() if k != "image_embeds"
     }
@@ -236,17 +237,13 @@ def add_scaled(
     target.index_add_(1, index.to(target.device), to_device(change, target.device))
 
 
-def _rows(made: Pass, chosen: np.ndarray, branches: int, wanted: int) -> torch.Tensor:
-    """Text of chosen frames ``(W * N, T, D)`` for the last W branches, without the pictures of an IP-Adapter.
-
-    ``(W, T, D)`` where the frames all say the same.
-    """
+def _rows(made: Pass, chosen: np.ndarray, branches: int) -> torch.Tensor:
+    """Text of chosen frames ``(S * N, T, D)``, without the pictures of an IP-Adapter."""
     text = made.text(slice(int(chosen[0]), int(chosen[-1]) + 1))
     text = text[0] if isinstance(text, tuple) else text
-    text = text.unflatten(0, (branches, -1))[-wanted:]
-    if text.shape[1] == int(chosen[-1]) - int(chosen[0]) + 1 != len(chosen):
-        text = text[:, chosen - chosen[0]]
-    return text.flatten(0, 1)
+    if len(chosen) == int(chosen[-1]) - int(chosen[0]) + 1:
+        return text
+    return text.unflatten(0, (branches, -1))[:, chosen - chosen[0]].flatten(0, 1)
 
 
 def _layer(track: ControlTrack, layer: int) -> float:

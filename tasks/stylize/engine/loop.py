@@ -14,7 +14,7 @@ from tasks.stylize.engine.buffers import Buffers
 from tasks.stylize.engine.clock import Clock
 from tasks.stylize.engine.controls import Controls
 from tasks.stylize.engine.network import Pass, predict, remembering, with_pictures
-from tasks.stylize.engine.prompts import Conditioning, regroup
+from tasks.stylize.engine.prompts import Conditioning
 from tasks.stylize.engine.reuse import GRID, FirstBlock
 from tasks.stylize.engine.windows import Window, WindowPlan, make_windows
 
@@ -59,8 +59,6 @@ class Network:
         return math.lcm(self.controls.reuse.every, GRID if self.first_block else 1)
 
     def __post_init__(self) -> None:
-        for model in (self.unet, *(track.net for track in self.controls.tracks)):
-            regroup(model)
         most = int(self.unet.config.motion_max_seq_length)
         if self.windows.context_length > most:
             raise UserError(
@@ -105,7 +103,7 @@ class Network:
         sample = states[None].expand(told.branches, *states.shape)
         made = Pass(
             timestep,
-            lambda block: told.brief(frames[block]),
+            lambda block: told.text(frames[block]),
             windows,
             self.block,
             self.buffers,

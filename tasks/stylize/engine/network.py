@@ -25,7 +25,7 @@ PerFrame = Callable[["torch.Tensor", slice], "torch.Tensor"]
 """A function of a block ``(S * Fb, C, H, W)`` and of the frames that it holds."""
 
 Text = Callable[[slice], Any]
-"""Embeddings of a block of frames, ``(S * Fb, T, D)``, or ``(S, T, D)`` where they all say the same."""
+"""Embeddings of a block of frames, ``(S * Fb, T, D)``."""
 
 
 @dataclass
@@ -278,8 +278,7 @@ def with_pictures(unet: Any, text: Text, added: Mapping[str, Any]) -> Text:
     pictures = unet.encoder_hid_proj(added["image_embeds"])  # list of (S, P, T, D)
 
     def both(block: slice) -> Any:
-        count, words = block.stop - block.start, text(block)
-        words = words.repeat_interleave(count * len(pictures[0]) // len(words), dim=0)
-        return words, [picture.repeat_interleave(count, dim=0) for picture in pictures]
+        count = block.stop - block.start
+        return text(block), [picture.repeat_interleave(count, dim=0) for picture in pictures]
 
     return both

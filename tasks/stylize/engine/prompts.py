@@ -51,10 +51,6 @@ class TextTrack:
         mixed = mix(a.float(), b.float(), blend).to(a.dtype)
         return torch.where(blend == 0, a, mixed)  # unmixed frames keep the encoder's very bits
 
-    def same(self, frames: np.ndarray) -> bool:
-        """Whether all these frames have one embedding."""
-        return all((values[frames] == values[frames[0]]).all() for values in (self.a, self.b, self.blend))
-
 
 def slerp(a: torch.Tensor, b: torch.Tensor, share: torch.Tensor, parallel: float = 0.9995) -> torch.Tensor:
     """Spherical interpolation along the last axis; nearly parallel vectors go straight (Shoemake 1985).
@@ -100,11 +96,6 @@ class Conditioning:
         positive = self.positive.at(frames)
         return positive if self.negative is None else torch.cat([self.negative.at(frames), positive])
 
-    def brief(self, frames: np.ndarray) -> torch.Tensor:
-        """As `text`, but one row a branch ``(S, T, D)`` where these frames all say the same (see `regroup`)."""
-        tracks = [track for track in (self.negative, self.positive) if track is not None]
-        return self.text(frames[:1] if all(track.same(frames) for track in tracks) else frames)
-
     def guide(self, prediction: torch.Tensor) -> torch.Tensor:
         """``(S, F, C, H, W)`` -> ``(F, C, H, W)`` by classifier-free guidance."""
         import torch
@@ -134,28 +125,3 @@ class Conditioning:
 def _last(value: Any) -> Any:
     """The positive branch's row of a tensor or of each tensor in a list."""
     return [item[-1:] for item in value] if isinstance(value, list) else value[-1:]
-
-
-def regroup(model: Any) -> None:
-    """Let a model's cross-attention take one text for several pictures; texts of the pictures' number as before.
-
-    A query looks at its text alone, so the queries of pictures with one text can stand in one row: keys and values are
-    computed once for all of them.
-    """
-    for name, module in model.named_modules():
-        if name.endswith("attn2") and not getattr(module.forward, "regroups", False):
-            module.forward = _regrouping(module.forward)
-
-
-def _regrouping(whole: Any) -> Any:
-    def forward(
-        hidden_states: torch.Tensor, encoder_hidden_states: Any = None, *rest: Any, **more: Any
-    ) -> torch.Tensor:
-        rows = len(hidden_states) if encoder_hidden_states is None else len(encoder_hidden_states)
-        if isinstance(encoder_hidden_states, tuple) or rows == len(hidden_states):
-            return whole(hidden_states, encoder_hidden_states, *rest, **more)
-        queries = hidden_states.reshape(rows, -1, hidden_states.shape[-1])
-        return whole(queries, encoder_hidden_states, *rest, **more).reshape(hidden_states.shape)
-
-    forward.regroups = True  # type: ignore[attr-defined]
-    return forward
