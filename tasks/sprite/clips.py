@@ -60,7 +60,7 @@ def render_clip(pipe: Any, prompt: str, frames: np.ndarray, maps: np.ndarray, se
                 latents: Any = None) -> np.ndarray:  # fmt: skip
     """A clip `(F, 128, 128, 3)` uint8 under pose maps of the same shape at weight 1.
 
-    latents: starting noise `(1, 8, F, 16, 16)` instead of the seed's.
+    latents: starting noise `(1, 8, F, 16, 16)`; the pipeline then takes no frames, they are not looked at.
     """
     import torch
     from PIL import Image
@@ -68,7 +68,8 @@ def render_clip(pipe: Any, prompt: str, frames: np.ndarray, maps: np.ndarray, se
     def pictures(stack: np.ndarray) -> list[Image.Image]:
         return [Image.fromarray(picture) for picture in stack]
 
-    result = pipe(video=pictures(frames), prompt=prompt, negative_prompt="", conditioning_frames=pictures(maps),
+    video = pictures(frames) if latents is None else None
+    result = pipe(video=video, prompt=prompt, negative_prompt="", conditioning_frames=pictures(maps),
                   strength=strength, num_inference_steps=STEPS, guidance_scale=GUIDANCE, latents=latents,
                   controlnet_conditioning_scale=1.0, generator=torch.Generator().manual_seed(seed),
                   output_type="np")  # fmt: skip
