@@ -123,6 +123,7 @@ def run(cfg: Dance) -> RenderRecord:
         ctx = Context(store, cfg.compute, run=name)
 
         def whole() -> None:
+            entry.keep_wish_to_stop()
             rendered = stages.run(todo, cfg, ctx, recorder.stage)
             publish(store, rendered.files, output, recorder)  # before measuring: nothing there may keep a film back
             stages.measure(todo, rendered, ctx, recorder.stage)

@@ -36,6 +36,9 @@ C = TypeVar("C", bound=Config)
 
 OK, FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
+_guarding: list[bool] = []
+"""One entry for each `guarded` command that handles signals now."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -123,12 +126,31 @@ def _stoppable() -> Iterator[None]:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a run in the background ignores Ctrl-C
         wanted[signal.SIGINT] = lambda number, frame: interrupt.stop()
     before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+    _guarding.append(True)
     try:
         yield
     finally:
+        _guarding.pop()
         for number, handler in before.items():
             signal.signal(number, handler)
         interrupt.forget()
+
+
+def keep_wish_to_stop() -> None:
+    """Call inside a Prefect flow: there Prefect's own handler of SIGTERM raises, and Python may drop what it raises.
+
+    Under a command of ours (`guarded`) the wish is remembered beside that; a run that Prefect's worker started keeps
+    Prefect's handler alone.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler) or not _guarding:
+        return
+
+    def both(number: int, frame: Any) -> None:
+        interrupt.remember("stopped by SIGTERM")
+        handler(number, frame)
+
+    signal.signal(signal.SIGTERM, both)
 
 
 def report(error: UserError, where: str = "") -> None:

@@ -16,8 +16,13 @@ def stop(reason: str = "") -> None:
     Raises:
         KeyboardInterrupt: always.
     """
-    _wish[:] = [reason]
+    remember(reason)
     raise KeyboardInterrupt(*filter(None, [reason]))
+
+
+def remember(reason: str = "") -> None:
+    """Remember the wish; somebody else raises."""
+    _wish[:] = [reason]
 
 
 def check() -> None:

@@ -236,8 +236,8 @@ def test_help_teaches(call):
     for wanted in (
         "A small flow for the tests",
         'rotoscope demo prompt="a blue dancer"',
-        "control     lineart  pose*",
-        "model       big  small*",
+        "control lineart pose*",
+        "model big small*",
         "steps=8",
         "Denoising steps. (integer, 1 to 100)",
         "(number, above 0 to 1)",
@@ -247,7 +247,7 @@ def test_help_teaches(call):
         "(path | null)",
         "130 interrupted",
     ):
-        assert wanted in out
+        assert wanted in " ".join(out.split())  # wherever lines are broken
 
 
 def test_help_follows_the_config(call):
