@@ -27,7 +27,12 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) 
 def started(store: Path, stages: int) -> subprocess.Popen[str]:
     """A render in a process of its own, of which so many stages are finished and the next is under way."""
     process = subprocess.Popen(
-        command(store, QUICK), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command(store, QUICK),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background ignores Ctrl-C
     )
     while len(list((store / "keys").glob("*.json"))) < stages:
         assert process.poll() is None, "the render ended before it could be disturbed"

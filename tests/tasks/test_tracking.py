@@ -154,6 +154,7 @@ def rendering(store: Store, tracking: Tracking):
         stderr=subprocess.DEVNULL,
         text=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background ignores Ctrl-C
     )
     yield process, process.stdout.readline().strip()
     process.kill()
