@@ -13,6 +13,10 @@ class OutOfMemory(UserError):
     """A render needs more memory than there is."""
 
 
+_SIGNS = ("not enough memory", "can't allocate memory", "could not create a primitive")
+"""What the CPU's allocator says, and oneDNN when it gets no room to work in."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that memory ran out: CUDA's own class, or the CPU allocator's RuntimeError."""
     import torch
@@ -20,7 +24,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and ("not enough memory" in text or "can't allocate memory" in text)
+    return isinstance(error, RuntimeError) and any(sign in text for sign in _SIGNS)
 
 
 def explain(cfg: Denoise, width: int, height: int, count: int, compute: Compute, tried: Sequence[str]) -> OutOfMemory:
