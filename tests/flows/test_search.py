@@ -63,7 +63,7 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path: Path, capsys: pytest.Cap
     assert len(points) == 4 + 3 + 2
     rendered = [(r.config["trial"]["number"], r.config["trial"]["rung"]) for r in done if denoised([r])]
     assert len(rendered) == len(set(rendered)), (
-        "killed before its answer was kept, a trial is asked for again, not rendered"
+        "killed before its answer was kept, a trial is asked again, not rendered"
     )
     assert {number for number, rung in points if rung == "proxy"} == {0, 1, 2, 3}
     parent = next(record for record in list_records(store)[0] if record.flow == "search" and record.status == "done")
