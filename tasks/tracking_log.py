@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from reel.comparison import flatten
 from reel.errors import UserError
 from reel.record import RenderRecord, load, locate, reconcile, record_path
 from reel.store import Store
@@ -249,14 +250,6 @@ def _name(store: Store, record: RenderRecord) -> str:
         with contextlib.suppress(UserError, FileNotFoundError, IndexError):
             return Manifest.load(store, record.sweep).point(record.point).label[:250]
     return f"{record.flow} {record.run}"
-
-
-def flatten(value: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
-    if isinstance(value, Mapping) and (value or not prefix):
-        for key, item in value.items():
-            yield from flatten(item, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, value
 
 
 def allowed(key: str) -> str:

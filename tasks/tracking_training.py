@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from reel.comparison import flatten
 from reel.store import write_atomic
 from tasks.tracking import Tracking
-from tasks.tracking_log import ENVIRONMENT, allowed, flatten
+from tasks.tracking_log import ENVIRONMENT, allowed
 
 logger = logging.getLogger(__name__)
 
