@@ -10,6 +10,7 @@ What it does in which order stands in `flows.stages`.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +107,6 @@ def run(cfg: Dance) -> RenderRecord:
     Raises:
         UserError: something to put right; found before any model loads wherever that is possible.
     """
-    from prefect import flow
-
     from tasks.media.export import check_writable
     from tasks.tracking import tracked
 
@@ -119,7 +118,6 @@ def run(cfg: Dance) -> RenderRecord:
     guard(output, cfg.paths.root)
     check_writable(output)
     with tracked(store, cfg.tracking, "dance", cfg.model_dump(mode="json"), output=output, run=name) as recorder:
-        servers.start_temporary()
         ctx = Context(store, cfg.compute, run=name)
 
         def whole() -> None:
@@ -129,7 +127,7 @@ def run(cfg: Dance) -> RenderRecord:
             stages.measure(todo, rendered, ctx, recorder.stage)
             measures.record(store, recorder)
 
-        flow(whole, name="dance", flow_run_name=name, persist_result=False)()
+        _flow(whole, name, store, lambda: _foreseen(todo, cfg, ctx))
     say(recorder.record, cfg)
     for line in measures.lines(todo.measures, list(measures.results(store, recorder.record))):
         print(f"  {'metric':<8} {line}")
@@ -142,14 +140,29 @@ def foresee(cfg: Dance) -> list[Foreseen]:
     Raises:
         UserError: as `run`, before anything would be computed.
     """
+    store = Store(cfg.paths.store)
+    return _foreseen(stages.plan(cfg, store), cfg, Context(store, cfg.compute))
+
+
+def _foreseen(todo: stages.Plan, cfg: Dance, ctx: Context) -> list[Foreseen]:
     from tasks.cached import foreseeing
 
-    store = Store(cfg.paths.store)
-    todo = stages.plan(cfg, store)
-    ctx = Context(store, cfg.compute)
     with foreseeing() as found:
         stages.measure(todo, stages.run(todo, cfg, ctx, lambda stage: stage), ctx, lambda stage: stage)
     return found
+
+
+def _flow(whole: Callable[[], None], name: str, store: Store, foresee: Callable[[], list[Foreseen]]) -> None:
+    """Run as a Prefect flow; what is wholly in the store waits for no server to be started, see docs/adr/0007."""
+    from tasks.cached import foreseeing, sound
+
+    if not servers.at_hand() and all(f.stage.reused and sound(store, f.stage.digest) for f in foresee()):
+        with foreseeing():
+            return whole()
+    from prefect import flow
+
+    servers.start_temporary()
+    flow(whole, name="dance", flow_run_name=name, persist_result=False)()
 
 
 def publish(store: Store, digest: str, output: Path, recorder: Recorder) -> None:

@@ -89,6 +89,11 @@ def prepare(store: Path) -> str | None:
     return os.environ.get("PREFECT_API_URL")
 
 
+def at_hand() -> bool:
+    """Whether this process was pointed at a Prefect server, by `prepare` or from outside."""
+    return "PREFECT_API_URL" in os.environ
+
+
 def share(store: Path) -> str:
     """One Prefect server for this process and those it starts: the one at hand, else a temporary one.
 

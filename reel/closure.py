@@ -8,14 +8,20 @@ the change cannot alter the output.
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
 import importlib.util
 import json
+import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
+from reel.errors import UserError
 from reel.op import catalogue, get
+from reel.store import write_atomic
 
 FIRST_PARTY = ("reel", "tasks")
 GOLDEN = Path(__file__).parents[1] / "tasks" / "ops.json"
@@ -30,16 +36,19 @@ def closure(module: str) -> tuple[str, ...]:
         name = todo.pop()
         if name not in seen and _file(name) is not None:
             seen.add(name)
-            todo.extend(_imports(name))
+            todo.extend(_read(name).imports)
     return tuple(sorted(seen))
 
 
 @functools.cache
 def closure_hash(module: str) -> str:
     """sha256 over the syntax trees of the closure: comments, docstrings and layout do not count."""
+    before = len(_remembered())
     total = hashlib.sha256()
     for name in closure(module):
-        total.update(f"{name}:{_tree_hash(name)}\n".encode())
+        total.update(f"{name}:{_read(name).code}\n".encode())
+    if len(_remembered()) != before:
+        _remember(_remembered())
     return total.hexdigest()
 
 
@@ -80,33 +89,66 @@ def _root(package: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations or [])))
 
 
+class _Read(NamedTuple):
+    """What one source file says: first-party names that it imports, and its code hash."""
+
+    imports: tuple[str, ...]
+    code: str
+
+
 @functools.cache
-def _tree(name: str) -> ast.Module:
+def _read(name: str) -> _Read:
     path = _file(name)
     assert path is not None
-    text = path.read_text("utf-8")
+    source = path.read_bytes()
+    digest = hashlib.sha256(source).hexdigest()
+    known = _remembered()
+    if digest not in known:
+        tree = _parse(source)
+        known[digest] = _Read(_imports(tree), code_hash(tree))
+    return known[digest]
+
+
+@functools.cache
+def _remembered() -> dict[str, _Read]:
+    """What earlier processes read of source files, by the sha256 of their bytes: reading them anew takes seconds."""
+    try:
+        known = json.loads(_memory().read_text("utf-8"))
+        return {digest: _Read(tuple(imports), code) for digest, (imports, code) in known.items()}
+    except (OSError, ValueError):
+        return {}
+
+
+def _remember(known: Mapping[str, _Read]) -> None:
+    """Keep it for the next process, where the disk allows; like Python's own cache it may be missing."""
+    with contextlib.suppress(OSError, UserError):
+        write_atomic(_memory(), json.dumps(known).encode())
+
+
+def _memory() -> Path:
+    """Beside Python's own cache of the ops, and void with another Python or another text of this module."""
+    reader = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
+    return GOLDEN.parent / "__pycache__" / f"closure.{sys.implementation.cache_tag}.{reader}.json"
+
+
+def _parse(source: bytes) -> ast.Module:
     for _ in range(20):
         try:
-            return ast.parse(text)
+            return ast.parse(source)
         except SystemError:  # CPython counts recursion for all threads together (python/cpython#106905)
             time.sleep(0.01)
-    return ast.parse(text)
+    return ast.parse(source)
 
 
-def _imports(name: str) -> set[str]:
+def _imports(tree: ast.Module) -> tuple[str, ...]:
     found: set[str] = set()
-    for node in ast.walk(_tree(name)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return {item for item in found if item.split(".")[0] in FIRST_PARTY}
-
-
-@functools.cache
-def _tree_hash(name: str) -> str:
-    return code_hash(_tree(name))
+    return tuple(sorted(item for item in found if item.split(".")[0] in FIRST_PARTY))
 
 
 def code_hash(tree: ast.AST) -> str:

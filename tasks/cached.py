@@ -100,7 +100,7 @@ def _foresee(op: Op, key: Key, store: Store) -> Foreseen:
     entry = recall(store, key.digest)
     known = entry is not None and (store.root / "results" / key.digest).exists()
     if entry is not None and known and (store.folder(entry["output"]) / "manifest.json").exists():
-        stage = Stage(op.id, key.digest, entry["output"], True, entry["seconds"], entry["facts"])
+        stage = Stage(op.id, key.digest, entry["output"], True, 0.0, entry["facts"])
     else:
         stage = Stage(op.id, key.digest, sha256_bytes(f"foreseen {key.digest}".encode()), False, 0.0, {})
     return Foreseen(stage, key.fields)

@@ -189,6 +189,20 @@ def test_a_cached_rerun_never_loads_torch(warm: Store):
     assert "nothing rendered anew" in out.stdout
 
 
+def test_what_is_wholly_in_the_store_starts_no_server(render: Render, monkeypatch: pytest.MonkeyPatch):
+    """Without a server at hand; damage is noticed all the same, and then a server is needed."""
+    store = Store(Path(render().config["paths"]["store"]))
+    monkeypatch.delenv("PREFECT_API_URL")
+    monkeypatch.setattr(dance.servers, "start_temporary", lambda: pytest.fail("a server was started"))
+    record = render()
+    assert record.reused
+    assert len(record.stages) == 8
+    assert record.outputs
+    (store.folder(record.stages[-1].digest) / "movie.mp4").unlink()
+    with pytest.raises(pytest.fail.Exception, match="server was started"):
+        render()
+
+
 @pytest.mark.slow
 def test_digests_repeat_in_other_processes_and_stores(warm: Store, tmp_path: Path):
     first = {stage.op: stage.digest for stage in list_records(warm)[0][-1].stages}

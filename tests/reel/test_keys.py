@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 from pydantic import Field
@@ -111,6 +112,34 @@ def test_closure_follows_imports():
     assert {"reel.keys", "reel.config", "reel.errors"} <= set(closure("reel.keys"))
     assert "reel.keys" not in closure("reel.store")
     assert closure_hash("reel.keys") != closure_hash("reel.store")
+
+
+def test_what_was_read_of_the_code_is_kept_for_the_next_process_and_void_for_other_code(tmp_path, monkeypatch):
+    from reel import closure as reading
+
+    def hashed() -> str:
+        for cached in (reading.closure, reading.closure_hash, reading._read, reading._remembered):
+            cached.cache_clear()
+        return reading.closure_hash("reel.keys")
+
+    fresh = hashed()
+    monkeypatch.setattr(reading, "_memory", lambda: tmp_path / "memory.json")
+    assert hashed() == fresh
+    monkeypatch.setattr(reading, "_parse", lambda source: pytest.fail("a known file was parsed again"))
+    assert hashed() == fresh
+    monkeypatch.undo()
+    monkeypatch.setattr(reading, "_memory", lambda: tmp_path / "memory.json")
+    monkeypatch.setattr(reading, "_file", other_text(tmp_path, reading._file))
+    assert hashed() != fresh
+    monkeypatch.undo()
+    assert hashed() == fresh
+
+
+def other_text(folder: Path, find: Callable[[str], Path | None]) -> Callable[[str], Path | None]:
+    """Finds module files as `find` does, but for an edited copy of reel/errors.py."""
+    edited = folder / "errors.py"
+    edited.write_text("class UserError(Exception): pass\n")
+    return lambda name: edited if name == "reel.errors" else find(name)
 
 
 CODE = 'def f(x: int) -> int:\n    """Doc."""\n    return x + 1  # why\n'
