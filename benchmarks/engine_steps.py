@@ -5,7 +5,8 @@
     python benchmarks/engine_steps.py --size sprite --frames 64 --sides freenoise,engine
     python benchmarks/engine_steps.py --size sd15 --frames 64 --sides stock,freenoise,engine --count
 
-``channels-last`` and ``compile`` are the engine with its modules so changed; the first compiled run is the warm-up.
+``engine`` works channels-last, as it does on a CPU; ``contiguous`` is the engine in the order of memory that the stock
+pipeline has; ``compile`` is the engine with its blocks compiled, the first run of which is the warm-up.
 ``sprite`` is the embedded family; ``sd15`` and ``small`` are random models of the real classes, nothing in them zero.
 The sides take turns, ``--rounds`` times after one warm-up each; a JSON line a run, then one with medians and ratios.
 Wall time on a machine that does anything else is noise: the process's own CPU seconds stand beside it. ``--count``
@@ -30,7 +31,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-SIDES = ("stock", "freenoise", "engine", "channels-last", "compile")
+SIDES = ("stock", "freenoise", "engine", "contiguous", "compile")
 KINDS = ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",)
 SIZES: dict[str, dict[str, Any]] = {
     "small": {"block_out_channels": (64, 128, 256, 256), "cross_attention_dim": 128},
@@ -237,7 +238,9 @@ def stock(args: argparse.Namespace, pipe: Any, models: Models, free_noise: bool)
     return Took(marks[-1].wall - marks[0].wall, marks[-1].cpu - marks[0].cpu)
 
 
-def network(args: argparse.Namespace, models: Models, clock: Any = None, buffers: Any = None) -> tuple[Any, Any]:
+def network(
+    args: argparse.Namespace, models: Models, clock: Any = None, buffers: Any = None, channels_last: bool = True
+) -> tuple[Any, Any]:
     """The engine's function of latents and time, and the latents that it begins from."""
     import numpy as np
 
@@ -262,31 +265,24 @@ def network(args: argparse.Namespace, models: Models, clock: Any = None, buffers
         block=args.block,
         clock=clock or Clock(),
         buffers=buffers or Buffers(),
+        channels_last=channels_last,
     )
     return made, latents
 
 
 @contextlib.contextmanager
-def changed(models: Models, side: str) -> Iterator[None]:
-    """The modules with their convolutions in channels-last order, or residual blocks and transformers compiled."""
-    import torch
-
-    if side == "channels-last":
-        for module in (models.unet, models.net):
-            module.to(memory_format=torch.channels_last)
+def compiled(models: Models) -> Iterator[None]:
+    """The modules with residual blocks and transformers compiled."""
     kinds = ("ResnetBlock2D", "Transformer2DModel", "AnimateDiffTransformer3D")
     every = [part for module in (models.unet, models.net) for part in module.modules()]
-    compiled = [part for part in every if type(part).__name__ in kinds] if side == "compile" else []
-    for part in compiled:
+    chosen = [part for part in every if type(part).__name__ in kinds]
+    for part in chosen:
         part.compile(dynamic=False)
     try:
         yield
     finally:
-        for part in compiled:
+        for part in chosen:
             part._compiled_call_impl = None
-        if side == "channels-last":
-            for module in (models.unet, models.net):
-                module.to(memory_format=torch.contiguous_format)
 
 
 def engine(args: argparse.Namespace, models: Models, side: str) -> Took:
@@ -297,10 +293,10 @@ def engine(args: argparse.Namespace, models: Models, side: str) -> Took:
     from tasks.stylize.engine.loop import denoise, timesteps_of
 
     clock = Clock(args.profile, args.device)
-    made, latents = network(args, models, clock)
+    made, latents = network(args, models, clock, channels_last=side != "contiguous")
     scheduler = DDIMScheduler(clip_sample=False)
     timesteps = timesteps_of(scheduler, args.steps, device=args.device)
-    with changed(models, side):
+    with compiled(models) if side == "compile" else contextlib.nullcontext():
         began = now(args)
         denoise(made, scheduler, timesteps, latents.float(), torch.Generator())
         ended = now(args)

@@ -123,7 +123,7 @@ def _ops(stages: Stages) -> list[tuple[Op, Config]]:
 
 def _stylize(cfg: Dance, schedules: scheduled.Compiled) -> Animatediff:
     """The renderer's whole settings, schedules compiled for the clip."""
-    from tasks.stylize.device import cuda_devices, resolve_dtype
+    from tasks.stylize.device import cuda_devices, resolve_dtype, resolve_memory_format
 
     if cfg.compute.device == "cuda" and not cuda_devices():
         raise UserError("compute.device: no NVIDIA driver offers a card here", fix="compute=auto, or compute=cpu")
@@ -145,6 +145,7 @@ def _stylize(cfg: Dance, schedules: scheduled.Compiled) -> Animatediff:
         "guidance_schedule": schedules.values.get("guidance_schedule"),
         "controls": controls,
         "dtype": resolve_dtype(cfg.compute),
+        "memory_format": resolve_memory_format(cfg.compute),
     }
     return parse(Animatediff, whole)
 

@@ -1,7 +1,7 @@
 """How to compute, as opposed to what: nothing here may change the bytes of a result, so none of it is in a key.
 
-The exceptions change the bytes: ``dtype`` (resolved from ``auto``), ``memory_format``, ``attention``, and what is made
-smaller to fit ``max_memory``. They are decided first and then travel in the settings of the op that uses them.
+The exceptions change the bytes: ``dtype`` and ``memory_format`` (resolved from ``auto``), and what is made smaller to
+fit ``max_memory``. They are decided first and then travel in the settings of the op that uses them.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ class Compute(Config):
     """`auto` takes CUDA, then Apple's MPS, then the CPU."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of the models; `auto`: float16 on a GPU, bfloat16 on a CPU that computes it, else float32. In the
+    key, once resolved."""
+    memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
+    """Order of activations in memory; `auto`: `channels_last` on a CPU, where it is faster, else `contiguous`. In the
     key, once resolved."""
     offload: Literal["none", "model", "sequential"] = "none"
     """Move models to the GPU only while they work: `model` saves about half the memory, `sequential` nearly all."""

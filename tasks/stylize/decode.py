@@ -47,7 +47,7 @@ def decode(cfg: Decode, inputs: Mapping[str, str], ctx: Context) -> str:
         ctx.progress(len(latents), "decode") as bar,
     ):
         for start, stop in chunks(len(latents), cfg.chunk_size):
-            for index, png in enumerate(_decoded(vae, latents, start, stop, shelf), start):
+            for index, png in enumerate(_decoded(cfg, vae, latents[start:stop], start, shelf), start):
                 (file := writer.dir / f"new-{index}.png").write_bytes(png)
                 writer.add_file(file, meta["pts"][index])
             bar.update(stop - start)
@@ -55,13 +55,14 @@ def decode(cfg: Decode, inputs: Mapping[str, str], ctx: Context) -> str:
     return writer.digest
 
 
-def _decoded(vae: Any, latents: Any, start: int, stop: int, shelf: Shelf) -> Iterator[bytes]:
+def _decoded(cfg: Decode, vae: Any, latents: Any, start: int, shelf: Shelf) -> Iterator[bytes]:
     """PNG bytes of a chunk's frames: those of an earlier run, or all of them computed together."""
-    kept = [shelf.get(i) for i in range(start, stop)]
+    kept = [shelf.get(i) for i in range(start, start + len(latents))]
     if all(kept):
         yield from (png for png in kept if png)
         return
-    for index, picture in enumerate(codec.decode_chunk(vae, latents[start:stop]), start):
+    pictures = codec.decode_chunk(vae, latents, cfg.memory_format == "channels_last")
+    for index, picture in enumerate(pictures, start):
         png = encode_png(picture)
         shelf.put(index, png)
         yield png

@@ -12,6 +12,7 @@ from reel.compute import Compute
 from reel.errors import UserError
 
 Dtype = Literal["float32", "bfloat16", "float16"]
+MemoryFormat = Literal["contiguous", "channels_last"]
 
 
 def resolve_device(compute: Compute) -> str:
@@ -37,6 +38,13 @@ def resolve_dtype(compute: Compute) -> Dtype:
     if compute.dtype == "float16" and device == "cpu":
         raise UserError("compute.dtype: float16 does not work on a CPU", fix="compute.dtype=float32 or bfloat16")
     return compute.dtype
+
+
+def resolve_memory_format(compute: Compute) -> MemoryFormat:
+    """`auto` as channels_last on a CPU, where convolutions gain by it, else contiguous, since that was not measured."""
+    if compute.memory_format != "auto":
+        return compute.memory_format
+    return "channels_last" if resolve_device(compute) == "cpu" else "contiguous"
 
 
 BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})

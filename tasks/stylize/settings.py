@@ -96,6 +96,8 @@ class Animatediff(Sampling):
     """The family."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Number format of the models; `compute.dtype=auto` is resolved before it comes here."""
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    """Order of activations in memory; `compute.memory_format=auto` is resolved before it comes here."""
 
     @property
     def guided(self) -> bool:

@@ -20,7 +20,7 @@ from reel.config import parse
 from reel.errors import UserError
 from reel.store import Store
 from tasks.stylize import device
-from tasks.stylize.device import computes_bfloat16, cpu_flags, resolve_dtype
+from tasks.stylize.device import computes_bfloat16, cpu_flags, resolve_dtype, resolve_memory_format
 from tasks.stylize.engine.budget import fit, source_bytes
 from tasks.stylize.engine.memory import kept_per_frame, plan
 from tasks.stylize.engine.models import part_of
@@ -62,6 +62,9 @@ def test_auto_takes_bfloat16_where_the_cpu_multiplies_it(flags, dtype, monkeypat
     assert resolve_dtype(Compute(device="cpu")) == dtype
     assert resolve_dtype(Compute(device="cpu", dtype="float32")) == "float32"
     assert resolve_dtype(Compute(device="cuda")) == "float16"
+    assert resolve_memory_format(Compute(device="cpu")) == "channels_last"
+    assert resolve_memory_format(Compute(device="cuda")) == "contiguous"
+    assert resolve_memory_format(Compute(device="cpu", memory_format="contiguous")) == "contiguous"
 
 
 def test_flags_are_those_that_every_core_has(tmp_path):

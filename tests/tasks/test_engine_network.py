@@ -81,6 +81,25 @@ def test_spatial_layers_run_once_per_frame_and_only_motion_modules_in_windows(mo
     assert kinds == {"ResnetBlock2D": {8}, "Transformer2DModel": {8}, "AnimateDiffTransformer3D": {12}}
 
 
+@pytest.mark.parametrize("block", [3, COUNT])
+def test_channels_last_reaches_every_layer_and_changes_the_last_bits_alone(block):
+    orders = Counter()
+
+    def note(module, args, kwargs):
+        given = args[0] if args else kwargs["input_tensor"]
+        orders[type(module).__name__, given.is_contiguous(memory_format=torch.channels_last)] += 1
+
+    control = track(np.linspace(0, 1, COUNT))
+    layers = [m for m in tiny.unet().modules() if type(m).__name__ in ("ResnetBlock2D", "Downsample2D", "Upsample2D")]
+    hooks = [part.register_forward_pre_hook(note, with_kwargs=True) for part in (*layers, control.net.conv_in)]
+    found = run([control], windows=WindowPlan(4, 2), block=block, channels_last=True)
+    for hook in hooks:
+        hook.remove()
+    assert {last for _, last in orders} == {True}
+    assert {kind for kind, _ in orders} == {"ResnetBlock2D", "Downsample2D", "Upsample2D", "Conv2d"}
+    assert close(found, run([control], windows=WindowPlan(4, 2), block=block))
+
+
 @pytest.mark.parametrize("schedule", ["standard-static", "standard-uniform", "looped-uniform"])
 def test_every_schedule_predicts_and_moves_as_it_says(schedule):
     plan = WindowPlan(4, 2, schedule=schedule)
@@ -266,6 +285,8 @@ def test_spilled_activations_give_the_same_bits(tmp_path):
     spilling = Buffers(limit=0, folder=tmp_path)
     found = run(controls(), windows=plan, block=3, buffers=spilling)
     assert torch.equal(found, run(controls(), windows=plan, block=3))
+    last = {"windows": plan, "block": 3, "channels_last": True}
+    assert torch.equal(run(controls(), buffers=spilling, **last), run(controls(), **last))
     assert spilling.spilled > 0
     assert spilling.alive == 0
     assert list(tmp_path.iterdir()) == [], "spilled files have no names to be left behind under"

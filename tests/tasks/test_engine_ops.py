@@ -225,6 +225,7 @@ def keys(store: Store, cfg: Animatediff) -> dict[str, str]:
         ({"clip_skip": 1}, {"embed"}),
         ({"decode_chunk_size": 2}, {"encode", "decode"}),
         ({"vae_tiling": True}, {"encode", "decode"}),
+        ({"memory_format": "channels_last"}, {"denoise", "decode"}),
         ({"dtype": "bfloat16"}, {"encode", "embed", "denoise", "decode"}),
     ],
 )

@@ -103,8 +103,12 @@ def test_video_to_video(scheduler, scale):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(("scheduler", "scale", "block"), [(*case, 16) for case in CASES] + [("ddim", 5.0, 2)])
-def test_video_to_video_with_two_controlnets(scheduler, scale, block):
+@pytest.mark.parametrize(
+    ("scheduler", "scale", "block", "channels_last"),
+    [(*case, 16, False) for case in CASES]
+    + [("ddim", 5.0, block, last) for block in (2, 16) for last in (False, True)],
+)
+def test_video_to_video_with_two_controlnets(scheduler, scale, block, channels_last):
     video, maps = tiny.pictures(FRAMES), [tiny.pictures(FRAMES, seed) for seed in (1, 2)]
     nets = [tiny.controlnet(2), tiny.controlnet(3)]
     pipe = stock(AnimateDiffVideoToVideoControlNetPipeline, scheduler, controlnet=nets)
@@ -123,7 +127,8 @@ def test_video_to_video_with_two_controlnets(scheduler, scale, block):
         ControlTrack("pose", nets[0], maps[0].__getitem__, np.full(FRAMES, 0.7), end=0.6),
         ControlTrack("lineart", nets[1], maps[1].__getitem__, np.full(FRAMES, 0.4), start=0.3),
     ]
-    found = video_to_video(scheduler, scale, video, 0.8, controls=Controls(tracks), block=block)
+    order = {"block": block, "channels_last": channels_last}
+    found = video_to_video(scheduler, scale, video, 0.8, controls=Controls(tracks), **order)
     assert tiny.relative(found, expected) <= 1e-5
     plain = video_to_video(scheduler, scale, video, 0.8)
     assert tiny.relative(plain, expected) > 1e-2, "the ControlNets must matter for this comparison to mean anything"

@@ -48,8 +48,11 @@ def sample(mean: torch.Tensor, std: torch.Tensor, chunk: int, generator: torch.G
     return torch.cat(parts)
 
 
-def decode_chunk(vae: Any, latents: torch.Tensor) -> np.ndarray:
+def decode_chunk(vae: Any, latents: torch.Tensor, channels_last: bool = False) -> np.ndarray:
     """Pictures ``(N, H, W, 3)`` uint8 RGB of scaled latents ``(N, C, h, w)``.
+
+    Args:
+        channels_last: the decoder works on pictures with their channels side by side in memory.
 
     Raises:
         UserError: values that are not numbers came out.
@@ -57,6 +60,8 @@ def decode_chunk(vae: Any, latents: torch.Tensor) -> np.ndarray:
     import torch
 
     unscaled = (latents / vae.config.scaling_factor).to(vae.device, vae.dtype)
+    if channels_last:
+        unscaled = unscaled.contiguous(memory_format=torch.channels_last)
     values = (vae.decode(unscaled).sample.float() / 2 + 0.5).clamp(0, 1)
     if not bool(torch.isfinite(values).all()):
         raise UserError(

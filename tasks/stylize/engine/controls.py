@@ -199,7 +199,7 @@ def _add(
     }
     timestep = torch.as_tensor(made.timestep, device=sample.device)
     down, middle = track.net(
-        part,
+        made.laid_out(part),
         timestep,
         encoder_hidden_states=text,
         controlnet_cond=hint.repeat(branches, 1, 1, 1),

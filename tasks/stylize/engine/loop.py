@@ -39,6 +39,7 @@ class Network:
         block: frames that spatial layers take at a time.
         guidance_end: part of the denoising after which there is no guidance.
         first_block: lets steps skip all but the first layer.
+        channels_last: as in `Pass`.
     """
 
     unet: Any
@@ -52,6 +53,7 @@ class Network:
     extra: Extra | None = None
     guidance_end: float = 1.0
     first_block: FirstBlock | None = None
+    channels_last: bool = False
 
     @property
     def period(self) -> int:
@@ -109,6 +111,7 @@ class Network:
             self.buffers,
             self.clock,
             told.additions(frames),
+            channels_last=self.channels_last,
         )
         residuals = self.controls.residuals(sample, made, frames, step, steps)
         if self.extra is not None:

@@ -39,6 +39,8 @@ class Pass:
         block: frames that the spatial layers take at a time; in the cache key, since it changes last bits.
         added: SDXL's ``text_embeds`` and ``time_ids``, IP-Adapter's ``image_embeds``, each with S rows.
         timestep_cond: guidance embedding ``(S, D)`` of distilled models.
+        channels_last: layers get pictures with their channels side by side in memory and keep them so; the weights
+            stay as they lie in their files.
     """
 
     timestep: Any
@@ -49,6 +51,13 @@ class Pass:
     clock: Clock = field(default_factory=Clock)
     added: Mapping[str, Any] = field(default_factory=dict)
     timestep_cond: torch.Tensor | None = None
+    channels_last: bool = False
+
+    def laid_out(self, part: torch.Tensor) -> torch.Tensor:
+        """A block ``(N, C, H, W)`` as the layers are to have it."""
+        import torch
+
+        return part.contiguous(memory_format=torch.channels_last) if self.channels_last else part
 
 
 class Walk:
@@ -67,13 +76,13 @@ class Walk:
         out = None
         for block in self.blocks:
             with self.made.clock.measure(kind):
-                part = function(to_device(states[:, block], self.device).flatten(0, 1), block)
+                part = function(self.made.laid_out(to_device(states[:, block], self.device).flatten(0, 1)), block)
             part = part.unflatten(0, (self.branches, -1))
             if len(self.blocks) == 1:
                 return part
             if out is None:
                 shape = (self.branches, self.frames, *part.shape[2:])
-                out = self.made.buffers.empty(shape, part.dtype, self.device)
+                out = self.empty(shape, part.dtype)
             out[:, block] = part
         assert out is not None
         return out
@@ -91,7 +100,7 @@ class Walk:
         import torch
 
         # sums are kept in float32: shares of a half-precision number would be rounded once more per window
-        out = self.made.buffers.empty(tuple(states.shape), torch.float32, self.device).zero_()
+        out = self.empty(tuple(states.shape), torch.float32).zero_()
         for window in self.made.windows:
             index = torch.as_tensor(window.frames, device=states.device)
             part = to_device(states.index_select(1, index), self.device)
@@ -101,7 +110,15 @@ class Walk:
             out.index_add_(1, index.to(out.device), to_device(weighed, out.device))
         if out.dtype == states.dtype:
             return out
-        return self.made.buffers.empty(tuple(states.shape), states.dtype, self.device).copy_(out)
+        return self.empty(tuple(states.shape), states.dtype).copy_(out)
+
+    def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+        """Room for activations of all frames ``(S, F, C, H, W)``, laid out as the layers work."""
+        if not self.made.channels_last:
+            return self.made.buffers.empty(shape, dtype, self.device)
+        branches, frames, channels, height, width = shape
+        flat = self.made.buffers.empty((branches, frames, height, width, channels), dtype, self.device)
+        return flat.permute(0, 1, 4, 2, 3)
 
     def resnet(self, resnet: Any, attention: Any = None, skip: torch.Tensor | None = None) -> PerFrame:
         """A residual block, with what follows it at the same size and the skip connection that it takes in."""

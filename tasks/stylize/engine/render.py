@@ -133,6 +133,7 @@ def _network(job: Job, found: models.Networks, ctx: Context, clock: Clock, keep:
         clock,
         guidance_end=cfg.guidance_end,
         first_block=FirstBlock(cfg.first_block_cache) if cfg.first_block_cache else None,
+        channels_last=cfg.memory_format == "channels_last",
     )
 
 

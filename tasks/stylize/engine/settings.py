@@ -60,6 +60,9 @@ class Encode(_Codec):
 class Decode(_Codec):
     """Latents to pictures."""
 
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    """Order of activations in memory; changes the last bits. `compute.memory_format=auto` is resolved before."""
+
 
 class Embed(Config):
     """Texts to embeddings."""
@@ -101,6 +104,8 @@ class Denoise(Config):
     """Camera LoRAs for AnimateDiff v2 motion modules."""
     dtype: Dtype = "float32"
     """Number format of the networks; latents and scheduler are always float32."""
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    """Order of activations in memory; changes the last bits. `compute.memory_format=auto` is resolved before."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed of the noise."""
     scheduler: Scheduler = "ddim"

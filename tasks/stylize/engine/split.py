@@ -58,6 +58,7 @@ def split(cfg: Animatediff, track: PromptTrack | None = None) -> Stages:
         loras=cfg.loras,
         motion_loras=cfg.motion_loras,
         dtype=cfg.dtype,
+        memory_format=cfg.memory_format,
         seed=cfg.seed,
         scheduler=cfg.scheduler,
         num_inference_steps=cfg.num_inference_steps,
@@ -77,7 +78,7 @@ def split(cfg: Animatediff, track: PromptTrack | None = None) -> Stages:
         ip_adapter=cfg.ip_adapter,
         frame_block=cfg.frame_block,
     )
-    return Stages(Encode(**codec), embed, denoise, Decode(**codec))
+    return Stages(Encode(**codec), embed, denoise, Decode(**codec, memory_format=cfg.memory_format))
 
 
 def _named(texts: Sequence[tuple[str, str]]) -> set[str]:
