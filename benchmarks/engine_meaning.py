@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 import yaml
 
-from benchmarks.sprite_bars import flicker
 from reel import op
 from reel.clip import Clip, ClipWriter, encode_png
 from reel.compute import Compute
@@ -36,6 +35,7 @@ from reel.store import Store
 from tasks.sprite import probe
 from tasks.sprite.attributes import Attributes, random_attributes
 from tasks.sprite.captions import plain_caption
+from tasks.sprite.clips import flicker
 from tasks.sprite.drawing import draw_figure
 from tasks.sprite.maps import control_map
 from tasks.sprite.skeleton import FRAME, random_clip
@@ -94,6 +94,7 @@ class Bench:
                 "strength": 1.0,
                 "num_inference_steps": self.steps,
                 "guidance_scale": 4.0,
+                "memory_format": "channels_last",
                 "seed": self.seed,
                 "controls": controls,
                 **more,
@@ -190,7 +191,11 @@ def seams(bench: Bench) -> None:
 def masks(bench: Bench) -> None:
     """Lineart of a figure with the other hair: at 0.3, at 1, and at 1 with the hair taken out."""
     hair = {"region": "hair", "dilate": 2, "feather": 4}
-    cases = {"0.3": {"weight": 0.3}, "1": {"weight": 1.0}, "1, hair taken out": {"weight": 1.0, "mask": hair}}
+    cases: dict[str, dict[str, Any]] = {
+        "0.3": {"weight": 0.3},
+        "1": {"weight": 1.0},
+        "1, hair taken out": {"weight": 1.0, "mask": hair},
+    }
     right: dict[str, list[float]] = {name: [] for name in cases}
     errors: dict[str, list[float]] = {name: [] for name in cases}
     for number in range(bench.n):

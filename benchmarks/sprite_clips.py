@@ -87,7 +87,8 @@ def read_clip(path: Path, count: int = 16, every: int = 3) -> tuple[np.ndarray, 
 
     from tasks.preprocess.blazepose import BlazePose, finder
 
-    find, frames, people = finder(BlazePose()), [], []
+    frames: list[np.ndarray] = []
+    find, people = finder(BlazePose()), []
     with av.open(str(path)) as container:
         for number, frame in enumerate(container.decode(video=0)):
             if number % every == 0 and len(frames) < count:

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 class Annotator(Config):
     """Settings of a network that reads a resized copy of the frame."""
 
-    detect_resolution: int = Field(512, ge=64, le=2048)
+    detect_resolution: int = Field(default=512, ge=64, le=2048)
     """Short side (px) at which the network sees the frame; each side is rounded to a multiple of 64. The map is
     brought back to the frame's size."""
 

@@ -42,16 +42,16 @@ _Z_SCALE = 1 / 3.6
 class BlazePose(Config):
     """Settings of the BlazePose detector. Every field can change what is found, so every field is in the key."""
 
-    max_people: int = Field(4, ge=1, le=20)
+    max_people: int = Field(default=4, ge=1, le=20)
     """People per frame at most; the ones that the network is surest of are kept."""
-    min_detection_confidence: float = Field(0.5, gt=0, lt=1)
+    min_detection_confidence: float = Field(default=0.5, gt=0, lt=1)
     """Confidence (0..1) above which a detection counts. Lower finds more people, and more ghosts."""
-    min_presence: float = Field(0.5, gt=0, lt=1)
+    min_presence: float = Field(default=0.5, gt=0, lt=1)
     """Confidence (0..1) of the point network that there is a person in the region."""
     search: Literal["auto", "whole", "tiles"] = "auto"
     """Where to look. `whole`: the whole frame once, at 224 px. `auto`: that, and when nobody is found the frame
     zoomed out and in overlapping tiles. `tiles`: always all of them, for crowds and small people (much slower)."""
-    passes: int = Field(2, ge=1, le=4)
+    passes: int = Field(default=2, ge=1, le=4)
     """Times the points are read; each pass centres its region on the points of the one before."""
 
 

@@ -15,9 +15,9 @@ from tasks.preprocess.frames import map_frames
 class Canny(Config):
     """Settings of the Canny edge detector, which works at the frame's own size."""
 
-    low_threshold: int = Field(100, ge=0, le=2000)
+    low_threshold: int = Field(default=100, ge=0, le=2000)
     """Gradient above which a pixel may continue an edge (sum of |dx| and |dy| of 8-bit values)."""
-    high_threshold: int = Field(200, ge=0, le=2000)
+    high_threshold: int = Field(default=200, ge=0, le=2000)
     """Gradient above which a pixel starts an edge. Lower thresholds give more edges."""
 
     @model_validator(mode="after")

@@ -24,7 +24,7 @@ class DepthAnything(Depth):
 
     size: Literal["Small", "Base", "Large"] = "Small"
     """Network: Small (25 M parameters, free), Base (97 M) or Large (335 M), which may not be used commercially."""
-    detect_resolution: int = Field(518, ge=14, le=2072)
+    detect_resolution: int = Field(default=518, ge=14, le=2072)
     """Short side (px) at which the network sees the frame; each side is rounded to a multiple of 14."""
 
 

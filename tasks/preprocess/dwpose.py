@@ -27,9 +27,9 @@ _PROVIDERS = {"cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider",
 class DwPose(Config):
     """Settings of DWPose."""
 
-    max_people: int = Field(4, ge=1, le=20)
+    max_people: int = Field(default=4, ge=1, le=20)
     """People per frame at most; the largest are kept."""
-    min_detection_confidence: float = Field(0.5, gt=0, lt=1)
+    min_detection_confidence: float = Field(default=0.5, gt=0, lt=1)
     """Confidence (0..1) above which a detected person counts."""
 
 

@@ -42,9 +42,9 @@ def lineart_map(frame: np.ndarray, sigma: float = 6.0, threshold: float = 8.0) -
 class LineartStandard(Config):
     """Settings of the weight-free line art."""
 
-    sigma: float = Field(6.0, gt=0, le=50)
+    sigma: float = Field(default=6.0, gt=0, le=50)
     """Blur (px at a short side of 512) that a pixel is compared with: larger finds broader lines and shadows."""
-    threshold: float = Field(8.0, ge=0, le=255)
+    threshold: float = Field(default=8.0, ge=0, le=255)
     """Intensity above which a pixel counts when the contrast is normalised (0..255)."""
 
 

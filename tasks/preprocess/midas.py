@@ -20,7 +20,7 @@ SOURCE = annotator("dpt_hybrid-midas-501f0c75.pt", instead="preprocess figure_de
 class Midas(Depth):
     """Settings of MiDaS."""
 
-    detect_resolution: int = Field(512, ge=64, le=2048)
+    detect_resolution: int = Field(default=512, ge=64, le=2048)
     """Short side (px) at which the network sees the frame; each side is rounded to a multiple of 64."""
 
 

@@ -20,7 +20,7 @@ SOURCE = annotator("body_pose_model.pth", instead="preprocess blazepose (embedde
 class OpenPose(Annotator):
     """Settings of OpenPose."""
 
-    max_people: int = Field(4, ge=1, le=20)
+    max_people: int = Field(default=4, ge=1, le=20)
     """People per frame at most; the largest are kept."""
 
 

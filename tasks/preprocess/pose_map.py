@@ -73,7 +73,7 @@ def _draw_person(canvas: np.ndarray, points: np.ndarray, seen: np.ndarray, radiu
 class PoseMap(Steady):
     """Settings of the drawn pose map."""
 
-    min_score: float = Field(0.3, ge=0, le=1)
+    min_score: float = Field(default=0.3, ge=0, le=1)
     """Points that the detector is less sure of than this (0..1) are not drawn, nor are limbs that end in one."""
 
 

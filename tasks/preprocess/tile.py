@@ -14,7 +14,7 @@ from tasks.preprocess.frames import map_frames
 class Tile(Config):
     """Settings of the tile map."""
 
-    downscale: int = Field(8, ge=1, le=32)
+    downscale: int = Field(default=8, ge=1, le=32)
     """The frame is shrunk by this factor and enlarged again: 1 keeps it as it is, 8 leaves blurred patches of colour
     and gives the model more freedom."""
 

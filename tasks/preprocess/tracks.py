@@ -34,12 +34,12 @@ class Steady(Config):
 
     detector: str = "blazepose"
     """The registered pose detector whose poses are drawn (blazepose, dwpose, openpose)."""
-    max_people: int = Field(4, ge=1, le=20)
+    max_people: int = Field(default=4, ge=1, le=20)
     """People drawn at most: the largest over the whole clip."""
     missing: Literal["error", "hold", "empty"] = "hold"
     """Frames in which nobody was found: stop and name them, hold the last known pose (evenly moved to the next one
     when that comes within half a second), or leave the map empty. They are named in the run's notes in any case."""
-    smoothing: float = Field(0.2, ge=0, le=2)
+    smoothing: float = Field(default=0.2, ge=0, le=2)
     """Window of a Savitzky-Golay filter over time (seconds; 0 = off). It takes the detector's jitter out and keeps
     quick movement: a quadratic is fitted, so evenly accelerated movement passes unchanged and without lag."""
     keep_sides: bool = True
