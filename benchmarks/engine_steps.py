@@ -5,8 +5,8 @@
     python benchmarks/engine_steps.py --size sprite --frames 64 --sides freenoise,engine
     python benchmarks/engine_steps.py --size sd15 --frames 64 --sides stock,freenoise,engine --count
 
-``engine`` works channels-last, as it does on a CPU; ``contiguous`` is the engine in the order of memory that the stock
-pipeline has; ``compile`` is the engine with its blocks compiled, the first run of which is the warm-up.
+``freenoise`` has diffusers' own stride of 4 frames. ``engine`` works channels-last, as it does on a CPU; ``contiguous``
+is the engine in the stock pipeline's order of memory; ``compile`` has its blocks compiled, in the warm-up.
 ``sprite`` is the embedded family; ``sd15`` and ``small`` are random models of the real classes, nothing in them zero.
 The sides take turns, ``--rounds`` times after one warm-up each; a JSON line a run, then one with medians and ratios.
 Wall time on a machine that does anything else is noise: the process's own CPU seconds stand beside it. ``--count``
@@ -214,7 +214,7 @@ def stock(args: argparse.Namespace, pipe: Any, models: Models, free_noise: bool)
 
     told = {"prompt": None, "prompt_embeds": words[1:], "negative_prompt_embeds": words[:1]}
     if free_noise:
-        pipe.enable_free_noise(context_length=args.window, context_stride=args.window - args.overlap)
+        pipe.enable_free_noise(context_length=args.window)
         told = {"prompt_embeds": words[1:].repeat(args.frames, 1, 1), "negative_prompt_embeds": words[:1]}
     pipe.scheduler.scale_model_input = begin
     try:
@@ -337,7 +337,7 @@ def predict_once(args: argparse.Namespace, models: Models, side: str) -> None:
         return
     if side == "freenoise":
         pipe = pipeline(args, models)
-        pipe.enable_free_noise(context_length=args.window, context_stride=args.window - args.overlap)
+        pipe.enable_free_noise(context_length=args.window)
         models.unet.to("meta")
     frames, both = args.frames, torch.cat([latents] * 2)
     words = torch.empty(2 * frames, 77, models.words, device="meta")

@@ -62,23 +62,27 @@ def test_windows_without_overlap_are_clips_of_their_own():
     assert not close(run(), torch.cat(halves, dim=2), 1e-3), "the motion modules must matter"
 
 
-def test_spatial_layers_run_once_per_frame_and_only_motion_modules_in_windows(monkeypatch):
+def test_only_attention_across_frames_runs_in_windows_and_everything_else_once_per_frame(monkeypatch):
     unet, seen = tiny.unet(), Counter()
     hooks = []
     for name, module in unet.named_modules():
         kind = type(module).__name__
-        if kind in ("ResnetBlock2D", "Transformer2DModel", "AnimateDiffTransformer3D"):
+        if "motion_modules" in name and name.endswith((".attn1", ".ff")):
+            kind, frames = name.rpartition(".")[2], 1  # (S * H * W, F, C)
+        else:
+            frames = 0
+        if kind in ("ResnetBlock2D", "Transformer2DModel", "attn1", "ff"):
 
-            def count(_, args, kwargs, key=(kind, name)):
+            def count(_, args, kwargs, key=(kind, name), frames=frames):
                 states = args[0] if args else kwargs.get("hidden_states", kwargs.get("input_tensor"))
-                seen[key] += len(states)
+                seen[key] += states.shape[frames]
 
             hooks.append(module.register_forward_pre_hook(count, with_kwargs=True))
     run(windows=WindowPlan(4, 2), block=3)
     for hook in hooks:
         hook.remove()
     kinds = {kind: {n for (k, _), n in seen.items() if k == kind} for kind in {k for k, _ in seen}}
-    assert kinds == {"ResnetBlock2D": {8}, "Transformer2DModel": {8}, "AnimateDiffTransformer3D": {12}}
+    assert kinds == {"ResnetBlock2D": {8}, "Transformer2DModel": {8}, "attn1": {12}, "ff": {8}}
 
 
 @pytest.mark.parametrize("block", [3, COUNT])

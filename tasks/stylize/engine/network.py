@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.stylize.engine.buffers import Buffers, blocks, to_device
 from tasks.stylize.engine.clock import Clock
+from tasks.stylize.engine.motion import move
 from tasks.stylize.engine.reuse import FirstBlock, difference, total
 from tasks.stylize.engine.windows import Window
 
@@ -77,9 +78,9 @@ class Walk:
         for block in self.blocks:
             with self.made.clock.measure(kind):
                 part = function(self.made.laid_out(to_device(states[:, block], self.device).flatten(0, 1)), block)
-            part = part.unflatten(0, (self.branches, -1))
             if len(self.blocks) == 1:
-                return part
+                return self.made.laid_out(part).unflatten(0, (self.branches, -1))
+            part = part.unflatten(0, (self.branches, -1))
             if out is None:
                 shape = (self.branches, self.frames, *part.shape[2:])
                 out = self.empty(shape, part.dtype)
@@ -88,36 +89,23 @@ class Walk:
         return out
 
     def motion(self, module: Any, states: torch.Tensor) -> torch.Tensor:
-        """Apply a motion module in windows; overlapping results are fused by the windows' weights."""
+        """Apply a motion module, in windows where there are several; ``states`` is used up."""
         with self.made.clock.measure("motion"):
             windows = self.made.windows
             if len(windows) == 1 and windows[0].is_whole(self.frames):
                 whole = to_device(states, self.device).flatten(0, 1)
                 return module(whole, num_frames=self.frames).unflatten(0, (self.branches, -1))
-            return self._fused(module, states)
+            return move(module, states, windows, self.blocks, self._room, self.device)
 
-    def _fused(self, module: Any, states: torch.Tensor) -> torch.Tensor:
-        import torch
-
-        # sums are kept in float32: shares of a half-precision number would be rounded once more per window
-        out = self.empty(tuple(states.shape), torch.float32).zero_()
-        for window in self.made.windows:
-            index = torch.as_tensor(window.frames, device=states.device)
-            part = to_device(states.index_select(1, index), self.device)
-            moved = module(part.flatten(0, 1), num_frames=len(window.frames)).unflatten(0, (self.branches, -1))
-            share = torch.as_tensor(window.weights, dtype=torch.float32, device=moved.device)
-            weighed = moved.float() * share[None, :, None, None, None]
-            out.index_add_(1, index.to(out.device), to_device(weighed, out.device))
-        if out.dtype == states.dtype:
-            return out
-        return self.empty(tuple(states.shape), states.dtype).copy_(out)
+    def _room(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+        return self.made.buffers.empty(shape, dtype, self.device)
 
     def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
         """Room for activations of all frames ``(S, F, C, H, W)``, laid out as the layers work."""
         if not self.made.channels_last:
-            return self.made.buffers.empty(shape, dtype, self.device)
+            return self._room(shape, dtype)
         branches, frames, channels, height, width = shape
-        flat = self.made.buffers.empty((branches, frames, height, width, channels), dtype, self.device)
+        flat = self._room((branches, frames, height, width, channels), dtype)
         return flat.permute(0, 1, 4, 2, 3)
 
     def resnet(self, resnet: Any, attention: Any = None, skip: torch.Tensor | None = None) -> PerFrame:
