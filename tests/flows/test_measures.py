@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,41 +12,24 @@ import pytest
 from benchmarks.runs import ROOT
 from flows import dance
 from reel import measure
-from reel.record import RenderRecord, list_records
+from reel.record import list_records
 from reel.store import Store
+from tests.flows import rendering
+from tests.flows.rendering import Render, computed
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
-SMALL = [
-    *("extract.max_frames=3", "extract.short_side=64", "stylize.num_inference_steps=2", "tracking=none"),
-    *("assemble.side_by_side=false", "assemble.contact_sheet=0"),
-]
-Render = Callable[..., RenderRecord]
+SMALL = [*rendering.SMALL, "assemble.contact_sheet=0"]
 
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> Store:
     """A store in which the small render stands already, measured by default; copied by the tests that use it."""
-    store = Store(tmp_path_factory.mktemp("warm") / "store")
-    assert dance.main([*SMALL, f"paths.store={store.root}", f"paths.output={store.root.parent / 'out'}"]) == 0
-    return store
+    return rendering.rendered(tmp_path_factory.mktemp("warm"), SMALL)
 
 
 @pytest.fixture
 def render(warm: Store, tmp_path: Path) -> Render:
-    """Renders with further overrides on a copy of the warm store; gives the record."""
-    shutil.copytree(warm.root, tmp_path / "store")
-    store = Store(tmp_path / "store")
-
-    def run(*overrides: str) -> RenderRecord:
-        code = dance.main([*SMALL, f"paths.store={store.root}", f"paths.output={tmp_path / 'out'}", *overrides])
-        assert code == 0
-        return list_records(store)[0][-1]
-
-    return run
-
-
-def computed(record: RenderRecord) -> list[str]:
-    return [stage.op for stage in record.stages if not stage.reused]
+    return rendering.on_a_copy(warm, tmp_path, SMALL)
 
 
 def test_a_render_has_its_numbers_and_each_of_them_is_declared(warm: Store):

@@ -1,4 +1,4 @@
-"""What tests of tasks share: a model hub's cache on disk."""
+"""What tests of tasks share: the toy family where families are looked for, and a model hub's cache on disk."""
 
 from __future__ import annotations
 
@@ -8,7 +8,26 @@ from pathlib import Path
 
 import pytest
 
+from reel.store import Store
+from tests.tasks.tiny_family import write_family
+
 COMMIT = "0" * 39 + "1"
+
+
+@pytest.fixture(scope="module")
+def families(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of embedded families with the toy family `tiny` in it."""
+    root = tmp_path_factory.mktemp("models")
+    write_family(root / "tiny")
+    return root
+
+
+@pytest.fixture
+def world(families: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A store, and the toy family where families are looked for."""
+    monkeypatch.setenv("ROTOSCOPE_MODELS", str(families))
+    monkeypatch.setenv("ROTOSCOPE_CACHE", str(tmp_path / "cache"))
+    return Store(tmp_path / "store")
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from tasks.stylize.engine.memory import kept_per_frame, plan
 from tasks.stylize.engine.models import part_of
 from tasks.stylize.engine.split import split
 from tasks.stylize.load import core, join
-from tests.tasks.test_stylize import families, render, settings, world  # noqa: F401  (fixtures)
+from tests.tasks.test_stylize import render, settings
 
 GIB = 2**30
 
@@ -73,7 +73,7 @@ def test_flags_are_those_that_every_core_has(tmp_path):
     assert cpu_flags(tmp_path / "none") == frozenset()
 
 
-def test_a_budget_goes_into_the_settings_that_change_bytes(world, caplog):  # noqa: F811
+def test_a_budget_goes_into_the_settings_that_change_bytes(world, caplog):
     stages = split(settings())
     assert fit(stages, Compute(device="cpu"), 512, 512, 100) is stages
     with caplog.at_level("INFO"):
@@ -101,14 +101,14 @@ def test_on_a_gpu_models_that_do_not_fit_are_moved_there_layer_by_layer():
         plan(budget=3 * GIB, **asked)
 
 
-def test_a_part_of_a_base_weighs_what_that_part_weighs(world):  # noqa: F811
+def test_a_part_of_a_base_weighs_what_that_part_weighs(world):
     base = settings().model.base
     parts = [source_bytes(part_of(base, name), 4) for name in ("unet", "vae", "text_encoder")]
     assert all(parts)
     assert source_bytes(part_of(base, "unet", "vae"), 4) == parts[0] + parts[1]
 
 
-def test_the_joined_network_has_the_weights_of_diffusers_own_and_copies_none(world, families):  # noqa: F811
+def test_the_joined_network_has_the_weights_of_diffusers_own_and_copies_none(world, families):
     from diffusers import MotionAdapter, UNet2DConditionModel, UNetMotionModel
 
     unet = UNet2DConditionModel.from_pretrained(families / "tiny/unet")
@@ -126,7 +126,7 @@ def test_the_joined_network_has_the_weights_of_diffusers_own_and_copies_none(wor
     assert pipe.text_encoder is None
 
 
-def test_a_motion_module_of_another_shape_is_refused(world, families):  # noqa: F811
+def test_a_motion_module_of_another_shape_is_refused(world, families):
     from diffusers import MotionAdapter, UNet2DConditionModel
 
     unet = UNet2DConditionModel.from_pretrained(families / "tiny/unet")
@@ -166,7 +166,7 @@ def long_denoising(store: Store, more_mib: int | None = None) -> dict[str, objec
     not os.environ.get("ROTOSCOPE_TEST_MEMORY"),
     reason="the room that torch's libraries take differs too much between machines: ROTOSCOPE_TEST_MEMORY=1 tries it",
 )
-def test_a_render_that_runs_out_of_memory_spills_and_ends_in_the_same_digest(world, families, tmp_path):  # noqa: F811
+def test_a_render_that_runs_out_of_memory_spills_and_ends_in_the_same_digest(world, families, tmp_path):
     """16 MiB more than the process has, where the activations of 96 frames alone want 30: a real limit, real errors."""
     free = long_denoising(world)
     code = "import json, sys\nfrom pathlib import Path\nfrom reel.store import Store\n"

@@ -13,7 +13,7 @@ from reel.clip import Clip
 from reel.errors import UserError
 from reel.store import Store
 from tests.tasks import stock
-from tests.tasks.test_stylize import families, inputs, render, settings, world  # noqa: F401  (fixtures)
+from tests.tasks.test_stylize import inputs, render, settings
 from tests.tasks.test_stylize_load import lora_for, save, write_ip_adapter
 from tests.tasks.tiny_family import family_config
 
@@ -36,12 +36,12 @@ def agree(store: Store, plain: np.ndarray | None = None, **changes: Any) -> np.n
     return expected
 
 
-def test_clip_skip(world: Store) -> None:  # noqa: F811
+def test_clip_skip(world: Store) -> None:
     """Compared without guidance: diffusers leaves clip_skip out for the negative prompt, no other tool does."""
     agree(world, agree(world, guidance_scale=1.0), guidance_scale=1.0, clip_skip=1)
 
 
-def test_loras(world: Store, families: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_loras(world: Store, families: Path, tmp_path: Path) -> None:
     plain = agree(world)
     for part in ("text_encoder", "unet"):
         source = save(tmp_path / f"{part}.safetensors", lora_for(families / "tiny", part))
@@ -50,7 +50,7 @@ def test_loras(world: Store, families: Path, tmp_path: Path) -> None:  # noqa: F
     agree(world, plain, motion_loras=[{"source": camera}])
 
 
-def test_a_reference_picture(world: Store, families: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_reference_picture(world: Store, families: Path, tmp_path: Path) -> None:
     from PIL import Image
 
     model = {**family_config("tiny"), **write_ip_adapter(families, tmp_path)}
@@ -61,7 +61,7 @@ def test_a_reference_picture(world: Store, families: Path, tmp_path: Path) -> No
         agree(world, plain, guidance_scale=scale, model=model, ip_adapter={"picture": str(picture), "weight": 0.8})
 
 
-def test_a_few_step_family_as_animatelcm_comes(world: Store, families: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_few_step_family_as_animatelcm_comes(world: Store, families: Path, tmp_path: Path) -> None:
     """A motion module in a folder, a LoRA that belongs to the family, lcm, little guidance."""
     source = save(tmp_path / "lcm.safetensors", lora_for(families / "tiny", "unet"))
     model = {
@@ -74,7 +74,7 @@ def test_a_few_step_family_as_animatelcm_comes(world: Store, families: Path, tmp
         agree(world, model=model, scheduler="lcm", num_inference_steps=4, guidance_scale=scale)
 
 
-def test_a_few_step_family_as_lightning_comes(world: Store, families: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_few_step_family_as_lightning_comes(world: Store, families: Path, tmp_path: Path) -> None:
     """A bare motion file with its settings from elsewhere, euler, trailing timesteps, no guidance."""
     file = tmp_path / "lightning_4step.safetensors"
     shutil.copy(families / "tiny/motion_adapter/diffusion_pytorch_model.safetensors", file)
@@ -88,7 +88,7 @@ def test_a_few_step_family_as_lightning_comes(world: Store, families: Path, tmp_
     agree(world, model=model, scheduler="euler", num_inference_steps=4, guidance_scale=1.0)
 
 
-def test_a_textual_inversion(world: Store, tmp_path: Path) -> None:  # noqa: F811
+def test_a_textual_inversion(world: Store, tmp_path: Path) -> None:
     """It changes the picture, by its vectors and not by its name."""
     import torch
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,26 +27,12 @@ from tasks.stylize.engine.journal import unfinished
 from tasks.stylize.engine.split import split
 from tasks.stylize.settings import Animatediff
 from tests.tasks import stock
-from tests.tasks.tiny_family import family_config, write_family
+from tests.tasks.tiny_family import family_config
 
 SIDE, WINDOW, COUNT = 32, 8, 5
 ALONE = {"context_length": 1, "context_overlap": 0}
 """Every frame by itself: no motion module carries anything over."""
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-@pytest.fixture(scope="module")
-def families(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("models")
-    write_family(root / "tiny", window=WINDOW)
-    return root
-
-
-@pytest.fixture
-def world(families: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setenv("ROTOSCOPE_MODELS", str(families))
-    monkeypatch.setenv("ROTOSCOPE_CACHE", str(tmp_path / "cache"))
-    return Store(tmp_path / "store")
 
 
 def clip(store: Store, kind: Any, count: int, seed: int) -> str:

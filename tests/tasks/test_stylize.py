@@ -25,25 +25,10 @@ from tasks.stylize import schedulers
 from tasks.stylize.control import live_controls
 from tasks.stylize.engine.split import split
 from tasks.stylize.settings import Animatediff, check_clip
-from tests.tasks.tiny_family import LIMIT, family_config, write_family
+from tests.tasks.tiny_family import LIMIT, family_config
 
 SIDE, WINDOW = 32, 8
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-@pytest.fixture(scope="session")
-def families(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of embedded families with the toy family `tiny` in it."""
-    root = tmp_path_factory.mktemp("models")
-    write_family(root / "tiny", window=WINDOW)
-    return root
-
-
-@pytest.fixture
-def world(families: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setenv("ROTOSCOPE_MODELS", str(families))
-    monkeypatch.setenv("ROTOSCOPE_CACHE", str(tmp_path / "cache"))
-    return Store(tmp_path / "store")
 
 
 def make_clip(store: Store, kind: Any, count: int, seed: int, side: int = SIDE) -> str:

@@ -20,7 +20,7 @@ from tasks.stylize import memory
 from tasks.stylize.engine.split import split
 from tasks.stylize.load import core_key
 from tests.tasks.one_file import write_checkpoint, write_settings
-from tests.tasks.test_stylize import SIDE, families, render, settings, world  # noqa: F401 - fixtures
+from tests.tasks.test_stylize import SIDE, render, settings
 from tests.tasks.tiny_family import LIMIT, family_config
 
 
@@ -50,7 +50,7 @@ def lora_for(family: Path, part: str, rank: int = 2) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("part", ["unet", "text_encoder"])
-def test_style_lora_by_weight(world: Store, families: Path, tmp_path: Path, part: str) -> None:  # noqa: F811
+def test_style_lora_by_weight(world: Store, families: Path, tmp_path: Path, part: str) -> None:
     source = save(tmp_path / f"{part}.safetensors", lora_for(families / "tiny", part))
     plain = render(world)
     full = render(world, loras=[{"source": source, "weight": 1.0}])
@@ -60,12 +60,12 @@ def test_style_lora_by_weight(world: Store, families: Path, tmp_path: Path, part
     assert render(world) == plain  # the LoRA did not stay in the shared modules
 
 
-def test_camera_lora_acts_on_the_motion_module(world: Store, families: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_camera_lora_acts_on_the_motion_module(world: Store, families: Path, tmp_path: Path) -> None:
     source = save(tmp_path / "zoom.safetensors", lora_for(families / "tiny", "motion_adapter"))
     assert render(world, motion_loras=[{"source": source}]) != render(world)
 
 
-def test_lora_of_another_architecture_is_refused(world: Store, tmp_path: Path) -> None:  # noqa: F811
+def test_lora_of_another_architecture_is_refused(world: Store, tmp_path: Path) -> None:
     import torch
 
     key = "unet.down_blocks.9.attentions.0.transformer_blocks.0.attn1.to_q"
@@ -77,13 +77,13 @@ def test_lora_of_another_architecture_is_refused(world: Store, tmp_path: Path) -
         render(world, loras=[{"source": source}])
 
 
-def test_pickles_are_not_loaded(world: Store, tmp_path: Path) -> None:  # noqa: F811
+def test_pickles_are_not_loaded(world: Store, tmp_path: Path) -> None:
     (tmp_path / "style.pt").write_bytes(b"\x80\x04")
     with pytest.raises(UserError, match=r"only \.safetensors files are loaded"):
         render(world, loras=[{"source": {"kind": "file", "id": str(tmp_path / "style.pt")}}])
 
 
-def test_a_checkpoint_that_is_none_is_named(world: Store, families: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_checkpoint_that_is_none_is_named(world: Store, families: Path, tmp_path: Path) -> None:
     import torch
 
     source = save(tmp_path / "cat.safetensors", {"x": torch.zeros(1)})
@@ -92,7 +92,7 @@ def test_a_checkpoint_that_is_none_is_named(world: Store, families: Path, tmp_pa
         render(world, model={**family_config("tiny"), "base": source, "base_config": base_config})
 
 
-def test_base_in_one_checkpoint_file(world: Store, families: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_base_in_one_checkpoint_file(world: Store, families: Path, tmp_path: Path) -> None:
     """As Civitai offers bases. The same weights under the other names give the same render, byte for byte."""
     write_checkpoint(families / "tiny", tmp_path / "base.safetensors")
     write_settings(families / "tiny", families / "tiny_settings")
@@ -102,7 +102,7 @@ def test_base_in_one_checkpoint_file(world: Store, families: Path, tmp_path: Pat
     assert one_file == render(world)
 
 
-def test_text_encoder_under_the_names_of_the_hubs_files(world: Store, families: Path) -> None:  # noqa: F811
+def test_text_encoder_under_the_names_of_the_hubs_files(world: Store, families: Path) -> None:
     """Files of SD 1.5 hold `text_model.` before every name and a buffer that newer classes no longer have."""
     import torch
     from safetensors.torch import load_file, save_file
@@ -115,7 +115,7 @@ def test_text_encoder_under_the_names_of_the_hubs_files(world: Store, families: 
     assert render(world, model=family_config("old_names")) == render(world)
 
 
-def test_motion_module_in_one_file(world: Store, families: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_motion_module_in_one_file(world: Store, families: Path, tmp_path: Path) -> None:
     """As AnimateDiff-Lightning comes: bare weights, settings from elsewhere. The same weights give the same render."""
     file = tmp_path / "motion.safetensors"
     shutil.copy(families / "tiny/motion_adapter/diffusion_pytorch_model.safetensors", file)
@@ -124,7 +124,7 @@ def test_motion_module_in_one_file(world: Store, families: Path, tmp_path: Path)
     assert render(world, model=model) == render(world)
 
 
-def test_vae_override(world: Store, families: Path) -> None:  # noqa: F811
+def test_vae_override(world: Store, families: Path) -> None:
     import torch
     from safetensors.torch import load_file, save_file
 
@@ -139,7 +139,7 @@ def test_vae_override(world: Store, families: Path) -> None:  # noqa: F811
     assert render(world, vae=override) != render(world)
 
 
-def test_ip_adapter_by_picture_and_weight(world: Store, families: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_ip_adapter_by_picture_and_weight(world: Store, families: Path, tmp_path: Path) -> None:
     model = {**family_config("tiny"), **write_ip_adapter(families, tmp_path)}
     pictures = []
     for index in range(2):
@@ -195,13 +195,13 @@ def write_ip_adapter(root: Path, folder: Path) -> dict[str, Any]:
     }
 
 
-def test_modules_are_shared_by_what_they_are_made_of(world: Store, tmp_path: Path) -> None:  # noqa: F811
+def test_modules_are_shared_by_what_they_are_made_of(world: Store, tmp_path: Path) -> None:
     same = core_key(settings(), "cpu")
     assert core_key(settings(prompt="other", seed=3, controls={}, scheduler="euler"), "cpu") == same
     assert core_key(settings(dtype="bfloat16"), "cpu") != same
 
 
-def test_out_of_memory_says_what_would_fit(world: Store) -> None:  # noqa: F811
+def test_out_of_memory_says_what_would_fit(world: Store) -> None:
     """Real allocation failure: 100,000 x 100,000 floats asked of the allocator, as a render would ask."""
     import torch
 
@@ -222,7 +222,7 @@ import resource, sys
 from pathlib import Path
 from reel.errors import UserError
 from reel.store import Store
-from tests.tasks.test_stylize import SIDE, families, render, settings, world  # noqa: F401 - fixtures
+from tests.tasks.test_stylize import SIDE, render, settings
 
 store = Store(Path(sys.argv[1]))
 render(store)
@@ -237,7 +237,7 @@ except UserError as error:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="address space limits as Linux has them")
-def test_a_render_that_runs_out_of_memory_ends_with_advice(families: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_render_that_runs_out_of_memory_ends_with_advice(families: Path, tmp_path: Path) -> None:
     """A process that may take 150 MiB more than it has, and a render that needs more."""
     root = Path(__file__).resolve().parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root), "ROTOSCOPE_MODELS": str(families), "OMP_NUM_THREADS": "1"}
@@ -249,7 +249,7 @@ def test_a_render_that_runs_out_of_memory_ends_with_advice(families: Path, tmp_p
     assert "decode_chunk_size=1" in done.stdout
 
 
-def test_tiny_family_is_laid_out_like_the_embedded_one(families: Path) -> None:  # noqa: F811
+def test_tiny_family_is_laid_out_like_the_embedded_one(families: Path) -> None:
     embedded = Path(__file__).resolve().parents[2] / "data/models/sprite"
     if not embedded.is_dir():
         pytest.fail("data/models/sprite is missing")
