@@ -21,7 +21,9 @@ from reel.schedule.read import read
 from reel.store import Store
 
 FRAMES, SWITCH = 16, 8
-WORDS = "a girl with long pink hair in a {} top and a green skirt, yellow background, dancing"
+WORDS = (
+    "a girl with short black hair in a {} top and a green skirt, yellow background, dancing"  # long hair hides the top
+)
 RED, BLUE = WORDS.format("red"), WORDS.format("blue")
 SCHEDULES = {
     "hold": f"0: {RED}; {SWITCH}: {BLUE}",

@@ -118,7 +118,10 @@ def _input(args: argparse.Namespace) -> tuple[str, str | None]:
     looks_like_file = len(word) < 4096 and "\n" not in word and "\0" not in word
     if looks_like_file and (word.startswith("@") or Path(word).is_file()):
         return load(Path(word.removeprefix("@")))
-    if looks_like_file and Path(word).suffix in (".yaml", ".yml", ".json", ".txt") and " " not in word:
+    if looks_like_file and word.strip() and Path(word).is_dir():
+        raise UserError(f"{word} is a folder", fix="a file in it, or the schedule itself")
+    named = Path(word).suffix in (".yaml", ".yml", ".json", ".txt") or ("/" in word and ":" not in word)
+    if looks_like_file and named and " " not in word:
         raise UserError(f"there is no file {word}")
     return word, None
 
@@ -126,7 +129,7 @@ def _input(args: argparse.Namespace) -> tuple[str, str | None]:
 def _look(args: argparse.Namespace, text: str, name: str | None) -> LintResult:
     limits = getattr(args, "range", None) or PARAMETERS.get(getattr(args, "parameter", None) or "")
     return lint(
-        text, args.dialect, args.kind, frames=args.frames, fps=args.fps, seed=args.seed, value_range=limits, name=name,
+        text, args.dialect, args.kind or ("value" if limits else None), frames=args.frames, fps=args.fps, seed=args.seed, value_range=limits, name=name,
         options=Options(args.pre_text, args.app_text), folder=Path(name).parent if name else None,
     )  # fmt: skip
 

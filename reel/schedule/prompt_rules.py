@@ -85,7 +85,9 @@ def slow_fades(facts: Facts) -> None:
 
 
 def _repeat(facts: Facts, held: int, following: int, key: Key, other: Key) -> Iterator[Edit]:
-    """An entry of the dialect's own form that holds ``key``'s prompt until just before ``other``."""
+    """An entry of the dialect's own form that holds ``key``'s prompt until just before ``other``; mistakes go first."""
+    if facts.report.errors:
+        return
     at, text = following - 1, facts.report.source.text
     body = text[key.body.start : key.body.stop]
     if facts.dialect.name == "fizz" and text[key.body.start - 1 : key.body.start] == '"':
@@ -121,7 +123,7 @@ def travel_back(facts: Facts) -> None:
         return
     if facts.frames is not None and int(plan.held[-1]) >= facts.frames - 1:
         return
-    at = f"frame {int(plan.held[-1])}" if facts.frames else "its hold"
+    at = f"frame {int(plan.held[-1])}" if facts.frames else "this last key's hold"
     facts.say("RS304", f"after {at} the clip travels back to the first prompt: this tool always loops", last,
               fix="repeat the last prompt at the last frame (then only the last step travels)")  # fmt: skip
 

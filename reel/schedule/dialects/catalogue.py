@@ -37,6 +37,8 @@ _YAML = re.compile(
 _TRAVEL = re.compile(rf"[{_Q}](prompt_map|head_prompt|tail_prompt|n_prompt|prompt_fixed_ratio)[{_Q}]\s*[:：]")
 _QUOTED = re.compile(rf"[{_Q}]\s*([\w.:+*/() -]{{1,40}}?)\s*[{_Q}]\s*([:：=])\s*(\S)")
 _PYTHONIC = re.compile(rf"(?:^|,|\n)\s*(-?\d[\d.:-]{{0,20}})\s*=\s*([{_Q}]|[-+.\d])")
+_INDEX = re.compile(r"^[-:]|\d:|^(0?\.\d+|1\.0*)$")
+"""Keys of AnimateDiff-Evolved alone: from the end, ranges, shares of the clip (12.5 is a slip in any dialect)."""
 _PAREN = re.compile(r"[\"']?[\w+*/. -]{1,30}[\"']?\s*[:：]\s*[(（]([^\n]{0,200})")
 _LATENT = re.compile(r"\s*-?\d+\s*(:\s*-?\d+\s*)?(=\s*[\d.]+\s*)?")
 _WEBUI = re.compile(r"^\s*\d+\s*[:：]", re.MULTILINE)
@@ -97,7 +99,7 @@ def _of_pairs(body: str, what: What | None) -> tuple[Dialect, What] | None:
             '"' in b for b in re.findall(r"\(([^\n]{0,80})", body)[:1]
         ):
             return DIALECTS["fizz-value"], "value"
-        indexed = any(re.search(r"^[-:]|\d:|\.\d", key) for key in keys) or signs.count("=") * 2 > len(signs)
+        indexed = any(_INDEX.search(key) for key in keys) or signs.count("=") * 2 > len(signs)
         if numbers:
             return DIALECTS["evolved-json"], "value"
         return DIALECTS["evolved-json" if indexed else "fizz"], "prompt"

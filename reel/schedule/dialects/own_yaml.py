@@ -34,12 +34,13 @@ def parse(report: Report, what: What, options: Options) -> Schedule | None:
 
 def read_node(report: Report, root: YamlNode, what: What) -> Schedule | None:
     """A schedule that is a part of a YAML file; places are those in the file."""
-    if root.kind == "scalar" and _glued(report, root):
+    broken = bool(report.errors)
+    if root.kind == "scalar" and (_glued(report, root) or broken):
         return None
     if root.kind != "map":
         report.add("RS122", "a schedule is a mapping with 'keys'", root.start, fix="keys: {0: red top, 24: blue top}")
         return None
-    entries, settings, variables = _parts(report, root)
+    entries, settings, variables = _parts(report, root, broken)
     kind: What = settings.get("what", what)
     names = frozenset(name for name, _ in variables)
     if kind == "prompt" and any(_field(value, "picture") for _, value in entries):
@@ -54,7 +55,7 @@ def read_node(report: Report, root: YamlNode, what: What) -> Schedule | None:
 
 
 def _parts(
-    report: Report, root: YamlNode
+    report: Report, root: YamlNode, broken: bool
 ) -> tuple[list[tuple[YamlNode, YamlNode]], dict[str, Any], list[tuple[str, Expression]]]:
     names = {name.text for name, _ in root.pairs}
     if "keys" not in names and not names & {*NAMES_OF_SETTINGS, "variables"} and root.pairs:
@@ -65,8 +66,8 @@ def _parts(
     for name, value in _unique(report, root.pairs):
         try:
             if name.text in ("keys", "variables"):
-                if value.kind == "scalar" and _glued(report, value):
-                    continue
+                if value.kind == "scalar" and (_glued(report, value) or (broken and not value.text)):
+                    continue  # all its lines are broken, and reported
                 if value.kind != "map":
                     raise SettingError("RS122", f"{name.text} must be a mapping", "keys: {0: red top, 24: blue top}")
                 if name.text == "keys":
@@ -83,7 +84,7 @@ def _parts(
         except SettingError as error:
             node = name if error.code == "RS121" else value
             report.add(error.code, str(error), node.start, max(node.stop, node.start + 1), fix=error.fix)
-    if "keys" not in names:
+    if "keys" not in names and not broken:
         report.add("RS123", "there are no 'keys'", root.start, fix="keys: {0: red top, 24: blue top}")
     return entries, settings, [v for v in variables if v[0]]
 

@@ -105,7 +105,7 @@ FIZZ = [
     case("fizz-unquoted-prompt", "fizz", '"0": red top, smiling,\n"2": "b"', ("RS117", 1, 6)),
     case("fizz-list", "fizz", '"0": ["a"], "2": "b"', ("RS114", 1, 6)),
     case("fizz-value-inside", "fizz", '"0": 0.5, "2": "b"', ("RS115", 1, 6)),
-    case("fizz-fraction", "fizz", '"0": "a", "12.5": "b"', ("RS202", 1, 11), forced=True),
+    case("fizz-fraction", "fizz", '"0": "a", "12.5": "b"', ("RS202", 1, 11)),
     case("fizz-range", "fizz", '"0": "a", "12-22": "b"', ("RS201", 1, 11)),
     case(
         "fizz-negative-key",
