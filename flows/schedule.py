@@ -15,7 +15,7 @@ from reel.schedule.dialects.catalogue import DIALECTS
 from reel.schedule.findings import Finding, ScheduleError
 from reel.schedule.fix import fix
 from reel.schedule.lint import PARAMETERS, LintResult, lint
-from reel.schedule.model import KINDS, Schedule
+from reel.schedule.model import KINDS, Schedule, What
 from reel.schedule.read import decode, load
 from reel.schedule.show import plot, table, thumbnails, timeline
 from reel.schedule.write import write
@@ -128,8 +128,9 @@ def _input(args: argparse.Namespace) -> tuple[str, str | None]:
 
 def _look(args: argparse.Namespace, text: str, name: str | None) -> LintResult:
     limits = getattr(args, "range", None) or PARAMETERS.get(getattr(args, "parameter", None) or "")
+    kind: What | None = args.kind or ("value" if limits else None)
     return lint(
-        text, args.dialect, args.kind or ("value" if limits else None), frames=args.frames, fps=args.fps, seed=args.seed, value_range=limits, name=name,
+        text, args.dialect, kind, frames=args.frames, fps=args.fps, seed=args.seed, value_range=limits, name=name,
         options=Options(args.pre_text, args.app_text), folder=Path(name).parent if name else None,
     )  # fmt: skip
 

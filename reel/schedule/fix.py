@@ -40,8 +40,8 @@ def fix(
 ) -> Fixed:
     """Repair what is certain, and with ``unsafe`` also what is likely, until nothing more can be repaired.
 
-    A repair after which there is as much to repair, and no further on, was not the right one: it is taken back and counts
-    as uncertain. So the result is a fixed point: fixing it again changes nothing.
+    A repair after which there is as much to repair, and no further on, was not the right one: it is taken back and
+    counts as uncertain. So the result is a fixed point: fixing it again changes nothing.
     """
 
     def look(candidate: str) -> LintResult:
@@ -81,7 +81,7 @@ def _wanted(result: LintResult, unsafe: bool) -> list[Finding]:
 
 
 def _progress(text: str, result: LintResult, unsafe: bool) -> tuple[int, int, int]:
-    """What is left to do, errors first: one that is repaired may uncover the next one, further on, or a likely repair."""
+    """What is left to do, errors first; a repaired one may uncover the next, further on, or a likely repair."""
     wanted = _wanted(result, unsafe)
     errors = [f for f in result.findings if f.severity == ERROR]
     reach = len(text) - min((f.start for f in [*wanted, *errors]), default=len(text))
