@@ -21,6 +21,15 @@ from reel.schedule.show import plot, table, thumbnails, timeline
 from reel.schedule.write import write
 
 CLEAN, FOUND, USAGE = 0, 1, 2
+EXAMPLES = """\
+examples:
+  rotoscope schedule lint walk.txt --frames 96
+  rotoscope schedule fix walk.txt --write
+  rotoscope schedule show '0: red top; 24-36 blend: blue top' --frames 48 --table
+  rotoscope schedule convert walk.txt --to fizz --frames 96
+
+dialects, their traps and the codes of the findings: docs/schedules/
+"""
 _RANK = {NOTE: 0, WARNING: 1, ERROR: 2, "never": 3}
 
 
@@ -42,7 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="rotoscope schedule", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="rotoscope schedule", description=__doc__, epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("schedule", metavar="FILE|TEXT|-", help="a file, the schedule itself, or - for standard input")

@@ -73,7 +73,8 @@ def slow_fades(facts: Facts) -> None:
         return
     held, following, key, _ = found[0]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    edits = tuple(e for h, f, k, o in found for e in _repeat(facts, h, f, k, o))
+    mistakes = facts.report.errors  # they go first: between them no entry is safe to add
+    edits = () if mistakes else tuple(e for h, f, k, o in found for e in _repeat(facts, h, f, k, o))
     facts.say(
         "RS301",
         f"this prompt fades into the next one over ALL frames {held} to {following}{more}; to hold it, repeat it "
@@ -85,9 +86,7 @@ def slow_fades(facts: Facts) -> None:
 
 
 def _repeat(facts: Facts, held: int, following: int, key: Key, other: Key) -> Iterator[Edit]:
-    """An entry of the dialect's own form that holds ``key``'s prompt until just before ``other``; mistakes go first."""
-    if facts.report.errors:
-        return
+    """An entry of the dialect's own form that holds ``key``'s prompt until just before ``other``."""
     at, text = following - 1, facts.report.source.text
     body = text[key.body.start : key.body.stop]
     if facts.dialect.name == "fizz" and text[key.body.start - 1 : key.body.start] == '"':

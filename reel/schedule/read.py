@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ MAX_SIZE = 4 * 1024 * 1024
 """Largest text in characters."""
 MAX_SIGNS = 150_000
 """Most colons, or equals signs, in a text: every key has one."""
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass
@@ -95,9 +97,8 @@ def parse(
             "RS115", f"{chosen.title} has no schedules of kind '{kind}'", 0, fix=f"kind {' or '.join(chosen.kinds)}"
         )
         return Parsed(None, report, chosen, kind)
-    bad = next((i for i, c in enumerate(text) if c == "\0" or "\ud800" <= c <= "\udfff"), -1)
-    if bad >= 0:
-        report.add("RS006", "a NUL or half a character: this is no text", bad)
+    if bad := _NO_TEXT.search(text):
+        report.add("RS006", "a NUL or half a character: this is no text", bad.start())
         return Parsed(None, report, chosen, kind)
     if not text.strip("\ufeff \t\r\n"):
         report.add("RS004", "the text is empty", 0)

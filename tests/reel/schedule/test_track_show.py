@@ -121,6 +121,14 @@ def test_table_and_timeline() -> None:
     assert curve.startswith(" ▁▂▃▅▆▇█")
 
 
+def test_a_prompt_with_a_formula_is_one_row() -> None:
+    schedule = read("0: (smile:`t/9`); 6 blend: (sad:`t`); 10: end")
+    rows = timeline(schedule, 12).splitlines()[1:]
+    assert [row.split("  ")[-1] for row in rows] == ["(smile:`t/9`)", "(sad:`t`)", "end"]
+    assert rows[0].startswith("██████ ")
+    assert table(schedule, 12).count("smile") == 6  # the table has the numbers
+
+
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
 def test_plots_are_drawn(tmp_path: Path, suffix: str) -> None:
     from PIL import Image
