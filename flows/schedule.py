@@ -18,6 +18,7 @@ from reel.schedule.lint import PARAMETERS, LintResult, lint
 from reel.schedule.model import KINDS, Schedule, What
 from reel.schedule.read import decode, load
 from reel.schedule.show import plot, table, thumbnails, timeline
+from reel.schedule.track import BACK_ENDS, described
 from reel.schedule.write import write
 
 CLEAN, FOUND, USAGE = 0, 1, 2
@@ -85,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--table", action="store_true", help="also one row for each frame or stretch of equal frames")
     p.add_argument("--every", type=_positive_int, default=1, help="in the table: only each n-th frame")
     p.add_argument("--out", type=Path, help="draw the timeline into a .png or .svg file")
+    p.add_argument("--for", choices=BACK_ENDS, dest="back_end", help="what this back-end gets of a track's pictures")
     p.add_argument("--thumbnails", action="store_true", help="show the pictures in the terminal")
     p.set_defaults(run=_show)
 
@@ -256,6 +258,8 @@ def _show(args: argparse.Namespace) -> int:
     print(timeline(schedule, frames, fps, args.seed))
     if args.table:
         print(table(schedule, frames, fps, args.seed, args.every))
+    if args.back_end:
+        print(described(schedule, args.back_end, frames, fps, args.seed))
     if args.thumbnails:
         print(thumbnails(schedule, folder))
     if args.out:

@@ -113,6 +113,7 @@ WEBUI = [
     case("webui-quotes", "webui", '0: "a"\n3: "b"', ("RS313", 1, 4), ("RS313", 2, 4)),
     case("webui-full-width", "webui", "0: a\n3：b", ("RS110", 2, 1)),
     case("webui-negative", "webui", "0: a\n-3: b", ("RS209", 2, 1)),
+    case("webui-fraction", "webui", "0: a\n2.5: b\n3: c", ("RS202", 2, 1)),
     case("webui-duplicate", "webui", "0: a\n3: b\n3: c", ("RS204", 3, 1), frames=8, weights={5: {"c": 1}}),
 ]
 
