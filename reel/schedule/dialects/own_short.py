@@ -138,6 +138,9 @@ def _key(
         if not (kind == "value" and body):
             report.add("RS123", f"key {label['place'].strip()} has nothing after its colon", place.start, place.stop)
         return None
+    if kind != "value" and re.fullmatch(r'"[^"]+"', body):
+        report.add("RS313", "the quotes stay in the prompt here", start, stop, fix=body[1:-1][:60],
+                   edits=(Edit(start, start + 1, ""), Edit(stop - 1, stop, "")))  # fmt: skip
     if not body and "pic" in content:
         _, start, stop = content["pic"]
     return Key(*placed, then=then, place=place, body=Span(start, stop), **more) if placed else None

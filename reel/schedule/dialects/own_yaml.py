@@ -82,11 +82,20 @@ def _parts(
             else:
                 settings |= read_setting(name.text, value.text)
         except SettingError as error:
+            if error.code == "RS121" and _is_place(name.text):
+                error = SettingError("RS121", f"'{name.text}' is a key, and keys stand under 'keys:'", "keys: {0: ...}")
             node = name if error.code == "RS121" else value
             report.add(error.code, str(error), node.start, max(node.stop, node.start + 1), fix=error.fix)
     if "keys" not in names and not broken:
         report.add("RS123", "there are no 'keys'", root.start, fix="keys: {0: red top, 24: blue top}")
     return entries, settings, [v for v in variables if v[0]]
+
+
+def _is_place(text: str) -> bool:
+    try:
+        return bool(re.match(r"\s*-?\d", text) and parse_place(text))
+    except TimeError:
+        return False
 
 
 def _glued(report: Report, value: YamlNode) -> bool:
