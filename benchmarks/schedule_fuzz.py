@@ -102,7 +102,7 @@ def main() -> None:
     options = [
         f"-runs={args.runs}",
         f"-seed={args.seed}",
-        "-timeout=0",
+        "-timeout=100000",
         "-max_len=600",
         "-print_final_stats=1",
         "-verbosity=0",
