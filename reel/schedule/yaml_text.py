@@ -1,4 +1,4 @@
-"""YAML with places: a tree of nodes that know where they stand, built from parser events.
+"""YAML with places: a tree of nodes that know where they stand, built from parser events; and texts as YAML scalars.
 
 Depth is bounded and anchors are refused while the events arrive, before anything can grow. libyaml's parser is
 iterative, so hostile nesting costs as many events as it takes to notice it.
@@ -172,3 +172,30 @@ def node_at(report: Report, key: str) -> tuple[YamlNode, YamlNode] | None:
         else:
             name, node = next(((n, value) for n, value in node.pairs if n.text == part), (None, None))
     return (name, node) if name is not None and node is not None else None
+
+
+_PLAIN = re.compile(r"[A-Za-z(][\w (),./+*=<>;'-]*[\w).]|[A-Za-z]")
+_WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan", "inf"}
+
+
+def quote(text: str, flow: bool = False) -> str:
+    """A YAML scalar that reads back as this very text, never as a number, truth value, date or null (1.1 and 1.2)."""
+    if (
+        _PLAIN.fullmatch(text)
+        and text.lower() not in _WORDS
+        and not (flow and re.search(r"[,\[\]{}]", text))
+        and "  " not in text
+    ):
+        return text
+    out = ['"']
+    for char in text:
+        code = ord(char)
+        if char in '"\\':
+            out.append("\\" + char)
+        elif char == "\n":
+            out.append("\\n")
+        elif (char.isprintable() and code not in (0xFEFF, 0x85, 0x2028, 0x2029)) or char == " ":
+            out.append(char)
+        else:
+            out.append(f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
+    return "".join([*out, '"'])

@@ -20,7 +20,7 @@ from reel.schedule.settings import (
     settings_of,
 )
 from reel.schedule.times import Time, TimeError, format_place, parse_place
-from reel.schedule.yaml_text import YamlNode, compose
+from reel.schedule.yaml_text import YamlNode, compose, quote
 
 FIELDS = ("prompt", "negative", "value", "picture", "strength", "then")
 PICTURE = re.compile(r"[^\n]+\.(png|jpe?g|webp|gif|bmp|tiff?|exr)", re.IGNORECASE)
@@ -229,33 +229,6 @@ def read_place(report: Report, text: str, start: int) -> tuple[Time, Time | None
         begin, end = start + lead, start + lead + max(1, len(text.strip()))
         report.add(error.code, error.message, begin, end, fix=error.fix)
         return None
-
-
-_PLAIN = re.compile(r"[A-Za-z(][\w (),./+*=<>;'-]*[\w).]|[A-Za-z]")
-_WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan", "inf"}
-
-
-def quote(text: str, flow: bool = False) -> str:
-    """A YAML scalar that reads back as this very text, never as a number, truth value, date or null (1.1 and 1.2)."""
-    if (
-        _PLAIN.fullmatch(text)
-        and text.lower() not in _WORDS
-        and not (flow and re.search(r"[,\[\]{}]", text))
-        and "  " not in text
-    ):
-        return text
-    out = ['"']
-    for char in text:
-        code = ord(char)
-        if char in '"\\':
-            out.append("\\" + char)
-        elif char == "\n":
-            out.append("\\n")
-        elif (char.isprintable() and code not in (0xFEFF, 0x85, 0x2028, 0x2029)) or char == " ":
-            out.append(char)
-        else:
-            out.append(f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
-    return "".join([*out, '"'])
 
 
 def write(schedule: Schedule, target: Target) -> str:

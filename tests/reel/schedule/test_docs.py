@@ -17,12 +17,12 @@ from reel.schedule.compile import compile_pictures, compile_prompts, compile_val
 from reel.schedule.curves import NAMES, steps_of
 from reel.schedule.dialects.base import Target
 from reel.schedule.dialects.catalogue import DIALECTS
-from reel.schedule.dialects.own_yaml import quote
 from reel.schedule.expressions import VARIABLES
 from reel.schedule.functions import FUNCTIONS
 from reel.schedule.model import Key, Schedule
 from reel.schedule.read import read
 from reel.schedule.times import frame
+from reel.schedule.yaml_text import quote
 
 from .corpus import CASES
 from .strategies import prompt_schedules, tracks, value_schedules
