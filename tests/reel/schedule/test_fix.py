@@ -98,6 +98,14 @@ def test_likely_repairs_need_to_be_asked_for() -> None:
     assert track.blend.max() == 0
 
 
+def test_a_repair_that_does_not_help_is_taken_back() -> None:
+    text = "keys:\n  {red\n  24: {prompt: b\n then:0blend}\n"  # a space there mends nothing
+    assert [f.code for f in lint(text).findings if f.repair and f.repair.certain] == ["RS120"]
+    fixed = fix(text)
+    assert fixed.text == text
+    assert not [f for f in fixed.left if f.repair and f.repair.certain]
+
+
 @pytest.mark.parametrize("unsafe", [False, True])
 def test_one_repair_may_uncover_others(unsafe: bool) -> None:
     fixed = fix("girl\n0:red\n\n16: “blue”", unsafe=unsafe)  # the last line was no key, so nothing was said of it
