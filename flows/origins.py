@@ -213,9 +213,9 @@ def _named(path: Path, folder: Path) -> str:
 
 def placed(error: UserError, origins: Origins) -> UserError:
     """The same error with the place of each setting that it names, where that is known."""
-    from flows.scheduled import BadSchedule
+    from flows.scheduled import BadSchedule, BadSchedules
 
-    if isinstance(error, BadSchedule):
+    if isinstance(error, (BadSchedule, BadSchedules)):
         return error.placed(origins)
     lines: list[str] = []
     waiting: list[str] = []

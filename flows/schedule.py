@@ -15,12 +15,22 @@ from reel.schedule.dialects.catalogue import DIALECTS
 from reel.schedule.findings import Finding, ScheduleError
 from reel.schedule.fix import fix
 from reel.schedule.lint import PARAMETERS, LintResult, lint
-from reel.schedule.model import KINDS, Schedule
+from reel.schedule.model import KINDS, Schedule, What
 from reel.schedule.read import decode, load
 from reel.schedule.show import plot, table, thumbnails, timeline
+from reel.schedule.track import BACK_ENDS, described
 from reel.schedule.write import write
 
 CLEAN, FOUND, USAGE = 0, 1, 2
+EXAMPLES = """\
+examples:
+  rotoscope schedule lint walk.txt --frames 96
+  rotoscope schedule fix walk.txt --write
+  rotoscope schedule show '0: red top; 24-36 blend: blue top' --frames 48 --table
+  rotoscope schedule convert walk.txt --to fizz --frames 96
+
+dialects, their traps and the codes of the findings: docs/schedules/
+"""
 _RANK = {NOTE: 0, WARNING: 1, ERROR: 2, "never": 3}
 
 
@@ -42,7 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="rotoscope schedule", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="rotoscope schedule", description=__doc__, epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("schedule", metavar="FILE|TEXT|-", help="a file, the schedule itself, or - for standard input")
@@ -73,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--table", action="store_true", help="also one row for each frame or stretch of equal frames")
     p.add_argument("--every", type=_positive_int, default=1, help="in the table: only each n-th frame")
     p.add_argument("--out", type=Path, help="draw the timeline into a .png or .svg file")
+    p.add_argument("--for", choices=BACK_ENDS, dest="back_end", help="what this back-end gets of a track's pictures")
     p.add_argument("--thumbnails", action="store_true", help="show the pictures in the terminal")
     p.set_defaults(run=_show)
 
@@ -118,15 +132,19 @@ def _input(args: argparse.Namespace) -> tuple[str, str | None]:
     looks_like_file = len(word) < 4096 and "\n" not in word and "\0" not in word
     if looks_like_file and (word.startswith("@") or Path(word).is_file()):
         return load(Path(word.removeprefix("@")))
-    if looks_like_file and Path(word).suffix in (".yaml", ".yml", ".json", ".txt") and " " not in word:
+    if looks_like_file and word.strip() and Path(word).is_dir():
+        raise UserError(f"{word} is a folder", fix="a file in it, or the schedule itself")
+    named = Path(word).suffix in (".yaml", ".yml", ".json", ".txt") or ("/" in word and ":" not in word)
+    if looks_like_file and named and " " not in word:
         raise UserError(f"there is no file {word}")
     return word, None
 
 
 def _look(args: argparse.Namespace, text: str, name: str | None) -> LintResult:
     limits = getattr(args, "range", None) or PARAMETERS.get(getattr(args, "parameter", None) or "")
+    kind: What | None = args.kind or ("value" if limits else None)
     return lint(
-        text, args.dialect, args.kind, frames=args.frames, fps=args.fps, seed=args.seed, value_range=limits, name=name,
+        text, args.dialect, kind, frames=args.frames, fps=args.fps, seed=args.seed, value_range=limits, name=name,
         options=Options(args.pre_text, args.app_text), folder=Path(name).parent if name else None,
     )  # fmt: skip
 
@@ -240,6 +258,8 @@ def _show(args: argparse.Namespace) -> int:
     print(timeline(schedule, frames, fps, args.seed))
     if args.table:
         print(table(schedule, frames, fps, args.seed, args.every))
+    if args.back_end:
+        print(described(schedule, args.back_end, frames, fps, args.seed))
     if args.thumbnails:
         print(thumbnails(schedule, folder))
     if args.out:

@@ -64,6 +64,21 @@ class BadSchedule(ScheduleError):
         )
 
 
+class BadSchedules(UserError):
+    """Several schedules that cannot be used, ``errors`` one by one."""
+
+    def __init__(self, errors: Sequence[UserError]) -> None:
+        super().__init__("\n".join(error.message for error in errors))
+        self.errors = errors
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (BadSchedules, (self.errors,))
+
+    def placed(self, origins: Origins) -> UserError:
+        """The same mistakes where the schedules were written."""
+        return BadSchedules([error.placed(origins) for error in self.errors if isinstance(error, BadSchedule)])
+
+
 @dataclass
 class Compiled:
     """Schedules on the frames of one clip: F entries each, None where there is no schedule."""
@@ -90,11 +105,17 @@ def check(cfg: Dance) -> None:
     """Refuse mistakes that need no clip to be seen.
 
     Raises:
-        BadSchedule: all mistakes of the first schedule that has some.
+        BadSchedule, BadSchedules: all mistakes of all schedules.
     """
+    bad: list[UserError] = []
     for slot in slots(cfg):
-        if listed(slot.text, slot.key) is None:
-            _refuse(look(slot), slot, slot.key)
+        try:
+            if listed(slot.text, slot.key) is None:
+                _refuse(look(slot), slot, slot.key)
+        except BadSchedule as error:
+            bad.append(error)
+    if bad:
+        raise bad[0] if len(bad) == 1 else BadSchedules(bad)
 
 
 def look(

@@ -72,6 +72,11 @@ CODES: dict[str, Code] = {
     "RS123": Code(
         ERROR, "something is missing", "A key needs a prompt, a value or a picture, according to its schedule's kind."
     ),
+    "RS124": Code(
+        ERROR,
+        "quotes around the whole schedule",
+        "The text is taken as it is typed; quotes for the shell end in the shell, and Hydra's are not needed here.",
+    ),
     "RS201": Code(
         ERROR, "not a place in time", "A key is a frame, a range, a percentage, seconds, a timecode or a formula."
     ),

@@ -70,13 +70,16 @@ class PictureInterval:
     """(stop - start,) float: strength at each frame, transitions included."""
 
 
-def compile_prompts(schedule: Schedule, frames: int, fps: float = 12.0, seed: int = 0) -> PromptTrack:
+def compile_prompts(
+    schedule: Schedule, frames: int, fps: float = 12.0, seed: int = 0, *, formulas: bool = True
+) -> PromptTrack:
     """Prompts per frame.
 
     Args:
         frames: number of frames N.
         fps: frames per second; needed by keys in seconds.
         seed: value of ``s`` in expressions.
+        formulas: False leaves those in backticks as they are written: for showing, not for rendering.
 
     Raises:
         UserError: the schedule has no prompts, no key in the clip, or an expression undefined at some frame.
@@ -85,7 +88,7 @@ def compile_prompts(schedule: Schedule, frames: int, fps: float = 12.0, seed: in
     if not keyed:
         raise UserError("this schedule has no prompts")
     plan = make_plan(schedule.with_keys(tuple(keyed)), frames, fps, seed)
-    texts = Texts(plan)
+    texts = Texts(plan, formulas)
     a = texts.at(plan.index)
     b = np.where(plan.weight > 0, texts.at(plan.target), a)
     blend = np.where(a == b, 0.0, plan.weight)
@@ -209,8 +212,10 @@ def _shows(plan: Plan, key: int, first: int) -> bool:
     return moving or plan.keys[key].until is None or at < max(int(plan.stop[key]), int(plan.held[key]) + 1)
 
 
-def _own(plan: Plan, key: int, span: np.ndarray) -> np.ndarray:
+def _own(plan: Plan, key: int, span: np.ndarray) -> np.ndarray | float:
     formula = plan.keys[key].strength or _ONE
+    if formula.root.op == "num":
+        return float(formula.root.value)
     values = checked(formula, formula.evaluate(plan.env(span)), span)
     if (values < 0).any():
         raise UserError(f"strength '{formula.text}' is negative at frame {int(span[int(np.argmax(values < 0))])}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from bisect import bisect_right
 from dataclasses import dataclass, field
@@ -66,7 +67,7 @@ class Source:
     def __init__(self, text: str, name: str = "<text>") -> None:
         self.text = text
         self.name = name
-        self._starts = [0, *(i + 1 for i, c in enumerate(text) if c == "\n")]
+        self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
 
     def place(self, offset: int) -> tuple[int, int]:
         """1-based (line, column) of a character offset."""

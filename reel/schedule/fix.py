@@ -40,8 +40,8 @@ def fix(
 ) -> Fixed:
     """Repair what is certain, and with ``unsafe`` also what is likely, until nothing more can be repaired.
 
-    A repair that leaves as much to repair as before was not the right one: it is taken back and counts as uncertain. So
-    the result is a fixed point: fixing it again changes nothing.
+    A repair after which there is as much to repair, and no further on, was not the right one: it is taken back and
+    counts as uncertain. So the result is a fixed point: fixing it again changes nothing.
     """
 
     def look(candidate: str) -> LintResult:
@@ -69,7 +69,7 @@ def _step(
             return None
         candidate = apply(text, edits)
         after = look(candidate)
-        if _trouble(after, unsafe) < _trouble(result, unsafe):
+        if _progress(candidate, after, unsafe) < _progress(text, result, unsafe):
             return candidate, after, used
         if len(chosen) == 1:
             return None
@@ -80,9 +80,12 @@ def _wanted(result: LintResult, unsafe: bool) -> list[Finding]:
     return [f for f in result.findings if f.repair and f.repair.edits and (unsafe or f.repair.certain)]
 
 
-def _trouble(result: LintResult, unsafe: bool) -> int:
-    """What is left to do: errors and open repairs."""
-    return sum(f.severity == ERROR for f in result.findings) + len(_wanted(result, unsafe)) + 2 * result.dropped
+def _progress(text: str, result: LintResult, unsafe: bool) -> tuple[int, int, int]:
+    """What is left to do, errors first; a repaired one may uncover the next, further on, or a likely repair."""
+    wanted = _wanted(result, unsafe)
+    errors = [f for f in result.findings if f.severity == ERROR]
+    reach = len(text) - min((f.start for f in [*wanted, *errors]), default=len(text))
+    return len(errors) + 2 * result.dropped, len(wanted), reach
 
 
 def _doubted(finding: Finding) -> Finding:

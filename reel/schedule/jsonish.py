@@ -45,25 +45,25 @@ class Reader(QuotedReader):
         """Pairs up to the closing brace (or the end); the brace itself is left in place."""
         result: list[Member] = []
         comma = -1
-        fresh = True
+        before: Literal["comma", "pair", "stray"] = "comma"
         while (char := self.skip()) and char not in (closer or "\0"):
             if self.report.dropped > HOPELESS:
                 raise Refused
             if char in ",，、":
                 self.wide(char)
-                if fresh:
+                if before == "comma":
                     self.report.add("RS109", "a comma with nothing before it", self.pos, fix="leave it out",
                                     edits=(Edit(self.pos, self.pos + 1, ""),), certain=True)  # fmt: skip
-                comma, fresh = self.pos, True
+                comma, before = self.pos, "comma"
                 self.pos += 1
                 continue
-            if not fresh:
+            if before == "pair":
                 self.missing_comma(result)
             member = self.member(closer)
             if member is not None:
                 result.append(member)
-            fresh = member is None
-        if comma >= 0 and fresh and result and not self.form.last_comma and self.text[comma] == ",":
+            before = "stray" if member is None else "pair"
+        if comma >= 0 and before == "comma" and result and not self.form.last_comma and self.text[comma] == ",":
             self.report.add("RS116", "a comma after the last pair", comma, fix="leave it out",
                             edits=(Edit(comma, comma + 1, ""),), certain=True)  # fmt: skip
         return result
@@ -101,7 +101,7 @@ class Reader(QuotedReader):
         match = re.compile(r"[^\s:：=＝,，{}\[\]\"'“”][^:：=＝,，{}\n\"'“”]{0,60}?(?=\s*[:：=＝])").match(
             self.text, start, self.stop
         )
-        if match and self.form.sign == "=":  # a key may be a range here: 0:8 = "text"
+        if self.form.sign == "=":  # a key may be a range here: 0:8 = "text"
             match = re.compile(r"[\w.:\-]{1,60}(?=\s*[=＝])").match(self.text, start, self.stop) or match
         if match is None:
             return None
@@ -130,7 +130,7 @@ class Reader(QuotedReader):
                 self.pos,
                 fix=f"put '{wanted}' here",
                 edits=(Edit(self.pos, self.pos, wanted),),
-                certain=True,
+                certain=char == '"',
             )
 
     def stray(self, closer: str) -> None:

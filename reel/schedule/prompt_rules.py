@@ -73,7 +73,8 @@ def slow_fades(facts: Facts) -> None:
         return
     held, following, key, _ = found[0]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    edits = tuple(e for h, f, k, o in found for e in _repeat(facts, h, f, k, o))
+    mistakes = facts.report.errors  # they go first: between them no entry is safe to add
+    edits = () if mistakes else tuple(e for h, f, k, o in found for e in _repeat(facts, h, f, k, o))
     facts.say(
         "RS301",
         f"this prompt fades into the next one over ALL frames {held} to {following}{more}; to hold it, repeat it "
@@ -121,7 +122,7 @@ def travel_back(facts: Facts) -> None:
         return
     if facts.frames is not None and int(plan.held[-1]) >= facts.frames - 1:
         return
-    at = f"frame {int(plan.held[-1])}" if facts.frames else "its hold"
+    at = f"frame {int(plan.held[-1])}" if facts.frames else "this last key's hold"
     facts.say("RS304", f"after {at} the clip travels back to the first prompt: this tool always loops", last,
               fix="repeat the last prompt at the last frame (then only the last step travels)")  # fmt: skip
 

@@ -24,12 +24,14 @@ WIDE = {"：": ":", "，": ",", "＝": "=", "｛": "{", "｝": "}", "、": ","}
 QUOTES = STRAIGHT + CURLY
 KEY_AHEAD = re.compile(
     rf"\s*(?:[{QUOTES}]\s*[\w ()+*/.:\-]{{1,40}}\s*[{QUOTES}]\s*[:：=＝]"
-    rf"|-?\d[\d.:\-]{{0,20}}\s*[:：=＝]\s*[{QUOTES}])"
+    rf"|[:.]?-?\d[\d.:\-]{{0,20}}\s*[:：=＝]\s*[{QUOTES}])"
 )
 _LOST_KEY = re.compile(rf"\s*-?[\w][\w ()+*/.:\-]{{0,39}}[{QUOTES}]\s*[:：=＝]")
 GOOD_END = re.compile(
-    rf"\s*(?:$|[}}\]｝](?!\s*[\w])|[,，]\s*(?=$|[}}\],，]|[{QUOTES}]|-?\d[\d.:\-]{{0,20}}\s*[:：=＝]|#|//))"
+    rf"\s*(?:$|[}}\]｝](?!\s*[\w])|[,，]\s*(?=$|[}}\],，]|[{QUOTES}]|[:.]?-?\d[\d.:\-]{{0,20}}\s*[:：=＝]|#|//))"
 )
+_NEXT_LINE = re.compile(rf"[^\S\n]*\n{KEY_AHEAD.pattern}")
+"""The end of a text whose comma is missing as well."""
 _BODY = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.)|$)", re.DOTALL)
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -149,7 +151,9 @@ class QuotedReader:
             for i in range(end + 1, limit):
                 if self.text[i] == "\n" and KEY_AHEAD.match(self.text, i):
                     break
-                if self.text[i] == char and GOOD_END.match(self.text, i + 1, self.stop):
+                if self.text[i] == char and (
+                    GOOD_END.match(self.text, i + 1, self.stop) or _NEXT_LINE.match(self.text, i + 1, self.stop)
+                ):
                     return self.inner(start, end, i, char)
             return end, True
         ahead = KEY_AHEAD.search(self.text, start + 1, self.stop)
@@ -160,8 +164,10 @@ class QuotedReader:
 
     def unclosed(self, start: int, end: int) -> tuple[int, bool]:
         end = max(end, start + 1)
+        opened = () if self.text[start] == '"' else (Edit(start, start + 1, '"'),)
         self.report.add("RS107", "this quote is never closed", start, fix="close the quote at the end of the text",
-                        edits=(Edit(end, end, '"'),), certain=True)  # fmt: skip
+                        edits=(*opened, Edit(end, end, '"')),
+                        certain=not opened or '"' not in self.text[start:end])  # fmt: skip
         return end, False
 
     def inner(self, start: int, first: int, last: int, char: str) -> tuple[int, bool]:

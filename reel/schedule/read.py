@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from reel.errors import UserError
 from reel.schedule.dialects.base import Dialect, Options
 from reel.schedule.dialects.catalogue import by_name, detect
-from reel.schedule.findings import Report, ScheduleError, Source
+from reel.schedule.findings import Edit, Repair, Report, ScheduleError, Source
 from reel.schedule.model import Schedule, What
 
 MAX_SIZE = 4 * 1024 * 1024
 """Largest text in characters."""
 MAX_SIGNS = 150_000
 """Most colons, or equals signs, in a text: every key has one."""
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass
@@ -79,6 +81,8 @@ def parse(
         options: inputs of the node besides the text.
     """
     report = Report(Source(text, name or "<text>"))
+    if (quotes := _around(text)) is not None:
+        return _unquoted(report, quotes, dialect, what, options)
     if len(text) > MAX_SIZE:
         report = Report(Source(text[:200], name or "<text>"))
         report.add("RS001", f"{len(text)} characters; a schedule has at most {MAX_SIZE}", 0)
@@ -93,9 +97,8 @@ def parse(
             "RS115", f"{chosen.title} has no schedules of kind '{kind}'", 0, fix=f"kind {' or '.join(chosen.kinds)}"
         )
         return Parsed(None, report, chosen, kind)
-    bad = next((i for i, c in enumerate(text) if c == "\0" or "\ud800" <= c <= "\udfff"), -1)
-    if bad >= 0:
-        report.add("RS006", "a NUL or half a character: this is no text", bad)
+    if bad := _NO_TEXT.search(text):
+        report.add("RS006", "a NUL or half a character: this is no text", bad.start())
         return Parsed(None, report, chosen, kind)
     if not text.strip("\ufeff \t\r\n"):
         report.add("RS004", "the text is empty", 0)
@@ -103,6 +106,30 @@ def parse(
     schedule = chosen.parse(report, kind, options or Options())
     _judge(report, schedule, chosen, kind, dialect is not None)
     return Parsed(schedule, report, chosen, schedule.what if schedule else kind)
+
+
+def _around(text: str) -> tuple[int, int] | None:
+    """Places of two quotes around a whole text that has none of the kind inside."""
+    start, stop = len(text) - len(text.lstrip("\ufeff \t\r\n")), len(text.rstrip()) - 1
+    if stop - start < 2 or len(text) > MAX_SIZE or text[start] + text[stop] not in ("''", '""', "“”", "‘’"):
+        return None
+    return None if {text[start], text[stop]} & set(text[start + 1 : stop]) else (start, stop)
+
+
+def _unquoted(
+    report: Report, quotes: tuple[int, int], dialect: str | None, what: What | None, options: Options | None
+) -> Parsed:
+    """The text between the quotes, its places unchanged."""
+    start, stop = quotes
+    text = report.source.text
+    inside = parse(f"{text[:start]} {text[start + 1 : stop]} {text[stop + 1 :]}", dialect, what, options=options)
+    report.add("RS124", "the whole schedule stands in quotes", start, stop + 1, fix="leave them out", certain=True,
+               edits=(Edit(start, start + 1, ""), Edit(stop, stop + 1, "")))  # fmt: skip
+    for f in inside.report.findings:
+        repair = f.repair or Repair("")
+        report.add(f.code, f.message, f.start, f.stop, severity=f.severity, fix=repair.label or None,
+                   edits=repair.edits, certain=repair.certain)  # fmt: skip
+    return Parsed(inside.schedule, report, inside.dialect, inside.what)
 
 
 def _judge(report: Report, schedule: Schedule | None, chosen: Dialect, kind: What, forced: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,6 +14,9 @@ from reel.schedule.expressions import Expression, ExpressionError, parse_express
 from reel.schedule.facts import Facts
 from reel.schedule.model import Key
 from reel.schedule.texts import BACKTICKS
+
+SHARED = 16
+"""Uses from which on a formula is computed for the whole clip at once."""
 
 
 def order(facts: Facts) -> None:
@@ -119,15 +123,21 @@ def undefined(facts: Facts) -> None:
     plan = facts.plan
     if plan is None:
         return
-    edges = np.append(plan.start, plan.frames)
+    edges = [*plan.start.tolist(), plan.frames]
+    used: Counter[str] = Counter()
+    whole: dict[str, np.ndarray] = {}
     for i, key in enumerate(plan.keys):
-        span = np.arange(max(0, int(edges[i])), min(plan.frames, max(int(edges[i + 1]), int(edges[i]) + 1)))
-        if not len(span):
-            span = np.array([max(0, int(edges[i]))])
+        first, after = max(0, edges[i]), min(plan.frames, max(edges[i + 1], edges[i] + 1))
         for text, formula in _formulas(facts, key):
-            bad = np.flatnonzero(~np.isfinite(formula.evaluate(plan.env(span))))
-            if len(bad):
-                facts.say("RS407", f"'{text[:40]}' is undefined at frame {int(span[bad[0]])}", key, body=True,
+            used[text] += 1
+            if used[text] == SHARED:  # many keys share it: once over the whole clip is cheaper
+                whole[text] = np.isfinite(formula.evaluate(plan.env(np.arange(plan.frames))))
+            if text in whole and first < after:
+                good = whole[text][first:after]
+            else:
+                good = np.isfinite(formula.evaluate(plan.env(np.arange(first, max(after, first + 1)))))
+            if not good.all():
+                facts.say("RS407", f"'{text[:40]}' is undefined at frame {first + int(good.argmin())}", key, body=True,
                           fix="keep divisors away from 0, roots and logarithms above it")  # fmt: skip
 
 
@@ -163,7 +173,7 @@ def value_range(facts: Facts) -> None:
                 facts.plan.keys[index],
                 body=True,
                 severity="error" if facts.rendered else None,
-                fix=f"clip(..., {low:g}, {high:g}) around the formula, or another value",
+                fix=f"a value from {low:g} to {high:g}; around a formula: clip(..., {low:g}, {high:g})",
             )
 
 

@@ -85,6 +85,16 @@ def keyed_rows(schedule: Schedule, target: Target, *, wrap: bool, inside: bool =
     return [row for row in ordered if row[0] < plan.frames] or [(0, full_text(schedule, plan.keys[0]))]
 
 
+def say_numbers(plan: Plan, target: Target, fades: bool) -> None:
+    """RS507 where formulas, curves, or (``fades``: not known to the target) straight fades become numbers."""
+    moving = plan.schedule.outside is None and plan.weight > 0
+    thens = [plan.schedule.then_of(plan.keys[i]) for i in np.unique(plan.index[moving]).tolist()]
+    if any(not (key.value and key.value.constant) for key in plan.keys) or any(
+        not fades or (then.mode == "ease" and then.curve != "linear") for then in thens
+    ):
+        target.say("RS507", "what the target cannot say (formulas, curves, fades) is written as numbers")
+
+
 def value_rows(values: np.ndarray) -> list[tuple[int, float]]:
     """Key frames that give exactly these values when joined by straight lines, without those inside equal runs."""
     if len(values) < 3:

@@ -14,6 +14,10 @@ from reel.schedule.segments import runs
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _SHADES = " ░▒▓█"
+SHOWN = 11
+"""Prompts with a colour of their own in a plot."""
+_COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#e68310", "#11a579", "#7f3c8d",
+            "#a5aa99", "#882255")  # fmt: skip
 
 
 def table(schedule: Schedule, frames: int, fps: float = 12.0, seed: int = 0, every: int = 1) -> str:
@@ -68,7 +72,7 @@ def timeline(schedule: Schedule, frames: int, fps: float = 12.0, seed: int = 0, 
     width = min(width, frames)
     lines = [_ruler(frames, fps, width)]
     if any(key.prompt is not None for key in schedule.keys):
-        track = compile_prompts(schedule, frames, fps, seed)
+        track = compile_prompts(schedule, frames, fps, seed, formulas=False)
         for i, (positive, _) in enumerate(track.texts[:20]):
             lines.append(f"{_shaded(track.weights(i), width, _SHADES, 1.0)}  {_short(positive)}")
         if len(track.texts) > 20:
@@ -145,7 +149,8 @@ def plot(
         raise UserError(f"the picture's name must end in .png or .svg, got '{path.name}'")
     from matplotlib.figure import Figure
 
-    prompts = compile_prompts(schedule, frames, fps, seed) if any(k.prompt is not None for k in schedule.keys) else None
+    prompted = any(key.prompt is not None for key in schedule.keys)
+    prompts = compile_prompts(schedule, frames, fps, seed, formulas=False) if prompted else None
     pictures = compile_pictures(schedule, frames, fps, seed)
     panels = (prompts is not None) + (schedule.what == "value") + bool(pictures)
     figure = Figure(figsize=(11, 0.8 + 2.2 * panels), layout="constrained")
@@ -168,10 +173,15 @@ def plot(
 
 
 def _plot_prompts(axis: Any, track: PromptTrack) -> None:
-    at = np.arange(len(track.a) + 1)
-    shown = list(range(min(len(track.texts), 12)))
-    weights = [np.append(track.weights(i), track.weights(i)[-1]) for i in shown]
-    axis.stackplot(at, *weights, step="post", labels=[_short(track.texts[i][0], 48).replace("$", r"\$") for i in shown])
+    labels = [_short(positive, 48).replace("$", r"\$") for positive, _ in track.texts[:SHOWN]]
+    rows = [track.weights(i) for i in range(len(labels))]
+    if len(track.texts) > SHOWN:
+        labels.append(f"{len(track.texts) - SHOWN} more")
+        rows.append(1 - np.sum(rows, axis=0))
+    stacked = [np.append(row, row[-1]) for row in rows]
+    axis.stackplot(
+        np.arange(len(track.a) + 1), *stacked, step="post", labels=labels, colors=[*_COLOURS[:SHOWN], "#dddddd"]
+    )
     axis.set_ylim(0, 1)
     axis.set_ylabel("prompt weight")
     axis.legend(

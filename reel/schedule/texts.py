@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 import numpy as np
 
@@ -15,72 +14,76 @@ from reel.schedule.plan import Plan
 TextPair = tuple[str, str]
 """(positive, negative)"""
 
-SHARED = 16
-"""Uses from which on a formula is computed for the whole clip at once."""
-
 BACKTICKS = re.compile(r"`([^`]*)`")
 
 
 class Texts:
     """Full texts of keys, evaluated per frame where they hold expressions in backticks."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, formulas: bool = True) -> None:
         self.plan = plan
         self.table: list[TextPair] = []
-        self.numbers: dict[TextPair, int] = {}
+        self.numbers: dict[str, dict[str, int]] = {}
+        """By negative and positive text."""
         pairs = [full_text(plan.schedule, key) for key in plan.keys]
-        self.pairs = pairs
-        self.uses: Counter[str] = Counter()
-        self.whole: dict[str, np.ndarray] = {}
-        self.fixed = np.array([-1 if "`" in p + n else self.number((p, n)) for p, n in pairs], dtype=np.int64)
+        live = [formulas and "`" in positive + negative for positive, negative in pairs]
+        self.fixed = np.array([-1 if on else self.number(*pair) for pair, on in zip(pairs, live, strict=True)])
+        # texts between formulas and the formulas themselves, in turn; blanks are evened out as in every prompt
+        self.parts = [
+            [
+                BACKTICKS.split(" ".join(pair[side].split())) if on else [""]
+                for pair, on in zip(pairs, live, strict=True)
+            ]
+            for side in (0, 1)
+        ]
 
-    def number(self, pair: TextPair) -> int:
-        if pair not in self.numbers:
-            self.numbers[pair] = len(self.table)
-            self.table.append(pair)
-        return self.numbers[pair]
+    def number(self, positive: str, negative: str) -> int:
+        known = self.numbers.setdefault(negative, {})
+        if positive not in known:
+            known[positive] = len(self.table)
+            self.table.append((positive, negative))
+        return known[positive]
 
     def at(self, keys: np.ndarray) -> np.ndarray:
         """(N,) text numbers, for the (N,) key of each frame."""
         result = self.fixed[keys]
         live = np.flatnonzero(result < 0)
         if len(live):
-            # a stable sort groups the frames of one key, so that each key is computed once over all its frames
-            order = live[np.argsort(keys[live], kind="stable")]
-            for group in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
-                result[group] = self._evaluated(int(keys[group[0]]), group)
+            positives, negatives = (self._filled(parts, keys[live], live) for parts in self.parts)
+            result[live] = list(map(self.number, positives, negatives))
         return result
 
-    def _evaluated(self, key: int, frames: np.ndarray) -> list[int]:
-        positive, negative = (self._filled(text, frames) for text in self.pairs[key])
-        return [
-            self.number((" ".join(p.split()), " ".join(n.split()))) for p, n in zip(positive, negative, strict=True)
-        ]
+    def _filled(self, parts: list[list[str]], keys: np.ndarray, frames: np.ndarray) -> list[str]:
+        """One text for each frame, all in one go: texts are joined as columns of objects."""
+        column = np.array([part[0] for part in parts], dtype=object)[keys]
+        for i in range(1, max(map(len, parts)), 2):
+            formulas = [part[i] if i < len(part) else "" for part in parts]
+            after = np.array([part[i + 1] if i < len(part) else "" for part in parts], dtype=object)
+            column = column + self._numbers(formulas, keys, frames) + after[keys]
+        return list(column)
 
-    def _filled(self, text: str, frames: np.ndarray) -> list[str]:
-        """One text for each frame; numbers are written with 4 digits, so that near-equal frames share an embedding."""
-        parts = BACKTICKS.split(text)
-        rows = [[part] * len(frames) for part in parts]
-        for i in range(1, len(parts), 2):
-            formula = self._formula(parts[i])
-            values = self._values(formula, frames)
-            rows[i] = [f"{value:.4g}" for value in values.tolist()]
-        return ["".join(row) for row in zip(*rows, strict=True)]
+    def _numbers(self, formulas: list[str], keys: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        """(n,) the keys' formulas at these frames, written with 4 digits so that near-equal frames share a text.
+
+        Frames of equal formulas are computed together.
+        """
+        ids: dict[str, int] = {}
+        number = np.array([ids.setdefault(formula, len(ids)) for formula in formulas])[keys]
+        order = np.argsort(number, kind="stable")
+        written = np.full(len(keys), "", dtype=object)
+        names = list(ids)
+        for group in np.split(order, np.flatnonzero(np.diff(number[order])) + 1):
+            if text := names[int(number[group[0]])]:
+                formula, at = self._formula(text), frames[group]
+                values = checked(formula, formula.evaluate(self.plan.env(at)), at)
+                written[group] = [f"{value:.4g}" for value in values.tolist()]
+        return written
 
     def _formula(self, text: str) -> Expression:
         try:
             return parse_expression(text, frozenset(name for name, _ in self.plan.schedule.variables))
         except ExpressionError as error:  # the reader tells with a place; this is for schedules built in Python
             raise UserError(f"the formula `{text[:40]}` in a prompt: {error.message}", fix=error.fix) from None
-
-    def _values(self, formula: Expression, frames: np.ndarray) -> np.ndarray:
-        """The formula at these frames; one that many keys share is computed once over the whole clip."""
-        self.uses[formula.text] += 1
-        if self.uses[formula.text] < SHARED:
-            return checked(formula, formula.evaluate(self.plan.env(frames)), frames)
-        if formula.text not in self.whole:
-            self.whole[formula.text] = formula.evaluate(self.plan.env(np.arange(self.plan.frames)))
-        return checked(formula, self.whole[formula.text][frames], frames)
 
 
 def full_text(schedule: Schedule, key: Key) -> TextPair:

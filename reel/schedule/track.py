@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,6 +117,42 @@ def ltx_conditions(schedule: Schedule, frames: int, fps: float = 12.0, seed: int
         if condition.strength > 1:
             moved.append(f"'{condition.picture}' has strength 1 instead of {condition.strength:g}, the most LTX takes")
     return LtxPlan(length, tuple(taken[at] for at in sorted(taken)), tuple(moved))
+
+
+BACK_ENDS = ("tile", "sparsectrl", "ltx")
+
+
+def described(schedule: Schedule, back_end: str, frames: int, fps: float = 12.0, seed: int = 0) -> str:
+    """What a back-end of `BACK_ENDS` gets, as text: one row for each picture, or stretch of frames with equal ones.
+
+    Raises:
+        UserError: as `tile_track` and `ltx_conditions`.
+    """
+    if back_end == "tile":
+        return "\n".join(["  frame  ControlNet tile", *_tile_rows(tile_track(schedule, frames, fps, seed))])
+    if back_end == "sparsectrl":
+        conditions = sparse_conditions(schedule, frames, fps, seed)
+        return "\n".join(["  frame  SparseCtrl", *map(_condition_row, conditions)])
+    plan = ltx_conditions(schedule, frames, fps, seed)
+    head = f"  frame  LTX-Video, {plan.frames} frames"
+    return "\n".join([head, *map(_condition_row, plan.conditions), *(f"moved: {sentence}" for sentence in plan.moved)])
+
+
+def _condition_row(condition: SparseCondition) -> str:
+    return f"{condition.frame:>7}  {condition.picture} {condition.strength:.2f}"
+
+
+def _tile_rows(tile: TileTrack) -> Iterator[str]:
+    names = ["", *tile.pictures]
+    shown = [
+        " + ".join(f"{names[n + 1]} {strength:.2f}" for n, strength in ((a, one), (b, two)) if n >= 0)
+        for a, b, one, two in zip(tile.a, tile.b, tile.strength_a, tile.strength_b, strict=True)
+    ]
+    first = 0
+    for content, same in itertools.groupby(shown):
+        last = first + len(list(same)) - 1
+        yield f"{first if first == last else f'{first}-{last}':>7}  {content}"
+        first = last + 1
 
 
 def _intervals(schedule: Schedule, frames: int, fps: float, seed: int) -> list[PictureInterval]:

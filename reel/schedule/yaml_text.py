@@ -1,4 +1,4 @@
-"""YAML with places: a tree of nodes that know where they stand, built from parser events.
+"""YAML with places: a tree of nodes that know where they stand, built from parser events; and texts as YAML scalars.
 
 Depth is bounded and anchors are refused while the events arrive, before anything can grow. libyaml's parser is
 iterative, so hostile nesting costs as many events as it takes to notice it.
@@ -19,7 +19,11 @@ from reel.schedule.jsonish import Refused
 MAX_DEPTH = 8
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # libyaml marks count characters, as ours do; the pure Python loader does the same
-_GLUED = re.compile(r"^(\s*[\w.%-]+):(?=[^\s:])", re.MULTILINE)
+_GLUED = re.compile(r"^([ ]*[\w.%-]+):(?=[^\s:])(?!.*:(?:\s|$))", re.MULTILINE)
+MAX_BROKEN = 20
+"""Broken lines after which the rest of a file is not read."""
+PATIENCE = 2_000_000
+"""Characters that all readings of a broken file may take together."""
 
 
 @dataclass(slots=True)
@@ -34,19 +38,32 @@ class YamlNode:
 
 
 def compose(report: Report, max_depth: int = MAX_DEPTH) -> YamlNode | None:
-    """The document's root, or None after a finding (RS002, RS003, RS004, RS120)."""
-    try:
-        return _build(report, yaml.parse(report.source.text, Loader=_LOADER), max_depth)
-    except yaml.MarkedYAMLError as error:
-        _syntax(report, error)
-    except yaml.YAMLError as error:
-        report.add(
-            "RS120",
-            f"not readable as YAML: {str(error).splitlines()[0][:100]}",
-            int(getattr(error, "position", 0) or 0),
-        )
-    except Refused:
-        pass
+    """The document's root, or None after a finding (RS002, RS003, RS004, RS120).
+
+    A line that breaks the syntax is reported and blanked out, so that the mistakes of all others are found as well.
+    """
+    text = report.source.text
+    heard, indent = 0, 0  # up to where, and from which depth on, errors only follow from one that was told
+    for _ in range(max(1, min(MAX_BROKEN, PATIENCE // max(1, len(text))))):
+        try:
+            return _build(report, yaml.parse(text, Loader=_LOADER), max_depth)
+        except yaml.MarkedYAMLError as error:
+            at, noticed = _place(text, error)
+            start = text.rfind("\n", 0, at) + 1
+            line = text[start:].split("\n", 1)[0]
+            deep = len(line) - len(line.lstrip())
+            if at >= heard or deep <= indent:
+                _syntax(report, error, text, at)
+                heard, indent = noticed, deep
+            if not line.strip():
+                return None
+            text = text[:start] + " " * len(line) + text[start + len(line) :]
+        except yaml.YAMLError as error:
+            where = int(getattr(error, "position", 0) or 0)
+            report.add("RS120", f"not readable as YAML: {str(error).splitlines()[0][:100]}", where)
+            return None
+        except Refused:
+            return None
     return None
 
 
@@ -111,25 +128,30 @@ def _attach(top: tuple[YamlNode, YamlNode | None], node: YamlNode) -> tuple[Yaml
     return parent, None
 
 
-def _syntax(report: Report, error: yaml.MarkedYAMLError) -> None:
-    """libyaml's message at its place, with the usual slip named where it is one."""
+def _place(text: str, error: yaml.MarkedYAMLError) -> tuple[int, int]:
+    """(where the mistake is, where the parser noticed): a bracket or quote that is never closed is the mistake."""
     mark = error.problem_mark or error.context_mark
-    text = report.source.text
-    at = min(mark.index if mark is not None else 0, len(text))
-    match = None
-    for match in _GLUED.finditer(text, 0, min(len(text), at + 200)):
-        if match.end() > at - 200:
-            break
-    if match is not None and abs(match.end() - at) <= 200:
-        end = match.end()
-        report.add(
-            "RS120",
-            "YAML wants a space after the colon",
-            end,
-            fix="a space here",
-            edits=(Edit(end, end, " "),),
-            certain=True,
-        )
+    noticed = min(_index(mark) if mark is not None else 0, len(text))
+    at = noticed
+    if error.context_mark is not None and re.search("flow|quoted", error.context or ""):
+        at = min(_index(error.context_mark), noticed)
+    for match in _GLUED.finditer(text, max(0, text.rfind("\n", 0, max(0, at - 200))), min(len(text), at + 200)):
+        if abs(match.end() - at) <= 200:
+            return match.end(), max(noticed, match.end())
+    if not text[text.rfind("\n", 0, at) + 1 :].split("\n", 1)[0].strip():
+        at = len(text[:at].rstrip()) - 1  # noticed on an empty line, or at the end
+    return max(at, 0), noticed
+
+
+def _syntax(report: Report, error: yaml.MarkedYAMLError, text: str, at: int) -> None:
+    """libyaml's message at its place, with the usual slip named where it is one."""
+    if at and text[at - 1] == ":" and _GLUED.match(text, text.rfind("\n", 0, at) + 1):
+        report.add("RS120", "YAML wants a space after the colon", at, fix="a space here",
+                   edits=(Edit(at, at, " "),), certain=True)  # fmt: skip
+        return
+    if text[at : at + 1] in ("[", "{", "'", '"') and re.search("flow|quoted", error.context or ""):
+        close = {"[": "]", "{": "}"}.get(text[at], text[at])
+        report.add("RS120", f"this {text[at]} is never closed", at, fix=f"close it with {close} on the same line")
         return
     words = " ".join(filter(None, (error.context, error.problem)))
     fix = 'put the text in "quotes"' if any(c in text[max(0, at - 1) : at + 1] for c in ":@`%|>&*!{}[]") else None
@@ -150,3 +172,30 @@ def node_at(report: Report, key: str) -> tuple[YamlNode, YamlNode] | None:
         else:
             name, node = next(((n, value) for n, value in node.pairs if n.text == part), (None, None))
     return (name, node) if name is not None and node is not None else None
+
+
+_PLAIN = re.compile(r"[A-Za-z(][\w (),./+*=<>;'-]*[\w).]|[A-Za-z]")
+_WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan", "inf"}
+
+
+def quote(text: str, flow: bool = False) -> str:
+    """A YAML scalar that reads back as this very text, never as a number, truth value, date or null (1.1 and 1.2)."""
+    if (
+        _PLAIN.fullmatch(text)
+        and text.lower() not in _WORDS
+        and not (flow and re.search(r"[,\[\]{}]", text))
+        and "  " not in text
+    ):
+        return text
+    out = ['"']
+    for char in text:
+        code = ord(char)
+        if char in '"\\':
+            out.append("\\" + char)
+        elif char == "\n":
+            out.append("\\n")
+        elif (char.isprintable() and code not in (0xFEFF, 0x85, 0x2028, 0x2029)) or char == " ":
+            out.append(char)
+        else:
+            out.append(f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
+    return "".join([*out, '"'])

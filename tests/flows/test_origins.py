@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from flows.dance import Dance
 from flows.overrides import Composed, Root, hydra_ready, project_root, single
 from flows.quoting import literal_overrides
-from flows.scheduled import Compiled, compiled, spelled
+from flows.scheduled import BadSchedules, Compiled, compiled, spelled
 from reel.errors import UserError
 from reel.keys import differences
 
@@ -84,6 +85,13 @@ def test_mistakes_in_overrides(conf: Path, override: str, column: int, says: str
     assert f"<override>:1:{column}" in told
     assert says in told
     assert override in told
+
+
+def test_mistakes_of_all_schedules_are_told_at_once(conf: Path) -> None:
+    told = message(conf, experiment(conf, "prompt_schedule: '0: red; x9: blue'\n"), "strength_schedule=0: 2")
+    assert f"{FILE}:2:27: error RS108" in told
+    assert "<override>:1:22: error RS307" in told
+    assert pickle.loads(pickle.dumps(BadSchedules([]))).errors == []
 
 
 def test_the_last_writer_is_the_one_to_tell(conf: Path) -> None:

@@ -153,6 +153,11 @@ def zero_variables(report: Report, keys: list[Key], names: tuple[str, ...]) -> t
     return tuple((name, number(0)) for name in used)
 
 
+def show_computed(value: float) -> str:
+    """A computed value without the float's last digits: 0.5125 rather than 0.5125000000000001."""
+    return show_number(round(value, 12))
+
+
 def show_number(value: float) -> str:
     """The shortest text that reads back to the same float, in plain decimals where these are short."""
     text = f"{value:.12g}" if float(f"{value:.12g}") == value else repr(value)

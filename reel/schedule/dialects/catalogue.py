@@ -34,9 +34,15 @@ _SCAN = 20_000
 _YAML = re.compile(
     r"^\s*\{?\s*(keys|kind|variables|then|hold_ratio|frames|fps|head|tail|negative|loop)\s*:(\s|$)", re.MULTILINE
 )
+_LINES = re.compile(
+    r"\A(?!.*^\s*\{?\s*keys\s*:).*^\d[\d.%s-]*(\s+(hold|blend|ease)[^:\n]*)?\s*:\s", re.MULTILINE | re.DOTALL
+)
+"""The one-line form over several lines: keys beside the settings, and no ``keys:``."""
 _TRAVEL = re.compile(rf"[{_Q}](prompt_map|head_prompt|tail_prompt|n_prompt|prompt_fixed_ratio)[{_Q}]\s*[:：]")
 _QUOTED = re.compile(rf"[{_Q}]\s*([\w.:+*/() -]{{1,40}}?)\s*[{_Q}]\s*([:：=])\s*(\S)")
 _PYTHONIC = re.compile(rf"(?:^|,|\n)\s*(-?\d[\d.:-]{{0,20}})\s*=\s*([{_Q}]|[-+.\d])")
+_INDEX = re.compile(r"^[-:]|\d:|^(0?\.\d+|1\.0*)$")
+"""Keys of AnimateDiff-Evolved alone: from the end, ranges, shares of the clip (12.5 is a slip in any dialect)."""
 _PAREN = re.compile(r"[\"']?[\w+*/. -]{1,30}[\"']?\s*[:：]\s*[(（]([^\n]{0,200})")
 _LATENT = re.compile(r"\s*-?\d+\s*(:\s*-?\d+\s*)?(=\s*[\d.]+\s*)?")
 _WEBUI = re.compile(r"^\s*\d+\s*[:：]", re.MULTILINE)
@@ -66,18 +72,16 @@ def detect(text: str, what: What | None = None, path: str | None = None) -> tupl
     """
     body = text[:_SCAN].strip("\ufeff \t\r\n")
     suffix = PurePath(path).suffix.lower() if path else ""
-    if suffix in (".yaml", ".yml") or (_YAML.search(body) and ";" not in body.split("\n", 1)[0]):
+    if suffix in (".yaml", ".yml"):
         return DIALECTS["yaml"], what or _kind_of_own(body)
+    if _YAML.search(body) and ";" not in body.split("\n", 1)[0]:
+        return DIALECTS["short" if _LINES.search(body) else "yaml"], what or _kind_of_own(body)
     if _TRAVEL.search(body) or (body.startswith("{") and re.search(rf"[{_Q}]prompt[{_Q}]\s*:", body)):
         return DIALECTS["travel"], "prompt"
     found = _of_pairs(body, what)
     if found is not None:
         return found
-    if (
-        what != "prompt"
-        and _LATENT.fullmatch(body.split(",")[0])
-        and all(_LATENT.fullmatch(p) for p in body.split(",") if p.strip())
-    ):
+    if what != "prompt" and _group(body):
         return DIALECTS["latent"], "value"
     lines = body.count("\n")
     if what != "value" and _WEBUI.search(body) and (lines or body.startswith("\n")) and not _short(body):
@@ -97,7 +101,7 @@ def _of_pairs(body: str, what: What | None) -> tuple[Dialect, What] | None:
             '"' in b for b in re.findall(r"\(([^\n]{0,80})", body)[:1]
         ):
             return DIALECTS["fizz-value"], "value"
-        indexed = any(re.search(r"^[-:]|\d:|\.\d", key) for key in keys) or signs.count("=") * 2 > len(signs)
+        indexed = any(_INDEX.search(key) for key in keys) or signs.count("=") * 2 > len(signs)
         if numbers:
             return DIALECTS["evolved-json"], "value"
         return DIALECTS["evolved-json" if indexed else "fizz"], "prompt"
@@ -107,7 +111,7 @@ def _of_pairs(body: str, what: What | None) -> tuple[Dialect, What] | None:
         return DIALECTS["fizz"], "prompt"
     if body.startswith(tuple(_Q)) and what != "value" and re.search(r"[:：]", body):
         return DIALECTS["fizz"], "prompt"
-    if match := _PYTHONIC.match(body):
+    if (match := _PYTHONIC.match(body)) and (match[2] in _Q or ";" not in body):
         if match[2] in _Q or what == "prompt":
             return DIALECTS["evolved"], "prompt"
         bare = any(piece.strip() and "=" not in piece for piece in body.split(","))
@@ -115,6 +119,13 @@ def _of_pairs(body: str, what: What | None) -> tuple[Dialect, What] | None:
     if what != "prompt" and (match := _PAREN.match(body)) and _formula_first(match[1], what):
         return DIALECTS["fizz-value"], "value"
     return None
+
+
+def _group(body: str) -> bool:
+    """A latent keyframe group; one entry alone such as ``0: 1`` or ``0:1`` is a key and its value in our own form."""
+    pieces = body.split(",")
+    many = len(pieces) > 1 or "=" in body
+    return many and not re.search(r":\s", body) and all(_LATENT.fullmatch(piece) for piece in pieces if piece.strip())
 
 
 def _formula_first(inside: str, what: What | None) -> bool:

@@ -12,13 +12,13 @@ from reel.schedule.dialects.base import (
     Target,
     check_formulas,
     read_value,
-    show_number,
+    show_computed,
     zero_variables,
 )
 from reel.schedule.findings import Report
 from reel.schedule.jsonish import Form, Member, Reader, Refused
 from reel.schedule.model import BLEND, HOLD, Key, Schedule, Span, Then, What
-from reel.schedule.segments import frames_for, plan_for, runs, spans, value_rows
+from reel.schedule.segments import frames_for, plan_for, runs, say_numbers, spans, value_rows
 from reel.schedule.texts import full_text
 from reel.schedule.times import Time
 
@@ -161,7 +161,7 @@ def _index(report: Report, part: str, start: int, stop: int) -> Time | None:
 def write(schedule: Schedule, target: Target, pythonic: bool = True) -> str:
     """Prompts or values; holds become ranges up to the next key."""
     if schedule.what == "value":
-        return _write_values(schedule, target)
+        return _write_values(schedule, target, pythonic)
     plan = plan_for(schedule, target)
     rows: list[tuple[str, str]] = []
     linear = False
@@ -199,16 +199,15 @@ def _clean(text: str, target: Target) -> str:
     return " ".join(text.replace('"', "'").split())
 
 
-def _write_values(schedule: Schedule, target: Target) -> str:
+def _write_values(schedule: Schedule, target: Target, pythonic: bool) -> str:
     count = frames_for(schedule, target)
     values = compile_values(schedule, count, target.fps)
     plan = plan_for(schedule, target)
-    if any(not (key.value and key.value.constant) for key in plan.keys):
-        target.say("RS507", "formulas are written as numbers, frame by frame")
+    say_numbers(plan, target, fades=True)
     straight = [at for at, _ in value_rows(values)]
     rows = _straight(values.tolist(), straight)
-    joined = ", ".join(f"{a} = {show_number(v)}" if b - a == 1 else f"{a}:{b} = {show_number(v)}" for a, b, v in rows)
-    return joined + "\n"
+    form = "{} = {}" if pythonic else '"{}": {}'
+    return ", ".join(form.format(a if b - a == 1 else f"{a}:{b}", show_computed(v)) for a, b, v in rows) + "\n"
 
 
 def _straight(values: list[float], places: list[int]) -> list[tuple[int, int, float]]:

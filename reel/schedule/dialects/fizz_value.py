@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from reel.schedule.compile import compile_values
-from reel.schedule.dialects.base import Dialect, Options, Target, read_value, show_number
+from reel.schedule.dialects.base import Dialect, Options, Target, read_value, show_computed, show_number
 from reel.schedule.dialects.fizz import place
 from reel.schedule.expressions import Expression, Node, format_node, parse_expression
 from reel.schedule.findings import Edit, Report
@@ -193,7 +193,7 @@ def write(schedule: Schedule, target: Target, seed: bool = False) -> str:
         if back is not None and (abs(compile_values(back, count, target.fps) - values) <= 1e-9).all():
             return text
     target.say("RS507", "curves, formulas or keys that this dialect cannot say are written as numbers, frame by frame")
-    return ", ".join(f"{at}:({show_number(value)})" for at, value in value_rows(values)) + "\n"
+    return ", ".join(f"{at}:({show_computed(value)})" for at, value in value_rows(values)) + "\n"
 
 
 def _native(schedule: Schedule, target: Target, count: int, seed: bool) -> list[str] | None:

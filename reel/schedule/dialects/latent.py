@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from reel.schedule.compile import compile_values
-from reel.schedule.dialects.base import Dialect, Options, Target, show_number
+from reel.schedule.dialects.base import Dialect, Options, Target, show_computed
 from reel.schedule.expressions import number
 from reel.schedule.findings import Edit, Report
 from reel.schedule.model import HOLD, Key, Schedule, Span, What
-from reel.schedule.segments import frames_for, runs
+from reel.schedule.segments import frames_for, plan_for, runs, say_numbers
 from reel.schedule.times import Time
 
 _INDEX = re.compile(r"-?\d{1,9}")
@@ -82,11 +82,10 @@ def write(schedule: Schedule, target: Target) -> str:
     """Every frame's value, equal neighbours as a range; frames of strength 0 are left out."""
     count = frames_for(schedule, target)
     values = compile_values(schedule, count, target.fps)
+    say_numbers(plan_for(schedule, target), target, fades=False)
     if (values < 0).any():
         target.say("RS501", "strengths below 0 cannot be written: they are 0")
-    pieces = [
-        f"{a} = {show_number(v)}" if b - a == 1 else f"{a}:{b} = {show_number(v)}" for a, b, v in runs(values) if v > 0
-    ]
+    pieces = [f"{a if b - a == 1 else f'{a}:{b}'} = {show_computed(v)}" for a, b, v in runs(values) if v > 0]
     return ", ".join(pieces or ["0 = 0"]) + "\n"
 
 

@@ -16,7 +16,7 @@ from reel.schedule.times import ATOM, format_place
 ENTRY = re.compile(r"(?:[^;\n\\]|\\.)+")
 _LABEL = re.compile(
     rf"\s*(?P<place>{ATOM}(?:\s*(?:-|–|—|\.\.)\s*{ATOM})?|[^:;\"'=]*?\bmax_f\b[^:;\"'=]*?)"
-    r"(?:\s+(?P<then>(?:hold|blend|ease)(?:\s*\([^()]*\))?))?\s*(?P<sign>[:：])"
+    r"(?:\s+(?P<then>(?:hold|blend|ease)(?:\s*\([^()]*\))?))?\s*(?P<sign>[:：]|=(?!=))"
 )
 _SETTING = re.compile(r"\s*(?P<name>[A-Za-z_]+(?:\s+[A-Za-z_]\w*)?)\s*(?P<sign>[:：=])\s*")
 _FLAG = re.compile(r"(?:^|\s)--(neg|pic|strength)(?=\s|$)")
@@ -32,9 +32,11 @@ def parse(report: Report, what: What, options: Options) -> Schedule | None:
             continue
         label = _LABEL.match(entry[0]) or (_bare(entry) if what == "value" else None)
         if label:
-            if label["sign"] == "：":
-                at = entry.start() + label.start("sign")
-                report.add("RS110", "a full-width colon", at, fix="':'", edits=(Edit(at, at + 1, ":"),), certain=True)
+            if label["sign"] in ("：", "="):
+                at, wide = entry.start() + label.start("sign"), label["sign"] == "："
+                message = "a full-width colon" if wide else "between a key and its text stands ':' in this form"
+                report.add("RS110" if wide else "RS106", message, at, fix="':'", edits=(Edit(at, at + 1, ":"),),
+                           certain=True)  # fmt: skip
             rows.append((label, entry.start()))
         else:
             _setting(report, entry, settings, variables)
@@ -136,6 +138,9 @@ def _key(
         if not (kind == "value" and body):
             report.add("RS123", f"key {label['place'].strip()} has nothing after its colon", place.start, place.stop)
         return None
+    if kind != "value" and re.fullmatch(r'"[^"]+"', body):
+        report.add("RS313", "the quotes stay in the prompt here", start, stop, fix=body[1:-1][:60],
+                   edits=(Edit(start, start + 1, ""), Edit(stop - 1, stop, "")))  # fmt: skip
     if not body and "pic" in content:
         _, start, stop = content["pic"]
     return Key(*placed, then=then, place=place, body=Span(start, stop), **more) if placed else None

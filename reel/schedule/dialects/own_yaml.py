@@ -20,7 +20,7 @@ from reel.schedule.settings import (
     settings_of,
 )
 from reel.schedule.times import Time, TimeError, format_place, parse_place
-from reel.schedule.yaml_text import YamlNode, compose
+from reel.schedule.yaml_text import YamlNode, compose, quote
 
 FIELDS = ("prompt", "negative", "value", "picture", "strength", "then")
 PICTURE = re.compile(r"[^\n]+\.(png|jpe?g|webp|gif|bmp|tiff?|exr)", re.IGNORECASE)
@@ -34,12 +34,13 @@ def parse(report: Report, what: What, options: Options) -> Schedule | None:
 
 def read_node(report: Report, root: YamlNode, what: What) -> Schedule | None:
     """A schedule that is a part of a YAML file; places are those in the file."""
-    if root.kind == "scalar" and _glued(report, root):
+    broken = bool(report.errors)
+    if root.kind == "scalar" and (_glued(report, root) or broken):
         return None
     if root.kind != "map":
         report.add("RS122", "a schedule is a mapping with 'keys'", root.start, fix="keys: {0: red top, 24: blue top}")
         return None
-    entries, settings, variables = _parts(report, root)
+    entries, settings, variables = _parts(report, root, broken)
     kind: What = settings.get("what", what)
     names = frozenset(name for name, _ in variables)
     if kind == "prompt" and any(_field(value, "picture") for _, value in entries):
@@ -54,7 +55,7 @@ def read_node(report: Report, root: YamlNode, what: What) -> Schedule | None:
 
 
 def _parts(
-    report: Report, root: YamlNode
+    report: Report, root: YamlNode, broken: bool
 ) -> tuple[list[tuple[YamlNode, YamlNode]], dict[str, Any], list[tuple[str, Expression]]]:
     names = {name.text for name, _ in root.pairs}
     if "keys" not in names and not names & {*NAMES_OF_SETTINGS, "variables"} and root.pairs:
@@ -65,8 +66,8 @@ def _parts(
     for name, value in _unique(report, root.pairs):
         try:
             if name.text in ("keys", "variables"):
-                if value.kind == "scalar" and _glued(report, value):
-                    continue
+                if value.kind == "scalar" and (_glued(report, value) or (broken and not value.text)):
+                    continue  # all its lines are broken, and reported
                 if value.kind != "map":
                     raise SettingError("RS122", f"{name.text} must be a mapping", "keys: {0: red top, 24: blue top}")
                 if name.text == "keys":
@@ -81,11 +82,20 @@ def _parts(
             else:
                 settings |= read_setting(name.text, value.text)
         except SettingError as error:
+            if error.code == "RS121" and _is_place(name.text):
+                error = SettingError("RS121", f"'{name.text}' is a key, and keys stand under 'keys:'", "keys: {0: ...}")
             node = name if error.code == "RS121" else value
             report.add(error.code, str(error), node.start, max(node.stop, node.start + 1), fix=error.fix)
-    if "keys" not in names:
+    if "keys" not in names and not broken:
         report.add("RS123", "there are no 'keys'", root.start, fix="keys: {0: red top, 24: blue top}")
     return entries, settings, [v for v in variables if v[0]]
+
+
+def _is_place(text: str) -> bool:
+    try:
+        return bool(re.match(r"\s*-?\d", text) and parse_place(text))
+    except TimeError:
+        return False
 
 
 def _glued(report: Report, value: YamlNode) -> bool:
@@ -219,33 +229,6 @@ def read_place(report: Report, text: str, start: int) -> tuple[Time, Time | None
         begin, end = start + lead, start + lead + max(1, len(text.strip()))
         report.add(error.code, error.message, begin, end, fix=error.fix)
         return None
-
-
-_PLAIN = re.compile(r"[A-Za-z(][\w (),./+*=<>;'-]*[\w).]|[A-Za-z]")
-_WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan", "inf"}
-
-
-def quote(text: str, flow: bool = False) -> str:
-    """A YAML scalar that reads back as this very text, never as a number, truth value, date or null (1.1 and 1.2)."""
-    if (
-        _PLAIN.fullmatch(text)
-        and text.lower() not in _WORDS
-        and not (flow and re.search(r"[,\[\]{}]", text))
-        and "  " not in text
-    ):
-        return text
-    out = ['"']
-    for char in text:
-        code = ord(char)
-        if char in '"\\':
-            out.append("\\" + char)
-        elif char == "\n":
-            out.append("\\n")
-        elif (char.isprintable() and code not in (0xFEFF, 0x85, 0x2028, 0x2029)) or char == " ":
-            out.append(char)
-        else:
-            out.append(f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
-    return "".join([*out, '"'])
 
 
 def write(schedule: Schedule, target: Target) -> str:

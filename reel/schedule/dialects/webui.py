@@ -28,14 +28,12 @@ def parse(report: Report, what: What, options: Options) -> Schedule | None:
     if first is None:
         _nearly(report, lines)
         return None
-    head, keys, tail = lines[:first], [], []
-    for i, line in enumerate(lines[first:], first):
-        match = _LINE.match(line[1])
-        if match is None:
-            tail = lines[i:]
-            _tail(report, tail)
-            break
-        keys.append(_key(report, line[0], match))
+    head, keys, last = lines[:first], [], first
+    while last < len(lines) and (match := _LINE.match(lines[last][1])):
+        keys.append(_key(report, lines[last][0], match))
+        last += 1
+    tail = lines[last:]
+    _tail(report, tail)
     for line in head:
         _head_line(report, line)
     if not keys:
@@ -69,43 +67,44 @@ def _key(report: Report, offset: int, match: re.Match[str]) -> Key:
 
 
 def _tail(report: Report, tail: list[Line]) -> None:
-    """The line that ended the keys, when keys follow it or it was meant as one."""
-    offset, text = tail[0]
-    later = sum(1 for _, line in tail[1:] if _LINE.match(line) or _NEARLY.match(line))
-    dropped = f"it and {later} later key(s) become" if later else "it becomes"
+    """Lines of the tail that were meant as keys, or that cost later ones: all of them, as if each were mended."""
+    later = [0]
+    for _, line in reversed(tail):
+        later.append(later[-1] + bool(_LINE.match(line) or _NEARLY.match(line)))
+    later.reverse()  # later[i]: keys among the lines from i on
+    i = 0
+    while i < len(tail):
+        offset, text = tail[i]
+        count, i = later[i + 1], i + 1
+        if match := _LINE.match(text):
+            _key(report, offset, match)
+        elif not text.strip() and count:
+            while not tail[i][1].strip():
+                i += 1
+            report.add("RS312", f"an empty line ends the keys: {count} later key(s) become tail text", offset,
+                       fix="no empty line", edits=(Edit(offset, tail[i][0], ""),), certain=True)  # fmt: skip
+        elif not _tail_line(report, offset, text, count):
+            return
+
+
+def _tail_line(report: Report, offset: int, text: str, later: int) -> bool:
+    """Report a line that is no key, where it should be one or where keys follow; False for real tail text."""
+    dropped = f"it and {later} later key(s) become tail text" if later else "it becomes tail text"
     if match := re.match(r"(\d+):(\S.*)?$", text):
         at = offset + len(match[1]) + 1
         if match[2] is None:
-            report.add("RS123", f"the key {match[1]} has no prompt; {dropped} tail text", offset, at)
+            report.add("RS123", f"the key {match[1]} has no prompt; {dropped}", offset, at)
         else:
-            report.add(
-                "RS303",
-                f"no space after the colon: {dropped} tail text, without any message",
-                at,
-                fix="a space here",
-                edits=(Edit(at, at, " "),),
-                certain=True,
-            )
-    elif not text.strip() and later:
-        stop = next(o for o, line in tail if line.strip())
-        report.add(
-            "RS312",
-            f"an empty line ends the keys: {later} later key(s) become tail text",
-            offset,
-            fix="no empty line",
-            edits=(Edit(offset, stop, ""),),
-            certain=True,
-        )
-    elif (match := _NEARLY.match(text)) and (later or text.strip()):
+            report.add("RS303", f"no space after the colon: {dropped}, without any message", at,
+                       fix="a space here", edits=(Edit(at, at, " "),), certain=True)  # fmt: skip
+    elif match := _NEARLY.match(text):
         _mend(report, offset, match, dropped)
     elif later:
-        report.add(
-            "RS312",
-            f"this line is no key, so {later} later key(s) become tail text",
-            offset,
-            offset + len(text),
-            fix="move it before the first key or after the last one",
-        )
+        report.add("RS312", f"this line is no key, so {later} later key(s) become tail text", offset,
+                   offset + len(text), fix="move it before the first key or after the last one")  # fmt: skip
+    else:
+        return False
+    return True
 
 
 def _mend(report: Report, offset: int, match: re.Match[str], dropped: str) -> None:
@@ -114,13 +113,13 @@ def _mend(report: Report, offset: int, match: re.Match[str], dropped: str) -> No
     start = offset + match.start(1)
     if "." in number or number.startswith("-"):
         code, word = ("RS202", "a fraction") if "." in number else ("RS209", "a negative number")
-        report.add(code, f"{number} is {word}: the line is no key, and {dropped} tail text", start, start + len(number),
+        report.add(code, f"{number} is {word}: the line is no key, and {dropped}", start, start + len(number),
                    severity="error", fix="a whole number from 0")  # fmt: skip
         return
     code = "RS110" if sign == "：" else "RS106" if sign != ":" else "RS303"
     report.add(
         code,
-        f"a key is written '{number}: prompt' from the line's start; {dropped} tail text",
+        f"a key is written '{number}: prompt' from the line's start; {dropped}",
         offset,
         offset + match.end(2),
         fix=f"{number}: {prompt[:40]}",
@@ -132,14 +131,14 @@ def _mend(report: Report, offset: int, match: re.Match[str], dropped: str) -> No
 def _head_line(report: Report, line: Line) -> None:
     match = _NEARLY.match(line[1])
     if match and match[2] in ":：=" and match[3]:
-        _mend(report, line[0], match, "it becomes")
+        _mend(report, line[0], match, "it becomes head text")
 
 
 def _nearly(report: Report, lines: list[Line]) -> None:
     for offset, text in lines:
         match = _NEARLY.match(text)
         if match and match[3]:
-            _mend(report, offset, match, "it becomes")
+            _mend(report, offset, match, "it becomes ordinary text")
 
 
 def write(schedule: Schedule, target: Target) -> str:

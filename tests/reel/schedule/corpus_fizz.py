@@ -105,7 +105,7 @@ FIZZ = [
     case("fizz-unquoted-prompt", "fizz", '"0": red top, smiling,\n"2": "b"', ("RS117", 1, 6)),
     case("fizz-list", "fizz", '"0": ["a"], "2": "b"', ("RS114", 1, 6)),
     case("fizz-value-inside", "fizz", '"0": 0.5, "2": "b"', ("RS115", 1, 6)),
-    case("fizz-fraction", "fizz", '"0": "a", "12.5": "b"', ("RS202", 1, 11), forced=True),
+    case("fizz-fraction", "fizz", '"0": "a", "12.5": "b"', ("RS202", 1, 11)),
     case("fizz-range", "fizz", '"0": "a", "12-22": "b"', ("RS201", 1, 11)),
     case(
         "fizz-negative-key",
@@ -121,6 +121,7 @@ FIZZ = [
     case("fizz-neg-twice", "fizz", '"0": "a --neg b --neg c"', ("RS311", 1, 17)),
     case("fizz-letter-t", "fizz", '"0": "(a:`sqrt(t)`)"', ("RS405", 1, 11)),
     case("fizz-formula", "fizz", '"0": "(a:`0.5+t/8`)"', frames=5, weights={0: {"(a:0.5)": 1}, 4: {"(a:1)": 1}}),
+    case("fizz-formula-digits", "fizz", '"0": "(a:`2/3`) `t/7`"', frames=2, weights={1: {"(a:0.6667) 0.1429": 1}}),
     case("fizz-formula-undefined", "fizz", '"0": "(a:`1/(t-2)`)"', ("RS407", 1, 7), frames=4),
     case("fizz-input", "fizz", '"0": "(a:`pw_a`)"', ("RS314", 1, 11), frames=2, weights={0: {"(a:0)": 1}}),
     case("fizz-backtick", "fizz", '"0": "(a:`t)"', ("RS401", 1, 10)),

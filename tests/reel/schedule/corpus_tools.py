@@ -42,6 +42,16 @@ EVOLVED = [
     ),
     case("evolved-share-too-large", "evolved", '0 = "a", 1.5 = "b"', ("RS210", 1, 10)),
     case("evolved-hold", "evolved", '0: = "a", 4 = "b"', ("RS308", 1, 1), frames=8, weights={3: {"a": 1}, 4: {"b": 1}}),
+    case(
+        "evolved-inner-quotes-and-no-comma",
+        "evolved",
+        '0:3 = "a "big" dog"\n3 = "b", :9 = "c"',
+        ("RS119", 1, 10),
+        ("RS105", 1, 20),
+        ("RS211", 2, 10),
+        frames=8,
+        weights={0: {'a "big" dog': 1}, 3: {"b": 1}},
+    ),
     case("evolved-colon-first", "evolved-json", '":4": "a", "8": "b"', ("RS211", 1, 1)),
     case("evolved-two-colons", "evolved-json", '"0:4:2": "a", "8": "b"', ("RS211", 1, 1)),
     case(
@@ -85,6 +95,16 @@ WEBUI = [
     case(
         "webui-no-space-later", "webui", "0: a\n2:b\n4: c", ("RS303", 2, 3), frames=8, weights={5: {"a, 2:b, 4: c": 1}}
     ),
+    case(
+        "webui-reads-on",
+        "webui",
+        'girl\n0:a\n2: b\n\n\n4: "c"\nwalking\n6：d\n8: e\nbest',
+        ("RS303", 2, 3),
+        ("RS312", 4, 1),
+        ("RS313", 6, 4),
+        ("RS312", 7, 1),
+        ("RS110", 8, 1),
+    ),
     case("webui-empty-line", "webui", "0: a\n\n3: b", ("RS312", 2, 1)),
     case("webui-indented", "webui", "0: a\n  3: b", ("RS303", 2, 1)),
     case("webui-words-between", "webui", "0: a\nsmiling\n3: b", ("RS312", 2, 1)),
@@ -93,6 +113,7 @@ WEBUI = [
     case("webui-quotes", "webui", '0: "a"\n3: "b"', ("RS313", 1, 4), ("RS313", 2, 4)),
     case("webui-full-width", "webui", "0: a\n3：b", ("RS110", 2, 1)),
     case("webui-negative", "webui", "0: a\n-3: b", ("RS209", 2, 1)),
+    case("webui-fraction", "webui", "0: a\n2.5: b\n3: c", ("RS202", 2, 1)),
     case("webui-duplicate", "webui", "0: a\n3: b\n3: c", ("RS204", 3, 1), frames=8, weights={5: {"c": 1}}),
 ]
 

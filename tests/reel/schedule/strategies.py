@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from reel.schedule.expressions import Expression, Node, format_node, number, parse_expression
+from reel.schedule.functions import FUNCTIONS
 from reel.schedule.model import BLEND, HOLD, Key, Schedule, Then
 from reel.schedule.times import Time, frame
 
@@ -169,23 +170,7 @@ def tracks() -> st.SearchStrategy[Schedule]:
 
 
 _NAMES = ["t", "max_f", "s", "fps", "seconds", "pi", "e", "tau"]
-_ONE = [
-    "sin",
-    "cos",
-    "tan",
-    "sqrt",
-    "abs",
-    "floor",
-    "ceil",
-    "exp",
-    "log",
-    "log1p",
-    "arctan",
-    "tanh",
-    "sign",
-    "round",
-    "int",
-]
+_BY_ARGUMENTS = [[name for name, (_, least, _) in FUNCTIONS.items() if least == n] for n in (1, 2, 3)]
 _TWO = ["+", "-", "*", "/", "//", "%", "<", "<=", ">", ">=", "==", "!=", "and", "or", "&", "|"]
 
 
@@ -202,10 +187,8 @@ def node(dice: Random, depth: int) -> Node:
         return Node("**", None, (few[0], Node("num", float(dice.randint(0, 5)))))
     if kind == 5:
         return Node(dice.choice(["neg", "not"]), None, (few[0],))
-    if kind == 6:
-        return Node("call", dice.choice(_ONE), (few[0],))
-    name = dice.choice(["arctan2", "hypot", "mod", "fmod", "min", "max", "where", "clip", "lerp"])
-    return Node("call", name, tuple(few) if name in ("where", "clip", "lerp") else tuple(few[:2]))
+    count = 0 if kind == 6 else dice.randint(1, 2)
+    return Node("call", dice.choice(_BY_ARGUMENTS[count]), tuple(few[: count + 1]))
 
 
 def expressions() -> st.SearchStrategy[Expression]:

@@ -17,12 +17,12 @@ from reel.schedule.compile import compile_pictures, compile_prompts, compile_val
 from reel.schedule.curves import NAMES, steps_of
 from reel.schedule.dialects.base import Target
 from reel.schedule.dialects.catalogue import DIALECTS
-from reel.schedule.dialects.own_yaml import quote
 from reel.schedule.expressions import VARIABLES
 from reel.schedule.functions import FUNCTIONS
 from reel.schedule.model import Key, Schedule
 from reel.schedule.read import read
 from reel.schedule.times import frame
+from reel.schedule.yaml_text import quote
 
 from .corpus import CASES
 from .strategies import prompt_schedules, tracks, value_schedules
@@ -61,6 +61,28 @@ def test_examples_print_what_the_page_shows(
 def test_there_are_examples_on_every_page() -> None:
     assert len(sessions()) >= 15
     assert {name for name, _, _ in sessions()} == {p.name for p in PAGES} - {"codes.md"}
+
+
+def traps() -> list[tuple[str, str]]:
+    """(page, code) of every finding that the trap table of a dialect's page names for reading."""
+    found: list[tuple[str, str]] = []
+    for path in PAGES:
+        text = path.read_text(encoding="utf-8") + "\n\n"
+        if "| trap | finding | in our form |" in text:
+            rows = text[text.index("| trap | finding") :].split("\n\n")[0].strip().split("\n")[2:]
+            found += [(path.name, code) for row in rows for code in re.findall(r"RS[0-4]\d\d", row.split(" | ")[1])]
+    return found
+
+
+@pytest.mark.parametrize(("page", "code"), traps())
+def test_every_documented_trap_is_found_in_the_corpus(page: str, code: str) -> None:
+    told = {(DIALECTS[case.dialect].page, code) for case in CASES for code, _, _ in case.findings}
+    assert (page, code) in told
+
+
+def test_every_dialect_of_another_tool_documents_its_traps() -> None:
+    assert len(traps()) >= 50
+    assert {page for page, _ in traps()} == {d.page for d in DIALECTS.values()} - {"index.md"}
 
 
 def test_every_dialect_has_its_page() -> None:

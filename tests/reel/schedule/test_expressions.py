@@ -39,8 +39,19 @@ BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "fmod": np.fmod,
     "min": np.minimum,
     "max": np.maximum,
+    "atan2": np.arctan2,
+    "pow": np.power,
 }
-UNARY = {"neg": np.negative, "not": np.logical_not, "int": np.trunc, "abs": np.absolute}
+UNARY = {
+    "neg": np.negative,
+    "not": np.logical_not,
+    "int": np.trunc,
+    "float": np.float64,
+    "abs": np.absolute,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+}
 
 
 def with_numpy(node: Node) -> Any:
@@ -53,8 +64,11 @@ def with_numpy(node: Node) -> Any:
     name = node.value if node.op == "call" else node.op
     if name == "where":
         return np.where(args[0].astype(bool), args[1], args[2])
-    if name == "clip":
+    if name in ("clip", "clamp"):
         return np.clip(args[0], args[1], args[2])
+    if name == "smoothstep":
+        u = np.clip((args[2] - args[0]) / (args[1] - args[0]), 0, 1)
+        return u * u * (3 - 2 * u)
     if name == "lerp":
         return args[0] + (args[1] - args[0]) * args[2]
     if len(args) == 2:
@@ -94,6 +108,9 @@ def test_written_formulas_read_back_to_the_same_tree(formula: Expression) -> Non
         (".5", 0.5),
         ("round(2.5)", 2),
         ("smoothstep(0, 2, 1)", 0.5),
+        ("smoothstep(0, 2, 5)", 1),
+        ("smoothstep(0, 2, -1)", 0),
+        ("degrees(pi)", 180),
     ],
 )
 def test_precedence_and_forms(text: str, expected: float | None) -> None:

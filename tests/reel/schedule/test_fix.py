@@ -68,6 +68,10 @@ MENDED = [
     ("web UI empty line", "0: red\n\n8: blue\nend", "0: red\n8: blue\nend"),
     ("bracket", "0:(0.5, 24:(1)", "0:(0.5), 24:(1)"),
     ("YAML space", "keys:\n  0:red\n  8:blue\n", "keys:\n  0: red\n  8: blue\n"),
+    ("web UI, all at once", "girl\n0:red\n\n8：blue\nend", "girl\n0: red\n8: blue\nend"),
+    ("whole text quoted", "'0: red; 8: blue'", "0: red; 8: blue"),
+    ("equals", "0 = red; 8=blue", "0 : red; 8:blue"),
+    ("unclosed single quote", "'0': 'a', '8': 'b", '"0": "a", "8": "b"'),
     ("last comma", '{"prompt_map": {"0": "a",}}', '{"prompt_map": {"0": "a"}}'),
 ]
 
@@ -92,6 +96,32 @@ def test_likely_repairs_need_to_be_asked_for() -> None:
     assert held == '"0": "red top",\n"23": "red top", "24": "blue top"'
     track = compile_prompts(read(held), 48)
     assert track.blend.max() == 0
+
+
+def test_a_repair_that_does_not_help_is_taken_back() -> None:
+    text = "keys:\n  {red\n  24: {prompt: b\n then:0blend}\n"  # a space there mends nothing
+    assert [f.code for f in lint(text).findings if f.repair and f.repair.certain] == ["RS120"]
+    fixed = fix(text)
+    assert fixed.text == text
+    assert not [f for f in fixed.left if f.repair and f.repair.certain]
+
+
+@pytest.mark.parametrize("unsafe", [False, True])
+def test_one_repair_may_uncover_others(unsafe: bool) -> None:
+    fixed = fix("girl\n0:red\n\n16: “blue”", unsafe=unsafe)  # the last line was no key, so nothing was said of it
+    assert not [f for f in fixed.left if f.severity == "error"]
+    assert ("15: red" in fixed.text) == unsafe
+
+
+def test_what_is_likely_waits_until_the_mistakes_are_gone() -> None:
+    broken = "{'0:4': 'a', '8': 'b', '16': 7}"  # nothing can mend the number, so the fade stays as it is
+    assert fix(broken, unsafe=True).text == '{"0:4": "a", "8": "b", "16": 7}'
+
+
+def test_a_broken_yaml_file_is_read_on() -> None:
+    fixed = fix("then: hold\nkeys:\n  0:red  # start\n  8: [\n  16:blue\n", "yaml")
+    assert fixed.text == "then: hold\nkeys:\n  0: red  # start\n  8: [\n  16: blue\n"
+    assert [(f.code, f.line) for f in fixed.left] == [("RS120", 4)]
 
 
 def test_a_thousand_mistakes_are_repaired_in_rounds() -> None:

@@ -167,6 +167,24 @@ def test_formulas_become_numbers_where_a_dialect_has_none() -> None:
     assert written.exact
 
 
+@pytest.mark.parametrize(
+    ("dialect", "text"),
+    [
+        ("evolved", "0 = 0.5, 4:8 = 0.9"),
+        ("evolved-json", '"0": 0.5, "4:8": 0.9'),
+        ("fizz-value", "0:(0.5), 4:(0.9)"),
+        ("latent", "0 = 0.5, 1 = 0.6, 2 = 0.7, 3 = 0.8, 4:8 = 0.9"),
+    ],
+)
+def test_values_in_the_form_of_each_dialect(dialect: str, text: str) -> None:
+    written = write(read("0: 0.5; 4-8: 0.9", what="value"), dialect, 8)
+    assert (written.text.strip(), written.exact) == (text, True)
+    assert ("RS507" in {n.code for n in written.notes}) == (dialect == "latent")
+    eased = write(read("0 ease(in): 0.5; 4: 0.9", what="value"), dialect, 8)
+    assert eased.exact
+    assert "RS507" in {n.code for n in eased.notes}
+
+
 @pytest.mark.parametrize("dialect", ["fizz", "webui", "travel", "evolved", "yaml", "short"])
 def test_a_schedule_beyond_the_clip_can_be_written(dialect: str) -> None:
     written = write(read("50: a; 60: b"), dialect, 48)

@@ -13,7 +13,7 @@ from reel.schedule.model import Key, Schedule
 from reel.schedule.read import read
 from reel.schedule.show import plot, table, thumbnails, timeline
 from reel.schedule.times import frame
-from reel.schedule.track import ltx_conditions, sparse_conditions, tile_track
+from reel.schedule.track import described, ltx_conditions, sparse_conditions, tile_track
 
 SEED = (
     "0-6: eyes closed --pic closed.png; 6-12: eyes open --pic open.png; 12-22: leaning forward --pic lean.png; "
@@ -83,6 +83,23 @@ def test_ltx_moves_to_multiples_of_8_and_says_so() -> None:
         ltx_conditions(read("6-9: --pic a.png; 9-12: --pic b.png", what="track"), 17)
 
 
+def test_what_a_back_end_gets_can_be_read() -> None:
+    schedule = read("then: blend(2); 0-6: --pic a.png; 6-13: --pic b.png --strength 0.5", what="track")
+    assert described(schedule, "tile", 14).splitlines()[1:] == [
+        "    0-4  a.png 1.00",
+        "      5  a.png 0.50 + b.png 0.25",
+        "   6-12  b.png 0.50",
+        "     13  ",
+    ]
+    assert described(schedule, "sparsectrl", 14).splitlines()[1:] == ["      0  a.png 1.00", "      6  b.png 0.50"]
+    assert described(schedule, "ltx", 14).splitlines()[1:] == [
+        "      0  a.png 1.00",
+        "      8  b.png 0.50",
+        "moved: the clip has 17 frames instead of 14 (LTX wants 8k + 1)",
+        "moved: 'b.png' stands at frame 8 instead of 6",
+    ]
+
+
 def test_a_track_without_pictures_is_refused() -> None:
     with pytest.raises(UserError, match="no pictures"):
         tile_track(read("0: a"), 8)
@@ -119,6 +136,14 @@ def test_table_and_timeline() -> None:
     assert len(shown) == 3
     curve = timeline(read("0: 0; 7: 1", what="value"), 8).splitlines()[1]
     assert curve.startswith(" ▁▂▃▅▆▇█")
+
+
+def test_a_prompt_with_a_formula_is_one_row() -> None:
+    schedule = read("0: (smile:`t/9`); 6 blend: (sad:`t`); 10: end")
+    rows = timeline(schedule, 12).splitlines()[1:]
+    assert [row.split("  ")[-1] for row in rows] == ["(smile:`t/9`)", "(sad:`t`)", "end"]
+    assert rows[0].startswith("██████ ")
+    assert table(schedule, 12).count("smile") == 6  # the table has the numbers
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
