@@ -33,7 +33,7 @@ from flows.searching import plan, run
 from flows.searching.trials import evaluate
 from reel.config import parse
 from reel.op import Context
-from reel.record import begin
+from reel.recorder import begin
 from reel.search import Box, Rung, Scored, front, rung
 from reel.space import STEPS, placed
 from reel.store import Store, write_atomic

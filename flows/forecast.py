@@ -13,7 +13,7 @@ from flows.commands.common import table
 from flows.point import spell
 from reel.errors import UserError
 from reel.forecast import Guess, History
-from reel.sweep import Point
+from reel.sweep_files import Point
 
 if TYPE_CHECKING:
     from flows.multirun import Work

@@ -21,7 +21,8 @@ from flows.point import flow_point, plain_point
 from flows.quoting import literal_overrides
 from reel.errors import UserError
 from reel.store import Store
-from reel.sweep import Manifest, Planned, Point
+from reel.sweep import Manifest
+from reel.sweep_files import Planned, Point
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from reel.sweep import DEATHS, Manifest, Point
+from reel.sweep import DEATHS, Manifest
+from reel.sweep_files import Point
 
 log = logging.getLogger(__name__)
 

@@ -21,10 +21,11 @@ from typing import Any
 
 from reel.comparison import flatten
 from reel.errors import UserError
-from reel.record import RenderRecord, load, locate, reconcile, record_path
+from reel.record import RenderRecord, load, locate, record_path
+from reel.recorder import reconcile
 from reel.store import Store
 from reel.sweep import Manifest
-from tasks.tracking import Link, pending, read_link, save_link
+from tasks.tracking_links import Link, pending, read_link, save_link
 
 RUN_TAG = "rotoscope.run"
 PATIENCE = 120

@@ -16,7 +16,8 @@ from flows.diagnose import parse_overrides
 from flows.overrides import Root, hydra_ready
 from flows.sweeps import run_order, span
 from reel.store import Store
-from reel.sweep import DEATHS, Axis, Manifest, list_sweeps
+from reel.sweep import DEATHS, Manifest, list_sweeps
+from reel.sweep_files import Axis
 from tests.flows import demo
 
 ROOT = Path(__file__).parents[2]

@@ -17,7 +17,8 @@ from reel.errors import UserError
 from reel.record import load, record_path
 from reel.store import Store
 from tasks.cached import Stage
-from tasks.tracking import Tracking, flush_pending, pending, read_link, rebuild, tracked
+from tasks.tracking import Tracking, flush_pending, rebuild, tracked
+from tasks.tracking_links import pending, read_link
 
 DEAD = "http://127.0.0.1:9"
 
@@ -294,7 +295,7 @@ def test_logging_itself_does_not_import_torch(store, tracking):
         pass
     code = (
         "import sys; from reel.store import Store; from tasks.tracking_log import log_record\n"
-        "from tasks.tracking import read_link, save_link\n"
+        "from tasks.tracking_links import read_link, save_link\n"
         "store, run, uri = Store(sys.argv[1]), sys.argv[2], sys.argv[3]\n"
         "save_link(store, read_link(store, run).model_copy(update={'uri': uri}))\n"
         "assert log_record(store, run).logged == 'done'; print('torch' in sys.modules, 'mlflow' in sys.modules)"
