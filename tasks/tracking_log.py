@@ -38,6 +38,7 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "GIT_PYTHON_REFRESH": "quiet",
 }
 
@@ -292,6 +293,8 @@ class _Lines:
 
 def main(root: str) -> None:
     """Log what the renders' process tells of, until it ends."""
+    answers = os.dup(1)
+    os.dup2(2, 1)  # with a tracking server MLflow prints the addresses of runs, which must not get among the answers
     store, lines = Store(root), _Lines(0)
     opened: dict[str, None] = {}
     sweeps: dict[str, None] = {}
@@ -299,10 +302,10 @@ def main(root: str) -> None:
         what, _, name = line.partition(" ")
         if what == "sweep":
             sweeps[name] = None
-            _answer(name, _show_sweep(store, name))
+            _answer(answers, name, _show_sweep(store, name))
             continue
         signal.alarm(PATIENCE if what == "close" else 0)  # a server that hangs must not hold up the others for ever
-        _answer(name, _attempt(store, name))
+        _answer(answers, name, _attempt(store, name))
         signal.alarm(0)
         if what == "open":
             opened[name] = None
@@ -317,9 +320,9 @@ def main(root: str) -> None:
         _show_sweep(store, sweep)
 
 
-def _answer(name: str, error: str) -> None:
+def _answer(answers: int, name: str, error: str) -> None:
     with contextlib.suppress(BrokenPipeError):  # the render does not wait for ever
-        os.write(1, json.dumps({"name": name, "error": error}).encode() + b"\n")
+        os.write(answers, json.dumps({"name": name, "error": error}).encode() + b"\n")
 
 
 def _attempt(store: Store, run: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sqlite3
@@ -287,6 +288,18 @@ def test_the_render_pays_for_no_heavy_import():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_mlflow_prints_does_not_get_among_the_answers(tmp_path):
+    code = (
+        "import sys; from tasks import tracking_log\n"
+        "tracking_log._show_sweep = lambda store, sweep: print('View run at http://...', flush=True) or ''\n"
+        "tracking_log.main(sys.argv[1])"
+    )
+    arguments = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(arguments, input="sweep a\n", capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == {"name": "a", "error": ""}
+    assert "View run" in done.stderr
 
 
 @pytest.mark.slow
