@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from reel.comparison import flatten
+from reel.comparison import flatten, place_of
 from reel.errors import UserError
 from reel.record import RenderRecord, load, locate, record_path
 from reel.recorder import reconcile
@@ -209,18 +209,21 @@ def params(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def metrics(record: RenderRecord) -> dict[str, float]:
-    """Seconds of each stage and in all, peak memory, how much was reused, and the render's own numbers."""
-    found: dict[str, float] = {}
-    for stage in record.stages:
-        key = f"seconds.{stage.op}"
-        found[key] = found.get(key, 0.0) + stage.seconds
+    """The render's own numbers, what it cost, how much was reused, seconds of each stage.
+
+    MLflow shows them in the order in which they come here, and plots the first of them unless told otherwise.
+    """
+    found = {key: record.metrics[key] for key in sorted(record.metrics, key=place_of)}
     if record.seconds is not None:
         found["seconds.total"] = record.seconds
     if record.peak_memory_mib is not None:
         found["peak_memory_mib"] = record.peak_memory_mib
     found["stages.reused"] = float(sum(stage.reused for stage in record.stages))
     found["stages.computed"] = len(record.stages) - found["stages.reused"]
-    return {allowed(key): value for key, value in {**found, **record.metrics}.items()}
+    for stage in record.stages:
+        key = f"seconds.{stage.op}"
+        found[key] = found.get(key, 0.0) + stage.seconds
+    return {allowed(key): value for key, value in found.items()}
 
 
 def tags(record: RenderRecord) -> dict[str, str]:
