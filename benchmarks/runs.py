@@ -48,6 +48,7 @@ def digests(store: Path) -> dict[str, str]:
 @contextlib.contextmanager
 def server(home: Path) -> Iterator[None]:
     """A Prefect server for the runs inside, started as `rotoscope up` starts it."""
+    servers.down(home, "prefect")  # what a benchmark that was killed left behind
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -4,10 +4,10 @@
     python -m benchmarks.search_vs_grid --store /tmp/grid --only grid     # a kill loses one render
     python -m benchmarks.search_vs_grid --store /tmp/grid --only rank     # how well proxies order what full renders say
 
-The grid is the 11 x 11 lattice of both weights over 0..1.2 by 0.12, each rendered in full (8 frames, 8 steps, 128 px).
+The grid is the 11 x 11 lattice of both weights over 0..1.2 by 0.12, each rendered in full (8 frames, 4 steps, 128 px).
 A search looks at the same lattice, so that its full renders are the grid's and come from the store, and its proxies are
 those of earlier seeds where they tried the same point; every one is counted all the same, whether it came from the
-store or not. Counted are frame-steps denoised: one full render is 8 x 8.
+store or not. Counted are frame-steps denoised: one full render is 8 x 4.
 
 The bar: over five search seeds, at 95 % or more of the grid's hypervolume each search costs at most a quarter of it.
 Hypervolumes are of joint error and of 1 - probability of the prompted attributes, scaled to 0..1 by the least and the
@@ -33,14 +33,14 @@ from flows.searching import plan, run
 from flows.searching.trials import evaluate
 from reel.config import parse
 from reel.op import Context
-from reel.record import begin
+from reel.recorder import begin
 from reel.search import Box, Rung, Scored, front, rung
 from reel.space import STEPS, placed
 from reel.store import Store, write_atomic
 
 SIDES = 11
 BASE = [
-    *("extract.max_frames=8", "stylize.num_inference_steps=8", "tracking=none", "compute.dtype=float32"),
+    *("extract.max_frames=8", "stylize.num_inference_steps=4", "tracking=none", "compute.dtype=float32"),
     "search.space={controls.pose.weight:[0,1.2,0.12],controls.lineart.weight:[0,1.2,0.12]}",
 ]
 SEEDS = range(5)
@@ -161,7 +161,7 @@ def rank(bench: Bench, every: int) -> None:
         + "---|" * len(bench.job.keys)
     )
     for name, passages in WAYS.items():
-        for steps in (2, 4, 8):
+        for steps in (1, 2, 4):
             level = rung(name, passages, steps, bench.job.count, bench.full().steps)
             found = [bench.numbers(point, level) for point in chosen]
             row = []

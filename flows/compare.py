@@ -29,12 +29,14 @@ from reel.config import Config, Text
 from reel.errors import UserError
 from reel.op import Context, get
 from reel.progress import progress
-from reel.record import RenderRecord, Role, new_run_id
+from reel.record import RenderRecord, Role
+from reel.recorder import new_run_id
 from reel.store import Store, write_atomic
 from tasks.cached import Stage, call
 from tasks.compare.footage import Footage, Reel, clip, find
 from tasks.compare.page import Pictures, build, film_budget, label
-from tasks.tracking import Tracking, read_link
+from tasks.tracking import Tracking
+from tasks.tracking_links import read_link
 
 PAGE = "compare.html"
 ROLES: dict[str, Role] = {"grid.mp4": "movie", "grid.png": "sheet", PAGE: "page"}

@@ -23,7 +23,8 @@ from reel.compute import Compute
 from reel.config import Config, Text
 from reel.models import ModelConfig
 from reel.op import Context
-from reel.record import Recorder, RenderRecord, Role, new_run_id
+from reel.record import RenderRecord, Role
+from reel.recorder import Recorder, new_run_id
 from reel.schedule.setting import ScheduleText
 from reel.store import Store
 from tasks.assemble import Assemble
@@ -31,7 +32,8 @@ from tasks.cached import Foreseen
 from tasks.extract import Extract
 from tasks.stylize.control import ControlSettings
 from tasks.stylize.settings import Sampling
-from tasks.tracking import Tracking, read_link
+from tasks.tracking import Tracking
+from tasks.tracking_links import read_link
 
 ROLES: dict[str, Role] = {"movie": "movie", "contact_sheet": "sheet", "map_preview": "preview"}
 """What a reader takes an exported file for, by its stem."""

@@ -13,7 +13,7 @@ from flows.commands.common import table
 from flows.point import spell
 from reel.errors import UserError
 from reel.forecast import Guess, History
-from reel.sweep import Point
+from reel.sweep_files import Point
 
 if TYPE_CHECKING:
     from flows.multirun import Work
@@ -89,8 +89,9 @@ def _table(points: Sequence[Point], looks: dict[int, Outlook], todo: set[int]) -
         seconds = what = ""
         if look is not None:
             known = [guess.seconds for _, guess in look.computed if guess.seconds is not None]
-            unknown = len(known) < len(look.computed)
-            seconds = "" if look.problem else f"{sum(known):.1f}{' + ?' if unknown else ''}"
+            told = [f"{sum(known):.1f}"] if known or not look.computed else []
+            told += ["?"] * (len(known) < len(look.computed))
+            seconds = "" if look.problem else " + ".join(told)
             what = look.problem or ", ".join(_short(op) for op, _ in look.computed) or "nothing: all is cached"
         elif point.index in todo:
             what = "?"
@@ -121,12 +122,13 @@ def _totals(work: Work, order: Sequence[int], looks: dict[int, Outlook], history
     unknown = sorted({_short(op) for look in looks.values() for op, guess in look.computed if not guess.calls})
     folder = Path(work.manifest.store.root)
     free = shutil.disk_usage(folder).free
-    lines.append(f"  {'time':22}about {spell(seconds)}, one point after another")
-    lines.append(f"  {'disk':22}about {_bytes(size)} ({_bytes(free)} are free)")
+    if any(guess.calls for guess in guesses) or not guesses:
+        lines.append(f"  {'time':22}about {spell(seconds)}, one point after another")
+        lines.append(f"  {'disk':22}about {_bytes(size)} ({_bytes(free)} are free)")
     if memory:
         lines.append(f"  {'memory':22}about {_bytes(memory * 2**20)} at most")
     if unknown:
-        lines.append(f"  not known from past runs, and left out of these sums: {', '.join(unknown)}")
+        lines.append(f"  seconds and size not known from past runs, and left out of all sums: {', '.join(unknown)}")
     if size > free:
         lines.append("  warning: the disk is too small for it (`rotoscope gc` shows what can go)")
     lines.append("nothing was run (leave out sweep.plan to run it)")

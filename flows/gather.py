@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from reel.comparison import Comparison, compare, of_runs, of_sweep
 from reel.config import suggest
 from reel.errors import UserError
-from reel.record import RenderRecord, list_records, reconcile
+from reel.record import RenderRecord, list_records
+from reel.recorder import reconcile
 from reel.store import Store
 from reel.sweep import Manifest
 from tasks.tracking import Tracking

@@ -18,7 +18,8 @@ from reel.emphasis import parse_emphasis
 from reel.errors import UserError
 from reel.measure import Result
 from reel.op import Context, Op, get
-from reel.record import Recorder, RenderRecord
+from reel.record import RenderRecord
+from reel.recorder import Recorder
 from reel.store import Store
 from tasks.cached import Stage, call
 

@@ -21,7 +21,8 @@ from flows.point import flow_point, plain_point
 from flows.quoting import literal_overrides
 from reel.errors import UserError
 from reel.store import Store
-from reel.sweep import Manifest, Planned, Point
+from reel.sweep import Manifest
+from reel.sweep_files import Planned, Point
 
 log = logging.getLogger(__name__)
 
@@ -158,8 +159,10 @@ def _run(work: Work, engine: Any, fn: Callable[[Any], Any]) -> int:
     sweeper.register()
     fixed = [one.input_line for one in parse_overrides(engine, work.overrides) if not one.is_sweep_override()]
     own = [f"hydra.sweeper.id={manifest.id}", f"hydra.sweeper.statuses=[{','.join(wanted)}]", "hydra.mode=MULTIRUN"]
-    servers.prepare(manifest.store.root)
     runner = sweeper.Runner(manifest, work.order, only_failed=work.settings.only_failed)
+    if not runner.open():
+        return _tell(work, before)
+    servers.prepare(manifest.store.root)
     with tracking.sweeping(manifest, getattr(config, "tracking", None)), sweeper.running(runner):
         engine.multirun(
             config_name=work.root.name,

@@ -12,7 +12,7 @@ from flows import entry
 from flows.origins import Origins
 from flows.overrides import Root, plain
 from reel.errors import UserError
-from reel.record import as_point
+from reel.recorder import as_point
 from reel.store import Store
 from reel.sweep import Claim, Manifest
 
@@ -82,7 +82,8 @@ def plain_point(root: Root[Any], fn: Callable[[Any], Any], failed: list[BaseExce
 
 def keep_tracking(store: Store, config: Any) -> None:
     """One logging process for all points of this process: starting one costs seconds."""
-    from tasks.tracking import Tracking, keep_logger
+    from tasks.tracking import Tracking
+    from tasks.tracking_logger import keep_logger
 
     tracking = getattr(config, "tracking", None)
     if isinstance(tracking, Tracking) and tracking.enabled:

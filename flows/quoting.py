@@ -12,6 +12,7 @@ backslash takes the meaning away from each of them:
 
 from __future__ import annotations
 
+import functools
 import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,6 +46,7 @@ class TextKey:
         )
 
 
+@functools.cache
 def text_keys(cls: type[Config]) -> list[TextKey]:
     """All literal keys of a settings class, nested ones included."""
     return list(dict.fromkeys(_walk_class(cls, (), frozenset())))

@@ -21,7 +21,8 @@ from flows.dance import Dance
 from flows.published import guard
 from reel.config import Config, Field, Finite, Text, parse
 from reel.errors import UserError
-from reel.record import RenderRecord, new_run_id
+from reel.record import RenderRecord
+from reel.recorder import new_run_id
 from reel.space import placed
 from reel.store import Store
 from tasks.study import Sampler

@@ -11,6 +11,7 @@ The Prefect server is the one that PREFECT_API_URL names, or the project's own (
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import os
 import sys
@@ -25,6 +26,9 @@ from reel.errors import UserError
 
 if TYPE_CHECKING:
     from flows.deploy.register import Plan
+
+_served: list[int] = []
+"""Exit code of a process that has served; what `_leave` goes by."""
 
 EXAMPLES = ("rotoscope serve check=true", "rotoscope serve deployments=[nightly,inbox]")
 
@@ -67,6 +71,7 @@ def _serve(cfg: Serve, plans: Sequence[Plan]) -> None:
             )
         if cfg.work_pool:
             asyncio.run(check_pool(cfg.work_pool))
+    _served[:] = [entry.FAILED]
     _show(plans)
     print(f"Prefect: {url.removesuffix('/api')}   {'' if cfg.work_pool else 'stop with Ctrl-C'}", flush=True)
     supervisor = Supervisor(cfg, plans, url, local=local)
@@ -100,7 +105,23 @@ def _show(plans: Sequence[Plan]) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """``rotoscope serve``."""
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")  # a run's log belongs on the server's page
-    return entry.run_flow("serve", Serve, run, argv)
+    atexit.register(_leave)  # before Prefect is imported: what it does at the end comes first
+    code = entry.run_flow("serve", Serve, run, argv)
+    if _served:
+        _served[:] = [code]
+    return code
+
+
+def _leave() -> None:
+    """End without Python's own clean-up.
+
+    Prefect's daemon threads live to the end, and one that wakes while Python takes itself apart is ended by force, at
+    times within compiled code. `serve` was seen to abort so, with all its work done and told.
+    """
+    if _served:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_served[0])
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
@@ -21,7 +23,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from reel.sweep import DEATHS, Manifest, Point
+from reel.sweep import DEATHS, Manifest
+from reel.sweep_files import Point
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +71,42 @@ def running(runner: Runner) -> Iterator[None]:
         _runner.pop()
 
 
+class ComposedOnce:
+    """Hydra's config loader, which composes but once what points share: the files that their choices of groups name.
+
+    Hydra itself reads and merges all of conf/ again for every point, which takes about as long as a point's own work
+    beside its ops.
+    """
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+        self._bases: dict[tuple[str, ...], DictConfig] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        """What Hydra gives for a point: its whole config, Hydra's own part included."""
+        parsed = OverridesParser.create(config_loader=self._loader).parse_overrides(sweep_overrides)
+        chosen: list[Any] = []
+        values: list[Any] = []
+        for one in parsed:
+            group = self._loader.repository.group_exists(one.key_or_group)
+            (chosen if group and not isinstance(one.value(), dict) else values).append(one)
+        key = tuple(one.input_line for one in chosen)
+        if key not in self._bases:
+            self._bases[key] = self._loader.load_sweep_config(master_config, list(key))
+        config = self._bases[key].copy()
+        ConfigLoaderImpl._apply_overrides_to_config(values, config)
+        task = [one for one in parsed if not one.is_hydra_override()]
+        config.hydra.overrides.task = [one.input_line for one in task]
+        config.hydra.overrides.hydra.extend([one.input_line for one in values if one.is_hydra_override()])
+        names: Any = OmegaConf.to_container(config.hydra.job.config.override_dirname)
+        config.hydra.job.override_dirname = get_overrides_dirname(task, **names)
+        OmegaConf.copy_cache(from_config=master_config, to_config=config)
+        return config
+
+
 class ManifestSweeper(Sweeper):
     """Runs what is open of a sweep. Its settings are those of conf/hydra/sweeper/rotoscope.yaml."""
 
@@ -78,6 +117,9 @@ class ManifestSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config = config
+        if config.hydra.launcher._target_ == IN_PROCESS:
+            loader: Any = ComposedOnce(hydra_context.config_loader)
+            hydra_context = HydraContext(loader, hydra_context.callbacks)
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )

@@ -18,7 +18,7 @@ from reel.config import Config, parse, suggest
 from reel.errors import UserError
 from reel.keys import canonical
 from reel.store import canonical_json, sha256_bytes, sha256_file
-from reel.sweep import Axis
+from reel.sweep_files import Axis
 
 _ELSEWHERE = ("paths", "tracking", "compute")
 """Settings that change where and how a sweep runs, and not what it is."""

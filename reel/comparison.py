@@ -333,12 +333,12 @@ _COST = {
 def _metrics(points: Sequence[Point]) -> list[Metric]:
     """All metrics that any point has: declared ones first, then those that nobody declared, then what it cost."""
     keys = dict.fromkeys(key for point in points for key in point.metrics)
-    known = [_metric(key) for key in sorted(keys, key=_declared) if key not in _COST]
+    known = [_metric(key) for key in sorted(keys, key=place_of) if key not in _COST]
     return [*known, *(_COST[key] for key in _COST if key in keys)]
 
 
-def _declared(key: str) -> tuple[int, str, int]:
-    """The order of declared metrics: by aspect, a metric's main number first."""
+def place_of(key: str) -> tuple[int, str, int]:
+    """Where a number stands among others: by the aspect that its metric looks at, a metric's main number first."""
     found = describe(key)
     if found is None:
         return len(ASPECTS), "", 0

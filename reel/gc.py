@@ -16,7 +16,8 @@ from typing import Any
 
 from reel.errors import UserError
 from reel.keys import entries
-from reel.record import RenderRecord, alive, list_records
+from reel.record import RenderRecord, list_records
+from reel.recorder import alive
 from reel.store import Store, flocked
 
 DAY = 86400.0

@@ -14,27 +14,38 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import logging
 import os
 import platform
-import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from reel.config import suggest
 from reel.errors import UserError
 from reel.record import record_path
-from reel.store import Store, canonical_json, flocked, make_folder, sha256_bytes, write_atomic
+from reel.store import Store, flocked, make_folder, write_atomic
+from reel.sweep_files import (
+    Axis,
+    Definition,
+    Planned,
+    Point,
+    PointStatus,
+    State,
+    continued,
+    manifest_path,
+    read_definition,
+    sweep_id,
+    sweep_ids,
+    sweeps_folder,
+    write_definition,
+)
 
-SCHEMA = 1
 DEATHS = 3
 """Processes that may die at one point before it counts as failed: a point that runs out of memory each time must not
 take the sweep down for ever."""
@@ -43,121 +54,11 @@ TRIES, PAUSE = 5, 0.02
 
 log = logging.getLogger(__name__)
 
-PointStatus = Literal["pending", "running", "done", "failed"]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Axis(_Frozen):
-    """What varies over a sweep, independently of the other axes; paired keys vary together and are one axis."""
-
-    keys: tuple[str, ...]
-    """Settings keys or config groups."""
-    values: tuple[tuple[str, ...], ...]
-    """For each step of the axis the value of every key, as text."""
-
-    @property
-    def name(self) -> str:
-        return " & ".join(self.keys)
-
-
-class Planned(_Frozen):
-    """A point as it was asked for."""
-
-    index: int
-    overrides: tuple[str, ...]
-    """The point's settings as Hydra takes them, literal texts quoted."""
-    values: dict[str, str]
-    """Text of the value by key of every axis, paired keys each on its own."""
-    digest: str
-    """Digest of the canonical settings and of the files that they name: changed ones make the point pending again."""
-
-
-class State(_Frozen):
-    """How far a point is."""
-
-    status: PointStatus = "pending"
-    digest: str = ""
-    """Settings that this is about."""
-    reason: str | None = None
-    """Why it failed, one line first."""
-    kind: str | None = None
-    """Class of the error that it failed with."""
-    run: str | None = None
-    """Id of its render record, once it has one."""
-    seconds: float | None = None
-    """Wall seconds of the last attempt."""
-    attempts: int = 0
-    """How often it was begun."""
-    deaths: int = 0
-    """How many processes died at it since it was last done or failed."""
-    started: datetime | None = None
-    host: str = ""
-    pid: int = 0
-
-
-@dataclass(frozen=True)
-class Point:
-    """A point and how far it was when `Manifest.points` looked."""
-
-    planned: Planned
-    state: State
-
-    @property
-    def index(self) -> int:
-        return self.planned.index
-
-    @property
-    def overrides(self) -> tuple[str, ...]:
-        return self.planned.overrides
-
-    @property
-    def values(self) -> Mapping[str, str]:
-        """Text of the value by key of every axis."""
-        return self.planned.values
-
-    @property
-    def status(self) -> PointStatus:
-        return self.state.status
-
-    @property
-    def reason(self) -> str | None:
-        return self.state.reason
-
-    @property
-    def run(self) -> str | None:
-        """Id of its render record; None while there is none."""
-        return self.state.run
-
-    @property
-    def seconds(self) -> float | None:
-        return self.state.seconds
-
-    @property
-    def attempts(self) -> int:
-        return self.state.attempts
-
-    @property
-    def label(self) -> str:
-        """The point in a line: its number and what varies."""
-        return f"#{self.index} {' '.join(f'{key}={value}' for key, value in self.values.items())}".rstrip()
-
-
-class _Definition(_Frozen):
-    id: str
-    flow: str
-    overrides: tuple[str, ...]
-    axes: tuple[Axis, ...]
-    points: tuple[Planned, ...]
-    created: datetime
-
 
 class Manifest:
     """A sweep of the store, made by `start` or `load`. It holds no state of points: `points` reads that anew."""
 
-    def __init__(self, store: Store, definition: _Definition) -> None:
+    def __init__(self, store: Store, definition: Definition) -> None:
         self.store = store
         self._definition = definition
 
@@ -220,12 +121,12 @@ class Manifest:
         """
         known = sweep_ids(store)
         if name == "latest":
-            newest = max(known, key=lambda one: _manifest_path(store, one).stat().st_mtime, default=None)
+            newest = max(known, key=lambda one: manifest_path(store, one).stat().st_mtime, default=None)
             fits = [newest] if newest else []
         else:
             fits = [name] if name in known else [one for one in known if name and (name in one)]
         if len(fits) == 1:
-            return cls(store, _read(_manifest_path(store, fits[0])))
+            return cls(store, read_definition(manifest_path(store, fits[0])))
         if fits:
             raise UserError(f"{len(fits)} sweeps fit {name!r}: {', '.join(fits[:5])}", fix="write more of its id")
         listed = ", ".join(known[-5:]) + (", ..." if len(known) > 5 else "")
@@ -252,9 +153,7 @@ class Manifest:
             make_folder(folder / name, "paths.store")
         with flocked(folder / "locks" / "manifest.lock"):
             manifest = cls.preview(store, flow, overrides, axes, points)
-            data = manifest._definition.model_dump(mode="json")
-            envelope = {"schema": SCHEMA, "sha256": sha256_bytes(canonical_json(data)), "sweep": data}
-            write_atomic(folder / "manifest.json", json.dumps(envelope, indent=1, ensure_ascii=False).encode() + b"\n")
+            write_definition(manifest_path(store, manifest.id), manifest._definition)
         return manifest
 
     @classmethod
@@ -263,16 +162,12 @@ class Manifest:
     ) -> Manifest:
         """What `start` gives, with nothing written."""
         id = sweep_id(flow, overrides)
-        new = _Definition(
-            id=id,
-            flow=flow,
-            overrides=tuple(overrides),
-            axes=tuple(axes),
-            points=tuple(points),
-            created=datetime.now(UTC),
+        created = datetime.now(UTC)
+        new = Definition(
+            id=id, flow=flow, overrides=tuple(overrides), axes=tuple(axes), points=tuple(points), created=created
         )
         with contextlib.suppress(FileNotFoundError, UserError):  # a damaged one is written anew
-            new = _continued(_read(_manifest_path(store, id)), new)
+            new = continued(read_definition(manifest_path(store, id)), new)
         return cls(store, new)
 
     @contextlib.contextmanager
@@ -393,21 +288,6 @@ class Claim:
         write_atomic(self.manifest._state_path(self.index), self._state.model_dump_json(indent=1).encode())
 
 
-def sweep_id(flow: str, overrides: Sequence[str]) -> str:
-    """``<flow>-<8 hex digits>``, from the flow and the overrides that span the sweep, in whatever order they stand."""
-    ordered = sorted(overrides, key=lambda text: re.split("=", text.lstrip("+~"), maxsplit=1)[0])
-    return f"{flow}-{sha256_bytes(canonical_json([flow, *ordered]))[:8]}"
-
-
-def sweeps_folder(store: Store) -> Path:
-    return store.root / "sweeps"
-
-
-def sweep_ids(store: Store) -> list[str]:
-    """Ids of the store's sweeps, sorted."""
-    return sorted(path.parent.name for path in sweeps_folder(store).glob("*/manifest.json"))
-
-
 def list_sweeps(store: Store) -> list[Manifest]:
     """All sweeps of the store, oldest first. A damaged one is told in the log and left out."""
     found = []
@@ -417,37 +297,3 @@ def list_sweeps(store: Store) -> list[Manifest]:
         except UserError as error:
             log.warning("%s", error.message)
     return sorted(found, key=lambda one: one.created)
-
-
-def _manifest_path(store: Store, id: str) -> Path:
-    return sweeps_folder(store) / id / "manifest.json"
-
-
-def _read(path: Path) -> _Definition:
-    try:
-        envelope = json.loads(path.read_bytes())
-        if envelope["schema"] != SCHEMA:
-            raise ValueError(f"sweep schema {envelope['schema']}, this version reads {SCHEMA}")
-        if sha256_bytes(canonical_json(envelope["sweep"])) != envelope["sha256"]:
-            raise ValueError("its checksum does not fit")
-        return _Definition.model_validate(envelope["sweep"])
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
-        raise UserError(
-            f"{path}: damaged manifest ({str(error).splitlines()[0]})",
-            fix="start the sweep's command again: it is written anew, and what was done stays done",
-        ) from None
-
-
-def _continued(old: _Definition, new: _Definition) -> _Definition:
-    """The sweep in the order of its first start, with overrides and digests of now."""
-    found = {_place(point): point for point in new.points}
-    if len(found) != len(old.points) or any(_place(point) not in found for point in old.points):
-        return new  # glob(*) spans other points now
-    points = (
-        found[_place(point)].model_copy(update={"index": point.index, "values": point.values}) for point in old.points
-    )
-    return old.model_copy(update={"points": tuple(points)})
-
-
-def _place(point: Planned) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(point.values.items()))

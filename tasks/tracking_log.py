@@ -19,12 +19,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from reel.comparison import flatten
+from reel.comparison import flatten, place_of
 from reel.errors import UserError
-from reel.record import RenderRecord, load, locate, reconcile, record_path
+from reel.record import RenderRecord, load, locate, record_path
+from reel.recorder import reconcile
 from reel.store import Store
 from reel.sweep import Manifest
-from tasks.tracking import Link, pending, read_link, save_link
+from tasks.tracking_links import Link, pending, read_link, save_link
 
 RUN_TAG = "rotoscope.run"
 PATIENCE = 120
@@ -37,6 +38,7 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "GIT_PYTHON_REFRESH": "quiet",
 }
 
@@ -207,18 +209,21 @@ def params(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def metrics(record: RenderRecord) -> dict[str, float]:
-    """Seconds of each stage and in all, peak memory, how much was reused, and the render's own numbers."""
-    found: dict[str, float] = {}
-    for stage in record.stages:
-        key = f"seconds.{stage.op}"
-        found[key] = found.get(key, 0.0) + stage.seconds
+    """The render's own numbers, what it cost, how much was reused, seconds of each stage.
+
+    MLflow shows them in the order in which they come here, and plots the first of them unless told otherwise.
+    """
+    found = {key: record.metrics[key] for key in sorted(record.metrics, key=place_of)}
     if record.seconds is not None:
         found["seconds.total"] = record.seconds
     if record.peak_memory_mib is not None:
         found["peak_memory_mib"] = record.peak_memory_mib
     found["stages.reused"] = float(sum(stage.reused for stage in record.stages))
     found["stages.computed"] = len(record.stages) - found["stages.reused"]
-    return {allowed(key): value for key, value in {**found, **record.metrics}.items()}
+    for stage in record.stages:
+        key = f"seconds.{stage.op}"
+        found[key] = found.get(key, 0.0) + stage.seconds
+    return {allowed(key): value for key, value in found.items()}
 
 
 def tags(record: RenderRecord) -> dict[str, str]:
@@ -291,6 +296,8 @@ class _Lines:
 
 def main(root: str) -> None:
     """Log what the renders' process tells of, until it ends."""
+    answers = os.dup(1)
+    os.dup2(2, 1)  # with a tracking server MLflow prints the addresses of runs, which must not get among the answers
     store, lines = Store(root), _Lines(0)
     opened: dict[str, None] = {}
     sweeps: dict[str, None] = {}
@@ -298,10 +305,10 @@ def main(root: str) -> None:
         what, _, name = line.partition(" ")
         if what == "sweep":
             sweeps[name] = None
-            _answer(name, _show_sweep(store, name))
+            _answer(answers, name, _show_sweep(store, name))
             continue
         signal.alarm(PATIENCE if what == "close" else 0)  # a server that hangs must not hold up the others for ever
-        _answer(name, _attempt(store, name))
+        _answer(answers, name, _attempt(store, name))
         signal.alarm(0)
         if what == "open":
             opened[name] = None
@@ -316,9 +323,9 @@ def main(root: str) -> None:
         _show_sweep(store, sweep)
 
 
-def _answer(name: str, error: str) -> None:
+def _answer(answers: int, name: str, error: str) -> None:
     with contextlib.suppress(BrokenPipeError):  # the render does not wait for ever
-        os.write(1, json.dumps({"name": name, "error": error}).encode() + b"\n")
+        os.write(answers, json.dumps({"name": name, "error": error}).encode() + b"\n")
 
 
 def _attempt(store: Store, run: str) -> str:

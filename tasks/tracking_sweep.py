@@ -10,7 +10,7 @@ from typing import Any
 from reel.errors import UserError
 from reel.store import Store, canonical_json, sha256_bytes
 from reel.sweep import Manifest
-from tasks.tracking import Link, SweepLink, read_sweep_link, save_sweep_link, tracked_sweeps
+from tasks.tracking_links import Link, SweepLink, read_sweep_link, save_sweep_link, tracked_sweeps
 from tasks.tracking_log import connect, experiment_id, one_line
 
 SWEEP_TAG = "rotoscope.sweep.parent"

@@ -132,7 +132,7 @@ def up(store: Path) -> Iterator[Finding]:
 def tracking(store: Path) -> Iterator[Finding]:
     """Renders that MLflow has not heard of yet."""
     from reel.store import Store
-    from tasks.tracking import pending
+    from tasks.tracking_links import pending
 
     if not (store / "objects").is_dir():
         return

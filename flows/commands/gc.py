@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from flows.commands.common import Parser, open_store, size, table
 from reel.errors import UserError
 from reel.gc import collect, latest_runs
-from reel.record import find_record, reconcile
+from reel.record import find_record
+from reel.recorder import reconcile
 
 
 def main(argv: Sequence[str]) -> int:

@@ -86,7 +86,10 @@ class Schedule(Config):
                 return RRuleSchedule(rrule=self.rrule, timezone=self.timezone)
             return IntervalSchedule(interval=self.interval, anchor_date=ANCHOR, timezone=self.timezone)
         except ValidationError as error:
-            raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+            told = error.errors()[0]["msg"].removeprefix("Value error, ")
+            if "cron" in told:
+                told += ' (minute, hour, day of the month, month, day of the week: "30 3 * * 1-5")'
+            raise ValueError(told) from None
 
     async def due(self, start: datetime.datetime, end: datetime.datetime) -> list[datetime.datetime]:
         """Times at which it runs, from `start` to `end` (with a zone), at most a thousand."""

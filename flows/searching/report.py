@@ -10,7 +10,8 @@ from flows.commands.common import table
 from flows.searching.run import Found
 from reel.clip import Clip
 from reel.errors import MissingObject, UserError
-from reel.record import Recorder, RenderRecord, load, record_path
+from reel.record import RenderRecord, load, record_path
+from reel.recorder import Recorder
 from reel.store import Store, write_atomic
 from tasks.study import Trial
 

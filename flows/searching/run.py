@@ -16,7 +16,7 @@ from flows.searching.trials import evaluate, needed
 from reel.config import parse
 from reel.errors import UserError
 from reel.op import Context
-from reel.record import Recorder
+from reel.recorder import Recorder
 from reel.search import Rung, entrants, front, knee, ranked
 from reel.space import STEPS, placed
 from tasks.study import Study, Trial

@@ -16,7 +16,8 @@ from reel.config import Config
 from reel.errors import UserError
 from reel.keys import make_key, remember
 from reel.op import Op
-from reel.record import RenderRecord, begin
+from reel.record import RenderRecord
+from reel.recorder import begin
 from reel.store import Store
 
 

@@ -16,7 +16,8 @@ from benchmarks.synthetic_renders import grid
 from flows import compare, servers
 from reel.record import RenderRecord, list_records, load, record_path
 from reel.store import Store
-from reel.sweep import Axis, Manifest, Planned
+from reel.sweep import Manifest
+from reel.sweep_files import Axis, Planned
 from tasks.tracking import Tracking, flush_pending, rebuild
 from tests.browser import PATIENCE, browser, watched
 
@@ -211,7 +212,7 @@ def _artifacts_of(sweep: Manifest, tracking: Tracking) -> list[str]:
 
 
 def _plays_in_the_viewer(store: Store, record: RenderRecord) -> None:
-    from tasks.tracking import read_link
+    from tasks.tracking_links import read_link
 
     link = read_link(store, record.run)
     assert link is not None

@@ -65,6 +65,7 @@ def serve(place: Path) -> subprocess.Popen[bytes]:
         *(f"paths.renders={place}/renders", "allow.dance=[clip,tracking,extract.*,stylize.*]"),
     ]
     space = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    space["PYTHONFAULTHANDLER"] = "1"  # a process that is ended by a signal says where it was
     with (place / "log").open("ab") as log:
         return subprocess.Popen(command, cwd=ROOT, env=space, stdout=log, stderr=log, start_new_session=True)
 

@@ -6,9 +6,11 @@ import pytest
 
 from flows.commands import mirror, track
 from reel.errors import UserError
-from reel.record import begin, find_record
+from reel.record import find_record
+from reel.recorder import begin
 from reel.store import Store
-from tasks.tracking import Tracking, new_link, read_link, save_link
+from tasks.tracking import Tracking
+from tasks.tracking_links import new_link, read_link, save_link
 
 
 def test_a_render_goes_to_a_mirror_and_into_a_store_that_is_new(store: Store, tmp_path, capsys):

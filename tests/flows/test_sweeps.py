@@ -16,7 +16,8 @@ from flows.diagnose import parse_overrides
 from flows.overrides import Root, hydra_ready
 from flows.sweeps import run_order, span
 from reel.store import Store
-from reel.sweep import DEATHS, Axis, Manifest, list_sweeps
+from reel.sweep import DEATHS, Manifest, list_sweeps
+from reel.sweep_files import Axis
 from tests.flows import demo
 
 ROOT = Path(__file__).parents[2]
@@ -130,6 +131,30 @@ def test_paired_axes_vary_together(call, place):
     assert len(call("steps=4,5", "strength=0.5,0.6", "model=small,big")[1]) == 8  # not paired: another sweep
     pairs = "sweep.paired=[[steps,strength],[model,seed]]"
     assert len(call("steps=4,5", "strength=0.5,0.6", "model=small,big", "seed=7,8", pairs)[1]) == 4
+
+
+def test_what_is_composed_once_for_many_points_is_what_hydra_composes_for_each(place):
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf
+
+    from flows.sweeper import ComposedOnce
+
+    points = [
+        ["steps=4", "model=small", "hydra.sweeper.point=0"],
+        ["steps=5", "model=small", 'prompt="a, ${b}"', "hydra.sweeper.point=1"],
+        ["model=big", "++steps=6", "hydra.sweeper.point=2"],
+        ["steps=4", "model=small", "hydra.sweeper.point=0"],
+    ]
+    root = Root("demo", demo.Demo, ROOT / "tests" / "flows" / "demo_conf")
+    with hydra_ready(root) as engine:
+        own = engine.config_loader
+        master = engine.compose_config("demo", ["hydra.sweeper.id=x", "seed=3"], run_mode=RunMode.MULTIRUN)
+        once = ComposedOnce(own)
+        for point in points:
+            ours, hydras = once.load_sweep_config(master, point), own.load_sweep_config(master, point)
+            assert OmegaConf.to_container(ours) == OmegaConf.to_container(hydras)
+            assert OmegaConf.is_struct(ours)
+    assert len(once._bases) == 2
 
 
 def test_axes_in_a_config_file(call, place):

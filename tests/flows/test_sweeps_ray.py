@@ -32,6 +32,7 @@ def space(tmp_path, prefect_server):
         "ROTOSCOPE_ROOT": str(tmp_path),
         "PYTHONPATH": str(ROOT),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else Ray takes 127.0.0.1 for this machine's address on the network
         "RAY_agent_register_timeout_ms": "600000",  # where the machine is busy a node must not give its agents up
     }
 

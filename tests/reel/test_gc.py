@@ -11,7 +11,8 @@ import pytest
 
 from reel.errors import MissingObject, UserError
 from reel.gc import collect, latest_runs, usage
-from reel.record import begin, load, record_path
+from reel.record import load, record_path
+from reel.recorder import begin
 from reel.store import Draft, Store, sha256_bytes
 from tasks.cached import Stage
 

@@ -12,7 +12,8 @@ from reel.errors import DamagedObject, MissingObject, UserError
 from reel.keys import make_key, recall, remember
 from reel.mirror import pull, pull_objects, push
 from reel.op import Op
-from reel.record import begin, load, record_path
+from reel.record import load, record_path
+from reel.recorder import begin
 from reel.store import Store, write_atomic
 from tasks.cached import Stage
 

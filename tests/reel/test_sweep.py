@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from reel.errors import UserError
-from reel.record import as_point, begin, load, record_path
-from reel.sweep import DEATHS, Axis, Manifest, Planned, list_sweeps, sweep_id
+from reel.record import load, record_path
+from reel.recorder import as_point, begin
+from reel.sweep import DEATHS, Manifest, list_sweeps
+from reel.sweep_files import Axis, Planned, sweep_id
 
 ROOT = Path(__file__).parents[2]
 OVERRIDES = ("weight=0.4,0.8", "seed=1,2")

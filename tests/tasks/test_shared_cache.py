@@ -8,7 +8,7 @@ import pytest
 
 from reel.gc import collect
 from reel.mirror import pull, push
-from reel.record import begin
+from reel.recorder import begin
 from reel.store import Store
 from tests.tasks.counting import Counting, calls, run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sqlite3
@@ -17,7 +18,8 @@ from reel.errors import UserError
 from reel.record import load, record_path
 from reel.store import Store
 from tasks.cached import Stage
-from tasks.tracking import Tracking, flush_pending, pending, read_link, rebuild, tracked
+from tasks.tracking import Tracking, flush_pending, rebuild, tracked
+from tasks.tracking_links import pending, read_link
 
 DEAD = "http://127.0.0.1:9"
 
@@ -288,13 +290,25 @@ def test_the_render_pays_for_no_heavy_import():
     assert done.stdout.strip() == "[]"
 
 
+def test_what_mlflow_prints_does_not_get_among_the_answers(tmp_path):
+    code = (
+        "import sys; from tasks import tracking_log\n"
+        "tracking_log._show_sweep = lambda store, sweep: print('View run at http://...', flush=True) or ''\n"
+        "tracking_log.main(sys.argv[1])"
+    )
+    arguments = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(arguments, input="sweep a\n", capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == {"name": "a", "error": ""}
+    assert "View run" in done.stderr
+
+
 @pytest.mark.slow
 def test_logging_itself_does_not_import_torch(store, tracking):
     with tracked(store, tracking.model_copy(update={"uri": DEAD}), "dance", {}) as recorder:
         pass
     code = (
         "import sys; from reel.store import Store; from tasks.tracking_log import log_record\n"
-        "from tasks.tracking import read_link, save_link\n"
+        "from tasks.tracking_links import read_link, save_link\n"
         "store, run, uri = Store(sys.argv[1]), sys.argv[2], sys.argv[3]\n"
         "save_link(store, read_link(store, run).model_copy(update={'uri': uri}))\n"
         "assert log_record(store, run).logged == 'done'; print('torch' in sys.modules, 'mlflow' in sys.modules)"

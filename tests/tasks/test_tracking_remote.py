@@ -13,8 +13,9 @@ import urllib.request
 
 import pytest
 
-from reel.record import as_point
-from tasks.tracking import Tracking, read_sweep_link, sweeping, tracked
+from reel.recorder import as_point
+from tasks.tracking import Tracking, sweeping, tracked
+from tasks.tracking_links import read_sweep_link
 from tests.tasks.test_tracking_sweep import ends, runs, start
 
 BUCKET = "films"

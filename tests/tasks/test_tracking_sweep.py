@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from reel.record import as_point
+from reel.recorder import as_point
 from reel.store import Store
-from reel.sweep import Axis, Manifest, Planned
-from tasks.tracking import Tracking, keep_logger, read_sweep_link, rebuild, sweeping, tracked
+from reel.sweep import Manifest
+from reel.sweep_files import Axis, Planned
+from tasks.tracking import Tracking, rebuild, sweeping, tracked
+from tasks.tracking_links import read_sweep_link
+from tasks.tracking_logger import keep_logger
 
 ROOT = Path(__file__).parents[2]
 
@@ -107,7 +110,7 @@ def test_a_sweep_is_one_run_with_a_child_a_point(store, tracking, tmp_path):
 
 @pytest.mark.slow
 def test_points_of_a_sweep_share_one_logging_process(store, tracking, monkeypatch):
-    from tasks import tracking as module
+    from tasks import tracking_logger as module
 
     made = []
     spawn = module._spawn
@@ -118,7 +121,7 @@ def test_points_of_a_sweep_share_one_logging_process(store, tracking, monkeypatc
             render(sweep, tracking, index)
         assert keep_logger(store).alive
     assert len(made) == 1
-    assert module._kept == {}
+    assert module.KEPT == {}
     assert runs(tracking, sweep.id)[0].info.status == "FINISHED"
 
 
@@ -127,7 +130,7 @@ import sys, time
 from reel.store import Store
 from reel.sweep import Manifest
 from tasks.tracking import Tracking, sweeping, tracked
-from reel.record import as_point
+from reel.recorder import as_point
 root, uri, artifacts, sweep = sys.argv[1:]
 tracking = Tracking(uri=uri, artifacts=artifacts)
 sweep = Manifest.load(Store(root), sweep)
