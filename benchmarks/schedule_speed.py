@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 from reel.schedule.compile import compile_pictures, compile_prompts, compile_values
 from reel.schedule.lint import lint
@@ -52,7 +53,12 @@ def best(work: Callable[[], object]) -> float:
 
 
 def compiler(schedule: Schedule) -> Callable[[], object]:
-    work = {"prompt": compile_prompts, "value": compile_values, "track": compile_pictures}[schedule.what]
+    kinds: dict[str, Callable[[Any, int], object]] = {
+        "prompt": compile_prompts,
+        "value": compile_values,
+        "track": compile_pictures,
+    }
+    work = kinds[schedule.what]
     return lambda: work(schedule, FRAMES)
 
 
