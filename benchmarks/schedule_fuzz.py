@@ -74,7 +74,7 @@ def one(data: bytes) -> None:
         with contextlib.suppress(UserError):
             write(schedule, list(DIALECTS)[choice % len(DIALECTS)], 24)
     Count.done += 1
-    if Count.done % 50_000 == 0 or Count.done == Count.total:
+    if Count.done % 10_000 == 0 or Count.done == Count.total:
         say(f"{Count.done:>9} inputs, {time.monotonic() - Count.began:8.0f} s, no unhandled error")
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks import runs
 from reel.clip import Clip
-from reel.schedule.compile import compile_prompts
+from reel.schedule.compile import PromptTrack, compile_prompts
 from reel.schedule.read import read
 from reel.store import Store
 
@@ -59,9 +59,12 @@ def blueness(frames: np.ndarray) -> np.ndarray:
     return both.softmax(1)[:, 1].double().numpy()
 
 
-def wanted(schedule: str, frames: int) -> np.ndarray:
+def track(schedule: str, frames: int) -> PromptTrack:
+    return compile_prompts(read(schedule), frames)
+
+
+def wanted(track: PromptTrack) -> np.ndarray:
     """(F,) compiled weight of the blue prompt."""
-    track = compile_prompts(read(schedule), frames)
     return track.weights(track.texts.index((BLUE, "")))
 
 
@@ -104,7 +107,7 @@ def main() -> int:
     for name, schedule in schedules(FRAMES).items():
         frames = pictures(args.work / "store", schedule, FRAMES, args.more)
         found = blueness(frames)
-        line, good = figures(name, found, wanted(schedule, FRAMES))
+        line, good = figures(name, found, wanted(track(schedule, FRAMES)))
         print(f"{line}\n  probability of blue: {' '.join(f'{p:.2f}' for p in found)}", flush=True)
         missed |= not good
         rows.append(frames)
