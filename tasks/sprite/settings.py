@@ -58,7 +58,7 @@ class MotionSettings(StageSettings):
 
     steady: float = Field(default=0.0, ge=0)
     """Weight of the error's change from frame to frame, which is what flickers, beside the error itself."""
-    shared_noise: float = Field(default=0.5, ge=0, le=1)
+    shared_noise: float = Field(default=0.0, ge=0, le=1)
     """Share of clips whose frames have noise in common, in part or as a whole."""
 
 
