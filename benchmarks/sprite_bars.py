@@ -6,7 +6,7 @@
 Every figure comes from fresh attributes and poses (seed --seed) and is read by the probe; the probe's own accuracy on
 the drawn truth of the same figures stands in the table beside it. Clips run through diffusers' own
 AnimateDiffVideoToVideoControlNetPipeline on the exported folders (benchmarks/sprite_clips.py). --json keeps the rows of
-earlier calls, so groups can be run one by one.
+earlier calls, so groups can be run one by one; --cache keeps the renders (benchmarks/sprite_renders.py).
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.sprite_clips import real, steadiness
-from tasks.sprite import networks, probe
+from benchmarks.sprite_renders import ControlOf, Renders
+from tasks.sprite import probe
 from tasks.sprite.attributes import random_attributes
 from tasks.sprite.captions import plain_caption
-from tasks.sprite.clips import GUIDANCE, STEPS
-from tasks.sprite.diffusion import Control, Family, sample
 from tasks.sprite.drawing import Drawing, draw_figure
 from tasks.sprite.latents import to_map
 from tasks.sprite.maps import control_map, grown, head_region
@@ -53,13 +52,13 @@ class Bench:
     sheet: Path | None = None
     plot: Path | None = None
     strengths: list[float] = field(default_factory=lambda: [1.0, 0.8])
+    cache: Path | None = None
     rows: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        parts = ("tokenizer", "text_encoder", "unet", "vae", "scheduler")
-        self.family = Family(*(_fast(networks.load(self.folder, part)) for part in parts))
-        self.nets: dict[str, Any] = {}
+        self.renders = Renders(self.folder, self.cache)
         self.readings: dict[float, probe.Reading] = {}
+        self.free: dict[float, tuple[np.ndarray, float]] = {}
         self.probe = probe.load(self.folder / "probe.safetensors")
         rng = np.random.default_rng([self.seed, 99])
         self.wanted = [random_attributes(rng) for _ in range(self.n)]
@@ -73,27 +72,9 @@ class Bench:
         """Maps `(n, 3, 128, 128)` in 0..1 of one kind."""
         return to_map([control_map(kind, p, d.rgb, d.mask) for p, d in zip(self.people, drawn, strict=True)])
 
-    def net(self, kind: str) -> Any:
-        if kind not in self.nets:
-            self.nets[kind] = _fast(networks.load(self.folder, f"controlnet_{kind}"))
-        return self.nets[kind]
-
-    def render(self, controls: list[tuple[str, Tensor, float]], keep: Tensor | None = None) -> np.ndarray:
-        """Pictures `(n, 128, 128, 3)` uint8 of the wanted figures under (kind, maps, weight).
-
-        keep: `(n, 128, 128)`, where the controls count.
-        """
-        controls = [control for control in controls if control[2] != 0]
-        prompts, out = [plain_caption(a) for a in self.wanted], []
-        for i in range(0, self.n, 25):
-            part = slice(i, i + 25)
-            mask = None if keep is None else keep[part]
-            used = [Control(self.net(kind), maps[part], weight, mask) for kind, maps, weight in controls]
-            pictures = sample(
-                self.family, prompts[part], used, steps=STEPS, guidance_scale=GUIDANCE, seed=self.seed + i
-            )
-            out.append(to_pictures(pictures))
-        return np.concatenate(out)
+    def render(self, controls: list[ControlOf], keep: Tensor | None = None) -> np.ndarray:
+        """Pictures `(n, 128, 128, 3)` uint8 of the wanted figures, see `Renders.stills`."""
+        return self.renders.stills([plain_caption(a) for a in self.wanted], controls, self.seed, keep)
 
     def posed(self, weight: float) -> probe.Reading:
         """What the probe sees in renders under the pose at a weight; each weight is rendered once."""
@@ -117,13 +98,6 @@ class Bench:
         print(f"{what:58s} {figure:34s} {bar}", flush=True)
 
 
-def _fast(part: Any) -> Any:
-    """Networks in the memory layout that a CPU's convolutions are twice as fast in."""
-    import torch
-
-    return part.to(memory_format=torch.channels_last) if isinstance(part, torch.nn.Module) else part
-
-
 def _whole_person(rng: np.random.Generator) -> np.ndarray:
     """A person with every joint inside the frame."""
     while True:
@@ -143,7 +117,8 @@ def vae(bench: Bench) -> None:
 
     pictures = np.stack([d.rgb for d in bench.truth])
     with torch.no_grad():
-        parts = [bench.family.vae.decode(bench.family.vae.encode(x).latent_dist.mean).sample.clamp(-1, 1)
+        net = bench.renders.family.vae
+        parts = [net.decode(net.encode(x).latent_dist.mean).sample.clamp(-1, 1)
                  for x in to_signed(pictures).split(32)]  # fmt: skip
     decoded = torch.cat(parts)
     error = float((decoded - to_signed(pictures)).square().mean())
@@ -181,7 +156,7 @@ def trade(bench: Bench) -> None:
     """Lineart and depth of a figure with the opposite hair and garment fight the prompt."""
     source = bench.drawn([a.opposite() for a in bench.wanted])
     line, depth = bench.maps("lineart", source), bench.maps("depth", source)
-    obeyed = {weight: _obeyed(bench, line, depth, weight) for weight in WEIGHTS}
+    obeyed = {weight: _unmasked(bench, line, depth, weight) for weight in WEIGHTS}
     for weight, (right, error) in obeyed.items():
         hair, garment = right.mean(0)
         bench.row(f"lineart + depth {weight:g}: hair, garment as prompted; joints",
@@ -204,7 +179,7 @@ def mask(bench: Bench) -> None:
     """
     source = bench.drawn([a.opposite() for a in bench.wanted])
     line, depth = bench.maps("lineart", source), bench.maps("depth", source)
-    free = _obeyed(bench, line, depth, WEIGHTS[0])[0][:, 0].mean()
+    free = _unmasked(bench, line, depth, WEIGHTS[0])[0][:, 0].mean()
     head = to_tensor(~np.stack([head_region(person) for person in bench.people]))
     person = to_tensor(~np.stack([grown((a.parts > 0) | (b.parts > 0), 4)
                                   for a, b in zip(source, bench.truth, strict=True)]))  # fmt: skip
@@ -216,6 +191,13 @@ def mask(bench: Bench) -> None:
         hair = right[:, 0].mean()
         figure = f"{hair:.3f} ({hair - free:+.3f} of {free:.3f} at 0.3); {error:.1f} %"
         bench.row(f"{way}, weight 1: hair as prompted; joints", figure, ">= -0.10")
+
+
+def _unmasked(bench: Bench, line: Tensor, depth: Tensor, weight: float) -> tuple[np.ndarray, float]:
+    """`_obeyed` under the whole maps, rendered once for each weight."""
+    if weight not in bench.free:
+        bench.free[weight] = _obeyed(bench, line, depth, weight)
+    return bench.free[weight]
 
 
 def _obeyed(
@@ -270,12 +252,14 @@ def main() -> None:
     parser.add_argument("--strengths", type=float, nargs="+", default=[1.0, 0.8], help="of the live-action clips")
     parser.add_argument("--plot", type=Path, help="plot of the trade-off")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--cache", type=Path, help="keep renders there: a killed benchmark goes on where it was")
     parser.add_argument("--json", type=Path, help="write each group's rows there as it ends")
     options = parser.parse_args()
     set_threads(options.threads)
     bench = Bench(
-        options.folder, options.n, options.seed, options.clips, options.sheet, options.plot, options.strengths
-    )
+        options.folder, options.n, options.seed, options.clips, options.sheet, options.plot, options.strengths,
+        options.cache,
+    )  # fmt: skip
     for name in options.only:
         bench.rows = []
         GROUPS[name](bench)

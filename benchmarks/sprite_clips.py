@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import resource
-import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,9 @@ from tasks.sprite.skeleton import CLIP_FRAMES, FRAME, random_clip
 if TYPE_CHECKING:
     from benchmarks.sprite_bars import Bench
 
-MODES = ("adapter on", "adapter off, independent noise", "adapter off, shared noise")
+MODES = {f"adapter {adapter}, {noise} noise": (adapter == "on", noise == "shared")
+         for noise in ("independent", "shared") for adapter in ("on", "off")}  # fmt: skip
+PAIRS = (("independent", "independent"), ("shared", "shared"), ("independent", "shared"))  # noise: adapter on, off
 REAL = "a girl with long pink hair in a red top and a blue skirt, green background, dancing"
 REAL_WANTED = {"hair_length": "long", "bottom": "skirt", "background": "green", "top_color": "red"}
 
@@ -40,24 +41,33 @@ def steadiness(bench: Bench) -> None:
         truth = drawn_clip(people, wanted)
         own, skeleton = travel(probe.read(bench.probe, truth).joints), travel(people[:, : probe.JOINTS, :2])
         found["drawn truth"].append((flicker(truth), 1.0, own / skeleton))
-        for mode in MODES:
-            begun, used = time.perf_counter(), _processor_seconds()
-            video = _dance(pipes[mode == MODES[0]], people, wanted, bench.seed + number, "shared" in mode)
-            wall.append(time.perf_counter() - begun)
-            processor.append(_processor_seconds() - used)
+        for mode, (adapter, shared) in MODES.items():
+            how = (people, wanted, bench.seed + number, shared)
+            parts = ["controlnet_openpose", *(["motion_adapter"] if adapter else [])]
+            video, *seconds = bench.renders.video(partial(_dance, pipes[adapter], *how), parts, *how)
+            wall.append(seconds[0])
+            processor.append(seconds[1])
             moved = travel(probe.read(bench.probe, video).joints)
             found[mode].append((flicker(video), moved / own, moved / skeleton))
     for mode, values in found.items():
         mean = np.mean(values, axis=0)
-        bar = "travel 0.8-1.2" if mode == MODES[0] else ""
         bench.row(f"{mode}: flicker; travel / drawn's, / skeleton's",
-                  f"{mean[0]:.2f}; {mean[1]:.2f}, {mean[2]:.2f} (n={len(values)} clips)", bar)  # fmt: skip
-    for mode in MODES[1:]:
-        lower = np.array([a[0] - b[0] for a, b in zip(found[mode], found[MODES[0]], strict=True)])
-        low, high = bench.interval(lower)
-        bench.row(f"flicker less than with {mode}", f"{lower.mean():.2f} [{low:.2f}, {high:.2f}]", "> 0")
-    seconds = f"{np.median(wall):.1f} s, of processor {np.median(processor):.1f} s"
-    bench.row("stock, 16 frames x 16 steps, pose only", seconds, "<= 15 s on 2 idle cores")
+                  f"{mean[0]:.2f}; {mean[1]:.2f}, {mean[2]:.2f} (n={len(values)} clips)")  # fmt: skip
+    for on, off in PAIRS:
+        _against(bench, on, off, *(np.array(found[f"adapter {state}, {noise} noise"])
+                                   for state, noise in (("on", on), ("off", off))))  # fmt: skip
+    spent = f"{np.median(wall):.1f} s, of processor {np.median(processor):.1f} s"
+    bench.row("stock, 16 frames x 16 steps, pose only", spent, "<= 15 s on 2 idle cores")
+
+
+def _against(bench: Bench, noise: str, control_noise: str, on: np.ndarray, off: np.ndarray) -> None:
+    """Rows of one comparison, clip by clip; on, off: (flicker, travel, ...) of each clip `(n, 3)`."""
+    fall = off[:, 0] - on[:, 0]
+    low, high = bench.interval(fall)
+    what = f"adapter on, {noise} noise, against off, {control_noise}"
+    bench.row(f"{what}: flicker falls by", f"{fall.mean():.2f} [{low:.2f}, {high:.2f}], "
+              f"in {(fall > 0).sum()} of {len(fall)} clips", "> 0")  # fmt: skip
+    bench.row(f"{what}: travel", f"{(on[:, 1] / off[:, 1]).mean():.2f} of the control's", "0.8-1.2")
 
 
 def _dance(pipe: Any, people: np.ndarray, wanted: Any, seed: int, shared: bool) -> np.ndarray:
@@ -70,11 +80,6 @@ def _dance(pipe: Any, people: np.ndarray, wanted: Any, seed: int, shared: bool) 
     if shared:
         noise = noise[:, :, :1].expand_as(noise).contiguous()
     return render_clip(pipe, plain_caption(wanted), np.full_like(maps, 128), maps, seed=seed, latents=noise)
-
-
-def _processor_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
 
 
 def read_clip(path: Path, count: int = 16, every: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -124,7 +129,10 @@ def real(bench: Bench) -> None:
         maps = pose_maps(people)
         sheets.append(maps)
         for strength in bench.strengths:
-            video = render_clip(pipe, REAL, frames, maps, seed=bench.seed, strength=strength)
+            render = partial(render_clip, pipe, REAL, frames, maps, seed=bench.seed, strength=strength)
+            video, *_ = bench.renders.video(
+                render, ["controlnet_openpose", "motion_adapter"], REAL, frames, maps, bench.seed, strength
+            )
             sheets.append(video)
             reading = probe.read(bench.probe, video)
             each = np.array([probe.joint_error(j[None], p[None]) for j, p in zip(reading.joints, people, strict=True)])

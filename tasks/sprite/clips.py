@@ -77,8 +77,11 @@ def render_clip(pipe: Any, prompt: str, frames: np.ndarray, maps: np.ndarray, se
 
 
 def flicker(clip: np.ndarray) -> float:
-    """Mean absolute difference (0..255) of each frame and the one before, warped by the optical flow between them."""
-    estimate = flow.estimator()
+    """Mean absolute difference (0..255) of each frame and the one before, warped by the optical flow between them.
+
+    The flow is followed down to single pixels, as the metric `flicker` does in small pictures.
+    """
+    estimate = flow.estimator(fine=True)
     values = [warped_difference(a, b, estimate, occlusion_check=False)[0] for a, b in itertools.pairwise(clip)]
     return float(np.mean([value for value in values if value is not None]))
 

@@ -141,7 +141,7 @@ class Training:
         openpose = self._part("controlnet_openpose")
         adapter = self._start("motion_adapter") or networks.build_motion_adapter()
         stage = MotionStage(self._latents, tokenizer, text, unet, openpose, adapter, self.cfg.motion.batch,
-                            self.cfg.motion.steady)  # fmt: skip
+                            self.cfg.motion.steady, self.cfg.motion.shared_noise)  # fmt: skip
         parts = {"vae": self._part("vae"), "text_encoder": text, "tokenizer": tokenizer,
                  "scheduler": networks.build_scheduler()}  # fmt: skip
         stage.check = MotionCheck(
@@ -158,7 +158,8 @@ class Training:
                 self._keep(name, part if isinstance(part, nn.Module) else part())
 
         stage.keep = keep
-        schedule = Schedule(settings.steps, settings.lr, ema=settings.ema, check_every=settings.check_every)
+        schedule = Schedule(settings.steps, settings.lr, ema=settings.ema, check_every=settings.check_every,
+                            checkpoint_seconds=self.cfg.checkpoint_seconds)  # fmt: skip
         return train(stage, schedule, folder, self.cfg.seed, Log(folder, stage.name, self.sink))
 
     def _keep(self, name: str, part: Any) -> None:

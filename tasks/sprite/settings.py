@@ -58,6 +58,8 @@ class MotionSettings(StageSettings):
 
     steady: float = Field(default=0.0, ge=0)
     """Weight of the error's change from frame to frame, which is what flickers, beside the error itself."""
+    shared_noise: float = Field(default=0.0, ge=0, le=1)
+    """Share of clips whose frames have noise in common, in part or as a whole."""
 
 
 class TrainSettings(Config):
@@ -82,6 +84,8 @@ class TrainSettings(Config):
     """Stills that the UNet stages learn from: each costs 20 ms of encoding before the first step."""
     learn_clips: int = Field(default=400, ge=1)
     """Dances that the UNet stages learn from."""
+    checkpoint_seconds: float = Field(default=180.0, ge=0)
+    """Seconds between checkpoints: the most that a killed run loses."""
     stages: list[str]
     """Stages to run, in this order."""
     text: StageSettings

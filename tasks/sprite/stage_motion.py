@@ -26,15 +26,16 @@ class MotionStage:
     """Only the motion modules are trained; all frames of a clip share one timestep and one caption.
 
     `steady` weighs the error's change from frame to frame beside the error itself: both have the same best answer, but
-    the adapter's few parameters are spent on what flickers.
+    the adapter's few parameters are spent on what flickers. `shared_noise` of the clips have noise that their frames
+    share in part or as a whole, as a user may start a render from (Ge et al., PYoCo, https://arxiv.org/abs/2305.10474).
     """
 
     def __init__(self, latents: Latents, tokenizer: CLIPTokenizer, text_encoder: nn.Module,
                  unet: UNet2DConditionModel, openpose: nn.Module, adapter: MotionAdapter, batch: int,
-                 steady: float = 0.0, check: Check | None = None) -> None:  # fmt: skip
+                 steady: float = 0.0, shared_noise: float = 0.0, check: Check | None = None) -> None:  # fmt: skip
         from diffusers import UNetMotionModel
 
-        self.steady = steady
+        self.steady, self.shared_noise = steady, shared_noise
         self.latents, self.tokenizer, self.noising = latents, tokenizer, Noising()
         self.text_encoder, self.openpose, self.batch, self.check = text_encoder, openpose, batch, check
         self.unet: UNetMotionModel = UNetMotionModel.from_unet2d(unet, adapter)
@@ -52,7 +53,7 @@ class MotionStage:
         z = self.latents.latents(rows)
         t = torch.randint(0, 1000, (self.batch,), generator=draw.torch)
         every = t.repeat_interleave(CLIP_FRAMES)
-        noisy, target = self.noising.mix(z, draw.normal(*z.shape), every)
+        noisy, target = self.noising.mix(z, clip_noise(draw, self.batch, z.shape[1:], self.shared_noise), every)
         down: Any = None
         mid: Any = None
         with torch.no_grad():
@@ -74,3 +75,16 @@ class MotionStage:
         adapter = build_motion_adapter()
         adapter.load_state_dict({k: v for k, v in self.unet.state_dict().items() if "motion_modules" in k})
         return adapter
+
+
+def clip_noise(draw: Draw, clips: int, shape: torch.Size, share: float) -> Tensor:
+    """Noise `(clips * 16, *shape)` of deviation 1: u * common + sqrt(1 - u²) * each frame's own.
+
+    u is 0 but in `share` of the clips; there it is 0.5 or more, and 1, one noise for all frames, in half of them.
+    """
+    own = draw.normal(clips, CLIP_FRAMES, *shape)
+    common = draw.normal(clips, 1, *shape)
+    shares = draw.rng.random(clips) < share
+    u = torch.from_numpy(np.where(shares, np.minimum(draw.rng.uniform(0.5, 1.5, clips), 1), 0)).float()
+    u = u.view(-1, *[1] * (own.ndim - 1))
+    return (u * common + (1 - u.square()).sqrt() * own).flatten(0, 1)

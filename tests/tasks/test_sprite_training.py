@@ -17,6 +17,7 @@ from tasks.sprite.loop import Draw, Log, Schedule, Stage, train  # noqa: E402
 from tasks.sprite.optim import orthogonalise  # noqa: E402
 from tasks.sprite.pipeline import Training, _gate  # noqa: E402
 from tasks.sprite.settings import TrainSettings, check_settings  # noqa: E402
+from tasks.sprite.stage_motion import clip_noise  # noqa: E402
 from tasks.sprite.stage_vae import VaeStage, encode_rows  # noqa: E402
 
 
@@ -104,6 +105,19 @@ def test_the_last_timestep_is_pure_noise():
     torch.testing.assert_close(target, -z)
     noisy, target = noising.mix(z, noise, torch.tensor([0, 0]))
     torch.testing.assert_close(noisy, z, atol=0.15, rtol=0.0)
+
+
+def test_frames_of_a_clip_share_noise_where_they_should():
+    alone = clip_noise(Draw.of(1, "motion", 0), 40, torch.Size([2, 4, 4]), 0.0).unflatten(0, (40, 16))
+    shared = clip_noise(Draw.of(1, "motion", 0), 40, torch.Size([2, 4, 4]), 1.0).unflatten(0, (40, 16))
+    for noise in (alone, shared):
+        assert noise.shape == (40, 16, 2, 4, 4)
+        assert float(noise.std()) == pytest.approx(1, abs=0.1)
+    in_common = [(noise[:, 0] * noise[:, 1]).mean((1, 2, 3)) for noise in (alone, shared)]
+    assert float(in_common[0].mean()) == pytest.approx(0, abs=0.1)
+    assert float(in_common[1].mean()) > 0.6
+    same = (shared == shared[:, :1]).all(dim=(1, 2, 3, 4))
+    assert 0.25 < float(same.float().mean()) < 0.75
 
 
 def test_a_missed_gate_names_the_figure_and_what_to_do():
