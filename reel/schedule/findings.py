@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from bisect import bisect_right
 from dataclasses import dataclass, field
+
+from rich.cells import cell_len
 
 from reel.errors import UserError
 from reel.schedule.codes import CODES, ERROR, docs_link
@@ -93,18 +94,19 @@ class Source:
         marked = shown[column - 1 - begin : column - 1 - begin + max(1, stop - offset)]
         lead, tail = ("…" if begin else ""), ("…" if begin + EXCERPT_WIDTH < len(line) else "")
         gutter = f"    {number} | "
-        pad = " " * (len(gutter) + len(lead) + _width(before))
-        return f"{gutter}{lead}{_plain(shown)}{tail}\n{pad}^{'~' * (max(1, _width(marked)) - 1)}"
+        pad = " " * (len(gutter) + len(lead) + cell_len(before))
+        return f"{gutter}{lead}{shown.translate(_VISIBLE)}{tail}\n{pad}^{'~' * (max(1, cell_len(marked)) - 1)}"
 
 
-def _plain(text: str) -> str:
+class _Visible(dict[int, "str | int"]):
     """Control characters as visible stand-ins, so that a hostile text cannot drive the terminal."""
-    return "".join(" " if c == "\t" else c if c.isprintable() else "·" for c in text)
+
+    def __missing__(self, code: int) -> str | int:
+        self[code] = " " if code == ord("\t") else code if chr(code).isprintable() else "·"
+        return self[code]
 
 
-def _width(text: str) -> int:
-    """Columns that ``text`` takes in a terminal: wide East Asian characters take two."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+_VISIBLE = _Visible()
 
 
 @dataclass
