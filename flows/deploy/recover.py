@@ -92,6 +92,11 @@ async def sweep(
                 await _again(client, one, run, say)
 
 
+async def under_way(client: Any, served: Sequence[Registered]) -> bool:
+    """Whether the server takes a run of these deployments for running, or about to."""
+    return any([await runs(client, one, types=["RUNNING", "PENDING"]) for one in served])
+
+
 async def _again(client: Any, served: Registered, run: Any, say: Say) -> None:
     from prefect.states import Crashed, Scheduled
 

@@ -12,6 +12,7 @@ import datetime
 import logging
 import signal
 import threading
+import time
 import urllib.parse
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,6 +51,8 @@ STARTING = 300.0
 STOP_PATIENCE = 120.0
 """Seconds that a quiet end of the renders may take, 30 each and one after another; a second Ctrl-C cuts it short."""
 
+HAND_BACK = 60.0
+"""Seconds that it may take at the end until the server knows of every run that it is to be gone on with."""
 
 DEFAULTS: dict[Any, Any] = {
     PREFECT_CLIENT_MAX_RETRIES: 8,  # the server may be away for some minutes
@@ -173,11 +176,21 @@ class Supervisor:
                 await asyncio.wait_for(asyncio.shield(running), STOP_PATIENCE)
         running.cancel()  # what is still there gets SIGTERM, then SIGKILL
         await asyncio.gather(running, return_exceptions=True)
-        if await self._answers():
+        await self._hand_back()
+        self.state.alive(now())
+
+    async def _hand_back(self) -> None:
+        """Tell the server of what was under way that it waits to be gone on with. The processes may take a moment to be
+        gone, and a busy server to answer; what cannot be told now the next start finds out.
+        """
+        end = time.monotonic() + HAND_BACK
+        while await self._answers() and time.monotonic() < end:
             with contextlib.suppress(Exception):
                 async with get_client() as client:
                     await recover.sweep(client, self.served, self.state, self.began, say)
-        self.state.alive(now())
+                    if not await recover.under_way(client, self.served):
+                        return
+            await asyncio.sleep(1)
 
     async def _look_after(self) -> None:
         """Notice that the server is away and back; start interrupted runs again; follow the clips."""
