@@ -64,7 +64,7 @@ class Dance(Config):
     prompt: Text
     """What the clip shall show."""
     prompt_schedule: ScheduleText = None
-    """Takes the prompt's place: `0: red top; 24-36 blend: blue top`, @file, keys in YAML; docs/schedules/."""
+    """Takes the prompt's place: `0-24 blend: red top; 36: blue top`, @file, keys in YAML; docs/schedules/."""
     negative_prompt: Text = ""
     """What it shall not show."""
     seed: int = 0

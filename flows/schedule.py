@@ -26,7 +26,7 @@ EXAMPLES = """\
 examples:
   rotoscope schedule lint walk.txt --frames 96
   rotoscope schedule fix walk.txt --write
-  rotoscope schedule show '0: red top; 24-36 blend: blue top' --frames 48 --table
+  rotoscope schedule show '0-24 blend: red top; 36: blue top' --frames 48 --table
   rotoscope schedule convert walk.txt --to fizz --frames 96
 
 dialects, their traps and the codes of the findings: docs/schedules/

@@ -146,6 +146,11 @@ CODES: dict[str, Code] = {
         "prompt syntax that is not understood here",
         "LoRA tags, wildcards, prompt editing and BREAK belong to other programs; a bracket needs its partner.",
     ),
+    "RS319": Code(
+        WARNING,
+        "a transition with nothing after it",
+        "A transition leads from its key to the next one; on the last key it does nothing, unless the schedule loops.",
+    ),
     "RS401": Code(ERROR, "expression cannot be read", "See the message."),
     "RS402": Code(ERROR, "unknown name in an expression", "See the list of variables and functions."),
     "RS403": Code(ERROR, "wrong number of arguments", "See the list of functions."),

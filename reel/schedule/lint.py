@@ -20,6 +20,7 @@ RULES: tuple[Callable[[Facts], None], ...] = (
     rules.beyond_the_end,
     rules.first_key,
     rules.overlaps,
+    rules.last_transition,
     prompt_rules.slow_fades,
     prompt_rules.compound_fades,
     prompt_rules.travel_back,

@@ -118,6 +118,22 @@ def overlaps(facts: Facts) -> None:
             )
 
 
+def last_transition(facts: Facts) -> None:
+    """RS319: someone who writes `0: a; 24 blend: b` expects to arrive at b slowly."""
+    schedule = facts.schedule
+    own = facts.dialect.name in ("short", "yaml")  # in the others a transition is not the writer's choice
+    if not own or schedule.loop or schedule.what == "track" or len(facts.placed) < max(2, len(schedule.keys)):
+        return
+    _, _, key = max(facts.placed, key=lambda placed: placed[0])
+    if key.then is not None and key.then.mode != "hold":
+        facts.say(
+            "RS319",
+            f"'{key.then}' on the last key does nothing: it would lead to the key after it",
+            key,
+            fix=f"'{key.then}' on the key before, so that it leads here",
+        )
+
+
 def undefined(facts: Facts) -> None:
     """RS407: evaluates every formula over the frames that use it."""
     plan = facts.plan

@@ -50,6 +50,10 @@ OWN = [
     case("short-empty", "short", "0: ; 4: b", ("RS123", 1, 1)),
     case("short-beyond", "short", "0: a; 99: b", ("RS203", 1, 7), frames=8, weights={7: {"a": 1}}),
     case("short-reversed", "short", "22-12: a", ("RS206", 1, 1)),
+    case(
+        "short-last-blend", "short", "0: a; 4 blend: b", ("RS319", 1, 7), frames=8, weights={3: {"a": 1}, 4: {"b": 1}}
+    ),
+    case("short-last-blend-loops", "short", "loop: on; 0: a; 4 blend: b", frames=8, weights={6: {"a": 0.5, "b": 0.5}}),
     case("short-lora", "short", "0: a; 4: b <lora:x:1>", ("RS318", 1, 10)),
     case("short-open-bracket", "short", "head: best (art; 0: a", ("RS318", 1, 18)),
     case("short-formula-in-emphasis", "short", "0: (smile:`t/max_f`)", frames=3, weights={1: {"(smile:0.5)": 1}}),

@@ -19,7 +19,8 @@ from reel.schedule.dialects.base import Target
 from reel.schedule.dialects.catalogue import DIALECTS
 from reel.schedule.expressions import VARIABLES
 from reel.schedule.functions import FUNCTIONS
-from reel.schedule.model import Key, Schedule
+from reel.schedule.lint import lint
+from reel.schedule.model import Key, Schedule, What
 from reel.schedule.read import read
 from reel.schedule.times import frame
 from reel.schedule.yaml_text import quote
@@ -61,6 +62,21 @@ def test_examples_print_what_the_page_shows(
 def test_there_are_examples_on_every_page() -> None:
     assert len(sessions()) >= 15
     assert {name for name, _, _ in sessions()} == {p.name for p in PAGES} - {"codes.md"}
+
+
+def schedules_in_commands() -> list[tuple[What, str]]:
+    """Kind and text of the schedules that commands in README, pages and helps pass to `dance`."""
+    root = DOCS.parents[1]
+    pages = [root / "README.md", *root.glob("docs/**/*.md"), *root.glob("flows/*.py")]
+    given = re.compile(r"""(\w+)_schedule=(?:'([^'@$]+)'|"([^"@$]+)")""")
+    found = [match for page in pages for match in given.findall(page.read_text("utf-8"))]
+    return [("prompt" if name == "prompt" else "value", single or double) for name, single, double in found]
+
+
+def test_examples_of_schedules_have_no_finding() -> None:
+    assert len(schedules_in_commands()) >= 4
+    for what, text in schedules_in_commands():
+        assert lint(text, what=what, frames=48).findings == [], text
 
 
 def traps() -> list[tuple[str, str]]:
