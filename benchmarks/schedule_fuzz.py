@@ -103,6 +103,7 @@ def main() -> None:
         f"-runs={args.runs}",
         f"-seed={args.seed}",
         "-timeout=100000",
+        "-rss_limit_mb=8192",  # the fuzzer's own memory grows with its inputs, what it calls stays flat
         "-max_len=600",
         "-print_final_stats=1",
         "-verbosity=0",
