@@ -22,7 +22,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.engine_load import memory
-from benchmarks.engine_steps import SIZES, build, network
+from benchmarks.engine_models import SIZES, build
+from benchmarks.engine_steps import network
 
 
 def main() -> None:

@@ -15,7 +15,6 @@ import importlib.util
 import json
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,12 +42,12 @@ def closure(module: str) -> tuple[str, ...]:
 @functools.cache
 def closure_hash(module: str) -> str:
     """sha256 over the syntax trees of the closure: comments, docstrings and layout do not count."""
-    before = len(_remembered())
+    before = dict(_remembered())
     total = hashlib.sha256()
     for name in closure(module):
         total.update(f"{name}:{_read(name).code}\n".encode())
-    if len(_remembered()) != before:
-        _remember(_remembered())
+    if _remembered() != before:
+        _remember()
     return total.hexdigest()
 
 
@@ -90,8 +89,9 @@ def _root(package: str) -> Path:
 
 
 class _Read(NamedTuple):
-    """What one source file says: first-party names that it imports, and its code hash."""
+    """What one source file says: sha256 of its bytes, first-party names that it imports, and its code hash."""
 
+    source: str
     imports: tuple[str, ...]
     code: str
 
@@ -102,27 +102,27 @@ def _read(name: str) -> _Read:
     assert path is not None
     source = path.read_bytes()
     digest = hashlib.sha256(source).hexdigest()
-    known = _remembered()
-    if digest not in known:
+    known = _remembered().get(name)
+    if known is None or known.source != digest:
         tree = _parse(source)
-        known[digest] = _Read(_imports(tree), code_hash(tree))
-    return known[digest]
+        known = _remembered()[name] = _Read(digest, _imports(tree), code_hash(tree))
+    return known
 
 
 @functools.cache
 def _remembered() -> dict[str, _Read]:
-    """What earlier processes read of source files, by the sha256 of their bytes: reading them anew takes seconds."""
+    """What earlier processes read of modules, by name: reading them anew takes seconds."""
     try:
         known = json.loads(_memory().read_text("utf-8"))
-        return {digest: _Read(tuple(imports), code) for digest, (imports, code) in known.items()}
+        return {name: _Read(source, tuple(imports), code) for name, (source, imports, code) in known.items()}
     except (OSError, ValueError):
         return {}
 
 
-def _remember(known: Mapping[str, _Read]) -> None:
+def _remember() -> None:
     """Keep it for the next process, where the disk allows; like Python's own cache it may be missing."""
     with contextlib.suppress(OSError, UserError):
-        write_atomic(_memory(), json.dumps(known).encode())
+        write_atomic(_memory(), json.dumps(_remembered()).encode())
 
 
 def _memory() -> Path:

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from reel.comparison import flatten, place_of
+from reel.comparison import place_of, settings
 from reel.errors import UserError
 from reel.record import RenderRecord, load, locate, record_path
 from reel.recorder import reconcile
@@ -32,7 +32,6 @@ PATIENCE = 120
 """How long a database or server may take after the render's end (seconds); a first migration takes 5."""
 _STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 _FOLDERS = {"movie": "clip", "sheet": "contact_sheet", "preview": "preview", "page": "compare", "plot": "plots"}
-_SKIPPED = ("paths", "tracking", "compute", "measure", "deployment", "hydra")
 ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",  # seconds; a server that is down must not hold anything up
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -193,18 +192,8 @@ def _compared(client: Any, store: Store, link: Link, record: RenderRecord) -> st
 
 
 def params(config: Mapping[str, Any]) -> dict[str, str]:
-    """The settings that people compare, flat. Left out: folders, the machine, what the model is made of, settings of
-    preprocessors that no control uses, and whatever is not set. The rest is in config.yaml.
-    """
-    controls = config.get("controls") or {}
-    used = {"pose_map", *(item.get("preprocess") for item in controls.values() if isinstance(item, Mapping))}
-    found = {}
-    for key, value in flatten(config):
-        group, _, rest = key.partition(".")
-        foreign = group == "preprocess" and rest.partition(".")[0] not in used
-        inside = group == "model" and rest != "name"
-        if group not in _SKIPPED and not foreign and not inside and value not in (None, "", [], {}):
-            found[allowed(key)] = str(value)[:500]
+    """The settings that people compare, as MLflow takes them; the rest is in config.yaml."""
+    found = {allowed(key): str(value)[:500] for key, value in settings(config).items()}
     return dict(list(found.items())[:100])
 
 
