@@ -48,6 +48,7 @@ def checked(root: Root[Any], engine: Any, overrides: Sequence[str], *, multirun:
         raise
     for one in chosen(root, engine, parsed):
         _check_choice(one, engine)
+        _check_group(root, one)
     for one in parsed:
         if one.is_sweep_override() and not multirun:
             admitted(root, engine, parsed)  # a mistyped key is what to tell first
@@ -164,6 +165,18 @@ def _check_choice(one: Any, engine: Any) -> None:
             folder, _, name = f"{one.key_or_group}/{choice}".rpartition("/")
             if name.removesuffix(".yaml") not in engine.config_loader.get_group_options(folder):
                 raise _no_choice(engine, one.key_or_group, str(choice))
+
+
+def _check_group(root: Root[Any], one: Any) -> None:
+    """``experiment/dance=x``: a folder within a group chooses nothing by itself."""
+    from flows.overrides import defaults
+
+    group, _, folder = one.key_or_group.rpartition("/")
+    if one.type.name == "CHANGE" and group in defaults(root) and one.key_or_group not in defaults(root):
+        raise UserError(
+            f"{one.input_line}: {folder} is a folder of the group {group}, and no group of its own",
+            fix=f"{group}={folder}/{one.input_line.partition('=')[2]}",
+        )
 
 
 def _no_choice(engine: Any, group: str, choice: str) -> UserError:

@@ -151,6 +151,11 @@ CODES: dict[str, Code] = {
         "a transition with nothing after it",
         "A transition leads from its key to the next one; on the last key it does nothing, unless the schedule loops.",
     ),
+    "RS320": Code(
+        WARNING,
+        "a line that begins like a key, without its colon",
+        "A line that begins with a number and a space, and has no colon, is no key: it becomes head or tail text.",
+    ),
     "RS401": Code(ERROR, "expression cannot be read", "See the message."),
     "RS402": Code(ERROR, "unknown name in an expression", "See the list of variables and functions."),
     "RS403": Code(ERROR, "wrong number of arguments", "See the list of functions."),

@@ -347,3 +347,11 @@ def test_servers_come_up_are_found_and_go_down(run, tmp_path, monkeypatch):
     assert [servers.running(tmp_path, name) for name in servers.NAMES] == [None, None]
     assert run("down", "--store", tmp_path)[1].count("was not up") == 2
     assert {path.name for path in tmp_path.iterdir()} == {"servers", "mlflow"}
+
+
+@pytest.mark.parametrize("more", [[], ["--cfg", "job"], ["-m"]])
+def test_a_folder_within_a_group_is_told_how_it_is_chosen(run, more):
+    code, _, err = run("dance", "experiment/dance=new_character", *more)
+    assert code == 2
+    assert "dance is a folder of the group experiment" in err
+    assert "fix: experiment=dance/new_character" in err

@@ -14,6 +14,7 @@ from reel.schedule.times import frame
 _STARTS = re.compile(r"\d+:")
 _LINE = re.compile(r"(\d{1,9}): (.+)$")
 _NEARLY = re.compile(r"\s*[\"'“”]?\s*(-?\d+(?:\.\d+)?)\s*[\"'“”]?\s*([:：=]|-\s|\.\s)\s*(.*)$")
+_BARE = re.compile(r"(\d{1,9}) (\S.*)$")
 Line = tuple[int, str]
 """(offset, text)"""
 
@@ -103,7 +104,18 @@ def _tail_line(report: Report, offset: int, text: str, later: int) -> bool:
         report.add("RS312", f"this line is no key, so {later} later key(s) become tail text", offset,
                    offset + len(text), fix="move it before the first key or after the last one")  # fmt: skip
     else:
+        return _bare(report, offset, text, "tail")
+    return True
+
+
+def _bare(report: Report, offset: int, text: str, part: str) -> bool:
+    """Warn of a line such as ``4 blue top``: the likeliest mistake of all, and legal text at the same time."""
+    match = _BARE.match(text)
+    if match is None:
         return False
+    at = offset + match.end(1)
+    report.add("RS320", f"this line begins like a key, but has no ':': it becomes {part} text", offset, at,
+               fix=f"{match[1]}: {match[2][:40]}", edits=(Edit(at, at, ":"),))  # fmt: skip
     return True
 
 
@@ -132,6 +144,8 @@ def _head_line(report: Report, line: Line) -> None:
     match = _NEARLY.match(line[1])
     if match and match[2] in ":：=" and match[3]:
         _mend(report, line[0], match, "it becomes head text")
+    else:
+        _bare(report, line[0], line[1], "head")
 
 
 def _nearly(report: Report, lines: list[Line]) -> None:

@@ -107,6 +107,8 @@ WEBUI = [
     ),
     case("webui-empty-line", "webui", "0: a\n\n3: b", ("RS312", 2, 1)),
     case("webui-indented", "webui", "0: a\n  3: b", ("RS303", 2, 1)),
+    case("webui-no-colon", "webui", "0: a\n4 b", ("RS320", 2, 1)),
+    case("webui-no-colon-first", "webui", "0 a\n4: b", ("RS320", 1, 1), ("RS208", 2, 1)),
     case("webui-words-between", "webui", "0: a\nsmiling\n3: b", ("RS312", 2, 1)),
     case("webui-beyond", "webui", "0: a\n9: b", ("RS203", 2, 1), ("RS301", 1, 1), frames=8),
     case("webui-order", "webui", "3: a\n0: b", ("RS205", 2, 1)),
