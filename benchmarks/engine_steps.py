@@ -6,7 +6,8 @@
     python benchmarks/engine_steps.py --size sd15 --frames 64 --sides stock,freenoise,engine --count
 
 ``freenoise`` has diffusers' own stride of 4 frames. ``engine`` works channels-last, as it does on a CPU; ``contiguous``
-is the engine in the stock pipeline's order of memory; ``compile`` has its blocks compiled, in the warm-up.
+is the engine in the stock pipeline's order of memory; ``compile`` has its blocks compiled, in the warm-up; ``flash``
+and ``math`` are the engine with that kernel of attention.
 ``sprite`` is the embedded family; ``sd15`` and ``small`` are random models of the real classes, nothing in them zero.
 The sides take turns, ``--rounds`` times after one warm-up each; a JSON line a run, then one with medians and ratios.
 Wall time on a machine that does anything else is noise: the process's own CPU seconds stand beside it. ``--count``
@@ -16,7 +17,6 @@ counts floating-point operations on tensors without storage instead: exact, and 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import functools
 import json
 import os
@@ -24,7 +24,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.engine_models import SIZES, Models, build, random_models
 
-SIDES = ("stock", "freenoise", "engine", "contiguous", "compile")
+SIDES = ("stock", "freenoise", "engine", "contiguous", "compile", "flash", "math")
 
 
 @dataclass
@@ -192,25 +192,11 @@ def network(
     return made, latents
 
 
-@contextlib.contextmanager
-def compiled(models: Models) -> Iterator[None]:
-    """The modules with residual blocks and transformers compiled."""
-    kinds = ("ResnetBlock2D", "Transformer2DModel", "AnimateDiffTransformer3D")
-    every = [part for module in (models.unet, models.net) for part in module.modules()]
-    chosen = [part for part in every if type(part).__name__ in kinds]
-    for part in chosen:
-        part.compile(dynamic=False)
-    try:
-        yield
-    finally:
-        for part in chosen:
-            part._compiled_call_impl = None
-
-
 def engine(args: argparse.Namespace, models: Models, side: str) -> Took:
     import torch
     from diffusers import DDIMScheduler
 
+    from tasks.stylize.engine import kernels
     from tasks.stylize.engine.clock import Clock
     from tasks.stylize.engine.loop import denoise, timesteps_of
 
@@ -218,7 +204,8 @@ def engine(args: argparse.Namespace, models: Models, side: str) -> Took:
     made, latents = network(args, models, clock, channels_last=side != "contiguous")
     scheduler = DDIMScheduler(clip_sample=False)
     timesteps = timesteps_of(scheduler, args.steps, device=args.device)
-    with compiled(models) if side == "compile" else contextlib.nullcontext():
+    attention = side if side in ("flash", "math") else "auto"
+    with kernels.chosen((models.unet, models.net), attention, side == "compile"):
         began = now(args)
         denoise(made, scheduler, timesteps, latents.float(), torch.Generator())
         ended = now(args)

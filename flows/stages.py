@@ -123,10 +123,11 @@ def _ops(stages: Stages) -> list[tuple[Op, Config]]:
 
 def _stylize(cfg: Dance, schedules: scheduled.Compiled) -> Animatediff:
     """The renderer's whole settings, schedules compiled for the clip."""
-    from tasks.stylize.device import cuda_devices, resolve_dtype, resolve_memory_format
+    from tasks.stylize.device import check_kernels, cuda_devices, resolve_dtype, resolve_memory_format
 
     if cfg.compute.device == "cuda" and not cuda_devices():
         raise UserError("compute.device: no NVIDIA driver offers a card here", fix="compute=auto, or compute=cpu")
+    check_kernels(cfg.compute)
 
     controls = {
         name: {
@@ -146,6 +147,8 @@ def _stylize(cfg: Dance, schedules: scheduled.Compiled) -> Animatediff:
         "controls": controls,
         "dtype": resolve_dtype(cfg.compute),
         "memory_format": resolve_memory_format(cfg.compute),
+        "attention": cfg.compute.attention,
+        "compile": cfg.compute.compile,
     }
     return parse(Animatediff, whole)
 

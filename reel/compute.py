@@ -1,7 +1,8 @@
 """How to compute, as opposed to what: nothing here may change the bytes of a result, so none of it is in a key.
 
-The exceptions change the bytes: ``dtype`` and ``memory_format`` (resolved from ``auto``), and what is made smaller to
-fit ``max_memory``. They are decided first and then travel in the settings of the op that uses them.
+The exceptions change the bytes, if only the last bits: ``dtype`` and ``memory_format`` (resolved from ``auto``),
+``attention``, ``compile``, and what is made smaller to fit ``max_memory``. They are decided first and then travel in
+the settings of the op that uses them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from reel.config import Config
+
+Attention = Literal["auto", "flash", "efficient", "cudnn", "math"]
+"""Kernels of PyTorch's scaled dot-product attention."""
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _UNITS |= {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
@@ -49,6 +53,12 @@ class Compute(Config):
     memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
     """Order of activations in memory; `auto`: `channels_last` on a CPU, where it is faster, else `contiguous`. In the
     key, once resolved."""
+    attention: Attention = "auto"
+    """Kernel of the denoiser's attention; `auto`: PyTorch chooses. A CPU has `flash` and `math`, MPS `math` alone. In
+    the key."""
+    compile: bool = False
+    """Compile the denoiser's blocks with torch.compile: minutes in the first render of a size and a process, faster
+    steps from then on. In the key."""
     offload: Literal["none", "model", "sequential"] = "none"
     """Move models to the GPU only while they work: `model` saves about half the memory, `sequential` nearly all."""
     threads: int | None = Field(default=None, ge=1)

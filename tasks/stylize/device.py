@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib.util
+import os
 import platform
+import shutil
 from pathlib import Path
 from typing import Literal
 
@@ -45,6 +48,42 @@ def resolve_memory_format(compute: Compute) -> MemoryFormat:
     if compute.memory_format != "auto":
         return compute.memory_format
     return "channels_last" if resolve_device(compute) == "cpu" else "contiguous"
+
+
+ATTENTION = {"cpu": ("flash", "math"), "cuda": ("flash", "efficient", "cudnn", "math"), "mps": ("math",)}
+"""Kernels of `scaled_dot_product_attention` by device."""
+
+
+def check_kernels(compute: Compute) -> None:
+    """Whether attention and compilation can be had as asked.
+
+    Raises:
+        UserError: a kernel that the device or the dtype has not, or nothing to compile with.
+    """
+    device, dtype = resolve_device(compute), resolve_dtype(compute)
+    if compute.attention not in ("auto", *ATTENTION[device]):
+        these = ", ".join(ATTENTION[device])
+        raise UserError(
+            f"compute.attention: {compute.attention} does not run on {device}; these do: {these}",
+            fix="compute.attention=auto",
+        )
+    if device == "cuda" and dtype == "float32" and compute.attention in ("flash", "cudnn"):
+        raise UserError(
+            f"compute.attention: {compute.attention} computes in 16 bits alone, and dtype is float32",
+            fix="compute.attention=efficient, or compute.dtype=float16",
+        )
+    if compute.compile and not _compiler(device):
+        wanted = "Triton" if device == "cuda" else "a C++ compiler (g++ or clang++ in PATH, or CXX)"
+        raise UserError(
+            f"compute.compile: torch.compile needs {wanted}, which is not here", fix="compute.compile=false"
+        )
+
+
+def _compiler(device: str) -> bool:
+    if device == "cuda":
+        return importlib.util.find_spec("triton") is not None
+    names = [os.environ.get("CXX", ""), "g++", "clang++", *(["cl"] if platform.system() == "Windows" else [])]
+    return any(name and shutil.which(name) for name in names)
 
 
 BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import field_validator, model_validator
 
+from reel.compute import Attention
 from reel.config import Config, Field, Finite, Text, suggest
 from reel.emphasis import parse_emphasis
 from reel.errors import UserError
@@ -98,6 +99,10 @@ class Animatediff(Sampling):
     """Number format of the models; `compute.dtype=auto` is resolved before it comes here."""
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"
     """Order of activations in memory; `compute.memory_format=auto` is resolved before it comes here."""
+    attention: Attention = "auto"
+    """Kernel of the denoiser's attention."""
+    compile: bool = False
+    """The denoiser's blocks compiled."""
 
     @property
     def guided(self) -> bool:

@@ -211,6 +211,8 @@ def keys(store: Store, cfg: Animatediff) -> dict[str, str]:
         ({"decode_chunk_size": 2}, {"encode", "decode"}),
         ({"vae_tiling": True}, {"encode", "decode"}),
         ({"memory_format": "channels_last"}, {"denoise", "decode"}),
+        ({"attention": "math"}, {"denoise"}),
+        ({"compile": True}, {"denoise"}),
         ({"dtype": "bfloat16"}, {"encode", "embed", "denoise", "decode"}),
     ],
 )

@@ -14,7 +14,7 @@ from reel.op import Context
 from reel.pose import Poses
 from tasks.stylize import schedulers
 from tasks.stylize.control import Control
-from tasks.stylize.engine import codec, models, stored
+from tasks.stylize.engine import codec, kernels, models, stored
 from tasks.stylize.engine.budget import planned
 from tasks.stylize.engine.buffers import Buffers
 from tasks.stylize.engine.clock import Clock
@@ -86,6 +86,7 @@ def run(job: Job, ctx: Context, journal: Journal, clock: Clock, keep: int | None
         ctx.note(resumed_at_step=resumed.step)
     with (
         models.placed(found.modules(), device, offload or _offload(job, ctx)),
+        kernels.chosen(found.modules(), cfg.attention, cfg.compile),
         ctx.progress(len(timesteps) * rounds.iterations, "denoise", "step") as bar,
     ):
         network = _network(job, found, ctx, clock, keep)

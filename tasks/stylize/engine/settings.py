@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from reel.compute import Attention
 from reel.config import Config, Field, Finite, Text
 from reel.models import LoraSource, ModelConfig, ModelSource, Scheduler
 from tasks.stylize.control import Control, PerFrame, live_controls
@@ -106,6 +107,10 @@ class Denoise(Config):
     """Number format of the networks; latents and scheduler are always float32."""
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"
     """Order of activations in memory; changes the last bits. `compute.memory_format=auto` is resolved before."""
+    attention: Attention = "auto"
+    """Kernel of attention; changes the last bits."""
+    compile: bool = False
+    """Blocks compiled by torch.compile; changes the last bits."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed of the noise."""
     scheduler: Scheduler = "ddim"
