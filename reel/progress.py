@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Any
 
@@ -16,15 +17,8 @@ def progress(total: int, desc: str, unit: str = "frame") -> Any:
         desc: what is being done, such as ``blazepose``.
         unit: what is counted.
     """
-    from tqdm import tqdm
-
-    class Bar(tqdm):
-        def update(self, n: float | None = 1) -> bool | None:
-            interrupt.check()
-            return super().update(n)
-
     terminal = sys.stderr.isatty()
-    return Bar(
+    return _bar()(
         total=total,
         desc=desc,
         unit=unit,
@@ -34,3 +28,15 @@ def progress(total: int, desc: str, unit: str = "frame") -> Any:
         mininterval=0.2 if terminal else 10.0,
         ascii=None if terminal else True,
     )
+
+
+@functools.cache  # tqdm keeps a watching thread for every class that there is
+def _bar() -> type[Any]:
+    from tqdm import tqdm
+
+    class Bar(tqdm):
+        def update(self, n: float | None = 1) -> bool | None:
+            interrupt.check()
+            return super().update(n)
+
+    return Bar

@@ -132,18 +132,13 @@ class Runner:
         self._tell(rung, done)
 
     def _measured(self, rung: Rung, trial: Trial, first: Trial | None) -> Trial:
-        from prefect import tags
-
         from tasks.tracking import tracked
 
         data = placed(self.job.settings, {**trial.point, STEPS: rung.steps})
         told = {"number": trial.number, "rung": rung.name, "frames": rung.frames, "cost": rung.cost}
         title = f"trial {trial.number} {rung.name}"
-        with (
-            tags(f"trial-{trial.number}", rung.name),
-            tracked(self.job.store, self.cfg.tracking, "trial", {"trial": told, **data}, parent=self.recorder.run,
-                    title=title) as recorder,
-        ):  # fmt: skip
+        with tracked(self.job.store, self.cfg.tracking, "trial", {"trial": told, **data}, parent=self.recorder.run,
+                     title=title) as recorder:  # fmt: skip
             ctx = replace(self.ctx, run=recorder.run)
             values = needed(evaluate(parse(Dance, data), rung, ctx, recorder.stage), self.job.keys)
             recorder.metric(**values)

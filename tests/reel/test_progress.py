@@ -1,0 +1,16 @@
+"""Progress bars cost nothing that stays: a sweep of thousands of them has one watching thread."""
+
+import threading
+
+from reel.progress import progress
+
+
+def watchers() -> int:
+    return sum(thread.name == "tqdm_monitor" for thread in threading.enumerate())
+
+
+def test_many_bars_have_one_watching_thread():
+    for number in range(20):
+        with progress(3, f"bar {number}") as bar:
+            bar.update(1)
+        assert watchers() <= 1
