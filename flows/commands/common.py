@@ -25,7 +25,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         unknown = re.match(r"unrecognized arguments: (\S+)", message)
         near = suggest(unknown[1], self._option_string_actions) if unknown else ""
-        raise UserError(f"{message}{near}", fix=f"{self.prog} --help")
+        fix = f"{self.prog} --help"
+        if unknown and unknown[1].startswith("paths.store="):  # how flows are told of it
+            fix = f"{self.prog} --store {unknown[1].partition('=')[2]}"
+        raise UserError(f"{message}{near}", fix=fix)
 
 
 def settings(*overrides: str) -> Mapping[str, Any]:
