@@ -4,7 +4,7 @@
     python -m benchmarks.engine_meaning --only seams masks --n 8 --sheet /tmp/sheets --json rows.json
 
 seams    a clip of 96 frames in windows: flicker at the windows' borders and inside, figure and colours early and late
-masks    the hair taken out of a lineart of a figure with the other hair
+masks    the hair taken out of the maps of a figure with the other hair: lineart alone; with depth beside the pose
 weights  the pose's weight falling from 1 to 0 over a clip
 options  what each saving costs: time, difference to the full picture, prompt and pose
 
@@ -189,30 +189,33 @@ def seams(bench: Bench) -> None:
 
 
 def masks(bench: Bench) -> None:
-    """Lineart of a figure with the other hair: at 0.3, at 1, and at 1 with the hair taken out."""
+    """Maps of a figure with the other hair: at 0.3, at 1, and at 1 with the hair taken out."""
     hair = {"region": "hair", "dilate": 2, "feather": 4}
     cases: dict[str, dict[str, Any]] = {
         "0.3": {"weight": 0.3},
         "1": {"weight": 1.0},
         "1, hair taken out": {"weight": 1.0, "mask": hair},
     }
-    right: dict[str, list[float]] = {name: [] for name in cases}
-    errors: dict[str, list[float]] = {name: [] for name in cases}
-    for number in range(bench.n):
-        dancer, shown = bench.dancer(100 + number, 16, opposite=True), []
-        for name, case in cases.items():
-            clip, _ = bench.render(dancer, {"lineart": {"kind": "lineart", **case}})
-            right[name].append(bench.right(clip, dancer.wanted, "hair_length").mean())
-            errors[name].append(bench.error(clip, dancer.people).mean())
-            shown.append(clip)
-        bench.sheet(f"masks-{number}", *shown)
-    for name in cases:
-        figure = f"{np.mean(right[name]):.3f} / {np.mean(errors[name]):.1f} %"
-        bench.row(f"lineart {name}: hair length as prompted / joint error", figure)
-    fall = 100 * (np.mean(right["0.3"]) - np.mean(right["1, hair taken out"]))
-    worse = np.mean(errors["1, hair taken out"]) - np.mean(errors["1"])
-    bench.row("hair taken out: hair below weight 0.3", f"{fall:+.1f} points (n={bench.n} clips)", "<= 10")
-    bench.row("hair taken out: joint error over weight 1", f"{worse:+.2f} points", "<= 1")
+    for kinds in (["lineart"], ["pose", "lineart", "depth"]):
+        what = " and ".join(kind for kind in kinds if kind != "pose") + " beside the pose" * ("pose" in kinds)
+        right: dict[str, list[float]] = {name: [] for name in cases}
+        errors: dict[str, list[float]] = {name: [] for name in cases}
+        for number in range(bench.n):
+            dancer, shown = bench.dancer(100 + number, 16, opposite=True), []
+            for name, case in cases.items():
+                controls = {kind: pose() if kind == "pose" else {"kind": kind, **case} for kind in kinds}
+                clip, _ = bench.render(dancer, controls)
+                right[name].append(bench.right(clip, dancer.wanted, "hair_length").mean())
+                errors[name].append(bench.error(clip, dancer.people).mean())
+                shown.append(clip)
+            bench.sheet(f"masks-{len(kinds)}-{number}", *shown)
+        for name in cases:
+            figure = f"{np.mean(right[name]):.3f} / {np.mean(errors[name]):.1f} %"
+            bench.row(f"{what} {name}: hair length as prompted / joint error", figure)
+        fall = 100 * (np.mean(right["0.3"]) - np.mean(right["1, hair taken out"]))
+        worse = np.mean(errors["1, hair taken out"]) - np.mean(errors["1"])
+        bench.row(f"{what}, hair taken out: hair below weight 0.3", f"{fall:+.1f} points (n={bench.n} clips)", "<= 10")
+        bench.row(f"{what}, hair taken out: joint error over weight 1", f"{worse:+.2f} points", "<= 1")
 
 
 def weights(bench: Bench) -> None:
