@@ -10,7 +10,8 @@ def watchers() -> int:
 
 
 def test_many_bars_have_one_watching_thread():
+    before = watchers()  # other libraries have bars of their own
     for number in range(20):
         with progress(3, f"bar {number}") as bar:
             bar.update(1)
-        assert watchers() <= 1
+        assert watchers() <= before + 1
