@@ -66,11 +66,13 @@ class LoadedModels:
         return dropped
 
     def free(self, keep: frozenset[str] = frozenset()) -> int:
-        """Drop everything but ``keep``; returns how many went."""
+        """Drop everything but ``keep`` and give back what memory is free; returns how many went."""
         with self._lock:
             gone = [key for key in self._entries if key not in keep]
             for key in gone:
-                self._drop(key)
+                log.info("freeing a loaded model: %s", key)
+                del self._entries[key]
+            give_back()
         return len(gone)
 
     def keys(self) -> list[str]:

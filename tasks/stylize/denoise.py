@@ -15,7 +15,7 @@ from tasks.stylize.engine.journal import Journal
 from tasks.stylize.engine.settings import Denoise
 from tasks.stylize.engine.work import LIBRARIES, identity, ready
 from tasks.stylize.quiet import quiet
-from tasks.weights_memory import LOADED, give_back
+from tasks.weights_memory import LOADED
 
 log = logging.getLogger(__name__)
 VERSION = 3
@@ -82,7 +82,6 @@ def _laddered(job: render.Job, ctx: Context, journal: Journal, clock: Clock) -> 
                 raise memory.explain(job.cfg, *size, ctx.compute, tried) from error
             log.warning("out of memory; %s and going on from the last checkpoint", what)
         LOADED.free()
-        give_back()
         tried.append(what)
         more = following
     raise AssertionError("the last rung returns or raises")
