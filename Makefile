@@ -37,7 +37,7 @@ browser:
 	  || echo "no Chromium: the tests of pages are skipped (apt-get install chromium, or name one by CHROMIUM=path)"
 
 demo: setup
-	$(BIN)/rotoscope dance $(ARGS)
+	$(BIN)/rotoscope dance tracking.timeout=60 $(ARGS)
 
 # One thread each: the networks of the tests are small, and threads that wait for one another cost more than they give.
 test: setup browser

@@ -206,8 +206,6 @@ def run(cfg: Compare) -> RenderRecord:
     Raises:
         UserError: something to put right; found before any picture is read.
     """
-    from prefect import flow
-
     from tasks.media.export import check_writable
     from tasks.tracking import tracked
 
@@ -223,13 +221,8 @@ def run(cfg: Compare) -> RenderRecord:
     with tracked(store, cfg.tracking, "compare", cfg.model_dump(mode="json"), output=output, run=name) as recorder:
         if comparison.sweep:
             recorder.of_sweep(comparison.sweep)
-        servers.start_temporary()
         ctx = Context(store)
-        work = flow(
-            lambda: stages(comparison, todo, cfg, ctx, recorder.stage),
-            name="compare", flow_run_name=name, persist_result=False,
-        )  # fmt: skip
-        atlas, film = work()
+        atlas, film = servers.as_flow(lambda: stages(comparison, todo, cfg, ctx, recorder.stage), "compare", name)
         for path in write(comparison, todo, cfg, store, atlas, film, output):
             recorder.output(path, ROLES.get(path.name, "plot"))
     say(recorder.record, comparison, store)

@@ -161,10 +161,7 @@ def _flow(whole: Callable[[], None], name: str, store: Store, foresee: Callable[
     if not servers.at_hand() and all(f.stage.reused and sound(store, f.stage.digest) for f in foresee()):
         with foreseeing():
             return whole()
-    from prefect import flow
-
-    servers.start_temporary()
-    flow(whole, name="dance", flow_run_name=name, persist_result=False)()
+    servers.as_flow(whole, "dance", name)
 
 
 def publish(store: Store, digest: str, output: Path, recorder: Recorder) -> None:

@@ -201,10 +201,11 @@ def all_options(engine: Any, group: str) -> list[str]:
 
 def _known_keys(root: Root[Any], chosen: Sequence[Any]) -> list[str]:
     """Keys of the composed config under the chosen groups; under a sweep, those of all choices together."""
-    from hydra import compose as hydra_compose
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
+
+    from flows.overrides import with_values
 
     fixed = [one.input_line for one in chosen if not one.is_sweep_override()]
     tries = [fixed]
@@ -214,10 +215,11 @@ def _known_keys(root: Root[Any], chosen: Sequence[Any]) -> list[str]:
     known: dict[str, None] = {}
     for overrides in tries:
         try:
-            cfg = hydra_compose(root.name, overrides=overrides)
+            cfg = with_values(root, overrides, [])
         except (HydraException, OmegaConfBaseException):
             continue  # told by the composition of the whole, which follows
-        known |= dict.fromkeys(flat(OmegaConf.to_container(cfg, resolve=False)))
+        keys = flat(OmegaConf.to_container(cfg, resolve=False))
+        known |= dict.fromkeys(key for key in keys if key.partition(".")[0] != "hydra")
     return list(known)
 
 

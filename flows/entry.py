@@ -10,8 +10,10 @@ Exit codes: 0 done; 1 a failure that is not the user's (traceback shown); 2 some
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import contextvars
+import gc
 import logging.config
 import os
 import signal
@@ -91,6 +93,7 @@ def guarded(action: Callable[[], int | None], *, debug: bool = False) -> int:
     """Run a command and turn what it raises into a message and an exit code."""
     if debug:
         os.environ["ROTOSCOPE_DEBUG"] = "1"
+    atexit.register(gc.freeze)  # or the interpreter's end looks through all that torch and Prefect made, for seconds
     try:
         with _stoppable():
             return action() or OK

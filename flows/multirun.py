@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows import entry, sweeps
-from flows.diagnose import admitted, checked, parse_overrides
-from flows.overrides import SWEEPER, Composed, Root, compose_points, diagnosed
+from flows.diagnose import admitted, checked, chosen, parse_overrides
+from flows.overrides import SWEEPER, Composed, Root, compose_points, diagnosed, with_values
 from flows.point import flow_point, plain_point
 from flows.quoting import literal_overrides
 from reel.errors import UserError
@@ -131,10 +131,10 @@ def check_points(root: Root[Any], engine: Any, span: sweeps.Span, own: Sequence[
 
 def _base(root: Root[Any], engine: Any, parsed: Sequence[Any]) -> Any:
     """The config composed without what varies, Hydra's own part included."""
-    from hydra import compose as hydra_compose
-
-    fixed = [one.input_line for one in parsed if not one.is_sweep_override()]
-    return diagnosed(root, engine, fixed, lambda: hydra_compose(root.name, overrides=fixed, return_hydra_config=True))
+    fixed = [one for one in parsed if not one.is_sweep_override()]
+    groups = chosen(root, engine, fixed)
+    picks, values = [one.input_line for one in groups], [one for one in fixed if one not in groups]
+    return diagnosed(root, engine, [one.input_line for one in fixed], lambda: with_values(root, picks, values))
 
 
 def _params(root: Root[Any], engine: Any, overrides: Sequence[str], base: Any) -> list[str]:

@@ -7,6 +7,7 @@ What went wrong is worked out in `flows.diagnose`.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,6 +84,7 @@ def hydra_ready(root: Root[C]) -> Iterator[Any]:
 
     os.environ.setdefault("ROTOSCOPE_ROOT", str(project_root()))
     with initialize_config_dir(str(root.folder), job_name=root.name, version_base="1.3"):
+        _COMPOSED.clear()
         try:
             yield GlobalHydra.instance().hydra
         except MarkedYAMLError as error:
@@ -139,29 +141,43 @@ def compose_points(
     Args:
         own: overrides of Hydra's own part, the same for all points.
     """
+    from flows.diagnose import chosen, parse_overrides
+
+    first = parse_overrides(engine, [*own, *(plan[0] if plan else [])])
+    groups = {one.key_or_group for one in chosen(root, engine, first)}
+    for point in plan:
+        parsed = parse_overrides(engine, [*own, *point])
+        picks = [one.input_line for one in parsed if one.key_or_group in groups]
+        values = [one for one in parsed if one.key_or_group not in groups]
+        try:
+            yield _typed(root, engine, [*own, *point], functools.partial(with_values, root, picks, values))
+        except UserError as error:
+            yield error
+
+
+def with_values(root: Root[C], picks: Sequence[str], values: Sequence[Any]) -> Any:
+    """The composed config, Hydra's own part included, inside `hydra_ready`.
+
+    Composing takes a second on a slow machine, setting values next to nothing: each combination of files is composed
+    once, however many points, checks and keys want it.
+
+    Args:
+        picks: overrides that choose files of groups.
+        values: parsed overrides that set values.
+    """
     from hydra import compose as hydra_compose
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
-    from flows.diagnose import chosen, parse_overrides
+    key = (root.name, *picks)
+    if key not in _COMPOSED:
+        _COMPOSED[key] = hydra_compose(root.name, overrides=list(picks), return_hydra_config=True)
+    config = _COMPOSED[key].copy()
+    ConfigLoaderImpl._apply_overrides_to_config(list(values), config)
+    return config
 
-    groups = {one.key_or_group for one in chosen(root, engine, parse_overrides(engine, plan[0] if plan else []))}
-    bases: dict[tuple[str, ...], Any] = {}
-    for point in plan:
-        parsed = parse_overrides(engine, point)
-        picks = tuple(one.input_line for one in parsed if one.key_or_group in groups)
-        values = [one for one in parsed if one.key_or_group not in groups]
 
-        def cfg(picks: tuple[str, ...] = picks, values: Sequence[Any] = values) -> Any:
-            if picks not in bases:
-                bases[picks] = hydra_compose(root.name, overrides=[*own, *picks], return_hydra_config=True)
-            copied = bases[picks].copy()
-            ConfigLoaderImpl._apply_overrides_to_config(list(values), copied)
-            return copied
-
-        try:
-            yield _typed(root, engine, [*own, *point], cfg)
-        except UserError as error:
-            yield error
+_COMPOSED: dict[tuple[str, ...], Any] = {}
+"""Composed so far inside `hydra_ready`."""
 
 
 def _typed(

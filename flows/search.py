@@ -105,8 +105,6 @@ def run(cfg: Search) -> RenderRecord:
 
 def search(cfg: Search, store: Store, job: Job) -> RenderRecord:
     """The whole search, as far as it is not done yet."""
-    from prefect import flow
-
     from flows.searching import report, run
     from tasks.media.export import check_writable
     from tasks.tracking import tracked
@@ -124,13 +122,8 @@ def search(cfg: Search, store: Store, job: Job) -> RenderRecord:
             )
         settings = cfg.model_dump(mode="json")
         with tracked(store, cfg.tracking, "search", settings, output=output, run=name, title=known.id) as recorder:
-            servers.start_temporary()
             print(job.announcement(known), flush=True)
-            whole = flow(
-                lambda: run.search(job, known, cfg, recorder),
-                name="search", flow_run_name=f"{known.id} {name}", persist_result=False,
-            )  # fmt: skip
-            found = whole()
+            found = servers.as_flow(lambda: run.search(job, known, cfg, recorder), "search", f"{known.id} {name}")
             report.publish(found, output, recorder)
         report.say(found, recorder.record)
     return recorder.record

@@ -17,13 +17,16 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from flows.settings import debugging
 from reel.errors import UserError
 from reel.store import flocked, make_folder, write_atomic
+
+Result = TypeVar("Result")
 
 HOST = "127.0.0.1"
 NAMES = ("prefect", "mlflow")
@@ -102,6 +105,22 @@ def share(store: Path) -> str:
     """
     os.environ["PREFECT_API_URL"] = prepare(store) or start_temporary()
     return os.environ["PREFECT_API_URL"]
+
+
+def as_flow(work: Callable[[], Result], name: str, run_name: str) -> Result:
+    """Do something as a run of a Prefect flow, on the server at hand or a temporary one.
+
+    No heartbeats are sent unless ``PREFECT_FLOWS_HEARTBEAT_FREQUENCY`` asks for them: their thread is waited for at the
+    end of each run, up to a second, and a killed render is told from its record. The flow that `serve` calls has them.
+    """
+    from prefect import flow
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    start_temporary()
+    asked = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY" in os.environ
+    quiet = contextlib.nullcontext() if asked else temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
+    with quiet:
+        return flow(work, name=name, flow_run_name=run_name, persist_result=False)()
 
 
 def start_temporary() -> str:

@@ -47,7 +47,8 @@ class Tracking(Config):
     log_clip: bool = True
     """Log the film itself; contact sheet, map preview and settings are logged either way."""
     timeout: float = Field(default=3.0, gt=0)
-    """How long the end of a render may wait for MLflow (seconds); after that it is logged in the background."""
+    """How long the end of a render may wait for MLflow (seconds); after that it is logged in the background.
+    A render that computed nothing does not wait."""
 
 
 @contextlib.contextmanager
@@ -90,14 +91,17 @@ class Tracker:
         """Have a closed record that is a part of this render logged, in the background."""
         self._logger.tell("close", run)
 
-    def close(self) -> Link | None:
+    def close(self, wait: bool = True) -> Link | None:
         """Have the closed record logged; waits ``timeout`` seconds at most, and not at all for a point of a sweep.
+
+        Args:
+            wait: False: not at all; the logging process goes on when this one has ended.
 
         Returns:
             the link, or None when the record is pending (said in the log; nothing is lost).
         """
         self._logger.tell("close", self.run)
-        if self._shared:
+        if self._shared or not wait:
             return read_link(self.store, self.run)
         trouble = self._logger.end(self.timeout)
         link = read_link(self.store, self.run)
@@ -156,7 +160,8 @@ def tracked(
     finally:
         if tracker:
             del _OPEN[recorder.run]
-            tracker.close()
+            # MLflow's import takes longer than all the rest of a render that is wholly in the store
+            tracker.close(wait=not recorder.record.reused)
         elif tracking.enabled and (whole := _OPEN.get(parent or "")):
             whole.log(recorder.run)
 

@@ -8,6 +8,7 @@ renders' process is done, or was killed: a run that was opened and not closed is
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import re
@@ -311,6 +312,7 @@ def main(root: str) -> None:
         _attempt(store, run)
     for sweep in sweeps:
         _show_sweep(store, sweep)
+    gc.freeze()  # the interpreter ends sooner
 
 
 def _answer(answers: int, name: str, error: str) -> None:
