@@ -7,6 +7,7 @@ Prefect server when it is up; without it Prefect starts one of its own for the r
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -113,6 +114,7 @@ def as_flow(work: Callable[[], Result], name: str, run_name: str) -> Result:
     No heartbeats are sent unless ``PREFECT_FLOWS_HEARTBEAT_FREQUENCY`` asks for them: their thread is waited for at the
     end of each run, up to a second, and a killed render is told from its record. The flow that `serve` calls has them.
     """
+    _import_prefect()
     from prefect import flow
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
@@ -121,6 +123,23 @@ def as_flow(work: Callable[[], Result], name: str, run_name: str) -> Result:
     quiet = contextlib.nullcontext() if asked else temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
     with quiet:
         return flow(work, name=name, flow_run_name=run_name, persist_result=False)()
+
+
+def _import_prefect() -> None:
+    """Import what a first run of a flow needs, out of the garbage collector's sight.
+
+    It would look through all that these thousand modules make many times meanwhile, and once more at every full
+    collection of a long render, for a tenth of a short one's time. None of it is ever garbage.
+    """
+    if "prefect.flow_engine" in sys.modules:
+        return
+    gc.disable()
+    try:
+        import prefect.flow_engine
+        import prefect.task_engine
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def start_temporary() -> str:

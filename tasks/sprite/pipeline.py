@@ -55,7 +55,7 @@ class Training:
         figures: dict[str, float] = getattr(self, stage)()
         settings = getattr(self.cfg, stage, None)
         if isinstance(settings, StageSettings):
-            _gate(stage, settings.gate, figures)
+            _gate(stage, settings.gates, figures)
         done.parent.mkdir(parents=True, exist_ok=True)
         done.write_text(json.dumps(figures))
         return figures

@@ -29,6 +29,11 @@ class StageSettings(Config):
     gate: dict[str, float] = Field(default_factory=dict)
     """Figure of the last check -> the least value with which training goes on."""
 
+    @property
+    def gates(self) -> dict[str, float]:
+        """The gate, as far as it concerns what is trained."""
+        return self.gate
+
 
 class VaeSettings(StageSettings):
     """The autoencoder's stage."""
@@ -51,6 +56,11 @@ class ControlsSettings(StageSettings):
     """ControlNets to train."""
     blank: float = Field(default=0.5, ge=0, le=1)
     """Share of line art and depth maps with a region blanked, so that a blank region leaves the prompt its way."""
+
+    @property
+    def gates(self) -> dict[str, float]:
+        """The gate without what it says of ControlNets that are not trained."""
+        return {name: least for name, least in self.gate.items() if name.partition("_")[0] in self.kinds}
 
 
 class MotionSettings(StageSettings):
@@ -109,6 +119,12 @@ def check_settings(cfg: TrainSettings) -> None:
         for name in names:
             if name not in known:
                 raise UserError(f"{key}: unknown {name!r}; there are {', '.join(known)}", fix=suggest(name, known))
+    for name in cfg.controls.gate:
+        if name.partition("_")[0] not in CONTROLS:
+            raise UserError(
+                f"controls.gate.{name}: names begin with a ControlNet and _; there are {', '.join(CONTROLS)}",
+                fix=suggest(name, [f"{kind}_worst" for kind in CONTROLS]),
+            )
     if cfg.start is not None:
         lacking = [part for part in (*PARTS, "probe.safetensors") if not (cfg.start / part).exists()]
         if lacking:

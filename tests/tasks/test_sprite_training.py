@@ -16,7 +16,7 @@ from tasks.sprite.diffusion import Noising  # noqa: E402
 from tasks.sprite.loop import Draw, Log, Schedule, Stage, train  # noqa: E402
 from tasks.sprite.optim import orthogonalise  # noqa: E402
 from tasks.sprite.pipeline import Training, _gate  # noqa: E402
-from tasks.sprite.settings import TrainSettings, check_settings  # noqa: E402
+from tasks.sprite.settings import ControlsSettings, TrainSettings, check_settings  # noqa: E402
 from tasks.sprite.stage_motion import clip_noise  # noqa: E402
 from tasks.sprite.stage_vae import VaeStage, encode_rows  # noqa: E402
 
@@ -128,6 +128,12 @@ def test_a_missed_gate_names_the_figure_and_what_to_do():
         _gate("vae", {"psnr": 25}, {"psnr_drawn": 24.0})
 
 
+def test_a_gate_asks_only_for_controlnets_that_are_trained():
+    gate = {"lineart_worst": 0.85, "depth_worst": 0.85}
+    controls = ControlsSettings(steps=1, batch=1, lr=0.1, kinds=["openpose", "depth"], gate=gate)
+    assert controls.gates == {"depth_worst": 0.85}
+
+
 def test_a_part_is_written_whole_as_fp16_and_the_original_stays(tmp_path):
     vae = networks.build_vae().to(memory_format=torch.channels_last)
     export.save_part(vae, tmp_path, "vae", half=True)
@@ -164,6 +170,8 @@ def test_wrong_settings_are_named_before_anything_is_drawn(tmp_path):
         check_settings(settings(stages=["motoin"]))
     with pytest.raises(UserError, match=r"controls\.kinds: unknown 'canny'"):
         check_settings(settings(controls={"steps": 1, "batch": 1, "lr": 0.1, "kinds": ["canny"]}))
+    with pytest.raises(UserError, match=r"controls\.gate\.linart_worst(.|\n)*lineart_worst"):
+        check_settings(settings(controls={"steps": 1, "batch": 1, "lr": 0.1, "gate": {"linart_worst": 0.8}}))
     (tmp_path / "unet").mkdir()
     with pytest.raises(UserError, match=r"is no exported family, it lacks tokenizer(.|\n)*probe"):
         check_settings(settings(start=tmp_path))
