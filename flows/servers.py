@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import json
 import os
 import signal
@@ -135,8 +136,8 @@ def _import_prefect() -> None:
         return
     gc.disable()
     try:
-        import prefect.flow_engine
-        import prefect.task_engine
+        for name in ("prefect.flow_engine", "prefect.task_engine"):
+            importlib.import_module(name)
     finally:
         gc.freeze()
         gc.enable()
