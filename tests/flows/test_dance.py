@@ -186,6 +186,18 @@ def test_what_is_wholly_in_the_store_starts_no_server(render: Render, monkeypatc
         render()
 
 
+def test_a_run_that_we_start_sends_no_heartbeats_unless_they_are_asked_for(monkeypatch: pytest.MonkeyPatch):
+    """Their thread would be waited for at the end of every run, and so of every point of a sweep."""
+    from prefect.settings import get_current_settings
+
+    def every() -> int | None:
+        return get_current_settings().flows.heartbeat_frequency
+
+    assert dance.servers.as_flow(every, "quiet", "quiet") is None
+    monkeypatch.setenv("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "60")
+    assert dance.servers.as_flow(every, "asked", "asked") is not None
+
+
 @pytest.mark.slow
 def test_digests_repeat_in_other_processes_and_stores(warm: Store, tmp_path: Path):
     first = {stage.op: stage.digest for stage in list_records(warm)[0][-1].stages}

@@ -157,6 +157,20 @@ def test_what_is_composed_once_for_many_points_is_what_hydra_composes_for_each(p
     assert len(once._bases) == 2
 
 
+def test_files_are_composed_once_a_combination_however_many_points_there_are(call, place, monkeypatch):
+    import hydra
+
+    composed, compose = [], hydra.compose
+    monkeypatch.setattr(
+        hydra, "compose", lambda *args, **how: composed.append(how["overrides"]) or compose(*args, **how)
+    )
+    assert len(call("steps=4,5,6", "strength=0.5,0.6")[1]) == 6
+    assert composed == [[]]
+    (place / "out.jsonl").unlink()
+    assert call("steps=4,5,6", "strength=0.5,0.6")[1] == []
+    assert composed == [[], []]  # a later call reads the files again
+
+
 def test_axes_in_a_config_file(call, place):
     code, got, _, err = call("experiment=axes", "seed=3")
     assert code == 0, err
