@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from reel.errors import UserError
 
@@ -23,13 +22,7 @@ Text = Annotated[str, TEXT]
 `SCHEDULE` beside TEXT: a text that says itself what ``@file`` means (`reel.schedule.setting`)."""
 
 
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise ValueError(f"must be a finite number, got {value}")
-    return value
-
-
-Finite = Annotated[float, AfterValidator(_finite)]
+Finite = FiniteFloat
 """A float that is neither NaN nor infinite."""
 
 

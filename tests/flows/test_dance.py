@@ -223,7 +223,7 @@ BAD = [
     (["clip=/nowhere/x.mp4"], "there is no file /nowhere/x.mp4"),
     (["prompt="], "prompt"),
     (["controls.pose.weight=-1"], "controls.pose.weight: must be greater than or equal to 0"),
-    (["controls.pose.weight=nan"], "controls.pose.weight"),
+    (["controls.pose.weight=nan"], "controls.pose.weight: must be a finite number"),
     (["controls.pose.weight=high"], "controls.pose.weight"),
     (["controls.pose.control_guidance_start=0.5", "controls.pose.control_guidance_end=0.5"], "must be below"),
     (["stylize.strength=0.1"], "is less than one step"),
