@@ -137,7 +137,8 @@ def stock(args: argparse.Namespace, pipe: Any, models: Models, free_noise: bool)
     told = {"prompt": None, "prompt_embeds": words[1:], "negative_prompt_embeds": words[:1]}
     if free_noise:
         pipe.enable_free_noise(context_length=args.window)
-        told = {"prompt_embeds": words[1:].repeat(args.frames, 1, 1), "negative_prompt_embeds": words[:1]}
+        every = words.repeat_interleave(args.frames, dim=0)  # one prompt a frame, negative ones first
+        pipe._encode_prompt_free_noise = lambda **given: (every, None)  # it takes texts alone
     pipe.scheduler.scale_model_input = begin
     try:
         pipe(
@@ -155,8 +156,9 @@ def stock(args: argparse.Namespace, pipe: Any, models: Models, free_noise: bool)
         )
     finally:
         pipe.scheduler.scale_model_input = scale
-        if free_noise:
-            pipe.disable_free_noise()
+        if free_noise:  # its `disable_free_noise` stumbles over a middle without motion modules
+            for block in (*pipe.unet.down_blocks, *pipe.unet.up_blocks):
+                pipe._disable_free_noise_in_block(block)
     return Took(marks[-1].wall - marks[0].wall, marks[-1].cpu - marks[0].cpu)
 
 
