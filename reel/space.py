@@ -154,4 +154,5 @@ def _step(key: str, low: float, high: float, integer: bool) -> float:
     if integer:
         return 1.0
     wanted = WEIGHT[2] if key.endswith(".weight") else (high - low) / _DEFAULT_PARTS
-    return (high - low) / max(1, round((high - low) / wanted))
+    step = (high - low) / max(1, round((high - low) / wanted))
+    return float(f"{step:.12g}")  # 0.05 and not 0.049999999999999996, which Optuna finds not to divide the range
