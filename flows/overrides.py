@@ -168,7 +168,7 @@ def with_values(root: Root[C], picks: Sequence[str], values: Sequence[Any]) -> A
     from hydra import compose as hydra_compose
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
-    key = (root.name, *picks)
+    key = (str(root.folder), root.name, *picks)
     if key not in _COMPOSED:
         _COMPOSED[key] = hydra_compose(root.name, overrides=list(picks), return_hydra_config=True)
     config = _COMPOSED[key].copy()
