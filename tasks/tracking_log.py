@@ -31,6 +31,8 @@ from tasks.tracking_links import Link, pending, read_link, save_link
 RUN_TAG = "rotoscope.run"
 PATIENCE = 120
 """How long a database or server may take after the render's end (seconds); a first migration takes 5."""
+HEAD_START = 8.0
+"""Seconds that a render has for its own start: MLflow's import beside Prefect's would slow it down."""
 _STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 _FOLDERS = {"movie": "clip", "sheet": "contact_sheet", "preview": "preview", "page": "compare", "plot": "plots"}
 ENVIRONMENT = {
@@ -273,6 +275,17 @@ class _Lines:
     def waiting(self) -> bool:
         return b"\n" in self._data or bool(select.select([self._descriptor], [], [], 0)[0])
 
+    def hold(self, seconds: float) -> None:
+        """Let so much time pass, or less: until a run is closed, or the end."""
+        limit = time.monotonic() + seconds
+        while b"close " not in self._data and (left := limit - time.monotonic()) > 0:
+            if not select.select([self._descriptor], [], [], left)[0]:
+                return
+            part = os.read(self._descriptor, 65536)
+            if not part:
+                return
+            self._data += part
+
     def next(self) -> str | None:
         """The next line; None at the end."""
         while b"\n" not in self._data:
@@ -292,6 +305,7 @@ def main(root: str) -> None:
     store, lines = Store(root), _Lines(0)
     opened: dict[str, None] = {}
     sweeps: dict[str, None] = {}
+    lines.hold(HEAD_START)
     while (line := lines.next()) is not None:
         what, _, name = line.partition(" ")
         if what == "sweep":
