@@ -123,7 +123,7 @@ def as_flow(work: Callable[[], Result], name: str, run_name: str) -> Result:
     asked = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY" in os.environ
     quiet = contextlib.nullcontext() if asked else temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
     with quiet:
-        return flow(work, name=name, flow_run_name=run_name, persist_result=False)()
+        return flow(work, name=name, flow_run_name=run_name, persist_result=False, validate_parameters=False)()
 
 
 def _import_prefect() -> None:
