@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flows.quoting import literal_overrides
 from flows.settings import debugging
 from reel import interrupt
-from reel.config import Config, parse, suggest
+from reel.config import Config, suggest
 from reel.errors import UserError
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def guarded(action: Callable[[], int | None], *, debug: bool = False) -> int:
         report(error)
         return USER_ERROR
     except KeyboardInterrupt:
+        exec("")  # or CPython ends us by SIGINT where the interruption fell into an exec(); it looks at the last one
         print(
             "\ninterrupted; what was finished stays in the store, and the same command goes on from it", file=sys.stderr
         )
@@ -129,11 +130,14 @@ def _stoppable() -> Iterator[None]:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a run in the background ignores Ctrl-C
         wanted[signal.SIGINT] = lambda number, frame: interrupt.stop()
     before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+    told = sys.unraisablehook
+    sys.unraisablehook = lambda lost: None if interrupt.remembered(lost.exc_type) else told(lost)
     _guarding.append(True)
     try:
         yield
     finally:
         _guarding.pop()
+        sys.unraisablehook = told
         for number, handler in before.items():
             signal.signal(number, handler)
         interrupt.forget()
@@ -260,10 +264,3 @@ def call(fn: Callable[[C], Any], config: C, job: Job) -> Any:
         raise (placed(error, job.origins) if job.origins is not None else error) from error.__cause__
     finally:
         _job.reset(token)
-
-
-def settings_of(root: Any, cfg: Any) -> Any:
-    """Typed settings of a config that Hydra composed for a point of a sweep."""
-    from flows.overrides import plain
-
-    return parse(root.cls, plain(cfg, root))

@@ -238,13 +238,10 @@ def diagnosed(
 
 def plain(cfg: Any, root: Root[C]) -> dict[str, Any]:
     """A composed config as plain data: without Hydra's own and the sweep's part, resolved, literal texts unmarked."""
-    from omegaconf import OmegaConf, open_dict
+    from omegaconf import OmegaConf
 
-    cfg = cfg.copy()
-    with open_dict(cfg):
-        cfg.pop("hydra", None)
-        cfg.pop("sweep", None)
-    data = unmarked(OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True), root.keys)
+    own = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in ("hydra", "sweep")])
+    data = unmarked(OmegaConf.to_container(own, resolve=True, throw_on_missing=True), root.keys)
     assert isinstance(data, dict)
     return data
 

@@ -11,6 +11,7 @@ from typing import Any
 from flows import entry
 from flows.origins import Origins
 from flows.overrides import Root, plain
+from reel.config import parse
 from reel.errors import UserError
 from reel.recorder import as_point
 from reel.store import Store
@@ -31,7 +32,8 @@ def flow_point(root: Root[Any], fn: Callable[[Any], Any], total: int) -> Callabl
         from hydra.core.hydra_config import HydraConfig
 
         hydra = HydraConfig.get()
-        config = entry.settings_of(root, cfg)
+        data = plain(cfg, root)
+        config = parse(root.cls, data)
         manifest = Manifest.load(Store(config.paths.store), hydra.sweeper.id)
         keep_tracking(manifest.store, config)
         claim = manifest.claim(hydra.sweeper.point, list(hydra.sweeper.statuses))
@@ -40,7 +42,7 @@ def flow_point(root: Root[Any], fn: Callable[[Any], Any], total: int) -> Callabl
         point = manifest.point(claim.index)
         where = f"point #{claim.index}"
         print(f"point #{claim.index} of {total}: {point.label.partition(' ')[2]}".rstrip(": "), file=sys.stderr)
-        job = job_of(root, cfg, hydra, claim.index)
+        job = job_of(root, data, hydra, claim.index)
         try:
             with as_point(claim):
                 result = entry.call(fn, config, job)
@@ -71,7 +73,8 @@ def plain_point(root: Root[Any], fn: Callable[[Any], Any], failed: list[BaseExce
         where = f"point #{hydra.job.num}"
         print(where, file=sys.stderr)
         try:
-            return entry.call(fn, entry.settings_of(root, cfg), job_of(root, cfg, hydra, hydra.job.num))
+            data = plain(cfg, root)
+            return entry.call(fn, parse(root.cls, data), job_of(root, data, hydra, hydra.job.num))
         except Exception as error:
             failed.append(error)
             entry.tell(error, where)
@@ -90,10 +93,10 @@ def keep_tracking(store: Store, config: Any) -> None:
         keep_logger(store)
 
 
-def job_of(root: Root[Any], cfg: Any, hydra: Any, number: int) -> entry.Job:
-    """How a point was called, from its config and Hydra's part of it."""
+def job_of(root: Root[Any], data: dict[str, Any], hydra: Any, number: int) -> entry.Job:
+    """How a point was called, from its settings as plain data and Hydra's part of its config."""
     overrides, choices = _raw(hydra.overrides.task), dict(hydra.runtime.choices)
-    origins = Origins(root, overrides, choices, plain(cfg, root))
+    origins = Origins(root, overrides, choices, data)
     return entry.Job(root.name, overrides, choices, origins, num=number, sweep=Path(hydra.sweep.dir).absolute())
 
 

@@ -22,9 +22,10 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flows.settings import debugging
+from reel import interrupt
 from reel.errors import UserError
 from reel.store import flocked, make_folder, write_atomic
 
@@ -117,13 +118,31 @@ def as_flow(work: Callable[[], Result], name: str, run_name: str) -> Result:
     """
     _import_prefect()
     from prefect import flow
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     start_temporary()
     asked = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY" in os.environ
-    quiet = contextlib.nullcontext() if asked else temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
-    with quiet:
-        return flow(work, name=name, flow_run_name=run_name, persist_result=False, validate_parameters=False)()
+    with contextlib.nullcontext() if asked else _without_heartbeats():
+        try:
+            return flow(work, name=name, flow_run_name=run_name, persist_result=False, validate_parameters=False)()
+        except Exception:
+            interrupt.check()  # one that falls between two of Prefect's steps comes back as an error of its own
+            raise
+
+
+def _without_heartbeats() -> contextlib.AbstractContextManager[object]:
+    """Prefect's settings but for heartbeats, made once: `temporary_settings` takes a tenth of a second."""
+    from prefect.context import SettingsContext, get_settings_context
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
+
+    context = get_settings_context()
+    if not _QUIET or _QUIET[0] is not context.settings:
+        quiet = context.settings.copy_with_update(updates={PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
+        _QUIET[:] = [context.settings, quiet]
+    return SettingsContext(profile=context.profile, settings=_QUIET[1])
+
+
+_QUIET: list[Any] = []
+"""Prefect's settings, and the same without heartbeats."""
 
 
 def _import_prefect() -> None:

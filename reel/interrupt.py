@@ -31,6 +31,11 @@ def check() -> None:
         raise KeyboardInterrupt(*filter(None, _wish))
 
 
+def remembered(error: type[BaseException]) -> bool:
+    """Whether what Python dropped is an interruption that is not lost: nobody need be told."""
+    return bool(_wish) and issubclass(error, KeyboardInterrupt)
+
+
 def forget() -> None:
     """A new run begins: nobody has wished anything yet."""
     _wish.clear()

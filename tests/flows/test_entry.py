@@ -16,6 +16,7 @@ from flows import entry
 from flows.diagnose import in_class, parse_overrides
 from flows.overrides import Root, compose, compose_points, hydra_ready
 from flows.sweeps import span
+from reel import interrupt
 from tests.flows import demo
 from tests.flows.hostile import HOSTILE
 
@@ -355,3 +356,39 @@ def test_help_and_errors_import_nothing_heavy(tmp_path, argv):
     space = {**os.environ, "PYTHONPATH": str(ROOT), "ROTOSCOPE_STORE": str(tmp_path), "ROTOSCOPE_ROOT": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code, *argv], env=space, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+def test_an_interruption_inside_exec_ends_with_the_same_code(tmp_path):
+    """Dataclasses are made by exec(), so that importing anything may be interrupted in one."""
+    (tmp_path / "made.py").write_text(
+        "import sys\nfrom flows.entry import guarded\nsys.exit(guarded(lambda: exec('raise KeyboardInterrupt')))\n"
+    )
+    done = subprocess.run([sys.executable, "-m", "made"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (entry.INTERRUPTED, "")
+    assert "interrupted" in done.stderr
+
+
+class Finalised:
+    """Python drops what its end raises ("Exception ignored in ...")."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __del__(self) -> None:
+        raise self.error
+
+
+def test_an_interruption_that_python_drops_alarms_nobody_while_it_is_remembered(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda lost: told.append(lost.exc_type))
+
+    def work():
+        Finalised(KeyboardInterrupt())
+        Finalised(ValueError())
+        interrupt.remember("why")
+        Finalised(KeyboardInterrupt())
+
+    assert entry.guarded(work) == entry.OK
+    assert told == [KeyboardInterrupt, ValueError]
+    Finalised(KeyboardInterrupt())
+    assert len(told) == 3
