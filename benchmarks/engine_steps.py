@@ -23,6 +23,7 @@ import os
 import resource
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -282,7 +283,8 @@ def summary(args: argparse.Namespace, took: dict[str, list[Took]]) -> dict[str, 
 
 
 def inputs(args: argparse.Namespace, models: Models) -> tuple[Any, Any, Any]:
-    """Latents ``(1, C, F, h, w)``, embeddings ``(2, 77, D)`` and maps ``(F, H, W, 3)``."""
+    """Latents ``(1, C, F, h, w)``, embeddings ``(2, 77, D)`` and maps ``(F, H, W, 3)``, in a file like those of a
+    render."""
     import numpy as np
     import torch
 
@@ -290,7 +292,11 @@ def inputs(args: argparse.Namespace, models: Models) -> tuple[Any, Any, Any]:
     side = args.side_px // 8
     latents = torch.randn(1, models.channels, args.frames, side, side, generator=generator).to(args.device, dtype)
     text = torch.randn(2, 77, models.words, generator=generator).to(args.device, dtype)
-    maps = np.random.default_rng(0).integers(0, 256, (args.frames, args.side_px, args.side_px, 3), dtype=np.uint8)
+    rng, shape = np.random.default_rng(0), (args.side_px, args.side_px, 3)
+    with tempfile.TemporaryFile() as file:
+        maps = np.memmap(file, np.uint8, "w+", shape=(args.frames, *shape))
+    for frame in range(args.frames):
+        maps[frame] = rng.integers(0, 256, shape, dtype=np.uint8)
     return latents, text, maps
 
 

@@ -59,7 +59,8 @@ def _attended(
     tokens = None
     for window in windows:
         index = torch.as_tensor(window.frames, device=states.device)
-        seen = _tokens(module, to_device(states.index_select(1, index), device))
+        part = states[:, index].contiguous()  # index_select would first copy all frames, laid out anew
+        seen = _tokens(module, to_device(part, device))
         for block in module.transformer_blocks[:-1]:
             seen = block(hidden_states=seen)
         seen = attend(module.transformer_blocks[-1], seen)
