@@ -20,7 +20,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from flows import entry, servers
+from flows import entry
+from flows.flowrun import as_flow
 from flows.gather import gather
 from flows.published import guard
 from flows.settings import Paths
@@ -222,7 +223,7 @@ def run(cfg: Compare) -> RenderRecord:
         if comparison.sweep:
             recorder.of_sweep(comparison.sweep)
         ctx = Context(store)
-        atlas, film = servers.as_flow(lambda: stages(comparison, todo, cfg, ctx, recorder.stage), "compare", name)
+        atlas, film = as_flow(lambda: stages(comparison, todo, cfg, ctx, recorder.stage), "compare", name)
         for path in write(comparison, todo, cfg, store, atlas, film, output):
             recorder.output(path, ROLES.get(path.name, "plot"))
     say(recorder.record, comparison, store)

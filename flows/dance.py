@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import field_validator, model_validator
 
 from flows import entry, measures, scheduled, servers, stages
+from flows.flowrun import as_flow
 from flows.published import guard
 from flows.settings import Paths
 from reel.compute import Compute
@@ -161,7 +162,7 @@ def _flow(whole: Callable[[], None], name: str, store: Store, foresee: Callable[
     if not servers.at_hand() and all(f.stage.reused and sound(store, f.stage.digest) for f in foresee()):
         with foreseeing():
             return whole()
-    servers.as_flow(whole, "dance", name)
+    as_flow(whole, "dance", name)
 
 
 def publish(store: Store, digest: str, output: Path, recorder: Recorder) -> None:

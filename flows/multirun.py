@@ -150,6 +150,7 @@ def _params(root: Root[Any], engine: Any, overrides: Sequence[str], base: Any) -
 
 def _run(work: Work, engine: Any, fn: Callable[[Any], Any]) -> int:
     from flows import servers, sweeper
+    from flows.flowrun import one_client
     from tasks import tracking
 
     manifest, config = work.manifest, work.points[0].config
@@ -163,7 +164,8 @@ def _run(work: Work, engine: Any, fn: Callable[[Any], Any]) -> int:
     if not runner.open():
         return _tell(work, before)
     servers.prepare(manifest.store.root)
-    with tracking.sweeping(manifest, getattr(config, "tracking", None)), sweeper.running(runner):
+    logged = tracking.sweeping(manifest, getattr(config, "tracking", None))
+    with logged, sweeper.running(runner), one_client():
         engine.multirun(
             config_name=work.root.name,
             task_function=flow_point(work.root, fn, len(before)),

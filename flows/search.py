@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import model_validator
 
-from flows import dance, entry, servers
+from flows import dance, entry
 from flows.dance import Dance
+from flows.flowrun import as_flow
 from flows.published import guard
 from reel.config import Config, Field, Finite, Text, parse
 from reel.errors import UserError
@@ -123,7 +124,7 @@ def search(cfg: Search, store: Store, job: Job) -> RenderRecord:
         settings = cfg.model_dump(mode="json")
         with tracked(store, cfg.tracking, "search", settings, output=output, run=name, title=known.id) as recorder:
             print(job.announcement(known), flush=True)
-            found = servers.as_flow(lambda: run.search(job, known, cfg, recorder), "search", f"{known.id} {name}")
+            found = as_flow(lambda: run.search(job, known, cfg, recorder), "search", f"{known.id} {name}")
             report.publish(found, output, recorder)
         report.say(found, recorder.record)
     return recorder.record

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.runs import ROOT, command
-from flows import dance
+from flows import dance, flowrun
 from reel import interrupt
 from reel.record import list_records
 from reel.store import Store
@@ -177,7 +177,7 @@ def test_what_is_wholly_in_the_store_starts_no_server(render: Render, monkeypatc
     """Without a server at hand; damage is noticed all the same, and then a server is needed."""
     store = Store(Path(render().config["paths"]["store"]))
     monkeypatch.delenv("PREFECT_API_URL")
-    monkeypatch.setattr(dance.servers, "start_temporary", lambda: pytest.fail("a server was started"))
+    monkeypatch.setattr(flowrun, "start_temporary", lambda: pytest.fail("a server was started"))
     record = render()
     assert record.reused
     assert len(record.stages) == 8
@@ -194,9 +194,9 @@ def test_a_run_that_we_start_sends_no_heartbeats_unless_they_are_asked_for(monke
     def every() -> int | None:
         return get_current_settings().flows.heartbeat_frequency
 
-    assert dance.servers.as_flow(every, "quiet", "quiet") is None
+    assert flowrun.as_flow(every, "quiet", "quiet") is None
     monkeypatch.setenv("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "60")
-    assert dance.servers.as_flow(every, "asked", "asked") is not None
+    assert flowrun.as_flow(every, "asked", "asked") is not None
 
 
 def test_an_error_that_an_interruption_leaves_behind_is_that_interruption():
@@ -208,7 +208,7 @@ def test_an_error_that_an_interruption_leaves_behind_is_that_interruption():
 
     try:
         with pytest.raises(KeyboardInterrupt, match="why"):
-            dance.servers.as_flow(interrupted, "interrupted", "interrupted")
+            flowrun.as_flow(interrupted, "interrupted", "interrupted")
     finally:
         interrupt.forget()
 

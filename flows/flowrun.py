@@ -1,0 +1,140 @@
+"""Runs of Prefect flows that a command starts: on the server at hand, or on a temporary one of this process."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import gc
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from reel import interrupt
+
+Result = TypeVar("Result")
+
+
+def as_flow(work: Callable[[], Result], name: str, run_name: str) -> Result:
+    """Do something as a run of a Prefect flow, on the server at hand or a temporary one.
+
+    No heartbeats are sent unless ``PREFECT_FLOWS_HEARTBEAT_FREQUENCY`` asks for them: their thread is waited for at the
+    end of each run, up to a second, and a killed render is told from its record. The flow that `serve` calls has them.
+    """
+    _import_prefect()
+    from prefect import flow
+
+    start_temporary()
+    asked = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY" in os.environ
+    with contextlib.nullcontext() if asked else _without_heartbeats():
+        _share_client()
+        try:
+            return flow(work, name=name, flow_run_name=run_name, persist_result=False, validate_parameters=False)()
+        except Exception:
+            interrupt.check()  # one that falls between two of Prefect's steps comes back as an error of its own
+            raise
+
+
+@contextlib.contextmanager
+def one_client() -> Iterator[None]:
+    """Runs of flows inside share one client of Prefect's API; making one takes as long as ten of its requests."""
+    with contextlib.ExitStack() as held:
+        token = _held.set(held)
+        try:
+            yield
+        finally:
+            _held.reset(token)
+
+
+_held: contextvars.ContextVar[contextlib.ExitStack | None] = contextvars.ContextVar("held", default=None)
+"""Closes the client of `one_client`, which the first run makes."""
+
+
+def _share_client() -> None:
+    from prefect.context import SyncClientContext
+
+    held = _held.get()
+    if held is not None and SyncClientContext.get() is None:
+        held.enter_context(SyncClientContext())
+
+
+def _without_heartbeats() -> contextlib.AbstractContextManager[object]:
+    """Prefect's settings but for heartbeats, made once: `temporary_settings` takes a tenth of a second."""
+    from prefect.context import SettingsContext, get_settings_context
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
+
+    context = get_settings_context()
+    if not _QUIET or _QUIET[0] is not context.settings:
+        quiet = context.settings.copy_with_update(updates={PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
+        _QUIET[:] = [context.settings, quiet]
+    return SettingsContext(profile=context.profile, settings=_QUIET[1])
+
+
+_QUIET: list[Any] = []
+"""Prefect's settings, and the same without heartbeats."""
+
+
+def _import_prefect() -> None:
+    """Import what a first run of a flow needs, out of the garbage collector's sight.
+
+    It would look through all that these thousand modules make many times meanwhile, and once more at every full
+    collection of a long render, for a tenth of a short one's time. None of it is ever garbage.
+    """
+    if "prefect.flow_engine" in sys.modules:
+        return
+    gc.disable()
+    try:
+        for name in ("prefect.flow_engine", "prefect.task_engine"):
+            importlib.import_module(name)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def start_temporary() -> str:
+    """Start Prefect's own server for this process, where no other is at hand, so that Ctrl-C does not reach it.
+
+    Left to itself Prefect starts it as a plain child. A terminal sends Ctrl-C to children, too: the server would be
+    gone before the interrupted run is told to it, and the run would end after a minute with "connection refused".
+
+    Returns:
+        the address of the API.
+    """
+    from prefect.settings import PREFECT_API_URL
+
+    if PREFECT_API_URL.value():
+        return str(PREFECT_API_URL.value())
+    from prefect.server.api.server import SubprocessASGIServer
+
+    failed: list[Exception] = []
+
+    def start() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # of this thread; its children inherit it
+        try:
+            server = SubprocessASGIServer()
+            server.start()
+            if server.server_process:
+                _end_with_us(server.server_process.pid)
+        except Exception as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=start, daemon=True)  # the main thread stays free to be interrupted
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return SubprocessASGIServer().api_url
+
+
+def _end_with_us(pid: int) -> None:
+    """Have a process ended when this one is gone, also by ``kill -9``: a shell waits for the end of a pipe we hold."""
+    watch = ["sh", "-c", 'cat > /dev/null; kill "$0" 2> /dev/null', str(pid)]
+    _WATCHES.append(subprocess.Popen(watch, stdin=subprocess.PIPE, start_new_session=True))
+
+
+_WATCHES: list[subprocess.Popen[bytes]] = []
+"""Kept so that their pipes stay open as long as this process lives."""
