@@ -60,7 +60,7 @@ def stage(op: str, *, reused: bool = False, digest: str = "d" * 64) -> Stage:
     return Stage(op, "k" * 64, digest, reused, 0.25, {})
 
 
-def wait_for(condition, seconds: float = 60) -> None:
+def wait_for(condition, seconds: float = 200) -> None:  # the logging process gives way to all others
     limit = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < limit, "waited in vain"
