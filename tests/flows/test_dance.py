@@ -199,6 +199,24 @@ def test_a_run_that_we_start_sends_no_heartbeats_unless_they_are_asked_for(monke
     assert flowrun.as_flow(every, "asked", "asked") is not None
 
 
+def test_runs_inside_one_client_share_it():
+    from prefect.context import SyncClientContext
+
+    seen = []
+
+    def run() -> None:
+        seen.append(SyncClientContext.get())
+
+    with flowrun.one_client():
+        flowrun.as_flow(run, "first", "first")
+        flowrun.as_flow(run, "second", "second")
+    flowrun.as_flow(run, "alone", "alone")
+    assert seen[0] is not None
+    assert seen[0] is seen[1]
+    assert seen[0] is not seen[2]
+    assert SyncClientContext.get() is None
+
+
 def test_an_error_that_an_interruption_leaves_behind_is_that_interruption():
     """Prefect has one of its own where a task is interrupted before its run is known."""
 
