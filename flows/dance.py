@@ -10,7 +10,7 @@ What it does in which order stands in `flows.stages`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from reel.compute import Compute
 from reel.config import Config, Text
 from reel.models import ModelConfig
 from reel.op import Context
-from reel.record import RenderRecord, Role
+from reel.record import RenderRecord, Role, StageRecord
 from reel.recorder import Recorder, new_run_id
 from reel.schedule.setting import ScheduleText
 from reel.store import Store
@@ -187,6 +187,18 @@ def say(record: RenderRecord, cfg: Dance) -> None:
     print(f"  {'run':<8} {record.run}  (rotoscope why {record.run})")
     if link := read_link(Store(cfg.paths.store), record.run):
         print(f"  {'MLflow':<8} {link}")
+    if cfg.compute.profile:
+        print(f"  {'profile':<8} {profile(record.stages)}")
+
+
+def profile(noted: Sequence[StageRecord]) -> str:
+    """Where the denoising's time went, the longest first, as ``compute.profile`` had it measured."""
+    for stage in noted:
+        if seconds := stage.facts.get("profile_seconds"):
+            longest = sorted(seconds.items(), key=lambda kind: -kind[1])
+            parts = (f"{kind} {took:.1f} s ({took / sum(seconds.values()):.0%})" for kind, took in longest)
+            return f"{', '.join(parts)}{' when it was computed' if stage.reused else ''}"
+    return "nothing measured: what came from the store was computed without compute.profile"
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -17,7 +17,7 @@ import pytest
 from benchmarks.runs import ROOT, command
 from flows import dance, flowrun
 from reel import interrupt
-from reel.record import list_records
+from reel.record import StageRecord, list_records
 from reel.store import Store
 from reel.why import explain
 from tasks.stylize.device import cuda_devices
@@ -197,6 +197,17 @@ def test_a_run_that_we_start_sends_no_heartbeats_unless_they_are_asked_for(monke
     assert flowrun.as_flow(every, "quiet", "quiet") is None
     monkeypatch.setenv("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "60")
     assert flowrun.as_flow(every, "asked", "asked") is not None
+
+
+def test_a_profile_says_where_the_time_went_the_longest_first():
+    def stage(reused: bool, **facts: object) -> StageRecord:
+        return StageRecord(op="stylize.denoise", key="k", digest="d", reused=reused, seconds=4.0, facts=facts)
+
+    measured = {"profile_seconds": {"controlnet:pose": 1.0, "motion": 3.0, "scheduler": 0.0}}
+    said = dance.profile([stage(False), stage(False, **measured)])
+    assert said == "motion 3.0 s (75%), controlnet:pose 1.0 s (25%), scheduler 0.0 s (0%)"
+    assert dance.profile([stage(True, **measured)]) == f"{said} when it was computed"
+    assert dance.profile([stage(True)]).startswith("nothing measured")
 
 
 def test_runs_inside_one_client_share_it():
