@@ -1,0 +1,119 @@
+"""Runs of flows: what they cost beside their work, and how they end when they are interrupted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks.runs import command
+from flows import flowrun
+from reel import interrupt
+from tests.flows.rendering import SMALL
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_run_that_we_start_sends_no_heartbeats_unless_they_are_asked_for(monkeypatch: pytest.MonkeyPatch):
+    """Their thread would be waited for at the end of every run, and so of every point of a sweep."""
+    from prefect.settings import get_current_settings
+
+    def every() -> int | None:
+        return get_current_settings().flows.heartbeat_frequency
+
+    assert flowrun.as_flow(every, "quiet", "quiet") is None
+    monkeypatch.setenv("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "60")
+    assert flowrun.as_flow(every, "asked", "asked") is not None
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_runs_inside_one_client_share_it():
+    from prefect.context import SyncClientContext
+
+    seen = []
+
+    def run() -> None:
+        seen.append(SyncClientContext.get())
+
+    with flowrun.one_client():
+        flowrun.as_flow(run, "first", "first")
+        flowrun.as_flow(run, "second", "second")
+    flowrun.as_flow(run, "alone", "alone")
+    assert seen[0] is not None
+    assert seen[0] is seen[1]
+    assert seen[0] is not seen[2]
+    assert SyncClientContext.get() is None
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_an_error_that_an_interruption_leaves_behind_is_that_interruption():
+    """Prefect has one of its own where a task is interrupted before its run is known."""
+
+    def interrupted() -> None:
+        interrupt.remember("why")
+        raise ValueError("Task run is not set")
+
+    try:
+        with pytest.raises(KeyboardInterrupt, match="why"):
+            flowrun.as_flow(interrupted, "interrupted", "interrupted")
+    finally:
+        interrupt.forget()
+
+
+def alone(store: Path) -> subprocess.Popen[str]:
+    """A long render without a server, in a process group of its own, when its first stage is done."""
+    process = subprocess.Popen(
+        command(store, [*SMALL, "measure=none", "stylize.num_inference_steps=100"]),
+        env={name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background ignores Ctrl-C
+    )
+    while process.poll() is None and not list((store / "keys").glob("*.json")):
+        time.sleep(0.05)  # pytest's own time limit ends this
+    return process
+
+
+@pytest.mark.slow
+def test_a_killed_render_leaves_no_server_behind(tmp_path: Path):
+    import psutil
+
+    process = alone(tmp_path / "store")
+    children = psutil.Process(process.pid).children()
+    assert any("uvicorn" in " ".join(child.cmdline()) for child in children)
+    process.kill()
+    process.wait()
+    assert psutil.wait_procs(children, timeout=15)[1] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("send", "number", "reason"),
+    [(os.killpg, signal.SIGINT, "interrupted from the keyboard"), (os.kill, signal.SIGTERM, "stopped by SIGTERM")],
+    ids=["Ctrl-C in a terminal", "kill"],
+)
+def test_an_interrupted_render_with_no_server_up(
+    tmp_path: Path, send: Callable[[int, int], None], number: int, reason: str
+):
+    """A terminal interrupts the whole process group: Prefect's temporary server must live to be told, and then end."""
+    import psutil
+
+    from benchmarks.runs import last_record
+
+    store = tmp_path / "store"
+    process = alone(store)
+    children = psutil.Process(process.pid).children()
+    send(process.pid, number)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said[-2000:]
+    assert "interrupted" in said
+    assert "Traceback" not in said, said
+    assert (last_record(store)["status"], last_record(store)["reason"]) == ("interrupted", reason)
+    assert children
+    assert psutil.wait_procs(children, timeout=10)[1] == []
