@@ -5,6 +5,7 @@
 
 seams    a clip of 96 frames in windows: flicker at the windows' borders and inside, figure and colours early and late
 masks    the hair taken out of the maps of a figure with the other hair: lineart alone; with depth beside the pose
+regions  other words for the background, and for the person: what each part of the picture shows
 weights  the pose's weight falling from 1 to 0 over a clip
 options  what each saving costs: time, difference to the full picture, prompt and pose
 
@@ -113,7 +114,7 @@ class Bench:
         run = lambda name, given: op.get("stylize", name).fn(getattr(stages, name), given, ctx)  # noqa: E731
         gray = self._clip("rgb", [np.full((FRAME, FRAME, 3), 128, np.uint8)] * len(drawings))
         inputs |= {"latents": run("encode", {"frames": gray}), "embeddings": run("embed", {})}
-        if any(control.get("mask") for control in controls.values()):
+        if any(placed.get("mask") for placed in (*controls.values(), *more.get("regions", {}).values())):
             inputs["poses"] = self._poses(dancer.people, [d.mask for d in drawings])
         began = time.process_time()
         denoised = run("denoise", inputs)
@@ -218,6 +219,42 @@ def masks(bench: Bench) -> None:
         bench.row(f"{what}, hair taken out: joint error over weight 1", f"{worse:+.2f} points", "<= 1")
 
 
+GROUND = ("background",)
+FIGURE = ("hair_length", "hair_color", "top_color", "bottom", "bottom_color")
+
+
+def unlike(attributes: Attributes, rng: np.random.Generator) -> Attributes:
+    """A figure that differs in every attribute that a caption names."""
+    while True:
+        drawn = random_attributes(rng)
+        if all(getattr(drawn, name) != getattr(attributes, name) for name in (*GROUND, *FIGURE)):
+            return drawn
+
+
+def regions(bench: Bench) -> None:
+    """A second drawing's words for one part: that part shows them, the other part the prompt's."""
+    parts: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+        "background": (GROUND, FIGURE),
+        "person": (FIGURE, GROUND),
+    }
+    for part, (inside, outside) in parts.items():
+        told: list[float] = []
+        kept: list[float] = []
+        errors: list[float] = []
+        for number in range(bench.n):
+            dancer = bench.dancer(400 + number, 16)
+            other = unlike(dancer.wanted, np.random.default_rng([bench.seed, 1, number]))
+            region = {"prompt": plain_caption(other), "mask": {"region": part, "dilate": 4 * (part == "person")}}
+            plain, _ = bench.render(dancer, {"pose": pose()})
+            clip, _ = bench.render(dancer, {"pose": pose()}, regions={part: region})
+            told.append(np.mean([bench.right(clip, other, name).mean() for name in inside]))
+            kept.append(np.mean([bench.right(clip, dancer.wanted, name).mean() for name in outside]))
+            errors.append((bench.error(clip, dancer.people) - bench.error(plain, dancer.people)).mean())
+            bench.sheet(f"regions-{part}-{number}", plain, clip)
+        figure = f"{np.mean(told):.3f} / {np.mean(kept):.3f} / {np.mean(errors):+.2f} points"
+        bench.row(f"other words for the {part}: there as told / elsewhere as prompted / joints", figure)
+
+
 def weights(bench: Bench) -> None:
     """The joint error rises as the pose's weight falls over the clip: against the same clip at weight 1 throughout,
     since the poses of a dance are not equally hard."""
@@ -271,7 +308,13 @@ def options(bench: Bench) -> None:
         bench.row(f"{option}: time | change of 255 | as prompted | joint error", figure)
 
 
-GROUPS: dict[str, Callable[[Bench], None]] = {"seams": seams, "masks": masks, "weights": weights, "options": options}
+GROUPS: dict[str, Callable[[Bench], None]] = {
+    "seams": seams,
+    "masks": masks,
+    "regions": regions,
+    "weights": weights,
+    "options": options,
+}
 
 
 def main() -> None:

@@ -31,7 +31,8 @@ from reel.store import Store
 from tasks.assemble import Assemble
 from tasks.cached import Foreseen
 from tasks.extract import Extract
-from tasks.stylize.control import ControlSettings
+from tasks.stylize.control import ControlSettings, Mask
+from tasks.stylize.region import Region
 from tasks.stylize.settings import Sampling
 from tasks.tracking import Tracking
 from tasks.tracking_links import read_link
@@ -52,9 +53,25 @@ class DanceControl(ControlSettings):
 
     @model_validator(mode="after")
     def _mask_and_file(self) -> DanceControl:
-        if (self.mask.region == "file") != (self.mask_file is not None):
-            raise ValueError("mask.region=file and mask_file go together: give both or neither")
+        _check_mask_file(self.mask, self.mask_file)
         return self
+
+
+class DanceRegion(Region):
+    """Words that count in a part of the picture alone."""
+
+    mask_file: Path | None = None
+    """For `mask.region=file`: a picture, or a clip of the source's length; white where the words count."""
+
+    @model_validator(mode="after")
+    def _mask_and_file(self) -> DanceRegion:
+        _check_mask_file(self.mask, self.mask_file)
+        return self
+
+
+def _check_mask_file(mask: Mask, file: Path | None) -> None:
+    if (mask.region == "file") != (file is not None):
+        raise ValueError("mask.region=file and mask_file go together: give both or neither")
 
 
 class Dance(Config):
@@ -68,6 +85,8 @@ class Dance(Config):
     """Takes the prompt's place: `0-24 blend: red top; 36: blue top`, @file, keys in YAML; docs/schedules/."""
     negative_prompt: Text = ""
     """What it shall not show."""
+    regions: dict[str, DanceRegion] = {}
+    """Words for parts of the picture, by name: {wall: {prompt: a green background, mask: {region: background}}}."""
     seed: int = 0
     """Seed of the noise; another seed is another take."""
     strength_schedule: ScheduleText = None

@@ -72,7 +72,8 @@ def chosen(root: Root[Any], engine: Any, parsed: Sequence[Any]) -> list[Any]:
 def admitted(root: Root[Any], engine: Any, parsed: Sequence[Any]) -> list[str]:
     """The overrides, after a check of every key in them, inside `flows.overrides.hydra_ready`.
 
-    A key that the settings class knows and no YAML file sets is put in as ``++key``, which Hydra wants for it.
+    A key that the settings class knows and no YAML file sets is put in as ``++key``, which Hydra wants for it; so is
+    what goes into a mapping that is empty so far (``regions.wall.prompt``), whose names are the user's.
 
     Raises:
         UserError: an unknown key, or one of a choice that is not chosen.
@@ -82,12 +83,20 @@ def admitted(root: Root[Any], engine: Any, parsed: Sequence[Any]) -> list[str]:
     groups = chosen(root, engine, parsed)
     changes = [one for one in parsed if one not in groups and one.type.name in ("CHANGE", "DEL") and not is_hydras(one)]
     known = _known_keys(root, groups) if changes else []
-    absent = [one for one in changes if one.key_or_group not in known]
+    empty = tuple(f"{key}." for key in _empty_maps(root.cls, known)) if changes else ()
+    absent = [one for one in changes if one.key_or_group not in known or f"{one.key_or_group}." in empty]
     for one in absent:
         parent = one.key_or_group.rpartition(".")[0]
-        if one.type.name != "CHANGE" or not (parent in known or not parent) or not in_class(root.cls, one.key_or_group):
+        placed = not parent or parent in known or one.key_or_group.startswith(empty)
+        if one.type.name != "CHANGE" or not placed or not in_class(root.cls, one.key_or_group):
             raise _unknown_key(root, engine, one.key_or_group, known)
     return [f"++{one.input_line}" if one in absent else one.input_line for one in parsed]
+
+
+def _empty_maps(cls: type[Config], known: Sequence[str]) -> list[str]:
+    """Those of the composed keys that are mappings with names of the user's own, and hold none yet."""
+    branches = {key.rpartition(".")[0] for key in known}
+    return [key for key in known if key not in branches and in_class(cls, f"{key}.any-name")]
 
 
 def _check_unreadable(root: Root[Any], engine: Any, overrides: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows import entry, measures, scheduled
+from flows.mask_files import mask_files
 from reel.config import Config, parse
 from reel.errors import UserError
 from reel.op import Context, Op, get
@@ -40,7 +41,7 @@ class Plan:
 
     Attributes:
         source: the live-action clip.
-        masks: mask files by control.
+        masks: mask files, by the renderer's input: ``mask_<control>``, ``region_<region>``.
         makers: op and settings of every map maker and pose detector in use, by name.
         maps: the maker of each live control's map, by control name.
         detector: whose poses masks and compositing need; empty: they need none.
@@ -91,16 +92,7 @@ def plan(cfg: Dance, store: Store) -> Plan:
     if detector and makers[detector][0].gives != "poses":
         raise UserError(f"stylize.detector: {detector!r} finds no poses", fix="blazepose, dwpose and openpose do")
     check_clip(settings, width, height, count)
-    files = {name: control.mask_file for name, control in live.items() if control.mask_file is not None}
-    for name, path in files.items():
-        _, mask = prepare(cfg.extract, path)
-        found = (mask.plan.width, mask.plan.height, len(mask.expected))
-        if found not in ((width, height, count), (width, height, 1)):
-            raise UserError(
-                f"controls.{name}.mask_file: {found[2]} frames of {found[0]}x{found[1]} after extraction, the clip has "
-                f"{count} of {width}x{height}",
-                fix="a picture, or a clip of the same shape, rate and length as the source",
-            )
+    files = mask_files(cfg, live, width, height, count)
     stages = split(settings, schedules.prompts)
     fetch(
         [
@@ -144,6 +136,7 @@ def _stylize(cfg: Dance, schedules: scheduled.Compiled) -> Animatediff:
         "model": cfg.model,
         "strength_schedule": schedules.values.get("strength_schedule"),
         "guidance_schedule": schedules.values.get("guidance_schedule"),
+        "regions": {name: region.model_dump(exclude={"mask_file"}) for name, region in cfg.regions.items()},
         "controls": controls,
         "dtype": resolve_dtype(cfg.compute),
         "memory_format": resolve_memory_format(cfg.compute),
@@ -155,7 +148,7 @@ def _stylize(cfg: Dance, schedules: scheduled.Compiled) -> Animatediff:
 
 def mask_detector(cfg: Dance) -> str:
     """The detector whose poses masks and compositing need; empty: they need none."""
-    return cfg.stylize.detector if needs_poses(cfg.stylize.composite, cfg.controls) else ""
+    return cfg.stylize.detector if needs_poses(cfg.stylize.composite, cfg.controls, cfg.regions) else ""
 
 
 def map_makers(cfg: Dance, more: Iterable[str] = ()) -> dict[str, tuple[Op, Config]]:
@@ -248,7 +241,7 @@ def material(plan: Plan, cfg: Dance, ctx: Context, note: Callable[[Stage], Stage
 
     frames = extract(plan.source)
     maps = {f"map_{control}": draw_map(maker) for control, maker in plan.maps.items()}
-    masks = {f"mask_{control}": extract(mask) for control, mask in plan.masks.items()}
+    masks = {name: extract(mask) for name, mask in plan.masks.items()}
     if plan.detector:
         make(plan.detector)
     return Material(frames, maps, masks, {n: d for n, d in made.items() if plan.makers[n][0].gives == "poses"})

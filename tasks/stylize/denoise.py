@@ -26,7 +26,7 @@ VERSION = 3
     "denoise",
     version=VERSION,
     config=Denoise,
-    inputs=("latents", "embeddings", "map_*", "poses", "mask_*"),
+    inputs=("latents", "embeddings", "map_*", "poses", "mask_*", "region_*"),
     distributions=LIBRARIES,
     models=models.denoise_sources,
     gives="latents",
@@ -34,7 +34,8 @@ VERSION = 3
 def denoise(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> str:
     """Denoise; a killed run goes on from its last checkpoint and ends in the same bits.
 
-    Inputs: ``latents``, ``embeddings``, ``map_<control>``, ``poses`` (for masks and compositing), ``mask_<control>``.
+    Inputs: ``latents``, ``embeddings``, ``map_<control>``, ``poses`` (for masks and compositing), ``mask_<control>``
+    and ``region_<region>`` (files of masks).
 
     Returns:
         digest of an object of kind ``latents``: ``latents`` ``(F, C, h, w)``, scaled.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import field_validator, model_validator
 
@@ -17,8 +17,18 @@ from reel.emphasis import parse_emphasis
 from reel.errors import UserError
 from reel.models import LoraSource, ModelConfig, ModelSource, Scheduler
 from reel.prompt import check_prompt
-from tasks.stylize.control import Control, ControlSettings, PerFrame, live_controls
+from tasks.stylize.control import Control, ControlSettings, Mask, PerFrame, live_controls
+from tasks.stylize.region import Region, live_regions
 from tasks.stylize.windows import FreeInit, Windows
+
+
+class Placed(Protocol):
+    """What counts in a part of the picture, or does not count there."""
+
+    @property
+    def mask(self) -> Mask: ...
+    @property
+    def weight(self) -> float: ...
 
 
 class IpAdapter(Config):
@@ -91,6 +101,8 @@ class Animatediff(Sampling):
     """Factor of `strength` for each frame, 0..1; 0 keeps the source's frame."""
     guidance_schedule: PerFrame = None
     """Factor of `guidance_scale` for each frame."""
+    regions: dict[str, Region] = Field(default_factory=dict)
+    """Regional prompts by name."""
     controls: dict[str, Control] = Field(default_factory=dict)
     """ControlNets by name."""
     model: ModelConfig
@@ -118,9 +130,11 @@ class Animatediff(Sampling):
 
     @model_validator(mode="after")
     def _known_syntax(self) -> Animatediff:
-        for key in ("prompt", "negative_prompt"):
-            check_prompt(getattr(self, key), key, self.embeddings)
-            parse_emphasis(getattr(self, key), key)
+        texts = {"prompt": self.prompt, "negative_prompt": self.negative_prompt}
+        texts |= {f"regions.{name}.prompt": region.prompt for name, region in self.regions.items()}
+        for key, text in texts.items():
+            check_prompt(text, key, self.embeddings)
+            parse_emphasis(text, key)
         return self
 
     @model_validator(mode="after")
@@ -139,15 +153,19 @@ class Animatediff(Sampling):
             raise ValueError(
                 f"model {self.model.name} names no IP-Adapter weights (model.ip_adapter): remove ip_adapter"
             )
+        if self.attention == "flash" and live_regions(self.regions):
+            raise ValueError("compute.attention=flash cannot tell regions apart: use auto, efficient or math")
         return self
 
 
-def needs_poses(composite: str, controls: Mapping[str, ControlSettings]) -> str:
+def needs_poses(composite: str, controls: Mapping[str, ControlSettings], regions: Mapping[str, Placed]) -> str:
     """Which setting needs the poses of the clip; empty: none does."""
     if composite != "none":
         return f"composite={composite}"
-    regions = {name: control.mask.region for name, control in live_controls(controls).items()}
-    return next((f"controls.{n}.mask.region={r}" for n, r in regions.items() if r not in ("none", "file")), "")
+    placed: dict[str, Placed] = {f"controls.{name}": control for name, control in live_controls(controls).items()}
+    placed |= {f"regions.{name}": region for name, region in regions.items() if region.weight > 0}
+    found = ((key, each.mask.region) for key, each in placed.items())
+    return next((f"{key}.mask.region={region}" for key, region in found if region not in ("none", "file")), "")
 
 
 def check_clip(cfg: Animatediff, width: int, height: int, count: int) -> None:

@@ -9,10 +9,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.runs import ROOT, command
 from flows import dance, flowrun
+from reel.clip import Clip
 from reel.record import StageRecord, list_records
 from reel.store import Store
 from reel.why import explain
@@ -156,6 +158,28 @@ def test_masks_bring_in_the_poses_and_files_the_frames(render: Render, tmp_path:
     assert white.stages[-2].digest == without.stages[-2].digest, "a mask of everything takes the control out"
 
 
+def test_words_for_a_part_of_the_picture(render: Render, tmp_path: Path):
+    """A region of the whole picture by a file is as the prompt; one from the outline brings in the poses."""
+    from PIL import Image
+
+    picture = tmp_path / "mask.png"
+    Image.new("RGB", (64, 64), "white").save(picture)
+    words = "a knight on a yellow background"
+    file = f"{{prompt: {words}, mask: {{region: file}}, mask_file: {picture}}}"
+    everywhere = render("control=[]", f"regions={{all: {file}}}")
+    assert computed(everywhere)[:3] == ["extract", "stylize.embed", "stylize.denoise"]
+    plain, told = render("control=[]"), render("control=[]", f"prompt={words}")
+    store = Store(Path(told.config["paths"]["store"]))
+    frames = [Clip.open(store, record.stages[-2].digest).array().astype(int) for record in (everywhere, told, plain)]
+    assert np.abs(frames[0] - frames[1]).max() <= 1
+    assert np.abs(frames[0] - frames[2]).max() > 10
+    wall = render("control=[]", "regions.wall={prompt: a yellow background, mask: {region: background}}")
+    assert computed(wall) == ["stylize.embed", *TAIL]
+    brought = [{stage.op for stage in record.stages} >= {"preprocess.blazepose"} for record in (plain, wall)]
+    assert brought == [False, True]
+    assert wall.config["regions"]["wall"]["prompt"] == "a yellow background"
+
+
 def test_a_cached_rerun_never_loads_torch(warm: Store):
     code = (
         "import json, sys\n"
@@ -230,6 +254,12 @@ BAD = [
     (["prompt=a [red:blue:2] coat"], "character 3"),
     (["prompt=a (red coat"], "character 3"),
     (["controls.pose.mask.region=file"], "mask_file go together"),
+    (["regions={hat: {prompt: a hat, mask: {region: file}}}"], "mask_file go together"),
+    (["regions={hat: {prompt: a hat}}"], "regions.hat.mask"),
+    (["regions.hat.prompt=a red, pointed hat"], "regions.hat.mask: a value is needed"),
+    (["regions.hat.promt=a hat"], "unknown key 'regions.hat.promt'"),
+    (["regions={hat: {prompt: '<lora:x:1> hat', mask: {region: hair}}}"], "regions.hat.prompt"),
+    (["regions={hat: {prompt: a hat, mask: {region: head}}}"], "regions.hat.mask.region"),
     (["stylize.composite=keep_background", "stylize.detector=canny"], "stylize.detector: 'canny' finds no poses"),
     (["controls.pose.weight_schedule=[1,0]"], "controls.pose.weight_schedule: 2 values for 3 frames"),
     (["controls.pose.preprocess=blazepsoe"], "nearest: blazepose"),

@@ -238,9 +238,8 @@ def add_scaled(
 
 
 def _rows(made: Pass, chosen: np.ndarray, branches: int) -> torch.Tensor:
-    """Text of chosen frames ``(S * N, T, D)``, without the pictures of an IP-Adapter."""
+    """Text of chosen frames ``(S * N, T, D)``."""
     text = made.text(slice(int(chosen[0]), int(chosen[-1]) + 1))
-    text = text[0] if isinstance(text, tuple) else text
     if len(chosen) == int(chosen[-1]) - int(chosen[0]) + 1:
         return text
     return text.unflatten(0, (branches, -1))[:, chosen - chosen[0]].flatten(0, 1)

@@ -13,6 +13,7 @@ from tasks.stylize.control import Mask
 from tasks.stylize.engine.controls import ReadMask
 from tasks.stylize.engine.loop import Hold
 from tasks.stylize.engine.masks import MaskPlan, region_mask
+from tasks.stylize.engine.regions import Regions, shares
 from tasks.stylize.engine.settings import Denoise
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Job:
         source: ``mean`` and ``std`` of the encoded frames, ``(F, C, h, w)``, unscaled.
         texts: ``positive`` and ``negative``, ``(K, T, D)``.
         meta: the clip's size and times.
+        mask_files: clips of masks, by the op's input: ``mask_<control>``, ``region_<region>``.
     """
 
     cfg: Denoise
@@ -58,6 +60,31 @@ def region(job: Job, wanted: MaskPlan, frame: int, file: Clip | None = None) -> 
         people=job.poses.frames[frame] if job.poses else (),
         outline=job.poses.mask(frame) if job.poses and outlined else None,
         picture=file.frame(frame if len(file) > 1 else 0) if file else None,
+    )
+
+
+def regions(job: Job, texts: torch.Tensor) -> Regions | None:
+    """The regional prompts of a job; None without any.
+
+    Args:
+        texts: ``(K, T, D)``, all texts of the render.
+    """
+    import torch
+
+    asked = job.cfg.regions
+    if not asked:
+        return None
+    plans = {name: MaskPlan(each.mask.region, each.mask.dilate, each.mask.feather) for name, each in asked.items()}
+    size = tuple(job.source["mean"].shape[-2:])
+
+    def at(frame: int) -> torch.Tensor:
+        masks = [region(job, wanted, frame, job.mask_files.get(f"region_{name}")) for name, wanted in plans.items()]
+        whole = torch.from_numpy(shares(masks, [each.weight for each in asked.values()]))
+        return torch.nn.functional.interpolate(whole[None], size=size, mode="area")[0]
+
+    return Regions(
+        texts[[each.text for each in asked.values()]],
+        torch.stack([at(frame) for frame in range(job.count)]).to(texts.device),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -105,7 +105,7 @@ class Network:
         sample = states[None].expand(told.branches, *states.shape)
         made = Pass(
             timestep,
-            lambda block: told.text(frames[block]),
+            remembering(lambda block: told.text(frames[block])),
             windows,
             self.block,
             self.buffers,
@@ -116,8 +116,10 @@ class Network:
         residuals = self.controls.residuals(sample, made, frames, step, steps)
         if self.extra is not None:
             residuals = _both(residuals, self.extra(sample, made, frames, step, steps))
-        made.text = remembering(with_pictures(self.unet, made.text, made.added))
-        return predict(self.unet, sample, made, residuals, self.first_block, frames)
+        # the controls read the prompt alone; regions and reference pictures are for the UNet
+        text, bias = told.regional(made.text, frames, states.dtype)
+        own = replace(made, text=remembering(with_pictures(self.unet, text, made.added)), bias=bias)
+        return predict(self.unet, sample, own, residuals, self.first_block, frames)
 
 
 class Keeper(Protocol):

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tasks.stylize.engine.buffers import Buffers, blocks, to_device
 from tasks.stylize.engine.clock import Clock
 from tasks.stylize.engine.motion import move
+from tasks.stylize.engine.prompts import Text
+from tasks.stylize.engine.regions import Bias
 from tasks.stylize.engine.reuse import FirstBlock, difference, total
 from tasks.stylize.engine.windows import Window
 
@@ -24,9 +27,6 @@ if TYPE_CHECKING:
 
 PerFrame = Callable[["torch.Tensor", slice], "torch.Tensor"]
 """A function of a block ``(S * Fb, C, H, W)`` and of the frames that it holds."""
-
-Text = Callable[[slice], Any]
-"""Embeddings of a block of frames, ``(S * Fb, T, D)``."""
 
 
 @dataclass
@@ -40,6 +40,7 @@ class Pass:
         block: frames that the spatial layers take at a time; in the cache key, since it changes last bits.
         added: SDXL's ``text_embeds`` and ``time_ids``, IP-Adapter's ``image_embeds``, each with S rows.
         timestep_cond: guidance embedding ``(S, D)`` of distilled models.
+        bias: which places read which part of the text; None: every place reads all of it.
         channels_last: layers get pictures with their channels side by side in memory and keep them so; the weights
             stay as they lie in their files.
     """
@@ -52,6 +53,7 @@ class Pass:
     clock: Clock = field(default_factory=Clock)
     added: Mapping[str, Any] = field(default_factory=dict)
     timestep_cond: torch.Tensor | None = None
+    bias: Bias | None = None
     channels_last: bool = False
 
     def laid_out(self, part: torch.Tensor) -> torch.Tensor:
@@ -116,11 +118,19 @@ class Walk:
             if skip is not None:
                 part = torch.cat([part, to_device(skip[:, block], self.device).flatten(0, 1)], dim=1)
             part = resnet(input_tensor=part, temb=self.temb(block))
-            if attention is not None:
-                part = attention(hidden_states=part, encoder_hidden_states=self.made.text(block), return_dict=False)[0]
-            return part
+            return part if attention is None else self.attend(attention, part, block)
 
         return apply
+
+    def attend(self, attention: Any, part: torch.Tensor, block: slice) -> torch.Tensor:
+        """A spatial transformer, with the text of a block of frames."""
+        bias = None if self.made.bias is None else self.made.bias(block, (part.shape[-2], part.shape[-1]))
+        return attention(
+            hidden_states=part,
+            encoder_hidden_states=self.made.text(block),
+            encoder_attention_mask=bias,
+            return_dict=False,
+        )[0]
 
     def temb(self, block: slice) -> torch.Tensor:
         """The time embedding, repeated for the frames of a block: ``(S * Fb, D)``."""
@@ -157,12 +167,7 @@ class Walk:
         modules = getattr(stage, "motion_modules", None) or [None] * len(stage.attentions)
         states = self.spatial("resnet+attention", self.resnet(stage.resnets[0]), states)
         for attention, resnet, module in zip(stage.attentions, stage.resnets[1:], modules, strict=True):
-
-            def attend(part: torch.Tensor, block: slice, attention: Any = attention) -> torch.Tensor:
-                text = self.made.text(block)
-                return attention(hidden_states=part, encoder_hidden_states=text, return_dict=False)[0]
-
-            states = self.spatial("resnet+attention", attend, states)
+            states = self.spatial("resnet+attention", partial(self.attend, attention), states)
             if module is not None:
                 states = self.motion(module, states)
             states = self.spatial("resnet+attention", self.resnet(resnet), states)

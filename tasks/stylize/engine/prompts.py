@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from tasks.stylize.engine.regions import Bias, Regions
+
 if TYPE_CHECKING:
     import torch
 
 Mixing = Literal["lerp", "slerp"]
+Text = Callable[[slice], Any]
+"""Embeddings of a block of frames, ``(S * Fb, T, D)``."""
 
 
 @dataclass
@@ -77,12 +81,14 @@ class Conditioning:
         positive, negative: embeddings over the frames; without a negative there is no guidance.
         guidance: (F,) float, classifier-free guidance scale per frame (arXiv:2207.12598).
         added: SDXL's time_ids, IP-Adapter's image_embeds: S rows each.
+        regions: texts that count in parts of the picture.
     """
 
     positive: TextTrack
     negative: TextTrack | None
     guidance: np.ndarray
     added: Mapping[str, torch.Tensor]
+    regions: Regions | None = None
 
     @property
     def branches(self) -> int:
@@ -95,6 +101,20 @@ class Conditioning:
 
         positive = self.positive.at(frames)
         return positive if self.negative is None else torch.cat([self.negative.at(frames), positive])
+
+    def regional(self, text: Text, frames: np.ndarray, dtype: torch.dtype) -> tuple[Text, Bias | None]:
+        """The text of a pass with the regions' texts behind it, and which places read which; without regions as it is.
+
+        Args:
+            frames: (F,) int, the clip's numbers of the frames of the pass.
+        """
+        if (regions := self.regions) is None:
+            return text, None
+        branches = self.branches
+        return (
+            lambda block: regions.join(text(block), branches),
+            lambda block, size: regions.bias(frames[block], size, branches, dtype),
+        )
 
     def guide(self, prediction: torch.Tensor) -> torch.Tensor:
         """``(S, F, C, H, W)`` -> ``(F, C, H, W)`` by classifier-free guidance."""

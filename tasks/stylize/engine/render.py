@@ -20,7 +20,7 @@ from tasks.stylize.engine.buffers import Buffers
 from tasks.stylize.engine.clock import Clock
 from tasks.stylize.engine.controls import Controls, ControlTrack, Keyframe, soft_weights
 from tasks.stylize.engine.freeinit import FreeInitPlan, denoise_in_rounds
-from tasks.stylize.engine.job import Job, held, without
+from tasks.stylize.engine.job import Job, held, regions, without
 from tasks.stylize.engine.journal import Journal
 from tasks.stylize.engine.loop import Network, noised, timesteps_of
 from tasks.stylize.engine.prompts import Conditioning, TextTrack
@@ -42,15 +42,17 @@ def prepare(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> Job:
     texts, _ = stored.take(ctx.store, inputs["embeddings"], "embeddings")
     meta = {name: encoded[name] for name in stored.TIMES}
     count = int(meta["count"])
-    maps = {name: _clip(ctx, inputs, f"map_{name}", name, meta) for name in cfg.live()}
+    maps = {name: _clip(ctx, inputs, f"map_{name}", f"controls.{name}", meta) for name in cfg.live()}
+    places = {f"mask_{name}": (f"controls.{name}", control.mask) for name, control in cfg.live().items()}
+    places |= {f"region_{name}": (f"regions.{name}", region.mask) for name, region in cfg.regions.items()}
     files = {
-        name: _clip(ctx, inputs, f"mask_{name}", name, meta, still=True)
-        for name, control in cfg.live().items()
-        if control.mask.region == "file"
+        key: _clip(ctx, inputs, key, setting, meta, still=True)
+        for key, (setting, mask) in places.items()
+        if mask.region == "file"
     }
     _check(cfg, count, len(texts["positive"]))
     poses = Poses.open(ctx.store, inputs["poses"]) if "poses" in inputs else None
-    if poses is None and (needs := needs_poses(cfg.composite, cfg.controls)):
+    if poses is None and (needs := needs_poses(cfg.composite, cfg.controls, cfg.regions)):
         raise UserError(f"{needs} needs the poses of the clip", fix="use a pose detector, or no mask")
     return Job(cfg, count, source, encoded, texts, meta, maps, files, poses)
 
@@ -160,7 +162,7 @@ def _conditioning(job: Job, found: models.Networks, device: str, dtype: Any) -> 
             added["image_embeds"] = found.pipe.prepare_ip_adapter_image_embeds(
                 picture.convert("RGB"), None, device, 1, guided
             )
-    return Conditioning(tracks[0], tracks[1] if guided else None, scale, added)
+    return Conditioning(tracks[0], tracks[1] if guided else None, scale, added, regions(job, tracks[0].texts))
 
 
 def _track(job: Job, name: str, control: Control, net: Any) -> ControlTrack:
@@ -177,7 +179,7 @@ def _track(job: Job, name: str, control: Control, net: Any) -> ControlTrack:
         control.control_guidance_end,
         [Keyframe(key.at, key.scale, key.interpolate) for key in control.timestep_keyframes],
         layers,
-        without(job, control.mask, job.mask_files.get(name)),
+        without(job, control.mask, job.mask_files.get(f"mask_{name}")),
         control.control_on,
     )
 
@@ -197,16 +199,16 @@ def _activations(job: Job, ctx: Context) -> int | None:
 
 
 def _clip(
-    ctx: Context, inputs: Mapping[str, str], key: str, name: str, meta: Mapping[str, Any], *, still: bool = False
+    ctx: Context, inputs: Mapping[str, str], key: str, setting: str, meta: Mapping[str, Any], *, still: bool = False
 ) -> Clip:
     """A clip of the frames' size and length; ``still``: one picture for all frames will do."""
     if key not in inputs:
-        raise UserError(f"controls.{name}: {key} was not given", fix="set its weight to 0, or wire it")
+        raise UserError(f"{setting}: {key} was not given", fix="set its weight to 0, or wire it")
     found = Clip.open(ctx.store, inputs[key])
     counts = {meta["count"], 1} if still else {meta["count"]}
     if (found.width, found.height) != (meta["width"], meta["height"]) or len(found) not in counts:
         raise UserError(
-            f"controls.{name}: {key} has {len(found)} frames of {found.width}x{found.height}, "
+            f"{setting}: {key} has {len(found)} frames of {found.width}x{found.height}, "
             f"the clip {meta['count']} of {meta['width']}x{meta['height']}",
             fix="make the maps from the same extracted frames",
         )
@@ -224,6 +226,9 @@ def _check(cfg: Denoise, count: int, texts: int) -> None:
         },
         count,
     )
-    if cfg.prompts and max([*cfg.prompts.a, *cfg.prompts.b]) >= texts:
-        raise UserError(f"prompts: text number {max([*cfg.prompts.a, *cfg.prompts.b])} of {texts}")
+    asked = [region.text for region in cfg.regions.values()]
+    if cfg.prompts:
+        asked += [*cfg.prompts.a, *cfg.prompts.b]
+    if max(asked, default=0) >= texts:
+        raise UserError(f"prompts, regions: text number {max(asked)} of {texts} (they count from 0)")
     check_window(cfg.windows.context_length, count, cfg.model.motion_window, f"model {cfg.model.name}, its catalogue")

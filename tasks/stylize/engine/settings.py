@@ -13,7 +13,7 @@ from pydantic import model_validator
 from reel.compute import Attention
 from reel.config import Config, Field, Finite, Text
 from reel.models import LoraSource, ModelConfig, ModelSource, Scheduler
-from tasks.stylize.control import Control, PerFrame, live_controls
+from tasks.stylize.control import Control, Mask, PerFrame, live_controls
 from tasks.stylize.engine.embed import parse_emphasis
 from tasks.stylize.settings import IpAdapter
 from tasks.stylize.windows import FreeInit, Windows
@@ -37,6 +37,17 @@ class Prompts(Config):
         if any(not 0 <= value <= 1 for value in self.blend):
             raise ValueError("blend must lie in 0..1")
         return self
+
+
+class RegionalText(Config):
+    """A text that counts in a part of the picture; a file of masks is the op's input `region_<name>`."""
+
+    text: int = Field(ge=0)
+    """Number of the text."""
+    mask: Mask
+    """Where it counts."""
+    weight: Finite = Field(gt=0, le=1)
+    """How much it decides there beside the prompt."""
 
 
 class _Codec(Config):
@@ -138,6 +149,8 @@ class Denoise(Config):
     changes the picture."""
     prompts: Prompts | None = None
     """Which text each frame shows; None: the first text throughout."""
+    regions: dict[str, RegionalText] = Field(default_factory=dict)
+    """Texts for parts of the picture, by name."""
     controls: dict[str, Control] = Field(default_factory=dict)
     """ControlNets by name."""
     windows: Windows = Field(default_factory=Windows)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from reel.prompt import EMBEDDING
 from tasks.stylize.control import live_controls
-from tasks.stylize.engine.settings import Decode, Denoise, Embed, Encode, Prompts
+from tasks.stylize.engine.settings import Decode, Denoise, Embed, Encode, Prompts, RegionalText
+from tasks.stylize.region import live_regions
 from tasks.stylize.settings import Animatediff
 
 if TYPE_CHECKING:
@@ -35,7 +36,12 @@ def split(cfg: Animatediff, track: PromptTrack | None = None) -> Stages:
     texts = [(cfg.prompt, cfg.negative_prompt)] if track is None else list(track.texts)
     if not cfg.guided:
         texts = [(positive, "") for positive, _ in texts]  # a negative prompt that nobody reads is in no key
-    controls = live_controls(cfg.controls)
+    controls, regions = live_controls(cfg.controls), live_regions(cfg.regions)
+    regional = {
+        name: RegionalText(text=len(texts) + number, mask=region.mask, weight=region.weight)
+        for number, (name, region) in enumerate(regions.items())
+    }
+    texts += [(region.prompt, "") for region in regions.values()]
     codec: dict[str, Any] = {
         "base": model.base,
         "base_config": model.base_config,
@@ -74,6 +80,7 @@ def split(cfg: Animatediff, track: PromptTrack | None = None) -> Stages:
         control_every=cfg.control_every if controls else 1,
         first_block_cache=cfg.first_block_cache,
         prompts=None if track is None else _prompts(track),
+        regions=regional,
         controls=dict(controls),
         windows=cfg.windows,
         free_init=cfg.free_init,

@@ -1,0 +1,44 @@
+"""Settings of a regional prompt: words that count in a part of the picture alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from pydantic import field_validator
+
+from reel.config import Config, Field, Finite, Text
+from tasks.stylize.control import Mask
+
+
+class Region(Config):
+    """Words for a part of the picture; a file of masks is the op's input `region_<name>`."""
+
+    prompt: Text
+    """What that part shows, said in full: inside the region these words take the prompt's place."""
+    mask: Mask
+    """Where the words count; `feather` lets them fade into the prompt's."""
+    weight: Finite = Field(default=1.0, ge=0.0, le=1.0)
+    """How much they decide there: 1 they alone, 0.5 as much as the prompt, 0 drops the region."""
+
+    @field_validator("prompt")
+    @classmethod
+    def _not_empty(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("is empty: say what the region should show, for instance 'a green background'")
+        return text
+
+    @field_validator("mask")
+    @classmethod
+    def _somewhere(cls, mask: Mask) -> Mask:
+        if mask.region == "none":
+            raise ValueError("mask.region=none is nowhere: person, background, face, hair, or file with mask_file")
+        return mask
+
+
+R = TypeVar("R", bound=Region)
+
+
+def live_regions(regions: Mapping[str, R]) -> dict[str, R]:
+    """The regions that do something, by name in alphabetical order, for the same reason as controls."""
+    return {name: regions[name] for name in sorted(regions) if regions[name].weight > 0}
