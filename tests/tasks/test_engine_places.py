@@ -40,6 +40,30 @@ def test_the_face_lies_on_the_head_and_the_hair_around_it():
     assert region_mask(MaskPlan("face"), 128, 128, []).sum() == 0
 
 
+def test_hair_is_neither_on_arms_nor_on_the_trunk_however_far_it_grows():
+    dancer = person()
+    for index, place in {3: (34, 70), 4: (64, 14), 6: (94, 70), 7: (98, 90), 8: (54, 95), 11: (74, 95)}.items():
+        dancer[index] = (*place, 0, 1)  # the right hand on the crown
+    near = dancer.copy()
+    near[[8, 11], 3] = 0  # a close-up: the hips are not in the picture
+    for each in (dancer, near):
+        for dilate in (0, 12):
+            hair = region_mask(MaskPlan("hair", dilate), 128, 128, [each])
+            assert [hair[y, x] for x, y in ((64, 60), (64, 14), (49, 42), (85, 55))] == [0] * 4, "trunk, hand, two arms"
+            assert hair[14, 76] == 1, "the crown beside the hand"
+    grown, plain = (region_mask(MaskPlan("hair", dilate), 128, 128, [dancer]).sum() for dilate in (12, 0))
+    assert grown > 1.2 * plain
+
+
+def test_in_profile_the_skull_is_behind_the_face():
+    side = person()
+    side[[0, 14, 15], 0] = (52, 55, 55)  # looks to the left
+    side[16, 3], side[17, :2] = 0, (68, 30)  # one ear is seen, in the middle of the skull
+    hair = region_mask(MaskPlan("hair"), 128, 128, [side])
+    rows = np.flatnonzero(hair[24])
+    assert rows.max() - 68 > 10, "the back of the head"
+
+
 def test_the_head_keeps_its_size_when_it_turns():
     turned = person()
     turned[[14, 15, 16, 17], 0] = 64  # a profile: eyes and ears above one another

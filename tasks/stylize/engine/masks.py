@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,10 +10,33 @@ from typing import Literal
 import numpy as np
 
 from reel.errors import UserError
-from reel.pose import L_EAR, L_EYE, L_SHOULDER, NECK, NOSE, R_EAR, R_EYE, R_SHOULDER
+from reel.pose import (
+    L_EAR,
+    L_ELBOW,
+    L_EYE,
+    L_HIP,
+    L_SHOULDER,
+    L_WRIST,
+    NECK,
+    NOSE,
+    R_EAR,
+    R_ELBOW,
+    R_EYE,
+    R_HIP,
+    R_SHOULDER,
+    R_WRIST,
+)
 
 Region = Literal["none", "person", "background", "face", "hair", "file"]
 HEAD = (NOSE, R_EYE, L_EYE, R_EAR, L_EAR)
+LIMBS = (
+    (NECK, R_SHOULDER, R_ELBOW, R_WRIST),
+    (NECK, L_SHOULDER, L_ELBOW, L_WRIST),
+    (R_SHOULDER, R_HIP),
+    (L_SHOULDER, L_HIP),
+)
+THICK = 0.45
+"""Half the thickness of an arm, in radii of the head."""
 SEEN = 0.3
 """Key points of a lower score are taken as absent."""
 
@@ -23,9 +47,9 @@ class MaskPlan:
 
     Attributes:
         region: ``person`` and ``background`` from the detector's outline, ``face`` an ellipse from the head's key
-            points, ``hair`` the head's surroundings without the face (the new hair may be longer than the old, so it
-            is not cut at the person's outline), ``file`` a clip of masks (white: inside).
-        dilate: px by which it grows (negative: shrinks).
+            points, ``hair`` the head's surroundings without the face, the arms and the trunk (the new hair may be
+            longer than the old, so it is not cut at the person's outline), ``file`` a clip of masks (white: inside).
+        dilate: px by which it grows (negative: shrinks); hair never grows over face, arms and trunk.
         feather: px over which its border fades.
     """
 
@@ -55,8 +79,10 @@ def region_mask(
     Raises:
         UserError: what the region is made from was not given.
     """
-    hard = _hard(plan.region, width, height, people, outline, picture)
-    return _softened(hard, plan)
+    grown = _grown(_hard(plan.region, width, height, people, outline, picture), plan.dilate)
+    if plan.region == "hair":
+        grown = grown * (1 - _face(width, height, people)) * (1 - _body(width, height, people))
+    return _faded(grown, plan.feather)
 
 
 def excluded(plan: MaskPlan, *frame: object, **more: object) -> np.ndarray:
@@ -98,14 +124,10 @@ def _hard(
                 raise UserError(f"mask {region}: the detector gave no outline of the person", fix="use blazepose")
             inside = (outline >= 128).astype(np.float32)
             return inside if region == "person" else 1 - inside
-        case "face" | "hair":
-            heads = [found for person in people if (found := head(person)) is not None]
-            face = _ellipses(width, height, [(x, y, 0.80 * r, 1.10 * r) for x, y, r in heads])
-            if region == "face":
-                return face
-            # a hanging shape: as wide as two heads, from above the crown to below the shoulders
-            around = _ellipses(width, height, [(x, y + 0.9 * r, 2.0 * r, 2.9 * r) for x, y, r in heads])
-            return around * (1 - face)
+        case "face":
+            return _face(width, height, people)
+        case "hair":
+            return _around(width, height, people)
         case "file":
             if picture is None:
                 raise UserError("mask file: no clip of masks was given", fix="give mask_file, white where it is inside")
@@ -123,14 +145,72 @@ def _ellipses(width: int, height: int, shapes: Sequence[tuple[float, float, floa
     return inside
 
 
-def _softened(mask: np.ndarray, plan: MaskPlan) -> np.ndarray:
+def _face(width: int, height: int, people: Sequence[np.ndarray]) -> np.ndarray:
+    heads = [found for person in people if (found := head(person)) is not None]
+    return _ellipses(width, height, [(x, y, 0.80 * r, 1.10 * r) for x, y, r in heads])
+
+
+def _around(width: int, height: int, people: Sequence[np.ndarray]) -> np.ndarray:
+    """Where hair may be: the skull behind the face, and what hangs from above the crown to below the shoulders, as wide
+    as two heads."""
+    shapes = []
+    for person in people:
+        if (found := head(person)) is None:
+            continue
+        x, y, r = found
+        ears = person[[R_EAR, L_EAR]]
+        ears = ears[ears[:, 3] >= SEEN]
+        back, top = ears[:, :2].mean(axis=0) if len(ears) else (x, y)
+        shapes += [(x, y + 0.9 * r, 2.0 * r, 2.9 * r), (float(back), float(top) - 0.3 * r, 1.7 * r, 1.7 * r)]
+    return _ellipses(width, height, shapes)
+
+
+def _body(width: int, height: int, people: Sequence[np.ndarray]) -> np.ndarray:
+    """1 on the arms and the trunk, drawn about the key points as thick as they are beside a head."""
     import cv2
 
-    radius = round(abs(plan.dilate))
-    if radius:
-        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-        mask = (cv2.dilate if plan.dilate > 0 else cv2.erode)(mask, kernel)
-    if plan.feather >= 0.1:  # less is no pixel at all
+    inside = np.zeros((height, width), np.uint8)
+    for person in people:
+        if (found := head(person)) is None:
+            continue
+        thick = max(1, round(2 * THICK * found[2]))
+        for chain in LIMBS:
+            for a, b in itertools.pairwise(chain):
+                if min(person[a, 3], person[b, 3]) >= SEEN:
+                    ends = [tuple(int(v) for v in np.round(person[i, :2])) for i in (a, b)]
+                    cv2.line(inside, ends[0], ends[1], 1, thick)
+        if (corners := _trunk(person)) is not None:
+            cv2.fillConvexPoly(inside, cv2.convexHull(np.round(corners).astype(np.int32)), 1)
+    return inside.astype(np.float32)
+
+
+def _trunk(person: np.ndarray) -> np.ndarray | None:
+    """Corners ``(4, 2)`` px of shoulders and hips; below shoulders alone, straight down, by one and a half times their
+    width: the hips of a close-up are not in the picture."""
+    shoulders, hips = person[[R_SHOULDER, L_SHOULDER]], person[[L_HIP, R_HIP]]
+    if shoulders[:, 3].min() < SEEN:
+        return None
+    upper = shoulders[:, :2]
+    if hips[:, 3].min() >= SEEN:
+        return np.concatenate([upper, hips[:, :2]])
+    down = np.array([0, 1.5 * np.hypot(*(upper[0] - upper[1]))])
+    return np.concatenate([upper, upper + down])
+
+
+def _grown(mask: np.ndarray, px: float) -> np.ndarray:
+    import cv2
+
+    radius = round(abs(px))
+    if not radius:
+        return mask
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return (cv2.dilate if px > 0 else cv2.erode)(mask, kernel)
+
+
+def _faded(mask: np.ndarray, px: float) -> np.ndarray:
+    import cv2
+
+    if px >= 0.1:  # less is no pixel at all
         # a Gaussian whose bulk spans the wanted distance
-        mask = cv2.GaussianBlur(mask, (0, 0), plan.feather / 2, borderType=cv2.BORDER_REPLICATE)
+        mask = cv2.GaussianBlur(mask, (0, 0), px / 2, borderType=cv2.BORDER_REPLICATE)
     return np.clip(mask, 0, 1).astype(np.float32)
