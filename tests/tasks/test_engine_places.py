@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from reel.errors import UserError
 from tasks.stylize.engine.codec import decode_chunk, encode_chunk, sample
-from tasks.stylize.engine.masks import MaskPlan, excluded, head, region_mask
+from tasks.stylize.engine.masks import MaskPlan, head, region_mask
 from tasks.stylize.engine.memory import kept_per_frame, plan
 from tests.tasks import engine_models as tiny
 from tests.tasks.engine_models import one_thread  # noqa: F401  (autouse)
@@ -79,7 +79,6 @@ def test_person_and_background_are_each_others_complement():
     outline[5:10, 5:10] = 255
     inside = region_mask(MaskPlan("person"), 30, 20, outline=outline)
     np.testing.assert_array_equal(inside + region_mask(MaskPlan("background"), 30, 20, outline=outline), 1)
-    np.testing.assert_array_equal(excluded(MaskPlan("person"), 30, 20, outline=outline), 1 - inside)
     with pytest.raises(UserError, match="no outline"):
         region_mask(MaskPlan("person"), 30, 20)
 

@@ -85,11 +85,6 @@ def region_mask(
     return _faded(grown, plan.feather)
 
 
-def excluded(plan: MaskPlan, *frame: object, **more: object) -> np.ndarray:
-    """Where a control counts when the region is taken out of it: one minus the region."""
-    return 1.0 - region_mask(plan, *frame, **more)  # type: ignore[arg-type]
-
-
 def head(person: np.ndarray) -> tuple[float, float, float] | None:
     """Middle x, y and radius (px) of the head, from whatever of it is seen; None when nothing is.
 
