@@ -1,6 +1,12 @@
-"""The engine against diffusers' own pipelines: the same seed gives the same latents, to 1e-5 of their size."""
+"""The engine against diffusers' own pipelines: the same seed gives the same latents, to 1e-5 of their size.
+
+With tiny random networks, with the embedded family, and with ROTOSCOPE_TEST_FULL_WIDTH=1 (11 GiB, a quarter of an hour)
+with random networks of SD 1.5's widths.
+"""
 
 from __future__ import annotations
+
+import os
 
 import numpy as np
 import pytest
@@ -26,9 +32,11 @@ from tasks.stylize.engine.loop import Network, denoise, noised, pure_noise, time
 from tasks.stylize.engine.prompts import Conditioning, TextTrack
 from tasks.stylize.engine.sparse import sparse_residuals
 from tests.tasks import engine_models as tiny
+from tests.tasks import parity_models
 from tests.tasks.engine_models import one_thread  # noqa: F401  (autouse)
+from tests.tasks.parity_models import Family
 
-FRAMES, STEPS = 4, 4
+STEPS = 4
 SCHEDULERS = {
     "ddim": lambda: DDIMScheduler(**tiny.SCHEDULE, clip_sample=False, steps_offset=1),
     "euler": lambda: EulerDiscreteScheduler(**tiny.SCHEDULE),
@@ -39,33 +47,57 @@ CASES = [(name, scale) for name in SCHEDULERS for scale in (1.0, 5.0)]
 cases = pytest.mark.parametrize(("scheduler", "scale"), CASES)
 
 
+FULL = pytest.mark.skipif(
+    not os.environ.get("ROTOSCOPE_TEST_FULL_WIDTH"), reason="11 GiB and ten minutes: ROTOSCOPE_TEST_FULL_WIDTH=1"
+)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        "tiny",
+        pytest.param("sprite", marks=pytest.mark.slow),
+        pytest.param("full", marks=[pytest.mark.slow, FULL]),
+    ],
+)
+def family(request):
+    return parity_models.family(request.param)
+
+
+TINY = parity_models.family("tiny")
+FRAMES = TINY.frames
+
+
 def rng():
     return torch.Generator().manual_seed(7)
 
 
-def told(scale, count=FRAMES, added=None):
-    negative = TextTrack.constant(tiny.text(12), count) if scale > 1 else None
-    return Conditioning(TextTrack.constant(tiny.text(11), count), negative, np.full(count, scale), added or {})
+def told(scale, models=TINY, added=None):
+    count = models.frames
+    negative = TextTrack.constant(models.text(12), count) if scale > 1 else None
+    return Conditioning(TextTrack.constant(models.text(11), count), negative, np.full(count, scale), added or {})
 
 
-def asked(scale, **more):
+def asked(scale, models=TINY, **more):
     return {
-        "prompt_embeds": tiny.text(11),
-        "negative_prompt_embeds": tiny.text(12),
+        "prompt_embeds": models.text(11),
+        "negative_prompt_embeds": models.text(12),
         "guidance_scale": scale,
         "num_inference_steps": STEPS,
+        "height": models.side,
+        "width": models.side,
         "output_type": "latent",
         "generator": rng(),
         **more,
     }
 
 
-def stock(cls, scheduler, **parts):
+def stock(cls, scheduler, models=TINY, **parts):
     pipe = cls(
-        vae=tiny.vae(),
+        vae=models.vae,
         text_encoder=None,
         tokenizer=None,
-        unet=tiny.unet(),
+        unet=models.unet,
         motion_adapter=None,
         scheduler=SCHEDULERS[scheduler](),
         **parts,
@@ -74,31 +106,37 @@ def stock(cls, scheduler, **parts):
     return pipe
 
 
-def encoded(video, chunk=16):
+def from_noise(scheduler, models, network):
+    """Denoised latents of a clip that has no source."""
+    generator, made = rng(), SCHEDULERS[scheduler]()
+    timesteps = timesteps_of(made, STEPS)
+    latents = pure_noise(models.shape, made, generator)
+    return denoise(network, made, timesteps, latents, generator)
+
+
+def encoded(video, vae, chunk=16):
     """Scaled latents (1, C, F, h, w), and the generator that drew them."""
     generator = rng()
-    mean, std = encode_chunk(tiny.vae(), video)
-    latents = sample(mean, std, chunk, generator) * tiny.vae().config.scaling_factor
+    mean, std = encode_chunk(vae, video)
+    latents = sample(mean, std, chunk, generator) * vae.config.scaling_factor
     return latents.transpose(0, 1)[None], generator
 
 
-def video_to_video(scheduler, scale, video, strength, **network):
-    source, generator = encoded(video)
+def video_to_video(scheduler, scale, models, video, strength, **network):
+    source, generator = encoded(video, models.vae)
     made = SCHEDULERS[scheduler]()
     timesteps = timesteps_of(made, STEPS, strength)
     latents, _ = noised(source, made, timesteps, generator)
-    return denoise(Network(tiny.unet(), told(scale, len(video)), **network), made, timesteps, latents, generator)
+    return denoise(Network(models.unet, told(scale, models), **network), made, timesteps, latents, generator)
 
 
 @torch.no_grad()
 @cases
-def test_video_to_video(scheduler, scale):
-    video = tiny.pictures(FRAMES)
-    pipe = stock(AnimateDiffVideoToVideoPipeline, scheduler)
-    expected = pipe(
-        video=[Image.fromarray(frame) for frame in video], strength=0.8, height=16, width=16, **asked(scale)
-    ).frames
-    found = video_to_video(scheduler, scale, video, 0.8)
+def test_video_to_video(family: Family, scheduler, scale):
+    video = family.pictures(family.frames)
+    pipe = stock(AnimateDiffVideoToVideoPipeline, scheduler, family)
+    expected = pipe(video=[Image.fromarray(frame) for frame in video], strength=0.8, **asked(scale, family)).frames
+    found = video_to_video(scheduler, scale, family, video, 0.8)
     assert tiny.relative(found, expected) <= 1e-5
 
 
@@ -108,10 +146,10 @@ def test_video_to_video(scheduler, scale):
     [(*case, 16, False) for case in CASES]
     + [("ddim", 5.0, block, last) for block in (2, 16) for last in (False, True)],
 )
-def test_video_to_video_with_two_controlnets(scheduler, scale, block, channels_last):
-    video, maps = tiny.pictures(FRAMES), [tiny.pictures(FRAMES, seed) for seed in (1, 2)]
-    nets = [tiny.controlnet(2), tiny.controlnet(3)]
-    pipe = stock(AnimateDiffVideoToVideoControlNetPipeline, scheduler, controlnet=nets)
+def test_video_to_video_with_two_controlnets(family: Family, scheduler, scale, block, channels_last):
+    count = family.frames
+    video, maps = family.pictures(count), [family.pictures(count, seed) for seed in (1, 2)]
+    pipe = stock(AnimateDiffVideoToVideoControlNetPipeline, scheduler, family, controlnet=list(family.nets))
     expected = pipe(
         video=[Image.fromarray(frame) for frame in video],
         conditioning_frames=[[Image.fromarray(frame) for frame in one] for one in maps],
@@ -119,30 +157,25 @@ def test_video_to_video_with_two_controlnets(scheduler, scale, block, channels_l
         control_guidance_start=[0.0, 0.3],
         control_guidance_end=[0.6, 1.0],
         strength=0.8,
-        height=16,
-        width=16,
-        **asked(scale),
+        **asked(scale, family),
     ).frames
     tracks = [
-        ControlTrack("pose", nets[0], maps[0].__getitem__, np.full(FRAMES, 0.7), end=0.6),
-        ControlTrack("lineart", nets[1], maps[1].__getitem__, np.full(FRAMES, 0.4), start=0.3),
+        ControlTrack("pose", family.nets[0], maps[0].__getitem__, np.full(count, 0.7), end=0.6),
+        ControlTrack("lineart", family.nets[1], maps[1].__getitem__, np.full(count, 0.4), start=0.3),
     ]
     order = {"block": block, "channels_last": channels_last}
-    found = video_to_video(scheduler, scale, video, 0.8, controls=Controls(tracks), **order)
+    found = video_to_video(scheduler, scale, family, video, 0.8, controls=Controls(tracks), **order)
     assert tiny.relative(found, expected) <= 1e-5
-    plain = video_to_video(scheduler, scale, video, 0.8)
+    plain = video_to_video(scheduler, scale, family, video, 0.8)
     assert tiny.relative(plain, expected) > 1e-2, "the ControlNets must matter for this comparison to mean anything"
 
 
 @torch.no_grad()
 @cases
-def test_text_to_video(scheduler, scale):
-    pipe = stock(AnimateDiffPipeline, scheduler)
-    expected = pipe(num_frames=FRAMES, height=16, width=16, **asked(scale)).frames
-    generator, made = rng(), SCHEDULERS[scheduler]()
-    timesteps = timesteps_of(made, STEPS)
-    latents = pure_noise((1, 4, FRAMES, 8, 8), made, generator)
-    found = denoise(Network(tiny.unet(), told(scale)), made, timesteps, latents, generator)
+def test_text_to_video(family: Family, scheduler, scale):
+    pipe = stock(AnimateDiffPipeline, scheduler, family)
+    expected = pipe(num_frames=family.frames, **asked(scale, family)).frames
+    found = from_noise(scheduler, family, Network(family.unet, told(scale, family)))
     assert tiny.relative(found, expected) <= 1e-5
 
 
@@ -151,9 +184,9 @@ def test_text_to_video(scheduler, scale):
 def test_free_init(method):
     pipe = stock(AnimateDiffPipeline, "ddim")
     pipe.enable_free_init(num_iters=2, method=method)
-    expected = pipe(num_frames=FRAMES, height=16, width=16, **asked(5.0)).frames
+    expected = pipe(num_frames=FRAMES, **asked(5.0)).frames
     generator, made = rng(), SCHEDULERS["ddim"]()
-    latents = pure_noise((1, 4, FRAMES, 8, 8), made, generator)
+    latents = pure_noise(TINY.shape, made, generator)
     network = Network(tiny.unet(), told(5.0))
     plan = FreeInitPlan(iterations=2, method=method)
     found = denoise_in_rounds(plan, network, made, lambda: timesteps_of(made, STEPS), latents, generator)
@@ -162,30 +195,28 @@ def test_free_init(method):
 
 @torch.no_grad()
 @cases
-def test_sparse_control(scheduler, scale):
-    given = tiny.pictures(2, 5)
-    pipe = stock(AnimateDiffSparseControlNetPipeline, scheduler, controlnet=tiny.sparse())
+def test_sparse_control(family: Family, scheduler, scale):
+    given, ends = family.pictures(2, 5), [0, family.frames - 1]
+    pipe = stock(AnimateDiffSparseControlNetPipeline, scheduler, family, controlnet=family.sparse)
     expected = pipe(
         conditioning_frames=[Image.fromarray(frame) for frame in given],
-        controlnet_frame_indices=[0, 3],
+        controlnet_frame_indices=ends,
         controlnet_conditioning_scale=0.9,
-        num_frames=FRAMES,
-        height=16,
-        width=16,
-        **asked(scale),
+        num_frames=family.frames,
+        **asked(scale, family),
     ).frames
-    condition, known = torch.zeros(FRAMES, 3, 16, 16), torch.zeros(FRAMES, 1, 16, 16)
-    condition[[0, 3]] = torch.from_numpy(given).permute(0, 3, 1, 2).float() / 255
-    known[[0, 3]] = 1
+    size = (family.side, family.side)
+    condition, known = torch.zeros(family.frames, 3, *size), torch.zeros(family.frames, 1, *size)
+    condition[ends] = torch.from_numpy(given).permute(0, 3, 1, 2).float() / 255
+    known[ends] = 1
 
     def extra(sample_, made, frames, step, steps):
-        return sparse_residuals(tiny.sparse(), sample_, made, condition[frames], known[frames], 0.9)
+        return sparse_residuals(family.sparse, sample_, made, condition[frames], known[frames], 0.9)
 
-    generator, made = rng(), SCHEDULERS[scheduler]()
-    timesteps = timesteps_of(made, STEPS)
-    latents = pure_noise((1, 4, FRAMES, 8, 8), made, generator)
-    found = denoise(Network(tiny.unet(), told(scale), extra=extra), made, timesteps, latents, generator)
+    found = from_noise(scheduler, family, Network(family.unet, told(scale, family), extra=extra))
     assert tiny.relative(found, expected) <= 1e-5
+    plain = from_noise(scheduler, family, Network(family.unet, told(scale, family)))
+    assert tiny.relative(plain, expected) > 1e-3
 
 
 @torch.no_grad()
@@ -223,8 +254,6 @@ def test_sdxl_conditioning(scale):
     pipe.set_progress_bar_config(disable=True)
     expected = pipe(
         num_frames=FRAMES,
-        height=16,
-        width=16,
         pooled_prompt_embeds=pooled[0],
         negative_pooled_prompt_embeds=pooled[1],
         **asked(scale),
@@ -234,8 +263,5 @@ def test_sdxl_conditioning(scale):
     conditioning.positive.pooled = pooled[0]
     if conditioning.negative:
         conditioning.negative.pooled = pooled[1]
-    generator, made = rng(), SCHEDULERS["ddim"]()
-    timesteps = timesteps_of(made, STEPS)
-    latents = pure_noise((1, 4, FRAMES, 8, 8), made, generator)
-    found = denoise(Network(unet, conditioning), made, timesteps, latents, generator)
+    found = from_noise("ddim", TINY, Network(unet, conditioning))
     assert tiny.relative(found, expected) <= 1e-5
