@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 from reel import interrupt
@@ -100,26 +101,34 @@ def start_temporary() -> str:
 
     Left to itself Prefect starts it as a plain child. A terminal sends Ctrl-C to children, too: the server would be
     gone before the interrupted run is told to it, and the run would end after a minute with "connection refused".
+    What the server complains of, such as queries that its own end cuts off, goes to a file beside its database.
 
     Returns:
         the address of the API.
     """
-    from prefect.settings import PREFECT_API_URL
+    from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 
     if PREFECT_API_URL.value():
         return str(PREFECT_API_URL.value())
     from prefect.server.api.server import SubprocessASGIServer
 
+    log = Path(PREFECT_HOME.value()) / "temporary-server.log"
     failed: list[Exception] = []
+
+    class Logged(SubprocessASGIServer):
+        def _run_uvicorn_command(self) -> subprocess.Popen[Any]:
+            with _stderr_in(log):
+                return super()._run_uvicorn_command()
 
     def start() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # of this thread; its children inherit it
         try:
-            server = SubprocessASGIServer()
+            server = Logged()
             server.start()
             if server.server_process:
                 _end_with_us(server.server_process.pid)
         except Exception as error:
+            error.add_note(f"the server's log: {log}")
             failed.append(error)
 
     thread = threading.Thread(target=start, daemon=True)  # the main thread stays free to be interrupted
@@ -128,6 +137,19 @@ def start_temporary() -> str:
     if failed:
         raise failed[0]
     return SubprocessASGIServer().api_url
+
+
+@contextlib.contextmanager
+def _stderr_in(path: Path) -> Iterator[None]:
+    """The error output of this process, and of those that it starts meanwhile, at the end of a file."""
+    own = os.dup(2)
+    with path.open("ab") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(own, 2)
+        os.close(own)
 
 
 def _end_with_us(pid: int) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from benchmarks.runs import command
+from benchmarks.runs import ROOT, command
 from flows import flowrun
 from reel import interrupt
 from tests.flows.rendering import SMALL
@@ -62,6 +63,21 @@ def test_an_error_that_an_interruption_leaves_behind_is_that_interruption():
             flowrun.as_flow(interrupted, "interrupted", "interrupted")
     finally:
         interrupt.forget()
+
+
+def test_a_temporary_servers_complaints_go_to_its_log(tmp_path: Path):
+    code = (
+        "import os, sys; from pathlib import Path; from flows import servers;"
+        "servers.share(Path(sys.argv[1])); from prefect.server.api.server import SubprocessASGIServer as Server;"
+        "print(os.readlink(f'/proc/{Server().server_process.pid}/fd/2')); print(os.readlink('/proc/self/fd/2'))"
+    )
+    space = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], env=space, capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    servers_, ours = done.stdout.split()
+    assert servers_ == str(tmp_path / "servers" / "prefect" / "temporary-server.log")
+    assert ours.startswith("pipe:")
 
 
 def alone(store: Path) -> subprocess.Popen[str]:
