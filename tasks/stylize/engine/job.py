@@ -46,8 +46,12 @@ def without(job: Job, mask: Mask, file: Clip | None) -> ReadMask | None:
     """Where a control counts: everywhere but in its mask's region; None when it has no mask."""
     if mask.region == "none":
         return None
-    wanted = MaskPlan(mask.region, mask.dilate, mask.feather)
+    wanted = _plan(mask)
     return lambda numbers: np.stack([1 - region(job, wanted, int(i), file) for i in numbers])
+
+
+def _plan(mask: Mask) -> MaskPlan:
+    return MaskPlan(mask.region, mask.dilate, mask.feather)
 
 
 def region(job: Job, wanted: MaskPlan, frame: int, file: Clip | None = None) -> np.ndarray:
@@ -74,7 +78,7 @@ def regions(job: Job, texts: torch.Tensor) -> Regions | None:
     asked = job.cfg.regions
     if not asked:
         return None
-    plans = {name: MaskPlan(each.mask.region, each.mask.dilate, each.mask.feather) for name, each in asked.items()}
+    plans = {name: _plan(each.mask) for name, each in asked.items()}
     size = tuple(job.source["mean"].shape[-2:])
 
     def at(frame: int) -> torch.Tensor:
