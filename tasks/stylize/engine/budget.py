@@ -11,7 +11,7 @@ from reel.models import ModelSource
 from tasks import weights
 from tasks.stylize.device import resolve_device
 from tasks.stylize.engine import models
-from tasks.stylize.engine.memory import MemoryPlan, kept_per_frame, plan
+from tasks.stylize.engine.memory import MemoryPlan, bias_per_frame, kept_per_frame, plan
 from tasks.stylize.engine.settings import Denoise
 from tasks.stylize.engine.split import Stages
 from tasks.stylize.files import read_json
@@ -63,6 +63,7 @@ def planned(
     base = cfg.model.base_config or cfg.model.base
     shape = read_json(weights.path(base) / "unet" / "config.json")
     branches = 2 if cfg.guidance_scale * max(cfg.guidance_schedule or [1.0]) > 1 else 1
+    latents = (width // 8, height // 8)
     return plan(
         budget=compute.max_memory,
         weights=sum(source_bytes(source, each) for source in models.denoise_sources(cfg)),
@@ -70,11 +71,12 @@ def planned(
         count=count,
         width=width,
         height=height,
-        per_frame=kept_per_frame(shape, width // 8, height // 8, branches, each),
+        per_frame=kept_per_frame(shape, *latents, branches, each),
         bytes_per_number=each,
         branches=branches,
         most=cfg.frame_block,
         movable=device != "cpu",
+        more=bias_per_frame(shape, *latents, branches, each, len(cfg.regions)),
     )
 
 

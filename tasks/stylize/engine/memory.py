@@ -19,6 +19,8 @@ VAE_WORK = 0.25 * 2**30 / (256 * 256)
 """Bytes in flight per pixel of a frame that a VAE of SD 1.5's size decodes in float32."""
 LAYER = 256 * 2**20
 """What stays on a GPU of models that are moved there layer by layer."""
+TOKENS = 77
+"""Places of a text; a long prompt has several times as many."""
 HEADROOM = 0.15
 """Part of the budget that is left alone: allocators and libraries need some."""
 
@@ -77,6 +79,27 @@ def kept_per_frame(config: Any, width: int, height: int, branches: int, bytes_pe
     return total * branches * bytes_per_number + widths[0] * width * height * bytes_per_number
 
 
+def bias_per_frame(config: Any, width: int, height: int, branches: int, bytes_per_number: int, regions: int) -> int:
+    """Bytes in flight of what tells a frame's places which text they read: diffusers repeats it for every head.
+
+    Args:
+        config: a UNet's config.
+        width, height: of the latents.
+        regions: texts beside the prompt.
+    """
+    if not regions:
+        return 0
+    stages = config.get("down_block_types") or ["CrossAttn"] * len(config["block_out_channels"])
+    heads = config.get("num_attention_heads") or config.get("attention_head_dim") or 8
+    heads = [heads] * len(stages) if isinstance(heads, int) else list(heads)
+    numbers = [
+        (1 + head) * (width >> level) * (height >> level)
+        for level, (head, stage) in enumerate(zip(heads, stages, strict=True))
+        if "CrossAttn" in stage
+    ]
+    return max(numbers, default=0) * TOKENS * (regions + 1) * branches * bytes_per_number
+
+
 def plan(
     *,
     budget: int | None,
@@ -90,6 +113,7 @@ def plan(
     vae: int = 0,
     most: int = BLOCKS[0],
     movable: bool = False,
+    more: int = 0,
 ) -> MemoryPlan:
     """The fastest settings within a budget.
 
@@ -99,13 +123,14 @@ def plan(
         width, height: px of a frame.
         most: frames that the spatial layers take at a time at most.
         movable: models can be moved to the device layer by layer (there is one beside the CPU).
+        more: bytes in flight for a frame beside those of a plain render.
 
     Raises:
         UserError: not even the smallest settings fit; says what the least is.
     """
     if budget is None:
         return MemoryPlan(most, BLOCKS[0], False, None, weights, per_frame)
-    frame = int(WORK * width * height * bytes_per_number / 4 * branches / 2)
+    frame = int(WORK * width * height * bytes_per_number / 4 * branches / 2) + more
     sizes = [most, *(size for size in BLOCKS if size < most)]
     usable, offload, resident = int(budget * (1 - HEADROOM)), "", weights
     if movable and frame > usable - weights:
