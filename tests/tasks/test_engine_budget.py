@@ -102,7 +102,7 @@ def test_on_a_gpu_models_that_do_not_fit_are_moved_there_layer_by_layer():
 
 
 def test_regions_are_part_of_what_a_frame_needs(world):
-    """A region's bias in the first layers of SD 1.5 at 256 px: 32 x 32 places, 154 tokens, 8 heads and the one copied."""
+    """A region's bias in the first layers of SD 1.5 at 256 px: 32 x 32 places, 154 tokens, 8 heads + 1."""
     shape = {"block_out_channels": (320, 640), "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"]}
     assert bias_per_frame({**shape, "attention_head_dim": 8}, 32, 32, 2, 4, 1) == 32 * 32 * 154 * 9 * 2 * 4
     deeper = {**shape, "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"], "attention_head_dim": [5, 10]}
