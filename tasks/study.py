@@ -88,17 +88,22 @@ class Study:
 
         study = self._studies[self.first]
         states = optuna.trial.TrialState
-        for trial in study.get_trials(deepcopy=False, states=[states.RUNNING]):
-            if len(trial.params) == len(self.axes):
-                return Trial(trial.number, self._point(trial.params))
-            study.tell(trial.number, state=states.FAIL)  # killed while it was being asked for
+        broken = next(iter(study.get_trials(deepcopy=False, states=[states.RUNNING])), None)
+        if broken is not None and len(broken.params) == len(self.axes):
+            return Trial(broken.number, self._point(broken.params))
         known = study.get_trials(deepcopy=False)
         seen = {tuple(self._point(trial.params).values()) for trial in known if len(trial.params) == len(self.axes)}
-        wanted = self._planned(len(known), given)
-        if wanted is not None and not any(trial.state == states.WAITING for trial in known):
-            study.enqueue_trial({axis.key: wanted[axis.key] for axis in self.axes})
-        study.sampler = self._sampler(len(known))
-        trial = study.ask(self._distributions())
+        if broken is not None:  # killed while it was being asked for: what its point lacks is asked for now
+            study.sampler = self._sampler(broken.number)
+            trial = optuna.trial.Trial(study, broken._trial_id)
+            for key, distribution in self._distributions().items():
+                trial._suggest(key, distribution)
+        else:
+            wanted = self._planned(len(known), given)
+            if wanted is not None and not any(trial.state == states.WAITING for trial in known):
+                study.enqueue_trial({axis.key: wanted[axis.key] for axis in self.axes})
+            study.sampler = self._sampler(len(known))
+            trial = study.ask(self._distributions())
         point = self._point(trial.params)
         if tuple(point.values()) not in seen:
             return Trial(trial.number, point)

@@ -179,6 +179,22 @@ def test_a_question_without_an_answer_is_asked_again_and_a_torn_line_is_dropped(
     assert study(tmp_path).trials("proxy") == [*before, answer(asked)]
 
 
+@pytest.mark.parametrize("answered", [0, 2, 8])  # the given point, one that is spread evenly, one of the sampler's own
+def test_killed_after_any_line_of_a_question_the_search_asks_the_same_question(tmp_path: Path, answered: int):
+    given = {"controls.pose.weight": 0.8, "seed": 1}
+    played(tmp_path / "whole", answered)
+    log = tmp_path / "whole" / "study.log"
+    study(tmp_path / "whole")
+    begin = len(log.read_bytes().splitlines())
+    asked = study(tmp_path / "whole").ask(given)
+    lines = log.read_bytes().splitlines(keepends=True)
+    assert len(lines) > begin + 2, "a trial is made, and its two values are kept, line by line"
+    for end in range(begin, len(lines) + 1):
+        (tmp_path / str(end)).mkdir()
+        (tmp_path / str(end) / "study.log").write_bytes(b"".join(lines[:end]))
+        assert study(tmp_path / str(end)).ask(given) == asked
+
+
 def test_failed_trials_and_other_rungs_are_kept(tmp_path: Path):
     from dataclasses import replace
 
