@@ -78,6 +78,14 @@ def test_a_closed_loop_has_as_many_windows_over_the_joint_as_anywhere():
     assert any({23, 0} <= set(w.frames.tolist()) for w in windows)
 
 
+def test_a_closed_loop_fades_over_the_joint_as_everywhere_else():
+    plan = WindowPlan(8, 4, schedule="looped-uniform", fuse="overlap-linear", closed_loop=True)
+    windows = make_windows(24, plan)
+    assert any({23, 0} <= set(window.frames.tolist()) for window in windows)
+    for window in windows:
+        np.testing.assert_allclose(window.weights, [0.2, 0.4, 0.6, 0.8, 0.8, 0.6, 0.4, 0.2])
+
+
 def test_strides_reach_farther_frames():
     plan = WindowPlan(context_length=8, context_overlap=2, context_stride=2, schedule="standard-uniform")
     strides = {int(w.frames[1] - w.frames[0]) for w in make_windows(64, plan)}

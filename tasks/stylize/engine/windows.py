@@ -168,9 +168,9 @@ def _shape(window: np.ndarray, count: int, plan: WindowPlan) -> np.ndarray:
     weights = np.ones(length)
     ramp = np.arange(1, plan.context_overlap + 1) / (plan.context_overlap + 1)
     if plan.fuse == "overlap-linear" and 0 < len(ramp) <= length:
-        if window.min() > 0:
+        if plan.closed_loop or window.min() > 0:  # a loop has no end that nothing fades into
             weights[: len(ramp)] = ramp
-        if window.max() < count - 1:
+        if plan.closed_loop or window.max() < count - 1:
             weights[-len(ramp) :] = np.minimum(weights[-len(ramp) :], ramp[::-1])
     return weights
 
