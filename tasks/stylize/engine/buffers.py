@@ -7,11 +7,15 @@ the system pages out (on a CPU) or in main memory (on a GPU). The numbers are th
 
 from __future__ import annotations
 
+import errno
 import itertools
 import math
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from reel.errors import UserError
 
 if TYPE_CHECKING:
     import torch
@@ -61,10 +65,30 @@ class Buffers:
             return torch.empty(shape, dtype=dtype, device="cpu", pin_memory=device.type == "cuda")
         count = math.prod(shape)
         with tempfile.NamedTemporaryFile(dir=self.folder, prefix="activations-") as file:
-            file.truncate(count * dtype.itemsize)
+            _reserve(file.fileno(), count * dtype.itemsize, Path(file.name).parent)
             # the mapping outlives the name: the kernel frees the blocks when the tensor is gone, or the process
             flat = torch.from_file(file.name, shared=True, size=count, dtype=dtype)
         return flat.view(shape)
+
+
+def _reserve(file: int, size: int, folder: Path) -> None:
+    """Give a file its size, with room on the disk for all of it: what has none would end the process when written to.
+
+    Raises:
+        UserError: the disk is full.
+    """
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file, 0, size)
+        else:
+            os.truncate(file, size)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise UserError(
+            f"no room in {folder} for {size / 2**30:.2f} GiB of activations that do not fit into memory",
+            fix="free some of that disk, raise compute.max_memory, or render fewer or smaller frames",
+        ) from None
 
 
 def blocks(count: int, size: int) -> list[slice]:
@@ -80,4 +104,7 @@ def blocks(count: int, size: int) -> list[slice]:
 
 def to_device(tensor: Any, device: Any) -> Any:
     """A block of frames on the device that computes it; spilled tensors are fetched, others pass untouched."""
-    return tensor if tensor.device == device else tensor.to(device, non_blocking=True)
+    if tensor.device == device:
+        return tensor
+    # what is fetched to the CPU is read there at once, before a copy that nobody waits for would have come
+    return tensor.to(device, non_blocking=device.type != "cpu")
