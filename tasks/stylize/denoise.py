@@ -18,7 +18,7 @@ from tasks.stylize.quiet import quiet
 from tasks.weights_memory import LOADED
 
 log = logging.getLogger(__name__)
-VERSION = 3
+VERSION = 4
 
 
 @op(

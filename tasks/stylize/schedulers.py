@@ -29,6 +29,9 @@ REGISTRY: dict[str, tuple[str, dict[str, Any]]] = {
     "unipc": ("UniPCMultistepScheduler", {}),  # arXiv:2302.04867
 }
 
+SCALED = frozenset({"euler", "euler_a", "heun"})
+"""Their latents are as large as the noise in them (sigma), the others' stay at unit variance."""
+
 _DECISIVE = {
     "prediction_type": "epsilon",
     "rescale_betas_zero_snr": False,

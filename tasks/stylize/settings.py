@@ -19,6 +19,7 @@ from reel.models import LoraSource, ModelConfig, ModelSource, Scheduler
 from reel.prompt import check_prompt
 from tasks.stylize.control import Control, ControlSettings, Mask, PerFrame, live_controls
 from tasks.stylize.region import Region, live_regions
+from tasks.stylize.schedulers import REGISTRY, SCALED
 from tasks.stylize.windows import FreeInit, Windows
 
 
@@ -152,6 +153,11 @@ class Animatediff(Sampling):
         if self.ip_adapter is not None and (self.model.ip_adapter is None or self.model.ip_image_encoder is None):
             raise ValueError(
                 f"model {self.model.name} names no IP-Adapter weights (model.ip_adapter): remove ip_adapter"
+            )
+        if self.free_init.iterations > 1 and self.scheduler in SCALED:
+            raise ValueError(
+                f"free_init cannot begin a round again with scheduler {self.scheduler}, whose latents grow with their "
+                f"noise: use {', '.join(sorted(REGISTRY.keys() - SCALED))}, or free_init.iterations=1"
             )
         if self.attention == "flash" and live_regions(self.regions):
             raise ValueError("compute.attention=flash cannot tell regions apart: use auto, efficient or math")

@@ -13,9 +13,9 @@ import torch
 from reel.store import Store
 from tasks.stylize import schedulers
 from tasks.stylize.engine import journal as module
-from tasks.stylize.engine.freeinit import FreeInitPlan, denoise_in_rounds
+from tasks.stylize.engine.freeinit import FreeInitPlan, denoise_in_rounds, renoised
 from tasks.stylize.engine.journal import Journal, Shelf, pack, restore, unpack
-from tasks.stylize.engine.loop import denoise, noised, timesteps_of
+from tasks.stylize.engine.loop import Hold, denoise, noised, timesteps_of
 from tests.tasks.engine_models import one_thread  # noqa: F401  (autouse)
 
 FAMILY = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
@@ -92,6 +92,44 @@ def test_rounds_of_free_init_resume_too(cut, tmp_path):
     resumed = journal.resume()
     assert resumed is not None
     assert torch.equal(denoise_in_rounds(plan, *start(), resumed=resumed), whole)
+
+
+def test_in_a_later_round_held_places_begin_as_in_the_first():
+    scheduler, generator, _, latents = fresh("ddim")
+    until = torch.zeros(1, 1, latents.shape[2], 1, 1, dtype=int)
+    until[:, :, 1:] = 2
+    seen = []
+
+    def looked(sample, timestep, step, steps):
+        if step == 0:
+            seen.append(sample.clone())
+        return network(sample, timestep, step, steps)
+
+    hold = Hold(
+        torch.zeros_like(latents), torch.randn(latents.shape, generator=torch.Generator().manual_seed(2)), until
+    )
+    plan = FreeInitPlan(iterations=2)
+    denoise_in_rounds(
+        plan, looked, scheduler, lambda: timesteps_of(scheduler, STEPS, 0.8), latents, generator, hold=hold
+    )
+    first, second = seen
+    assert torch.equal(first[:, :, 1:], second[:, :, 1:])
+    assert not torch.equal(first[:, :, :1], second[:, :, :1])
+
+
+@pytest.mark.parametrize("name", sorted(schedulers.REGISTRY.keys() - schedulers.SCALED))
+@pytest.mark.parametrize("strength", [0.8, 0.6, 0.3])
+def test_a_later_round_begins_with_as_much_noise_as_the_first(name, strength):
+    """Of a picture of unit variance under noise, which is what every such scheduler begins with at every strength."""
+    scheduler, generator, _, _ = fresh(name)
+    draw = torch.Generator().manual_seed(4)
+    picture, noise = (torch.randn(1, 4, 8, 16, 16, generator=draw) for _ in range(2))
+    timesteps = timesteps_of(scheduler, STEPS, strength)
+    beginning = scheduler.add_noise(picture, noise, timesteps[:1])
+    found = renoised(FreeInitPlan(2), picture, noise, scheduler, timesteps, generator)
+    assert abs(float(found.std() / beginning.std()) - 1) < 0.1
+    share = [float((x * picture).mean()) for x in (beginning, found)]
+    assert abs(share[1] - share[0]) < 0.1, "the picture counts for as much as at that timestep"
 
 
 def test_multistep_state_is_needed_for_that(tmp_path):

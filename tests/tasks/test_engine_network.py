@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections import Counter
 
 import numpy as np
@@ -78,11 +80,36 @@ def test_only_attention_across_frames_runs_in_windows_and_everything_else_once_p
                 seen[key] += states.shape[frames]
 
             hooks.append(module.register_forward_pre_hook(count, with_kwargs=True))
-    run(windows=WindowPlan(4, 2), block=3)
+    run(windows=WindowPlan(4, 2), block=4)
     for hook in hooks:
         hook.remove()
     kinds = {kind: {n for (k, _), n in seen.items() if k == kind} for kind in {k for k, _ in seen}}
     assert kinds == {"ResnetBlock2D": {8}, "Transformer2DModel": {8}, "attn1": {12}, "ff": {8}}
+
+
+@pytest.mark.parametrize("windows", [WindowPlan(COUNT, 0), WindowPlan(4, 2)])
+def test_a_block_bounds_what_a_motion_module_has_in_flight_and_changes_the_last_bits_alone(windows):
+    unet, most = tiny.unet(), Counter()
+
+    def note(_, args, kwargs, key):
+        states = args[0] if args else kwargs["hidden_states"]
+        most[key] = max(most[key], states.shape[0] * states.shape[1])
+
+    hooks = [
+        module.register_forward_pre_hook(lambda *given, key=name: note(*given, key), with_kwargs=True)
+        for name, module in unet.named_modules()
+        if "motion_modules" in name and name.endswith((".attn1", ".ff"))
+    ]
+    assert hooks
+    whole = run(windows=windows)
+    before = most.copy()
+    most.clear()
+    found = run(windows=windows, block=2)
+    for hook in hooks:
+        hook.remove()
+    assert close(found, whole)
+    assert all(most[key] * windows.context_length <= 2 * before[key] for key in before if key.endswith(".attn1"))
+    assert all(most[key] * COUNT <= 2 * before[key] for key in before if key.endswith(".ff"))
 
 
 @pytest.mark.parametrize("block", [3, COUNT])
@@ -282,6 +309,42 @@ def test_a_kept_background_is_the_source():
     found = denoise(network, scheduler, timesteps, latents, torch.Generator(), hold=Hold(LATENTS, noise, until))
     assert torch.equal(found[..., :4], LATENTS[..., :4])
     assert not close(found[..., 4:], LATENTS[..., 4:], 1e-2)
+
+
+def test_a_disk_without_room_for_spilled_activations_is_said_before_they_are_written(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(UserError, match=r"no room in .* for 0\.00 GiB of activations"):
+        Buffers(limit=0, folder=tmp_path).empty((4, 4), torch.float32, torch.device("cpu"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_spilled_activations_take_their_room_on_the_disk_at_once(tmp_path):
+    size = 2**22
+    before = os.statvfs(tmp_path)
+    spilled = Buffers(limit=0, folder=tmp_path).empty((size // 4,), torch.float32, torch.device("cpu"))
+    after = os.statvfs(tmp_path)
+    assert spilled.numel() * 4 == size
+    assert (before.f_bfree - after.f_bfree) * before.f_frsize >= size // 2
+
+
+def test_a_mask_is_made_once_for_the_whole_denoising():
+    asked = []
+
+    def left(numbers):
+        asked.extend(numbers.tolist())
+        mask = np.zeros((len(numbers), 64, 64), np.float32)
+        mask[:, :, :32] = 1
+        return mask
+
+    network = Network(tiny.unet(), conditioning(), Controls([track(mask=left)]), block=3)
+    with torch.no_grad():
+        first, again = (network(LATENTS, T, step, 4) for step in (0, 1))
+    assert sorted(asked) == list(range(COUNT))
+    assert torch.equal(first, again)
+    assert not close(first, run([track()]))
 
 
 def test_spilled_activations_give_the_same_bits(tmp_path):

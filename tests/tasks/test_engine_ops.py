@@ -15,16 +15,20 @@ from reel.compute import Compute
 from reel.config import parse
 from reel.errors import UserError
 from reel.keys import make_key
-from reel.pose import dump, mask_name
+from reel.pose import Poses, dump, mask_name
 from reel.schedule.compile import PromptTrack
 from reel.store import Store
+from tasks.stylize import schedulers
 from tasks.stylize.decode import decode
 from tasks.stylize.denoise import denoise
 from tasks.stylize.embed import embed_texts
 from tasks.stylize.encode import encode
 from tasks.stylize.engine import render, stored
+from tasks.stylize.engine.job import held
 from tasks.stylize.engine.journal import unfinished
+from tasks.stylize.engine.loop import timesteps_of
 from tasks.stylize.engine.split import split
+from tasks.stylize.schedulers import REGISTRY
 from tasks.stylize.settings import Animatediff
 from tests.tasks import stock
 from tests.tasks.tiny_family import family_config
@@ -257,6 +261,37 @@ def test_a_kept_background_is_the_source(world):
     source = tensor(world, Rendered(world, settings(strength_schedule=[0.0] * COUNT)).denoised)
     assert torch.equal(kept[..., 2:], source[..., 2:]), "the right half is background"
     assert not torch.allclose(kept[..., :2], source[..., :2], atol=1e-2)
+
+
+@pytest.mark.parametrize("scheduler", sorted(REGISTRY))
+@pytest.mark.parametrize("composite", ["none", "keep_background"])
+def test_a_frame_begins_at_the_step_of_a_render_of_its_strength(world, scheduler, composite):
+    factors = [1.0, 0.75, 0.5, 0.1, 0.0]
+    more = {"scheduler": scheduler, "num_inference_steps": 12, "strength": 0.9, "composite": composite}
+    cfg = split(settings(strength_schedule=factors, controls={}, **more)).denoise
+    made = schedulers.make(scheduler, {})
+    whole = timesteps_of(made, 12, 0.9)
+    latents = torch.zeros(1, 4, COUNT, SIDE // 8, SIDE // 8)
+    given = Poses.open(world, poses(world, COUNT))
+    job = render.Job(cfg, COUNT, {}, {}, {}, {"width": SIDE, "height": SIDE}, {}, {}, given)
+    until = held(job, latents, latents, len(whole), made.order).until.expand(1, 1, COUNT, SIDE // 8, SIDE // 8)
+    for frame, factor in enumerate(factors):
+        own = timesteps_of(schedulers.make(scheduler, {}), 12, 0.9 * factor).tolist() if factor else []
+        begin = int(until[0, 0, frame, 0, 0])  # of a place in the person
+        assert whole[begin:].tolist() == own
+    right = until[0, 0, :, 0, -1].tolist()
+    assert (right == [len(whole)] * COUNT) == (composite == "keep_background")
+
+
+def test_a_frame_whose_guidance_is_below_one_follows_the_prompt_alone(world):
+    def frames(scale: float, factors: list[float] | None) -> torch.Tensor:
+        more = {"guidance_scale": scale, "guidance_schedule": factors, "windows": ALONE}
+        return tensor(world, Rendered(world, settings(**more)).denoised)
+
+    found, guided, alone = frames(4.0, [1, 0.25, 0.1, 0, 0]), frames(4.0, None), frames(1.0, None)
+    torch.testing.assert_close(found[0], guided[0], rtol=0, atol=1e-4)
+    torch.testing.assert_close(found[1:], alone[1:], rtol=0, atol=1e-4)
+    assert (guided - alone).abs().max() > 1e-2
 
 
 def test_prompts_per_frame_from_a_compiled_schedule(world):

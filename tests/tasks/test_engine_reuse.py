@@ -81,6 +81,29 @@ def test_residuals_are_computed_every_other_step_and_only_while_the_weights_stay
     calls.hook.remove()
 
 
+def test_residuals_of_every_window_are_used_again_where_windows_are_passes_of_their_own():
+    """Eight frames in windows of four that share two: 12 frames a step, at every second of four steps."""
+    calls = Calls(tiny.controlnet())
+    network = Network(tiny.unet(), conditioning(), Controls([track(1.0)], 2), WindowPlan(4, 2), "full")
+    with torch.no_grad():
+        found = [network(LATENTS, torch.tensor(400), step, 4) for step in range(4)]
+    assert calls.frames == 2 * 12
+    assert close(found[1], found[0])
+    assert close(found[3], found[0])
+    calls.hook.remove()
+
+
+def test_a_control_that_has_ended_is_not_in_what_the_first_block_cache_gives_again():
+    network = Network(tiny.unet(), conditioning(), Controls([track(1.0, end=0.13)]), first_block=FirstBlock(0.9))
+    with torch.no_grad():
+        network(LATENTS, torch.tensor(400), 0, 8)
+        after = network(LATENTS, torch.tensor(400), 1, 8)
+        again = network(LATENTS, torch.tensor(400), 2, 8)
+    assert close(after, run([]))
+    assert close(again, run([]))
+    assert (network.first_block.skipped, network.first_block.whole) == (1, 2)
+
+
 def test_steps_that_change_little_skip_all_but_the_first_layer():
     unet = tiny.unet()
     calls = Calls(unet.up_blocks[-1].resnets[-1])

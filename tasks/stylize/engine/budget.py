@@ -11,7 +11,7 @@ from reel.models import ModelSource
 from tasks import weights
 from tasks.stylize.device import resolve_device
 from tasks.stylize.engine import models
-from tasks.stylize.engine.memory import MemoryPlan, bias_per_frame, kept_per_frame, plan
+from tasks.stylize.engine.memory import MemoryPlan, bias_per_frame, kept_per_frame, per_window, plan
 from tasks.stylize.engine.settings import Denoise
 from tasks.stylize.engine.split import Stages
 from tasks.stylize.files import read_json
@@ -76,6 +76,7 @@ def planned(
         branches=branches,
         most=cfg.frame_block,
         movable=device != "cpu",
+        window=per_window(shape, *latents, branches, each, min(count, cfg.windows.context_length)),
         more=bias_per_frame(shape, *latents, branches, each, len(cfg.regions)),
     )
 

@@ -68,6 +68,7 @@ class ControlTrack:
     mask: ReadMask | None = None
     on: str = "both"
     _hints: dict[int, torch.Tensor] = field(default_factory=dict, repr=False)
+    _places: dict[int, torch.Tensor] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         layers = len(self.net.controlnet_down_blocks) + 1
@@ -98,7 +99,19 @@ class ControlTrack:
             embedded = _embed(self.net, (picture.float() / 255).to(like.dtype))
             kept = made.buffers.empty(tuple(embedded.shape), embedded.dtype, embedded.device).copy_(embedded)
             self._hints.update(zip(numbers.tolist(), kept, strict=True))
-        return to_device(torch.stack([self._hints[int(f)] for f in frames]), like.device)
+        return torch.stack([to_device(self._hints[int(f)], like.device) for f in frames])
+
+    def places(self, frames: np.ndarray, size: tuple[int, ...], like: torch.Tensor) -> torch.Tensor | None:
+        """Where the control counts ``(N, h, w)`` at the latents' size, made once per clip; None: everywhere."""
+        import torch
+        import torch.nn.functional as functional
+
+        if self.mask is None:
+            return None
+        for frame in (int(f) for f in frames if int(f) not in self._places):
+            whole = torch.from_numpy(self.mask(np.array([frame])))
+            self._places[frame] = functional.interpolate(whole[None], size=size, mode="area")[0, 0]
+        return torch.stack([self._places[int(f)] for f in frames]).to(like)
 
 
 def keyframe_scale(keyframes: Sequence[Keyframe], progress: float) -> float:
@@ -137,6 +150,10 @@ class Controls:
         self.tracks = list(tracks)
         self.reuse = Residuals(every)
 
+    def scales(self, frames: np.ndarray, step: int, steps: int) -> list[np.ndarray]:
+        """(N,) factor of each of these frames at a step, for every control."""
+        return [track.scale(step, steps)[frames] for track in self.tracks]
+
     def residuals(
         self, sample: torch.Tensor, made: Pass, frames: np.ndarray, step: int, steps: int
     ) -> Callable[[list[torch.Tensor], torch.Tensor], torch.Tensor] | None:
@@ -146,9 +163,9 @@ class Controls:
             sample: scaled noisy latents ``(S, F, C, H, W)`` of the frames in this pass.
             frames: (F,) int, the clip's numbers of these frames.
         """
-        scales = [track.scale(step, steps)[frames] for track in self.tracks]
+        scales = self.scales(frames, step, steps)
         live = [(track, scale) for track, scale in zip(self.tracks, scales, strict=True) if scale.any()]
-        held = self.reuse.find(step, frames, scales)
+        held = self.reuse.find(frames, scales)
         if not live:
             return None
 
@@ -206,7 +223,7 @@ def _add(
         added_cond_kwargs=added or None,
         return_dict=False,
     )
-    mask = None if track.mask is None else torch.from_numpy(track.mask(frames[chosen])).to(part)
+    mask = track.places(frames[chosen], tuple(sample.shape[-2:]), part)
     factor = torch.as_tensor(scale[chosen], dtype=part.dtype, device=part.device)
     for layer, (residual, target) in enumerate(zip([*down, middle], targets, strict=True)):
         add_scaled(residual.unflatten(0, (branches, -1)), target[-branches:], index, factor, mask, _layer(track, layer))
@@ -225,7 +242,7 @@ def add_scaled(
     Args:
         residual: ``(S, N, C, h, w)``; h = w = 1 for nets that pool their result.
         factor: (N,).
-        mask: ``(N, H, W)``, averaged down to the residual's size.
+        mask: ``(N, h', w')``, averaged down to the residual's size.
     """
     import torch.nn.functional as functional
 

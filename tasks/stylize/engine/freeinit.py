@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.stylize.engine.journal import Journal, Resumed, restore
-from tasks.stylize.engine.loop import denoise
+from tasks.stylize.engine.loop import Hold, denoise
 
 if TYPE_CHECKING:
     import torch
@@ -45,6 +45,8 @@ def denoise_in_rounds(
     *,
     resumed: Resumed | None = None,
     journal: Journal | None = None,
+    hold: Hold | None = None,
+    noise: torch.Tensor | None = None,
     **more: Any,
 ) -> torch.Tensor:
     """Denoise ``plan.iterations`` times; once is plain denoising.
@@ -53,8 +55,11 @@ def denoise_in_rounds(
         reset: sets the scheduler to its beginning and gives the timesteps to run.
         latents: where the first round begins; later ones begin from its low frequencies and new high ones.
         resumed: a checkpoint to go on from, its steps counted over all rounds.
-        more: as for `tasks.stylize.engine.loop.denoise`.
+        noise: of ``latents``, where they are a noised source; None: all of them.
+        hold, more: as for `tasks.stylize.engine.loop.denoise`.
     """
+    import torch
+
     beginning, steps = latents, len(reset())
     number, first = divmod(resumed.step if resumed else 0, steps)
     if resumed is not None:
@@ -63,19 +68,33 @@ def denoise_in_rounds(
         if first == 0:
             timesteps = reset()
             if number:
-                latents = renoised(plan, latents, beginning, scheduler, generator)
+                first_noise = beginning if noise is None or _is_whole(scheduler, timesteps) else noise
+                latents = renoised(plan, latents, first_noise, scheduler, timesteps, generator)
+                if hold is not None:  # places that begin later are at the beginning what they were in the first round
+                    latents = torch.where(hold.until > 0, beginning, latents)
         else:
             timesteps = _timesteps(scheduler, steps)
         keeper = _Rounded(journal, number * steps) if journal is not None else None
-        latents = denoise(network, scheduler, timesteps, latents, generator, first=first, keeper=keeper, **more)
+        latents = denoise(
+            network, scheduler, timesteps, latents, generator, first=first, keeper=keeper, hold=hold, **more
+        )
         number, first = number + 1, 0
     return latents
 
 
 def renoised(
-    plan: FreeInitPlan, latents: torch.Tensor, beginning: torch.Tensor, scheduler: Any, generator: torch.Generator
+    plan: FreeInitPlan,
+    latents: torch.Tensor,
+    noise: torch.Tensor,
+    scheduler: Any,
+    timesteps: torch.Tensor,
+    generator: torch.Generator,
 ) -> torch.Tensor:
-    """Low frequencies of the noised result, high frequencies of new noise; ``(1, C, F, H, W)``."""
+    """Low frequencies of the noised result, high frequencies of new noise; ``(1, C, F, H, W)``.
+
+    Where the denoising begins in the middle (strength below 1), the noise is that of its first timestep, and the high
+    frequencies are those of the result under new noise: the model takes them for a picture by then.
+    """
     import torch
     from diffusers.pipelines.free_init_utils import FreeInitMixin
     from diffusers.utils.torch_utils import randn_tensor
@@ -89,10 +108,18 @@ def renoised(
         spatial_stop_frequency=plan.spatial_stop_frequency,
         temporal_stop_frequency=plan.temporal_stop_frequency,
     )
-    last = torch.full((len(latents),), scheduler.config.num_train_timesteps - 1, device=latents.device)
-    noised = scheduler.add_noise(latents, beginning, last).float()
     fresh = randn_tensor(latents.shape, generator=generator, device=latents.device, dtype=torch.float32)
-    return filters._apply_freq_filter(noised, fresh, low_pass_filter=low).to(latents.dtype)
+    whole, at = _is_whole(scheduler, timesteps), timesteps[:1]
+    if whole and not hasattr(scheduler, "index_for_timestep"):  # others take a step that is not theirs for the last
+        at = torch.full((1,), scheduler.config.num_train_timesteps - 1, device=latents.device)
+    noised = scheduler.add_noise(latents, noise, at).float()
+    high = fresh if whole else scheduler.add_noise(latents.float(), fresh, at)
+    return filters._apply_freq_filter(noised, high, low_pass_filter=low).to(latents.dtype)
+
+
+def _is_whole(scheduler: Any, timesteps: torch.Tensor) -> bool:
+    """Whether a denoising begins at the beginning (strength 1)."""
+    return len(timesteps) == len(scheduler.timesteps)
 
 
 def _timesteps(scheduler: Any, steps: int) -> torch.Tensor:

@@ -11,7 +11,7 @@ from reel.clip import Clip
 from reel.pose import Poses
 from tasks.stylize.control import Mask
 from tasks.stylize.engine.controls import ReadMask
-from tasks.stylize.engine.loop import Hold
+from tasks.stylize.engine.loop import Hold, first_step
 from tasks.stylize.engine.masks import MaskPlan, region_mask
 from tasks.stylize.engine.regions import Regions, shares
 from tasks.stylize.engine.settings import Denoise
@@ -83,8 +83,7 @@ def regions(job: Job, texts: torch.Tensor) -> Regions | None:
 
     def at(frame: int) -> torch.Tensor:
         masks = [region(job, wanted, frame, job.mask_files.get(f"region_{name}")) for name, wanted in plans.items()]
-        whole = torch.from_numpy(shares(masks, [each.weight for each in asked.values()]))
-        return torch.nn.functional.interpolate(whole[None], size=size, mode="area")[0]
+        return _at_size(shares(masks, [each.weight for each in asked.values()]), size)
 
     return Regions(
         texts[[each.text for each in asked.values()]],
@@ -97,19 +96,28 @@ def held(job: Job, source: torch.Tensor, noise: torch.Tensor, steps: int, order:
 
     Args:
         source, noise: ``(1, C, F, h, w)``.
-        steps: all steps that are run; ``order``: the scheduler's, the steps that it counts twice.
+        steps: all steps that are run, as the scheduler counts them.
+        order: evaluations that the scheduler counts as steps of their own, for each of ``num_inference_steps``.
     """
     import torch
 
     cfg = job.cfg
     if cfg.strength_schedule is None and cfg.composite == "none":
         return None
-    factors = np.asarray(cfg.strength_schedule or np.ones(job.count))
-    own = (cfg.num_inference_steps * cfg.strength * factors + 1e-9).astype(int) * order
-    until = torch.from_numpy(np.maximum(steps - own, 0)).view(1, 1, -1, 1, 1)
+    every = cfg.num_inference_steps
+    begin = first_step(every, cfg.strength)
+    own = [first_step(every, cfg.strength * factor) for factor in cfg.strength_schedule or [1.0] * job.count]
+    begins = [(step - begin) * order if step < every else steps for step in own]  # a frame of no step stays the source
+    until = torch.tensor(begins).view(1, 1, -1, 1, 1)
     if cfg.composite == "keep_background":
-        wanted = MaskPlan("person", cfg.composite_dilate)
-        person = torch.stack([torch.from_numpy(region(job, wanted, i)) for i in range(job.count)])
-        small = torch.nn.functional.interpolate(person[None], size=tuple(source.shape[-2:]), mode="area")[:, None]
-        until = torch.where(small >= 0.5, until, torch.tensor(steps))
+        wanted, size = MaskPlan("person", cfg.composite_dilate), tuple(source.shape[-2:])
+        person = torch.stack([_at_size(region(job, wanted, i)[None], size)[0] for i in range(job.count)])
+        until = torch.where(person >= 0.5, until, torch.tensor(steps))
     return Hold(source, noise, until.to(source.device))
+
+
+def _at_size(masks: np.ndarray, size: tuple[int, ...]) -> torch.Tensor:
+    """``(N, H, W)`` averaged down to ``(N, h, w)``."""
+    import torch
+
+    return torch.nn.functional.interpolate(torch.from_numpy(masks)[None], size=size, mode="area")[0]

@@ -15,7 +15,7 @@ from tasks.stylize.engine.clock import Clock
 from tasks.stylize.engine.controls import Controls
 from tasks.stylize.engine.network import Pass, predict, remembering, with_pictures
 from tasks.stylize.engine.prompts import Conditioning
-from tasks.stylize.engine.reuse import GRID, FirstBlock
+from tasks.stylize.engine.reuse import GRID, FirstBlock, state_of
 from tasks.stylize.engine.windows import Window, WindowPlan, make_windows
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class Network:
         count, told = latents.shape[2], self.conditioning
         if step / steps >= self.guidance_end:
             told = told.unguided()
+        self.controls.reuse.begin(step)
         if self.first_block is not None:
             self.first_block.begin(step)
         states = latents[0].transpose(0, 1).to(self.unet.dtype)  # (F, C, H, W)
@@ -119,7 +120,10 @@ class Network:
         # the controls read the prompt alone; regions and reference pictures are for the UNet
         text, bias = told.regional(made.text, frames, states.dtype)
         own = replace(made, text=remembering(with_pictures(self.unet, text, made.added)), bias=bias)
-        return predict(self.unet, sample, own, residuals, self.first_block, frames)
+        if self.first_block is None:
+            return predict(self.unet, sample, own, residuals)
+        key = frames.tobytes() + state_of(self.controls.scales(frames, step, steps))
+        return predict(self.unet, sample, own, residuals, self.first_block, key)
 
 
 class Keeper(Protocol):
@@ -160,8 +164,12 @@ class Hold:
 def timesteps_of(scheduler: Any, num_inference_steps: int, strength: float = 1.0, device: Any = None) -> torch.Tensor:
     """Sets the scheduler and returns the timesteps to run: the last ``int(steps * strength)``, as diffusers counts."""
     scheduler.set_timesteps(num_inference_steps, device=device)
-    begin = num_inference_steps - min(int(num_inference_steps * strength), num_inference_steps)
-    return scheduler.timesteps[begin * scheduler.order :]
+    return scheduler.timesteps[first_step(num_inference_steps, strength) * scheduler.order :]
+
+
+def first_step(num_inference_steps: int, strength: float) -> int:
+    """The step at which a denoising of that strength begins; ``num_inference_steps``: it does nothing."""
+    return num_inference_steps - min(int(num_inference_steps * strength), num_inference_steps)
 
 
 def noised(

@@ -79,6 +79,11 @@ def kept_per_frame(config: Any, width: int, height: int, branches: int, bytes_pe
     return total * branches * bytes_per_number + widths[0] * width * height * bytes_per_number
 
 
+def per_window(config: Any, width: int, height: int, branches: int, bytes_per_number: int, frames: int) -> int:
+    """Bytes of the widest layer's states of a motion module's window: gathered, normed, and laid out by place."""
+    return 3 * config["block_out_channels"][0] * width * height * branches * bytes_per_number * frames
+
+
 def bias_per_frame(config: Any, width: int, height: int, branches: int, bytes_per_number: int, regions: int) -> int:
     """Bytes in flight of what tells a frame's places which text they read: diffusers repeats it for every head.
 
@@ -114,6 +119,7 @@ def plan(
     most: int = BLOCKS[0],
     movable: bool = False,
     more: int = 0,
+    window: int = 0,
 ) -> MemoryPlan:
     """The fastest settings within a budget.
 
@@ -124,6 +130,7 @@ def plan(
         most: frames that the spatial layers take at a time at most.
         movable: models can be moved to the device layer by layer (there is one beside the CPU).
         more: bytes in flight for a frame beside those of a plain render.
+        window: bytes for the motion modules' windows, whatever the block.
 
     Raises:
         UserError: not even the smallest settings fit; says what the least is.
@@ -133,17 +140,17 @@ def plan(
     frame = int(WORK * width * height * bytes_per_number / 4 * branches / 2) + more
     sizes = [most, *(size for size in BLOCKS if size < most)]
     usable, offload, resident = int(budget * (1 - HEADROOM)), "", weights
-    if movable and frame > usable - weights:
+    if movable and frame + window > usable - weights:
         offload, resident = "sequential", min(weights, LAYER)
-    block = next((size for size in sizes if frame * size <= usable - resident), None)
+    block = next((size for size in sizes if frame * size + window <= usable - resident), None)
     if block is None:
-        least = (resident + frame) / (1 - HEADROOM)
+        least = (resident + frame + window) / (1 - HEADROOM)
         raise UserError(
             f"compute.max_memory: {budget / 2**30:.2f} GiB are too little: the models take {resident / 2**30:.2f} GiB "
-            f"and one frame of {width}x{height} {frame / 2**30:.2f} GiB",
+            f"and one frame of {width}x{height} with its window {(frame + window) / 2**30:.2f} GiB",
             fix=f"compute.max_memory={least / 2**30:.1f}GiB or more, compute.dtype=bfloat16, or smaller frames",
         )
-    left = usable - resident - frame * block
+    left = usable - resident - window - frame * block
     keep = None if per_frame * count <= left else max(0, left)
     picture = int(VAE_WORK * width * height * bytes_per_number / 4)
     chunk = next((size for size in BLOCKS if picture * size <= usable - vae), 0)

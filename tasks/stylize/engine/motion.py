@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tasks.stylize.engine.buffers import blocks as pieces
 from tasks.stylize.engine.buffers import to_device
 from tasks.stylize.engine.windows import Window
 
@@ -39,7 +40,8 @@ def move(
     Returns:
         ``states``.
     """
-    tokens = _attended(module, states, windows, empty, device)
+    size = max(block.stop - block.start for block in blocks)
+    tokens = _attended(module, states, windows, size, empty, device)
     for block in blocks:
         part = to_device(states[:, block], device)
         out = _finished(module, to_device(tokens[:, block], device).to(part.dtype), part)
@@ -48,10 +50,13 @@ def move(
 
 
 def _attended(
-    module: Any, states: torch.Tensor, windows: Sequence[Window], empty: Empty, device: torch.device
+    module: Any, states: torch.Tensor, windows: Sequence[Window], size: int, empty: Empty, device: torch.device
 ) -> torch.Tensor:
     """Fused tokens ``(S * H * W, F, D)`` behind the last attention; float32, since shares of half-precision numbers
     would be rounded once more per window.
+
+    A window of more than ``size`` frames takes so many places of the picture at a time as fill ``size`` frames: places
+    know nothing of one another.
     """
     import torch
 
@@ -60,22 +65,24 @@ def _attended(
     for window in windows:
         index = torch.as_tensor(window.frames, device=states.device)
         part = states[:, index].contiguous()  # index_select would first copy all frames, laid out anew
-        seen = _tokens(module, to_device(part, device))
-        for block in module.transformer_blocks[:-1]:
-            seen = block(hidden_states=seen)
-        seen = attend(module.transformer_blocks[-1], seen)
-        if tokens is None:
-            tokens = empty((branches * height * width, frames, seen.shape[-1]), torch.float32).zero_()
-        share = torch.as_tensor(window.weights, dtype=torch.float32, device=seen.device)[:, None]
-        tokens.index_add_(1, index.to(tokens.device), to_device(seen.float() * share, tokens.device))
+        normed = _normed(module, to_device(part, device))
+        share = torch.as_tensor(window.weights, dtype=torch.float32, device=device)[:, None]
+        for places in pieces(len(normed), max(1, len(normed) * size // len(window.frames))):
+            seen = module.proj_in(normed[places])
+            for block in module.transformer_blocks[:-1]:
+                seen = block(hidden_states=seen)
+            seen = attend(module.transformer_blocks[-1], seen)
+            if tokens is None:
+                tokens = empty((branches * height * width, frames, seen.shape[-1]), torch.float32).zero_()
+            tokens[places].index_add_(1, index.to(tokens.device), to_device(seen.float() * share, tokens.device))
     assert tokens is not None
     return tokens
 
 
-def _tokens(module: Any, part: torch.Tensor) -> torch.Tensor:
-    """A window ``(S, n, C, H, W)`` as the blocks take it: ``(S * H * W, n, D)``."""
+def _normed(module: Any, part: torch.Tensor) -> torch.Tensor:
+    """A window ``(S, n, C, H, W)`` as the blocks take it: ``(S * H * W, n, C)``."""
     normed = module.norm(part.transpose(1, 2))  # statistics of the window's frames together
-    return module.proj_in(normed.permute(0, 3, 4, 2, 1).flatten(0, 2))
+    return normed.permute(0, 3, 4, 2, 1).flatten(0, 2)
 
 
 def attend(block: Any, tokens: torch.Tensor) -> torch.Tensor:

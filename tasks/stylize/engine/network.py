@@ -91,10 +91,10 @@ class Walk:
         return out
 
     def motion(self, module: Any, states: torch.Tensor) -> torch.Tensor:
-        """Apply a motion module, in windows where there are several; ``states`` is used up."""
+        """Apply a motion module, in windows and blocks where there are several; ``states`` is used up."""
         with self.made.clock.measure("motion"):
             windows = self.made.windows
-            if len(windows) == 1 and windows[0].is_whole(self.frames):
+            if len(windows) == len(self.blocks) == 1 and windows[0].is_whole(self.frames):
                 whole = to_device(states, self.device).flatten(0, 1)
                 return module(whole, num_frames=self.frames).unflatten(0, (self.branches, -1))
             return move(module, states, windows, self.blocks, self._room, self.device)
@@ -207,7 +207,7 @@ def predict(
     made: Pass,
     residuals: Residuals | None = None,
     cache: FirstBlock | None = None,
-    frames: Any = None,
+    key: bytes = b"",
 ) -> torch.Tensor:
     """The model's output for a whole clip.
 
@@ -215,7 +215,7 @@ def predict(
         unet: a UNetMotionModel.
         sample: scaled noisy latents ``(S, F, C, H, W)``.
         residuals: adds what the controls say, once the encoder half is done.
-        cache: lets all but the first layer be skipped; ``frames``: the clip's numbers of these frames, for it.
+        cache: lets all but the first layer be skipped; ``key``: which pass this is, for it.
 
     Returns:
         ``(S, F, C, H, W)``.
@@ -225,13 +225,13 @@ def predict(
     if cache is None:
         return walk.finish(_through(walk, entered, None, residuals))
     first = walk.first(entered)
-    rest = cache.find(frames, entered, first)
+    rest = cache.find(key, entered, first)
     if rest is not None:
         return walk.finish(total(first, rest, made.buffers, walk.device))
     change = difference(first, entered, made.buffers, walk.device)
     begin = made.buffers.empty(tuple(first.shape), first.dtype, walk.device).copy_(first)  # residuals change `first`
     states = _through(walk, entered, first, residuals)
-    cache.hold(frames, change, difference(states, begin, made.buffers, walk.device))
+    cache.hold(key, change, difference(states, begin, made.buffers, walk.device))
     return walk.finish(states)
 
 

@@ -103,6 +103,7 @@ def run(job: Job, ctx: Context, journal: Journal, clock: Clock, keep: int | None
             resumed=resumed,
             journal=journal,
             hold=hold,
+            noise=noise,
             tick=lambda: bar.update(1),
             clock=clock,
         )
@@ -143,6 +144,7 @@ def _network(job: Job, found: models.Networks, ctx: Context, clock: Clock, keep:
 def _conditioning(job: Job, found: models.Networks, device: str, dtype: Any) -> Conditioning:
     cfg = job.cfg
     scale = cfg.guidance_scale * np.asarray(cfg.guidance_schedule or np.ones(job.count))
+    scale = np.maximum(scale, 1.0)  # at 1 a frame follows the prompt alone; below, it would turn to the negative one
     zeros = np.zeros(job.count, np.int64)
     a, b, blend, mixing = zeros, zeros, np.zeros(job.count), "lerp"
     if cfg.prompts is not None:

@@ -31,18 +31,22 @@ class Residuals:
     every: int = 1
     _held: dict[bytes, tuple[bytes, list[torch.Tensor]]] = field(default_factory=dict, repr=False)
 
-    def find(self, step: int, frames: np.ndarray, scales: Sequence[np.ndarray]) -> list[torch.Tensor] | None:
-        """The residuals to add at a step, one per skip connection and the middle's last; None: compute them."""
+    def begin(self, step: int) -> None:
+        """Before the first pass of a step; a step has several where every window is one."""
         if step % self.every == 0:
             self._held.clear()
+
+    def find(self, frames: np.ndarray, scales: Sequence[np.ndarray]) -> list[torch.Tensor] | None:
+        """The residuals to add at a step, one per skip connection and the middle's last; None: compute them."""
         state, found = self._held.get(frames.tobytes(), (b"", []))
-        return found if found and state == _state(scales) else None
+        return found if found and state == state_of(scales) else None
 
     def hold(self, frames: np.ndarray, scales: Sequence[np.ndarray], residuals: list[torch.Tensor]) -> None:
-        self._held[frames.tobytes()] = (_state(scales), residuals)
+        self._held[frames.tobytes()] = (state_of(scales), residuals)
 
 
-def _state(scales: Sequence[np.ndarray]) -> bytes:
+def state_of(scales: Sequence[np.ndarray]) -> bytes:
+    """What the controls' weights are, to be compared."""
     return b"".join(scale.tobytes() for scale in scales)
 
 
@@ -58,7 +62,9 @@ class FirstBlock:
     """Skips all layers but the first while that one's output hardly changes (first-block caching, as ParaAttention's).
 
     The first layer's change of the states is compared with that of the last whole pass: below ``threshold`` (mean
-    absolute difference over mean absolute value) the rest is taken from there, as the difference that it made.
+    absolute difference over mean absolute value) the rest is taken from there, as the difference that it made. The
+    controls are part of that rest: a pass is known by its frames and by the controls' weights, and other weights are
+    another pass.
     """
 
     threshold: float
@@ -70,9 +76,9 @@ class FirstBlock:
         if step % GRID == 0:
             self._held.clear()
 
-    def find(self, frames: np.ndarray, entered: torch.Tensor, first: torch.Tensor) -> torch.Tensor | None:
+    def find(self, key: bytes, entered: torch.Tensor, first: torch.Tensor) -> torch.Tensor | None:
         """``(S, F, C, H, W)`` behind the last layer, or None when the layers must be computed."""
-        before, rest = self._held.get(frames.tobytes(), (None, None))
+        before, rest = self._held.get(key, (None, None))
         if before is None or rest is None or before.shape != first.shape:
             return None
         difference = size = 0.0
@@ -86,16 +92,16 @@ class FirstBlock:
         self.skipped += 1
         return rest
 
-    def hold(self, frames: np.ndarray, change: torch.Tensor, rest: torch.Tensor) -> None:
+    def hold(self, key: bytes, change: torch.Tensor, rest: torch.Tensor) -> None:
         self.whole += 1
-        self._held[frames.tobytes()] = (change, rest)
+        self._held[key] = (change, rest)
 
 
 def difference(a: torch.Tensor, b: torch.Tensor, buffers: Buffers, device: Any) -> torch.Tensor:
     """``a - b`` in memory of its own, spilled when there is too little."""
     out = buffers.empty(tuple(a.shape), a.dtype, device)
     for frame in range(a.shape[1]):
-        out[:, frame] = a[:, frame] - b[:, frame]
+        out[:, frame] = to_device(a[:, frame], device) - to_device(b[:, frame], device)
     return out
 
 
@@ -103,5 +109,5 @@ def total(a: torch.Tensor, b: torch.Tensor, buffers: Buffers, device: Any) -> to
     """``a + b``, likewise."""
     out = buffers.empty(tuple(a.shape), a.dtype, device)
     for frame in range(a.shape[1]):
-        out[:, frame] = a[:, frame] + b[:, frame]
+        out[:, frame] = to_device(a[:, frame], device) + to_device(b[:, frame], device)
     return out
