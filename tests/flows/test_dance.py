@@ -158,6 +158,30 @@ def test_masks_bring_in_the_poses_and_files_the_frames(render: Render, tmp_path:
     assert white.stages[-2].digest == without.stages[-2].digest, "a mask of everything takes the control out"
 
 
+def test_a_mask_picture_goes_with_any_part_of_the_clip(render: Render, tmp_path: Path):
+    """The clip's range and rate are not the picture's: another part of the clip takes the same mask."""
+    from PIL import Image
+
+    picture = tmp_path / "mask.png"
+    Image.new("RGB", (64, 64)).save(picture)
+    mask = ["controls.pose.mask.region=file", f"controls.pose.mask_file={picture}"]
+    first = render(*mask, "extract.start=0.5", "extract.end=1.5")
+    assert computed(first).count("extract") == 2
+    later = render(*mask, "extract.start=1", "extract.fps=4")
+    assert computed(later).count("extract") == 1
+
+
+def test_a_mask_that_cannot_be_used_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """By the setting that names it, not by the clip's."""
+    base = [*SMALL, f"paths.store={tmp_path / 'store'}", "controls.pose.mask.region=file"]
+    assert dance.main([*base, f"controls.pose.mask_file={tmp_path / 'none.png'}"]) == 2
+    assert f"controls.pose.mask_file: there is no file {tmp_path / 'none.png'}" in capsys.readouterr().err
+    whole(tmp_path / "short.mp4")
+    assert dance.main([*base, f"controls.pose.mask_file={tmp_path / 'short.mp4'}", "extract.start=1.5"]) == 2
+    said = "controls.pose.mask_file: extract.start: 1.500 s is outside the clip: short.mp4 ends at 1.2"
+    assert said in capsys.readouterr().err
+
+
 def test_words_for_a_part_of_the_picture(render: Render, tmp_path: Path):
     """A region of the whole picture by a file is as the prompt; one from the outline brings in the poses."""
     from PIL import Image
