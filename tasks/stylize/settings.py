@@ -17,6 +17,7 @@ from reel.emphasis import parse_emphasis
 from reel.errors import UserError
 from reel.models import LoraSource, ModelConfig, ModelSource, Scheduler
 from reel.prompt import check_prompt
+from tasks.stylize import schedulers
 from tasks.stylize.control import Control, ControlSettings, Mask, PerFrame, live_controls
 from tasks.stylize.region import Region, live_regions
 from tasks.stylize.windows import FreeInit, Windows
@@ -119,7 +120,7 @@ class Animatediff(Sampling):
     @property
     def guided(self) -> bool:
         """Whether any frame has classifier-free guidance, so that the negative prompt is read."""
-        return self.guidance_scale * max(self.guidance_schedule or [1.0]) > 1
+        return is_guided(self)
 
     @field_validator("prompt")
     @classmethod
@@ -139,11 +140,7 @@ class Animatediff(Sampling):
 
     @model_validator(mode="after")
     def _consistent(self) -> Animatediff:
-        _check_steps(self)
-        if any(value > 1 for value in self.strength_schedule or ()):
-            raise ValueError("strength_schedule: factors lie in 0..1")
-        for name, control in self.controls.items():
-            _check_kind(name, control, self.model)
+        check_sampling(self)
         if self.model.schedulers is not None and self.scheduler not in self.model.schedulers:
             raise ValueError(
                 f"scheduler {self.scheduler} does not work with model {self.model.name}; "
@@ -154,7 +151,9 @@ class Animatediff(Sampling):
                 f"model {self.model.name} names no IP-Adapter weights (model.ip_adapter): remove ip_adapter"
             )
         if self.attention == "flash" and live_regions(self.regions):
-            raise ValueError("compute.attention=flash cannot tell regions apart: use auto, efficient or math")
+            raise ValueError(
+                "compute.attention=flash cannot tell regions apart: use auto or math, on a card also efficient"
+            )
         return self
 
 
@@ -191,6 +190,7 @@ def check_clip(cfg: Animatediff, width: int, height: int, count: int) -> None:
             fix=f"extract.multiple_of={unit}",
         )
     check_window(cfg.windows.context_length, count, cfg.model.motion_window, f"model {cfg.model.name}, its catalogue")
+    check_loop(cfg.windows, count)
     per_frame = {"strength_schedule": cfg.strength_schedule, "guidance_schedule": cfg.guidance_schedule}
     per_frame |= {f"controls.{n}.weight_schedule": c.weight_schedule for n, c in cfg.controls.items()}
     check_lengths(per_frame, count)
@@ -215,9 +215,24 @@ def check_window(context_length: int, count: int, window: int, says: str) -> Non
     """
     if count > window and context_length > window:
         raise UserError(
-            f"windows.context_length: {context_length} frames are over the motion module's window ({says} says "
+            f"stylize.windows.context_length: {context_length} frames are over the motion module's window ({says} says "
             f"{window}), and the clip has {count}",
             fix=f"stylize.windows.context_length={window}",
+        )
+
+
+def check_loop(windows: Windows, count: int) -> None:
+    """Whether a clip that shall be a closed loop is long enough for one: its windows run over the joint.
+
+    Raises:
+        UserError: it is shorter than a window.
+    """
+    if windows.closed_loop and count < windows.context_length:
+        overlap = f" stylize.windows.context_overlap={count // 4}" if windows.context_overlap >= count else ""
+        raise UserError(
+            f"stylize.windows.closed_loop: a loop of {count} frames is shorter than a window of "
+            f"stylize.windows.context_length={windows.context_length}",
+            fix=f"stylize.windows.context_length={count}{overlap}, or a longer clip",
         )
 
 
@@ -226,7 +241,41 @@ def picture_source(ip_adapter: IpAdapter) -> ModelSource:
     return ModelSource(kind="file", id=str(ip_adapter.picture))
 
 
-def _check_steps(cfg: Animatediff) -> None:
+class Sampled(Protocol):
+    """What a render and its denoising both say of how it is sampled."""
+
+    scheduler: Scheduler
+    num_inference_steps: int
+    strength: float
+    strength_schedule: PerFrame
+    guidance_scale: float
+    guidance_schedule: PerFrame
+    controls: dict[str, Control]
+    model: ModelConfig
+
+
+def is_guided(cfg: Sampled) -> bool:
+    """Whether any frame has classifier-free guidance."""
+    return cfg.guidance_scale * max(cfg.guidance_schedule or [1.0]) > 1
+
+
+def check_sampling(cfg: Sampled) -> None:
+    """Raises: ValueError, UserError for steps, factors of the strength or kinds of controls that cannot be."""
+    _check_steps(cfg)
+    if any(value > 1 for value in cfg.strength_schedule or ()):
+        raise ValueError("strength_schedule: factors lie in 0..1")
+    for name, control in cfg.controls.items():
+        _check_kind(name, control, cfg.model)
+
+
+def _check_steps(cfg: Sampled) -> None:
+    most = schedulers.MOST_STEPS.get(cfg.scheduler)
+    if most is not None and cfg.num_inference_steps > most:
+        raise UserError(
+            f"stylize.num_inference_steps: {cfg.num_inference_steps} are over the {most} that scheduler "
+            f"{cfg.scheduler} takes",
+            fix="stylize.num_inference_steps=8 (4 to 8 are usual with it), or another stylize.scheduler",
+        )
     if int(cfg.num_inference_steps * cfg.strength) == 0:
         least = 1
         while int(least * cfg.strength) == 0:
