@@ -19,6 +19,7 @@ from reel.store import Store
 from tasks.assemble import Assemble
 from tasks.cached import Stage, call
 from tasks.stylize.control import live_controls
+from tasks.stylize.engine import preflight
 from tasks.stylize.engine.budget import fit
 from tasks.stylize.engine.split import Stages, split
 from tasks.stylize.settings import Animatediff, check_clip, needs_poses
@@ -103,6 +104,7 @@ def plan(cfg: Dance, store: Store) -> Plan:
             *(source for op, chosen in metrics.ops.values() for source in op.models(chosen)),
         ]
     )
+    preflight.check(settings, stages, schedules.prompts)
     masks = {name: Source(file.path, source_digest(file.path), file.extract) for name, file in files.items()}
     shown = schedules.prompts.describe() if schedules.prompts is not None else cfg.prompt
     fitting = fit(stages, cfg.compute, width, height, count)

@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import field_validator, model_validator
 
@@ -15,10 +14,11 @@ from reel.compute import Attention
 from reel.config import Config, Field, Finite, Text, suggest
 from reel.emphasis import parse_emphasis
 from reel.errors import UserError
-from reel.models import LoraSource, ModelConfig, ModelSource, Scheduler
+from reel.models import LoraSource, ModelConfig, ModelSource, Scheduler, only_safetensors
 from reel.prompt import check_prompt
 from tasks.stylize import schedulers
 from tasks.stylize.control import Control, ControlSettings, Mask, PerFrame, live_controls
+from tasks.stylize.reference import IpAdapter, read_picture
 from tasks.stylize.region import Region, live_regions
 from tasks.stylize.windows import FreeInit, Windows
 
@@ -30,15 +30,6 @@ class Placed(Protocol):
     def mask(self) -> Mask: ...
     @property
     def weight(self) -> float: ...
-
-
-class IpAdapter(Config):
-    """A picture as part of the prompt (arXiv:2308.06721)."""
-
-    picture: Path
-    """Path of the picture."""
-    weight: Finite = Field(default=0.6, ge=0.0, le=2.0)
-    """How much the picture decides beside the text."""
 
 
 class Sampling(Config):
@@ -87,6 +78,13 @@ class Sampling(Config):
     """Frames that the VAE encodes or decodes at a time; changes the last bits of a picture."""
     vae_tiling: bool = False
     """VAE in overlapping tiles: less memory, faint differences at tile borders."""
+
+    @field_validator("vae", "embeddings")
+    @classmethod
+    def _safetensors(cls, given: Any) -> Any:
+        for name, source in given.items() if isinstance(given, dict) else [("", given)]:
+            only_safetensors(source, name)
+        return given
 
 
 class Animatediff(Sampling):
@@ -168,14 +166,14 @@ def needs_poses(composite: str, controls: Mapping[str, ControlSettings], regions
 
 
 def check_clip(cfg: Animatediff, width: int, height: int, count: int) -> None:
-    """Whether the family can render frames of this size and a clip of this length. Needs no files.
+    """Whether the family can render frames of this size and a clip of this length. Needs none of the models' files.
 
     Args:
         width, height: px of a frame.
         count: frames.
 
     Raises:
-        UserError: naming the nearest size, or what to set for this length.
+        UserError: naming the nearest size, or what to set for this length; a reference picture that is none.
     """
     if cfg.model.architecture != "sd15":
         raise UserError(
@@ -194,6 +192,8 @@ def check_clip(cfg: Animatediff, width: int, height: int, count: int) -> None:
     per_frame = {"strength_schedule": cfg.strength_schedule, "guidance_schedule": cfg.guidance_schedule}
     per_frame |= {f"controls.{n}.weight_schedule": c.weight_schedule for n, c in cfg.controls.items()}
     check_lengths(per_frame, count)
+    if cfg.ip_adapter is not None:
+        read_picture(cfg.ip_adapter)
 
 
 def check_lengths(per_frame: Mapping[str, Sequence[object] | None], count: int) -> None:
@@ -234,11 +234,6 @@ def check_loop(windows: Windows, count: int) -> None:
             f"stylize.windows.context_length={windows.context_length}",
             fix=f"stylize.windows.context_length={count}{overlap}, or a longer clip",
         )
-
-
-def picture_source(ip_adapter: IpAdapter) -> ModelSource:
-    """The reference picture as a source, so that its bytes are in the key."""
-    return ModelSource(kind="file", id=str(ip_adapter.picture))
 
 
 class Sampled(Protocol):

@@ -290,6 +290,11 @@ BAD = [
     (["seed=-1"], "seed"),
     (["clip="], "clip: is empty"),
     (["controls.pose=null"], "controls.pose: must be a group of keys"),
+    (["stylize.clip_skip=2"], "stylize.clip_skip: 2 of the text encoder's 2 layers"),
+    (["controls.pose.layer_weights=[1,1]"], "controls.pose.layer_weights: 2 values, its ControlNet has 7 residuals"),
+    (["stylize.scheduler=lcm", "stylize.num_inference_steps=60"], "stylize.num_inference_steps: 60 are over the 50"),
+    (["stylize.loras=[{source: {kind: file, id: style.ckpt}}]"], "stylize.loras.0.source: style.ckpt: only .safeten"),
+    ([f"prompt={'abcdefgh ' * 1300}"], "prompt: the text 'abcdefgh abcdefgh"),
     (["extract.start=1", "extract.end=1"], "start (1 s) must be before end (1 s)"),
     (["extract.start=3"], "extract.start: 3.000 s is outside the clip"),
     (["preprocess.blazepose.qqq=1"], "unknown key 'preprocess.blazepose.qqq'"),
@@ -299,7 +304,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("overrides", "says"), BAD, ids=[" ".join(bad[0]) for bad in BAD])
+@pytest.mark.parametrize(("overrides", "says"), BAD, ids=[" ".join(bad[0])[:80] for bad in BAD])
 def test_bad_input_is_refused_before_anything_runs(
     overrides: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -27,6 +27,7 @@ from tasks.stylize.engine.prompts import Conditioning, TextTrack
 from tasks.stylize.engine.reuse import FirstBlock
 from tasks.stylize.engine.settings import Denoise
 from tasks.stylize.memory import free_memory
+from tasks.stylize.reference import read_picture
 from tasks.stylize.settings import check_lengths, check_loop, check_window, needs_poses
 
 log = logging.getLogger(__name__)
@@ -154,13 +155,10 @@ def _conditioning(job: Job, found: models.Networks, device: str, dtype: Any) -> 
     ]
     added: dict[str, Any] = {}
     if cfg.ip_adapter is not None:
-        from PIL import Image
-
         found.pipe.set_ip_adapter_scale(float(cfg.ip_adapter.weight))
-        with Image.open(cfg.ip_adapter.picture) as picture:
-            added["image_embeds"] = found.pipe.prepare_ip_adapter_image_embeds(
-                picture.convert("RGB"), None, device, 1, cfg.guided
-            )
+        added["image_embeds"] = found.pipe.prepare_ip_adapter_image_embeds(
+            read_picture(cfg.ip_adapter), None, device, 1, cfg.guided
+        )
     return Conditioning(tracks[0], tracks[1] if cfg.guided else None, scale, added, regions(job, tracks[0].texts))
 
 
@@ -234,3 +232,5 @@ def _check(cfg: Denoise, count: int, texts: int) -> None:
         raise UserError(f"prompts, regions: text number {max(asked)} of {texts} (they count from 0)")
     check_window(cfg.windows.context_length, count, cfg.model.motion_window, f"model {cfg.model.name}, its catalogue")
     check_loop(cfg.windows, count)
+    if cfg.ip_adapter is not None:
+        read_picture(cfg.ip_adapter)

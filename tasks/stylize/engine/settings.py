@@ -15,7 +15,8 @@ from reel.config import Config, Field, Finite, Text
 from reel.models import LoraSource, ModelConfig, ModelSource, Scheduler
 from tasks.stylize.control import Control, Mask, PerFrame, live_controls
 from tasks.stylize.engine.embed import parse_emphasis
-from tasks.stylize.settings import IpAdapter, check_sampling, is_guided
+from tasks.stylize.reference import IpAdapter
+from tasks.stylize.settings import check_sampling, is_guided
 from tasks.stylize.windows import FreeInit, Windows
 
 Dtype = Literal["float32", "bfloat16", "float16"]
