@@ -33,12 +33,14 @@ class Slot:
 
     Attributes:
         limits: smallest and largest value; None for prompts.
+        embeddings: names of the textual inversions that its prompts may use.
     """
 
     key: str
     text: str
     what: What
     limits: tuple[float, float] | None = None
+    embeddings: tuple[str, ...] = ()
 
 
 class BadSchedule(ScheduleError):
@@ -91,7 +93,7 @@ class Compiled:
 def slots(cfg: Dance) -> Iterator[Slot]:
     """All schedules of a render's settings."""
     if cfg.prompt_schedule is not None:
-        yield Slot("prompt_schedule", cfg.prompt_schedule, "prompt")
+        yield Slot("prompt_schedule", cfg.prompt_schedule, "prompt", embeddings=tuple(cfg.stylize.embeddings))
     for key in ("strength_schedule", "guidance_schedule"):
         if (text := getattr(cfg, key)) is not None:
             yield Slot(key, text, "value", PARAMETERS[key])
@@ -130,7 +132,9 @@ def look(
     elif schedule is not None and slot.what == "prompt" and schedule.has_pictures:
         first = next(key for key in schedule.keys if key.picture is not None)
         parsed.report.add("RS506", "dance takes the prompts only: pictures are left out", first.body.start)
-    found = judge(parsed, frames=frames, fps=fps, seed=seed, value_range=slot.limits, rendered=True)
+    found = judge(
+        parsed, frames=frames, fps=fps, seed=seed, value_range=slot.limits, rendered=True, embeddings=slot.embeddings
+    )
     return found if origin is None else origin.moved(slot, found)
 
 

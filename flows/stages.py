@@ -19,20 +19,23 @@ from reel.store import Store
 from tasks.assemble import Assemble
 from tasks.cached import Stage, call
 from tasks.stylize.control import live_controls
+from tasks.stylize.engine import preflight
 from tasks.stylize.engine.budget import fit
 from tasks.stylize.engine.split import Stages, split
 from tasks.stylize.settings import Animatediff, check_clip, needs_poses
 
 if TYPE_CHECKING:
     from flows.dance import Dance
+    from tasks.extract import Extract
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file outside the store, and the digest of its content."""
+    """A file outside the store, the digest of its content, and the settings by which its frames are taken."""
 
     path: Path
     digest: str
+    extract: Extract
 
 
 @dataclass(frozen=True)
@@ -101,10 +104,12 @@ def plan(cfg: Dance, store: Store) -> Plan:
             *(source for op, chosen in metrics.ops.values() for source in op.models(chosen)),
         ]
     )
-    masks = {name: Source(path, source_digest(path)) for name, path in files.items()}
+    preflight.check(settings, stages, schedules.prompts)
+    masks = {name: Source(file.path, source_digest(file.path), file.extract) for name, file in files.items()}
     shown = schedules.prompts.describe() if schedules.prompts is not None else cfg.prompt
     fitting = fit(stages, cfg.compute, width, height, count)
-    return Plan(Source(cfg.clip, source_digest(cfg.clip)), masks, makers, maps, detector, fitting, shown, metrics)
+    source = Source(cfg.clip, source_digest(cfg.clip), cfg.extract)
+    return Plan(source, masks, makers, maps, detector, fitting, shown, metrics)
 
 
 def _ops(stages: Stages) -> list[tuple[Op, Config]]:
@@ -206,7 +211,7 @@ def run(plan: Plan, cfg: Dance, ctx: Context, note: Callable[[Stage], Stage]) ->
     Args:
         note: told of every finished stage; hands it back.
     """
-    made = material(plan, cfg, ctx, note)
+    made = material(plan, ctx, note)
     drawn = draw(plan, made, ctx, note)
     ends = {"frames": drawn.frames, "original": made.frames, "source": plan.source.digest}
     settings = _assemble(cfg, drawn.key, plan.prompt)
@@ -215,7 +220,7 @@ def run(plan: Plan, cfg: Dance, ctx: Context, note: Callable[[Stage], Stage]) ->
     return Rendered(made.frames, made.poses, drawn.frames, files)
 
 
-def material(plan: Plan, cfg: Dance, ctx: Context, note: Callable[[Stage], Stage]) -> Material:
+def material(plan: Plan, ctx: Context, note: Callable[[Stage], Stage]) -> Material:
     """The stages before the renderer: frames, maps, masks, poses."""
 
     def run_op(op: Op, settings: Config, **inputs: str) -> str:
@@ -223,7 +228,7 @@ def material(plan: Plan, cfg: Dance, ctx: Context, note: Callable[[Stage], Stage
 
     def extract(source: Source) -> str:
         own = replace(ctx, files={"source": source.path})
-        return note(call(get("extract", "extract"), cfg.extract, {"source": source.digest}, own)).digest
+        return note(call(get("extract", "extract"), source.extract, {"source": source.digest}, own)).digest
 
     made: dict[str, str] = {}
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import PurePath
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, field_validator, model_validator
 
 from reel.config import Config, Field, Text
 
@@ -116,6 +117,26 @@ def _check_id(kind: str, name: str) -> None:
         raise ValueError(f"id {name!r} is not {shapes[kind][1]}")
 
 
+def only_safetensors(source: ModelSource | None, name: str = "") -> ModelSource | None:
+    """A source of weights, which are never read from a file that may hold code. Folders are looked into later.
+
+    Args:
+        name: of the one meant among several, for the message.
+
+    Raises:
+        ValueError: it is one file of another kind.
+    """
+    if source is not None and source.single:
+        file = source.member or source.file or source.id
+        suffix = PurePath(file).suffix
+        if suffix != ".safetensors":
+            raise ValueError(
+                f"{f'{name}: ' if name else ''}{file}: only .safetensors files are loaded, "
+                f"a {suffix or 'nameless'} file may hold code; most authors offer the same model as .safetensors"
+            )
+    return source
+
+
 class Size(Config):
     """A frame size the family was trained on or is known to work at (pixels)."""
 
@@ -181,6 +202,11 @@ class ModelConfig(Config):
     """True only when the project has rendered with these very weights."""
     advice: Advice = Field(default_factory=Advice, exclude=True)
 
+    @field_validator("base", "motion", "vae", "ip_adapter")
+    @classmethod
+    def _safetensors(cls, source: ModelSource | None) -> ModelSource | None:
+        return only_safetensors(source)
+
     @model_validator(mode="after")
     def _complete(self) -> ModelConfig:
         if self.base.single and self.base_config is None:
@@ -208,6 +234,12 @@ class LoraSource(Config):
     source: ModelSource
     weight: float = Field(default=1.0, ge=-10, le=10)
     """0 is off; 1 as trained. Negative values push away from what the LoRA learned."""
+
+    @field_validator("source")
+    @classmethod
+    def _safetensors(cls, source: ModelSource) -> ModelSource:
+        only_safetensors(source)
+        return source
 
 
 ModelConfig.model_rebuild()

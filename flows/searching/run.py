@@ -58,7 +58,7 @@ class Found:
 def search(job: Job, definition: Definition, cfg: Search, recorder: Recorder) -> Found:
     """The search, as far as it is not done yet; inside a Prefect flow."""
     ctx = Context(job.store, cfg.compute, run=recorder.run)
-    rungs = job.rungs(_poses(job, cfg, ctx, recorder))
+    rungs = job.rungs(_poses(job, ctx, recorder))
     study = definition.study(job.store)
     runner = Runner(job, study, cfg, recorder, ctx, rungs)
     while len(study.trials(rungs[0].name)) < job.trials:
@@ -82,11 +82,11 @@ def _best(job: Job, study: Study, rungs: Sequence[Rung], level: int) -> list[Tri
     return [below[number] for number in wanted if number not in there]
 
 
-def _poses(job: Job, cfg: Search, ctx: Context, recorder: Recorder) -> list[Any]:
+def _poses(job: Job, ctx: Context, recorder: Recorder) -> list[Any]:
     """For every frame the largest person, or None; without a detector in use none is known."""
     from reel.pose import Poses
 
-    made = stages.material(job.plan, parse(Dance, job.settings), ctx, recorder.stage)
+    made = stages.material(job.plan, ctx, recorder.stage)
     known = dict(made.poses)
     for detector in sorted(job.plan.measures.detectors - known.keys()):
         known[detector] = stages.detect(job.plan, detector, made.frames, ctx, recorder.stage)

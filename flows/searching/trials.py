@@ -40,7 +40,7 @@ def evaluate(cfg: Dance, rung: Rung, ctx: Context, note: Note) -> dict[str, floa
         is absent.
     """
     todo = stages.plan(cfg, ctx.store)
-    whole = stages.material(todo, cfg, ctx, note)
+    whole = stages.material(todo, ctx, note)
     count = Clip.open(ctx.store, whole.frames).count
     sums: dict[str, float] = defaultdict(float)
     weights: dict[str, int] = defaultdict(int)

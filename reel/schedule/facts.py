@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,11 @@ from reel.schedule.plan import Plan, make_plan
 
 @dataclass
 class Facts:
-    """What the rules look at."""
+    """What the rules look at.
+
+    Attributes:
+        embeddings: names of the render's textual inversions; None: not known, so any name may be one.
+    """
 
     schedule: Schedule
     report: Report
@@ -26,6 +31,7 @@ class Facts:
     value_range: tuple[float, float] | None
     folder: Path | None
     rendered: bool = False
+    embeddings: Collection[str] | None = None
 
     @cached_property
     def placed(self) -> list[tuple[int, int | None, Key]]:

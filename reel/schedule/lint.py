@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,16 +97,18 @@ def judge(
     value_range: tuple[float, float] | None = None,
     folder: Path | None = None,
     rendered: bool = False,
+    embeddings: Collection[str] | None = None,
 ) -> LintResult:
     """Apply all rules to a text that was read.
 
     Args:
         rendered: it is about to be rendered here: what the text encoder or the range refuses is an error.
+        embeddings: names of its textual inversions; None: not known, so ``embedding:NAME`` is not judged.
     """
     report, schedule = parsed.report, parsed.schedule
     if schedule is not None:
         count, rate = frames or schedule.frames, fps or schedule.fps or 12.0
-        facts = Facts(schedule, report, parsed.dialect, count, rate, seed, value_range, folder, rendered)
+        facts = Facts(schedule, report, parsed.dialect, count, rate, seed, value_range, folder, rendered, embeddings)
         for rule in RULES:
             rule(facts)
     return LintResult(report.sorted(), schedule, parsed.dialect.name, parsed.what, report.dropped)

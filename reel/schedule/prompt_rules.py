@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from reel.emphasis import parse_emphasis
 from reel.errors import UserError
-from reel.prompt import check_prompt
+from reel.prompt import EMBEDDING, check_prompt
 from reel.schedule.facts import Facts
 from reel.schedule.findings import Edit
 from reel.schedule.model import Key
@@ -187,22 +187,25 @@ def syntax(facts: Facts) -> None:
     if facts.schedule.what == "value" or not (facts.rendered or facts.dialect.name in ("yaml", "short")):
         return
     common = " ".join((facts.schedule.head, facts.schedule.tail, facts.schedule.negative))
-    told = {None, _refused(common)}
+    told = {None, _refused(common, facts)}
     for key in facts.schedule.keys:
         for text in (key.prompt or "", key.negative):
-            if (error := _refused(text)) not in told:
+            if (error := _refused(text, facts)) not in told:
                 facts.say("RS318", error[0], key, body=True, fix=error[1])  # type: ignore[index]
-    if (error := _refused(common)) is not None:
+    if (error := _refused(common, facts)) is not None:
         facts.say("RS318", f"in head, tail or negative: {error[0]}", facts.schedule.keys[0], fix=error[1])
 
 
-def _refused(text: str) -> tuple[str, str | None] | None:
+def _refused(text: str, facts: Facts) -> tuple[str, str | None] | None:
     """(what is wrong with a prompt, the fix), its formulas taken for numbers."""
     if not any(sign in text for sign in "<[({:_B-"):
         return None
     try:
         filled = BACKTICKS.sub("1", text)
-        check_prompt(filled, "")
+        known = facts.embeddings
+        if known is None:
+            known = {found["name"] for found in EMBEDDING.finditer(filled)}
+        check_prompt(filled, "", known)
         parse_emphasis(filled, "")
     except UserError as error:
         return error.message.split("\n", 1)[0].removeprefix(": "), error.fix

@@ -12,6 +12,7 @@ from tasks.stylize import memory
 from tasks.stylize.engine import models, render, stored
 from tasks.stylize.engine.clock import Clock
 from tasks.stylize.engine.journal import Journal
+from tasks.stylize.engine.preflight import check_denoise
 from tasks.stylize.engine.settings import Denoise
 from tasks.stylize.engine.work import LIBRARIES, identity, ready
 from tasks.stylize.quiet import quiet
@@ -46,6 +47,7 @@ def denoise(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> str:
     job = render.prepare(cfg, inputs, ctx)  # every check that needs no model
     sources = models.denoise_sources(cfg)
     device = ready(ctx, sources)
+    check_denoise(cfg)
     name = identity("denoise", VERSION, cfg, inputs, sources)
     journal = Journal(ctx.store.root / "journals" / name, {"identity": name, "device": device}, run=ctx.run)
     clock = Clock(bool(getattr(ctx.compute, "profile", False)), device)

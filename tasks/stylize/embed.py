@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from reel.op import Context, op
 from tasks.stylize.engine import embed, models, stored
+from tasks.stylize.engine.preflight import check_embed
 from tasks.stylize.engine.settings import Embed
 from tasks.stylize.engine.work import LIBRARIES, ready, working
 
@@ -25,8 +26,12 @@ def embed_texts(cfg: Embed, inputs: Mapping[str, str], ctx: Context) -> str:
 
     Returns:
         digest of an object of kind ``embeddings``: ``positive`` and ``negative`` ``(K, T, D)``.
+
+    Raises:
+        UserError: a text that is too long, or files and settings that do not go together.
     """
     device = ready(ctx, models.embed_sources(cfg))
+    check_embed(cfg)
     tokenizer, encoder = models.text(cfg, device)
     both = [text for pair in cfg.texts for text in pair]
     ctx.note(prompt_tokens=embed.report(tokenizer, both))

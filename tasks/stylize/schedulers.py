@@ -32,6 +32,9 @@ REGISTRY: dict[str, tuple[str, dict[str, Any]]] = {
 SCALED = frozenset({"euler", "euler_a", "heun"})
 """Their latents are as large as the noise in them (sigma), the others' stay at unit variance."""
 
+MOST_STEPS = {"lcm": 50}
+"""Steps at most, by scheduler: LCM takes its steps from the 50 of the sampler that it was distilled from."""
+
 _DECISIVE = {
     "prediction_type": "epsilon",
     "rescale_betas_zero_snr": False,
@@ -49,6 +52,28 @@ _NOISE = (
 """What is taken from a family: its noise schedule. Settings of the sampler it was published with stay behind."""
 
 
+_BLIND = {name: frozenset({"rescale_betas_zero_snr"}) for name in ("heun", "pndm")}
+"""Decisive settings that a scheduler's class does not know."""
+
+
+def check(name: str, family: Mapping[str, Any]) -> None:
+    """Whether a scheduler honours what a family's output means. Imports no library.
+
+    Args:
+        family: as in `make`.
+
+    Raises:
+        UserError: it does not know a setting of the family.
+    """
+    for key, neutral in _DECISIVE.items():
+        if family.get(key, neutral) != neutral and key in _BLIND.get(name, ()):
+            able = [other for other in REGISTRY if key not in _BLIND.get(other, ())]
+            raise UserError(
+                f"stylize.scheduler: {name} does not know the model's {key}={family[key]!r} and would sample wrongly",
+                fix=f"use one that does: {', '.join(able)}",
+            )
+
+
 def make(name: str, family: Mapping[str, Any]) -> Any:
     """A fresh scheduler.
 
@@ -61,24 +86,9 @@ def make(name: str, family: Mapping[str, Any]) -> Any:
     """
     import diffusers
 
+    check(name, family)
     class_name, extra = REGISTRY[name]
     kind = getattr(diffusers, class_name)
     known = inspect.signature(kind.__init__).parameters
-    for key, neutral in _DECISIVE.items():
-        if family.get(key, neutral) != neutral and key not in known:
-            raise UserError(
-                f"scheduler {name} does not know the model's {key}={family[key]!r} and would sample wrongly",
-                fix=f"use one that does: {', '.join(_able(key))}",
-            )
     settings = {key: family[key] for key in _NOISE if key in family and key in known}
     return kind.from_config({**settings, **{k: v for k, v in extra.items() if k in known}})
-
-
-def _able(key: str) -> list[str]:
-    import diffusers
-
-    return [
-        name
-        for name, (class_name, _) in REGISTRY.items()
-        if key in inspect.signature(getattr(diffusers, class_name).__init__).parameters
-    ]

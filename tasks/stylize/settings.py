@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import field_validator, model_validator
 
@@ -15,9 +14,11 @@ from reel.compute import Attention
 from reel.config import Config, Field, Finite, Text, suggest
 from reel.emphasis import parse_emphasis
 from reel.errors import UserError
-from reel.models import LoraSource, ModelConfig, ModelSource, Scheduler
+from reel.models import LoraSource, ModelConfig, ModelSource, Scheduler, only_safetensors
 from reel.prompt import check_prompt
+from tasks.stylize import schedulers
 from tasks.stylize.control import Control, ControlSettings, Mask, PerFrame, live_controls
+from tasks.stylize.reference import IpAdapter, read_picture
 from tasks.stylize.region import Region, live_regions
 from tasks.stylize.schedulers import REGISTRY, SCALED
 from tasks.stylize.windows import FreeInit, Windows
@@ -30,15 +31,6 @@ class Placed(Protocol):
     def mask(self) -> Mask: ...
     @property
     def weight(self) -> float: ...
-
-
-class IpAdapter(Config):
-    """A picture as part of the prompt (arXiv:2308.06721)."""
-
-    picture: Path
-    """Path of the picture."""
-    weight: Finite = Field(default=0.6, ge=0.0, le=2.0)
-    """How much the picture decides beside the text."""
 
 
 class Sampling(Config):
@@ -88,6 +80,13 @@ class Sampling(Config):
     vae_tiling: bool = False
     """VAE in overlapping tiles: less memory, faint differences at tile borders."""
 
+    @field_validator("vae", "embeddings")
+    @classmethod
+    def _safetensors(cls, given: Any) -> Any:
+        for name, source in given.items() if isinstance(given, dict) else [("", given)]:
+            only_safetensors(source, name)
+        return given
+
 
 class Animatediff(Sampling):
     """Settings of one render with an AnimateDiff family (arXiv:2307.04725) and ControlNets (arXiv:2302.05543)."""
@@ -120,7 +119,7 @@ class Animatediff(Sampling):
     @property
     def guided(self) -> bool:
         """Whether any frame has classifier-free guidance, so that the negative prompt is read."""
-        return self.guidance_scale * max(self.guidance_schedule or [1.0]) > 1
+        return is_guided(self)
 
     @field_validator("prompt")
     @classmethod
@@ -140,11 +139,7 @@ class Animatediff(Sampling):
 
     @model_validator(mode="after")
     def _consistent(self) -> Animatediff:
-        _check_steps(self)
-        if any(value > 1 for value in self.strength_schedule or ()):
-            raise ValueError("strength_schedule: factors lie in 0..1")
-        for name, control in self.controls.items():
-            _check_kind(name, control, self.model)
+        check_sampling(self)
         if self.model.schedulers is not None and self.scheduler not in self.model.schedulers:
             raise ValueError(
                 f"scheduler {self.scheduler} does not work with model {self.model.name}; "
@@ -160,7 +155,9 @@ class Animatediff(Sampling):
                 f"noise: use {', '.join(sorted(REGISTRY.keys() - SCALED))}, or free_init.iterations=1"
             )
         if self.attention == "flash" and live_regions(self.regions):
-            raise ValueError("compute.attention=flash cannot tell regions apart: use auto, efficient or math")
+            raise ValueError(
+                "compute.attention=flash cannot tell regions apart: use auto or math, on a card also efficient"
+            )
         return self
 
 
@@ -175,14 +172,14 @@ def needs_poses(composite: str, controls: Mapping[str, ControlSettings], regions
 
 
 def check_clip(cfg: Animatediff, width: int, height: int, count: int) -> None:
-    """Whether the family can render frames of this size and a clip of this length. Needs no files.
+    """Whether the family can render frames of this size and a clip of this length. Needs none of the models' files.
 
     Args:
         width, height: px of a frame.
         count: frames.
 
     Raises:
-        UserError: naming the nearest size, or what to set for this length.
+        UserError: naming the nearest size, or what to set for this length; a reference picture that is none.
     """
     if cfg.model.architecture != "sd15":
         raise UserError(
@@ -197,9 +194,12 @@ def check_clip(cfg: Animatediff, width: int, height: int, count: int) -> None:
             fix=f"extract.multiple_of={unit}",
         )
     check_window(cfg.windows.context_length, count, cfg.model.motion_window, f"model {cfg.model.name}, its catalogue")
+    check_loop(cfg.windows, count)
     per_frame = {"strength_schedule": cfg.strength_schedule, "guidance_schedule": cfg.guidance_schedule}
     per_frame |= {f"controls.{n}.weight_schedule": c.weight_schedule for n, c in cfg.controls.items()}
     check_lengths(per_frame, count)
+    if cfg.ip_adapter is not None:
+        read_picture(cfg.ip_adapter)
 
 
 def check_lengths(per_frame: Mapping[str, Sequence[object] | None], count: int) -> None:
@@ -221,18 +221,62 @@ def check_window(context_length: int, count: int, window: int, says: str) -> Non
     """
     if count > window and context_length > window:
         raise UserError(
-            f"windows.context_length: {context_length} frames are over the motion module's window ({says} says "
+            f"stylize.windows.context_length: {context_length} frames are over the motion module's window ({says} says "
             f"{window}), and the clip has {count}",
             fix=f"stylize.windows.context_length={window}",
         )
 
 
-def picture_source(ip_adapter: IpAdapter) -> ModelSource:
-    """The reference picture as a source, so that its bytes are in the key."""
-    return ModelSource(kind="file", id=str(ip_adapter.picture))
+def check_loop(windows: Windows, count: int) -> None:
+    """Whether a clip that shall be a closed loop is long enough for one: its windows run over the joint.
+
+    Raises:
+        UserError: it is shorter than a window.
+    """
+    if windows.closed_loop and count < windows.context_length:
+        overlap = f" stylize.windows.context_overlap={count // 4}" if windows.context_overlap >= count else ""
+        raise UserError(
+            f"stylize.windows.closed_loop: a loop of {count} frames is shorter than a window of "
+            f"stylize.windows.context_length={windows.context_length}",
+            fix=f"stylize.windows.context_length={count}{overlap}, or a longer clip",
+        )
 
 
-def _check_steps(cfg: Animatediff) -> None:
+class Sampled(Protocol):
+    """What a render and its denoising both say of how it is sampled."""
+
+    scheduler: Scheduler
+    num_inference_steps: int
+    strength: float
+    strength_schedule: PerFrame
+    guidance_scale: float
+    guidance_schedule: PerFrame
+    controls: dict[str, Control]
+    model: ModelConfig
+
+
+def is_guided(cfg: Sampled) -> bool:
+    """Whether any frame has classifier-free guidance."""
+    return cfg.guidance_scale * max(cfg.guidance_schedule or [1.0]) > 1
+
+
+def check_sampling(cfg: Sampled) -> None:
+    """Raises: ValueError, UserError for steps, factors of the strength or kinds of controls that cannot be."""
+    _check_steps(cfg)
+    if any(value > 1 for value in cfg.strength_schedule or ()):
+        raise ValueError("strength_schedule: factors lie in 0..1")
+    for name, control in cfg.controls.items():
+        _check_kind(name, control, cfg.model)
+
+
+def _check_steps(cfg: Sampled) -> None:
+    most = schedulers.MOST_STEPS.get(cfg.scheduler)
+    if most is not None and cfg.num_inference_steps > most:
+        raise UserError(
+            f"stylize.num_inference_steps: {cfg.num_inference_steps} are over the {most} that scheduler "
+            f"{cfg.scheduler} takes",
+            fix="stylize.num_inference_steps=8 (4 to 8 are usual with it), or another stylize.scheduler",
+        )
     if int(cfg.num_inference_steps * cfg.strength) == 0:
         least = 1
         while int(least * cfg.strength) == 0:

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from reel.config import Config, Field, Finite
+from reel.errors import UserError
 from tasks.stylize.engine.windows import WindowPlan
 
 
@@ -42,8 +43,8 @@ class Windows(Config):
     def _possible(self) -> Windows:
         try:
             self.plan()
-        except Exception as error:
-            raise ValueError(getattr(error, "message", str(error))) from None
+        except UserError as error:
+            raise ValueError(f"{error.message}; try {error.fix}" if error.fix else error.message) from None
         return self
 
 

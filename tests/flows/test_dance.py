@@ -158,6 +158,30 @@ def test_masks_bring_in_the_poses_and_files_the_frames(render: Render, tmp_path:
     assert white.stages[-2].digest == without.stages[-2].digest, "a mask of everything takes the control out"
 
 
+def test_a_mask_picture_goes_with_any_part_of_the_clip(render: Render, tmp_path: Path):
+    """The clip's range and rate are not the picture's: another part of the clip takes the same mask."""
+    from PIL import Image
+
+    picture = tmp_path / "mask.png"
+    Image.new("RGB", (64, 64)).save(picture)
+    mask = ["controls.pose.mask.region=file", f"controls.pose.mask_file={picture}"]
+    first = render(*mask, "extract.start=0.5", "extract.end=1.5")
+    assert computed(first).count("extract") == 2
+    later = render(*mask, "extract.start=1", "extract.fps=4")
+    assert computed(later).count("extract") == 1
+
+
+def test_a_mask_that_cannot_be_used_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """By the setting that names it, not by the clip's."""
+    base = [*SMALL, f"paths.store={tmp_path / 'store'}", "controls.pose.mask.region=file"]
+    assert dance.main([*base, f"controls.pose.mask_file={tmp_path / 'none.png'}"]) == 2
+    assert f"controls.pose.mask_file: there is no file {tmp_path / 'none.png'}" in capsys.readouterr().err
+    whole(tmp_path / "short.mp4")
+    assert dance.main([*base, f"controls.pose.mask_file={tmp_path / 'short.mp4'}", "extract.start=1.5"]) == 2
+    said = "controls.pose.mask_file: extract.start: 1.500 s is outside the clip: short.mp4 ends at 1.2"
+    assert said in capsys.readouterr().err
+
+
 def test_words_for_a_part_of_the_picture(render: Render, tmp_path: Path):
     """A region of the whole picture by a file is as the prompt; one from the outline brings in the poses."""
     from PIL import Image
@@ -266,6 +290,11 @@ BAD = [
     (["seed=-1"], "seed"),
     (["clip="], "clip: is empty"),
     (["controls.pose=null"], "controls.pose: must be a group of keys"),
+    (["stylize.clip_skip=2"], "stylize.clip_skip: 2 of the text encoder's 2 layers"),
+    (["controls.pose.layer_weights=[1,1]"], "controls.pose.layer_weights: 2 values, its ControlNet has 7 residuals"),
+    (["stylize.scheduler=lcm", "stylize.num_inference_steps=60"], "stylize.num_inference_steps: 60 are over the 50"),
+    (["stylize.loras=[{source: {kind: file, id: style.ckpt}}]"], "stylize.loras.0.source: style.ckpt: only .safeten"),
+    ([f"prompt={'abcdefgh ' * 1300}"], "prompt: the text 'abcdefgh abcdefgh"),
     (["extract.start=1", "extract.end=1"], "start (1 s) must be before end (1 s)"),
     (["extract.start=3"], "extract.start: 3.000 s is outside the clip"),
     (["preprocess.blazepose.qqq=1"], "unknown key 'preprocess.blazepose.qqq'"),
@@ -275,7 +304,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("overrides", "says"), BAD, ids=[" ".join(bad[0]) for bad in BAD])
+@pytest.mark.parametrize(("overrides", "says"), BAD, ids=[" ".join(bad[0])[:80] for bad in BAD])
 def test_bad_input_is_refused_before_anything_runs(
     overrides: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

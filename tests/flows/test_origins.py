@@ -151,6 +151,22 @@ def test_values_and_the_common_negative(conf: Path) -> None:
         arrays(conf, "strength_schedule=[1,0]")
 
 
+INVERSION = "stylize.embeddings={bad: {kind: file, id: bad.safetensors}}"
+
+
+def test_textual_inversions_stand_in_prompt_schedules(conf: Path) -> None:
+    given = ["negative_prompt=embedding:bad", "prompt_schedule=0: red; 4: (embedding:bad:1.2) blue"]
+    found = arrays(conf, INVERSION, *given)
+    assert found.prompts is not None
+    assert found.prompts.texts == (("red", "embedding:bad"), ("(embedding:bad:1.2) blue", "embedding:bad"))
+
+
+def test_a_textual_inversion_that_there_is_not_is_told_at_its_place(conf: Path) -> None:
+    mine = experiment(conf, "prompt_schedule: {0: red, 12: 'embedding:worse'}\n")
+    assert f"{FILE}:2:32: error RS318" in message(conf, mine, INVERSION)
+    assert "RS318" in message(conf, "prompt_schedule=0: embedding:bad"), "no textual inversions at all"
+
+
 def test_warnings_are_told_at_their_place(conf: Path, caplog: pytest.LogCaptureFixture) -> None:
     arrays(conf, "prompt_schedule=0: red; 99: blue")
     assert "<override>:1:25: warning RS203" in caplog.text

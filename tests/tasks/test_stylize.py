@@ -285,6 +285,19 @@ BAD: list[tuple[dict[str, Any], str]] = [
         r"weight_schedule: value 1 .* is negative",
     ),
     ({"ip_adapter": {"picture": "x.png"}}, r"names no IP-Adapter weights"),
+    (
+        {"scheduler": "lcm", "num_inference_steps": 51},
+        r"stylize\.num_inference_steps: 51 are over the 50 that scheduler lcm takes",
+    ),
+    ({"windows": {"context_length": 3}}, r"below context_length \(3\); try stylize\.windows\.context_overlap=0"),
+    (
+        {"windows": {"closed_loop": True}},
+        r"closed_loop needs .* try stylize\.windows\.context_schedule=looped-uniform",
+    ),
+    (
+        {"attention": "flash", "regions": {"hat": {"prompt": "a hat", "mask": {"region": "hair"}}}},
+        r"cannot tell regions apart: use auto or math, on a card also efficient",
+    ),
 ]
 
 
@@ -302,6 +315,32 @@ def test_windows_longer_than_the_modules(world: Store) -> None:
     ) as caught:
         check_clip(settings(), SIDE, SIDE, 9)
     assert "windows.context_length=8" in str(caught.value.fix)
+
+
+LOOP = {"context_schedule": "looped-uniform", "closed_loop": True}
+
+
+@pytest.mark.parametrize(("length", "count"), [(8, 5), (16, 8), (6, 3)], ids=["short", "over the module", "overlap"])
+def test_a_closed_loop_shorter_than_a_window_is_refused(length: int, count: int) -> None:
+    """The middle one is over the motion module's window too, which is no matter for a clip that is not a loop."""
+    with pytest.raises(UserError, match=rf"stylize\.windows\.closed_loop: a loop of {count} frames") as caught:
+        check_clip(settings(windows={**LOOP, "context_length": length}), SIDE, SIDE, count)
+    told = dict(one.split("=") for one in str(caught.value.fix).partition(",")[0].split())
+    mended = {name.removeprefix("stylize.windows."): int(value) for name, value in told.items()}
+    check_clip(settings(windows={**LOOP, **mended}), SIDE, SIDE, count)
+    check_clip(settings(windows={"context_length": length}), SIDE, SIDE, count)
+
+
+def test_a_closed_loop_is_never_given_up_silently(world: Store) -> None:
+    with pytest.raises(UserError, match=r"stylize\.windows\.closed_loop: a loop of 3 frames"):
+        render(world, count=3, windows=LOOP)
+
+
+def test_more_steps_than_lcm_has_are_its_librarys_limit() -> None:
+    scheduler = schedulers.make("lcm", {})
+    scheduler.set_timesteps(schedulers.MOST_STEPS["lcm"])
+    with pytest.raises(ValueError, match="reduce `num_inference_steps`"):
+        scheduler.set_timesteps(schedulers.MOST_STEPS["lcm"] + 1)
 
 
 def test_the_modules_own_window_counts_when_the_catalogue_is_wrong(world: Store) -> None:
@@ -332,6 +371,22 @@ def test_a_scheduler_that_cannot_honour_the_family_is_refused() -> None:
     with pytest.raises(UserError, match="heun does not know the model's rescale_betas_zero_snr") as caught:
         schedulers.make("heun", family)
     assert "ddim" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize("name", sorted(schedulers.REGISTRY))
+def test_what_schedulers_know_is_what_their_classes_take(name: str) -> None:
+    import inspect
+
+    import diffusers
+
+    takes = inspect.signature(getattr(diffusers, schedulers.REGISTRY[name][0]).__init__).parameters
+    for key in schedulers._DECISIVE:
+        refused = False
+        try:
+            schedulers.check(name, {key: "something special"})
+        except UserError:
+            refused = True
+        assert refused == (key not in takes), key
 
 
 @pytest.mark.parametrize("name", sorted(schedulers.REGISTRY))

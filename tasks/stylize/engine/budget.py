@@ -62,7 +62,7 @@ def planned(
     each, device = BYTES[cfg.dtype], resolve_device(compute)
     base = cfg.model.base_config or cfg.model.base
     shape = read_json(weights.path(base) / "unet" / "config.json")
-    branches = 2 if cfg.guidance_scale * max(cfg.guidance_schedule or [1.0]) > 1 else 1
+    branches = 2 if cfg.guided else 1
     latents = (width // 8, height // 8)
     return plan(
         budget=compute.max_memory,

@@ -50,7 +50,10 @@ def pieces(tokenizer: Any, text: str) -> list[list[tuple[int, float]]]:
         found.append(tokens[:cut])
         tokens = tokens[cut:]
     if len(found) > MOST_PIECES:
-        raise UserError(f"a prompt of {len(found)} x {size} tokens; {MOST_PIECES} x {size} are the most")
+        raise UserError(
+            f"the text {text[:40]!r}... takes {len(found)} pieces of {size} tokens; {MOST_PIECES} pieces are the most",
+            fix="shorten it: it is prompt, negative_prompt, a part of prompt_schedule, or a region's prompt",
+        )
     return found or [[]]
 
 

@@ -65,7 +65,7 @@ class Network:
         if self.windows.context_length > most:
             raise UserError(
                 f"context_length ({self.windows.context_length}) is over the motion module's window ({most} frames)",
-                fix=f"context_length={most}",
+                fix=f"stylize.windows.context_length={most}",
             )
 
     def __call__(self, latents: torch.Tensor, timestep: Any, step: int, steps: int) -> torch.Tensor:

@@ -14,7 +14,8 @@ from tasks.stylize.engine.inversion import learn
 from tasks.stylize.engine.settings import Decode, Denoise, Embed, Encode
 from tasks.stylize.files import builder, safetensors_file
 from tasks.stylize.quiet import quiet
-from tasks.stylize.settings import Animatediff, picture_source
+from tasks.stylize.reference import picture_source
+from tasks.stylize.settings import Animatediff
 from tasks.weights_files import parameter_bytes
 from tasks.weights_memory import LOADED
 

@@ -27,7 +27,8 @@ from tasks.stylize.engine.prompts import Conditioning, TextTrack
 from tasks.stylize.engine.reuse import FirstBlock
 from tasks.stylize.engine.settings import Denoise
 from tasks.stylize.memory import free_memory
-from tasks.stylize.settings import check_lengths, check_window, needs_poses
+from tasks.stylize.reference import read_picture
+from tasks.stylize.settings import check_lengths, check_loop, check_window, needs_poses
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +71,8 @@ def run(job: Job, ctx: Context, journal: Journal, clock: Clock, keep: int | None
     import torch
 
     cfg, device = job.cfg, ctx.compute.device
-    found = models.networks(cfg, device)
     scheduler = schedulers.make(cfg.scheduler, models.scheduler_settings(cfg))
+    found = models.networks(cfg, device)
     generator = torch.Generator("cpu").manual_seed(cfg.seed)  # a CPU generator draws the same on every device
 
     def reset() -> Any:
@@ -154,17 +155,13 @@ def _conditioning(job: Job, found: models.Networks, device: str, dtype: Any) -> 
         TextTrack(job.texts[name].to(device, dtype), a, b, blend, mixing)  # type: ignore[arg-type]
         for name in ("positive", "negative")
     ]
-    guided = bool((scale > 1).any())
     added: dict[str, Any] = {}
     if cfg.ip_adapter is not None:
-        from PIL import Image
-
         found.pipe.set_ip_adapter_scale(float(cfg.ip_adapter.weight))
-        with Image.open(cfg.ip_adapter.picture) as picture:
-            added["image_embeds"] = found.pipe.prepare_ip_adapter_image_embeds(
-                picture.convert("RGB"), None, device, 1, guided
-            )
-    return Conditioning(tracks[0], tracks[1] if guided else None, scale, added, regions(job, tracks[0].texts))
+        added["image_embeds"] = found.pipe.prepare_ip_adapter_image_embeds(
+            read_picture(cfg.ip_adapter), None, device, 1, cfg.guided
+        )
+    return Conditioning(tracks[0], tracks[1] if cfg.guided else None, scale, added, regions(job, tracks[0].texts))
 
 
 def _track(job: Job, name: str, control: Control, net: Any) -> ControlTrack:
@@ -205,7 +202,9 @@ def _clip(
 ) -> Clip:
     """A clip of the frames' size and length; ``still``: one picture for all frames will do."""
     if key not in inputs:
-        raise UserError(f"{setting}: {key} was not given", fix="set its weight to 0, or wire it")
+        raise UserError(
+            f"{setting}: {key} was not given", fix=f"{setting}.weight=0, or render by `rotoscope dance`, which makes it"
+        )
     found = Clip.open(ctx.store, inputs[key])
     counts = {meta["count"], 1} if still else {meta["count"]}
     if (found.width, found.height) != (meta["width"], meta["height"]) or len(found) not in counts:
@@ -234,3 +233,6 @@ def _check(cfg: Denoise, count: int, texts: int) -> None:
     if max(asked, default=0) >= texts:
         raise UserError(f"prompts, regions: text number {max(asked)} of {texts} (they count from 0)")
     check_window(cfg.windows.context_length, count, cfg.model.motion_window, f"model {cfg.model.name}, its catalogue")
+    check_loop(cfg.windows, count)
+    if cfg.ip_adapter is not None:
+        read_picture(cfg.ip_adapter)

@@ -15,7 +15,8 @@ from reel.config import Config, Field, Finite, Text
 from reel.models import LoraSource, ModelConfig, ModelSource, Scheduler
 from tasks.stylize.control import Control, Mask, PerFrame, live_controls
 from tasks.stylize.engine.embed import parse_emphasis
-from tasks.stylize.settings import IpAdapter
+from tasks.stylize.reference import IpAdapter
+from tasks.stylize.settings import check_sampling, is_guided
 from tasks.stylize.windows import FreeInit, Windows
 
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -164,19 +165,13 @@ class Denoise(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Denoise:
-        if int(self.num_inference_steps * self.strength) == 0:
-            raise ValueError(
-                f"num_inference_steps {self.num_inference_steps} x strength {self.strength:g} is less than one step"
-            )
-        if any(value > 1 for value in self.strength_schedule or ()):
-            raise ValueError("strength_schedule: factors lie in 0..1")
-        for name, control in self.controls.items():
-            if control.weight > 0 and control.kind not in self.model.controlnets:
-                known = ", ".join(sorted(self.model.controlnets)) or "none"
-                raise ValueError(
-                    f"controls.{name}.kind: model {self.model.name} has no {control.kind!r}; it has: {known}"
-                )
+        check_sampling(self)
         return self
+
+    @property
+    def guided(self) -> bool:
+        """Whether any frame has classifier-free guidance: two branches instead of one."""
+        return is_guided(self)
 
     def live(self) -> dict[str, Control]:
         """The controls that do something, in alphabetical order: residuals are summed in it."""

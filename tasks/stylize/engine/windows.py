@@ -63,12 +63,12 @@ class WindowPlan:
             raise UserError(
                 f"context_overlap ({self.context_overlap}) must be 0 or more and below "
                 f"context_length ({self.context_length})",
-                fix=f"context_overlap={max(0, self.context_length // 4)}",
+                fix=f"stylize.windows.context_overlap={self.context_length // 4}",
             )
         if self.closed_loop and self.schedule != "looped-uniform":
             raise UserError(
                 f"closed_loop needs windows that run over the clip's end; {self.schedule} has none",
-                fix="context_schedule=looped-uniform",
+                fix="stylize.windows.context_schedule=looped-uniform",
             )
 
 
@@ -86,7 +86,7 @@ def make_windows(count: int, plan: WindowPlan, step: int = 0) -> list[Window]:
     if plan.closed_loop and count < plan.context_length:
         raise UserError(
             f"a closed loop of {count} frames is shorter than context_length ({plan.context_length})",
-            fix=f"context_length={count}",
+            fix=f"stylize.windows.context_length={count}",
         )
     if count < plan.context_length or (count == plan.context_length and not looped):
         frames = [np.arange(count)]

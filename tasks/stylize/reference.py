@@ -1,0 +1,49 @@
+"""The reference picture: a picture as part of the prompt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reel.config import Config, Field, Finite
+from reel.errors import UserError
+from reel.models import ModelSource
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+class IpAdapter(Config):
+    """A picture as part of the prompt (arXiv:2308.06721)."""
+
+    picture: Path
+    """Path of the picture."""
+    weight: Finite = Field(default=0.6, ge=0.0, le=2.0)
+    """How much the picture decides beside the text."""
+
+
+def picture_source(ip_adapter: IpAdapter) -> ModelSource:
+    """The reference picture as a source, so that its bytes are in the key."""
+    return ModelSource(kind="file", id=str(ip_adapter.picture))
+
+
+def read_picture(ip_adapter: IpAdapter) -> Image.Image:
+    """The reference picture in RGB.
+
+    Raises:
+        UserError: there is no such file, or it is no whole picture.
+    """
+    from PIL import Image
+
+    path = ip_adapter.picture.expanduser()
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "is not there"
+        raise UserError(f"stylize.ip_adapter.picture: {path} {what}", fix="the path of a picture: PNG, JPEG or WebP")
+    try:
+        with Image.open(path) as picture:
+            return picture.convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:  # UnidentifiedImageError is an OSError
+        raise UserError(
+            f"stylize.ip_adapter.picture: {path} is not a picture that can be read ({error})",
+            fix="a PNG, JPEG or WebP file; export it again if it is one",
+        ) from None
