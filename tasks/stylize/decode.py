@@ -6,19 +6,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reel.clip import ClipWriter, encode_png
-from reel.op import Context, op
+from reel.op import Context, get, op
 from tasks.stylize.engine import codec, models, stored
 from tasks.stylize.engine.journal import Shelf
 from tasks.stylize.engine.settings import Decode
 from tasks.stylize.engine.work import LIBRARIES, SMALLER, chunks, identity, ready, working
 
-VERSION = 1
-
 
 @op(
     "stylize",
     "decode",
-    version=VERSION,
+    version=1,
     config=Decode,
     inputs=("latents",),
     distributions=LIBRARIES,
@@ -36,9 +34,8 @@ def decode(cfg: Decode, inputs: Mapping[str, str], ctx: Context) -> str:
     """
     tensors, meta = stored.take(ctx.store, inputs["latents"], "latents")
     latents = tensors["latents"]  # (F, C, h, w)
-    sources = models.codec_sources(cfg)
-    device = ready(ctx, sources)
-    vae, shelf = models.vae(cfg, device), Shelf(ctx.store, identity("decode", VERSION, cfg, inputs, sources))
+    device = ready(ctx, models.codec_sources(cfg))
+    vae, shelf = models.vae(cfg, device), Shelf(ctx.store, identity(get("stylize", "decode"), cfg, inputs, device))
     with (
         ClipWriter(ctx.store, "rgb", **stored.shape_of(meta)) as writer,
         working([vae], device, ctx, SMALLER),

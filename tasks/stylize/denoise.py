@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from reel.op import Context, op
+from reel.op import Context, get, op
 from tasks.stylize import memory
 from tasks.stylize.engine import models, render, stored
 from tasks.stylize.engine.clock import Clock
@@ -18,13 +18,12 @@ from tasks.stylize.quiet import quiet
 from tasks.weights_memory import LOADED
 
 log = logging.getLogger(__name__)
-VERSION = 3
 
 
 @op(
     "stylize",
     "denoise",
-    version=VERSION,
+    version=3,
     config=Denoise,
     inputs=("latents", "embeddings", "map_*", "poses", "mask_*", "region_*"),
     distributions=LIBRARIES,
@@ -43,12 +42,11 @@ def denoise(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> str:
     Raises:
         UserError: settings, sizes or lengths that do not go together; memory that ran out.
     """
-    job = render.prepare(cfg, inputs, ctx)  # every check that needs no model
-    sources = models.denoise_sources(cfg)
-    device = ready(ctx, sources)
-    name = identity("denoise", VERSION, cfg, inputs, sources)
-    journal = Journal(ctx.store.root / "journals" / name, {"identity": name, "device": device}, run=ctx.run)
-    clock = Clock(bool(getattr(ctx.compute, "profile", False)), device)
+    job = render.prepare(cfg, inputs, ctx)  # lengths, sizes and inputs, before any model is fetched or loaded
+    device = ready(ctx, models.denoise_sources(cfg))
+    name = identity(get("stylize", "denoise"), cfg, inputs, device)
+    journal = Journal(ctx.store.root / "journals" / name, {"identity": name}, run=ctx.run)
+    clock = Clock(ctx.compute.profile, device)
     latents = _laddered(job, replace(ctx, compute=ctx.compute.model_copy(update={"device": device})), journal, clock)
     if clock.on:
         ctx.note(profile_seconds=clock.report())

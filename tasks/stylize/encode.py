@@ -9,19 +9,17 @@ from typing import Any
 import numpy as np
 
 from reel.clip import Clip
-from reel.op import Context, op
+from reel.op import Context, get, op
 from tasks.stylize.engine import codec, models, stored
 from tasks.stylize.engine.journal import Shelf
 from tasks.stylize.engine.settings import Encode
 from tasks.stylize.engine.work import LIBRARIES, SMALLER, chunks, identity, ready, working
 
-VERSION = 1
-
 
 @op(
     "stylize",
     "encode",
-    version=VERSION,
+    version=1,
     config=Encode,
     inputs=("frames",),
     distributions=LIBRARIES,
@@ -37,9 +35,8 @@ def encode(cfg: Encode, inputs: Mapping[str, str], ctx: Context) -> str:
     import torch
 
     clip = Clip.open(ctx.store, inputs["frames"])
-    sources = models.codec_sources(cfg)
-    device = ready(ctx, sources)
-    vae, shelf = models.vae(cfg, device), Shelf(ctx.store, identity("encode", VERSION, cfg, inputs, sources))
+    device = ready(ctx, models.codec_sources(cfg))
+    vae, shelf = models.vae(cfg, device), Shelf(ctx.store, identity(get("stylize", "encode"), cfg, inputs, device))
     parts: list[Any] = []
     with (
         working([vae], device, ctx, SMALLER),

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reel.config import Config
-from reel.keys import canonical, library_version
-from reel.op import Context
+from reel.keys import make_key
+from reel.op import Context, Op
 from reel.store import canonical_json, sha256_bytes
 from tasks import weights
 from tasks.stylize import memory
@@ -65,14 +65,10 @@ def chunks(count: int, size: int) -> Iterator[tuple[int, int]]:
     return ((start, min(start + size, count)) for start in range(0, count, size))
 
 
-def identity(op: str, version: int, cfg: Config, inputs: Mapping[str, str], sources: Sequence[Any]) -> str:
-    """What unfinished work belongs to: settings, inputs, models and libraries."""
-    facts = {
-        "op": op,
-        "version": version,
-        "config": canonical(cfg),
-        "inputs": dict(inputs),
-        "models": [weights.content_id(source) for source in sources],
-        "libraries": {name: library_version(name) for name in ("torch", "diffusers")},
-    }
-    return sha256_bytes(canonical_json(facts))
+def identity(op: Op, cfg: Config, inputs: Mapping[str, str], device: str) -> str:
+    """What unfinished work belongs to: the very cache key that its result is stored under, and the device.
+
+    The device is in no key, but a result of which one half comes from a GPU and the other from a CPU is neither's.
+    """
+    known = {source.label: weights.content_id(source) for source in op.models(cfg)}
+    return sha256_bytes(canonical_json({"key": make_key(op, cfg, inputs, known).digest, "device": device}))
