@@ -87,7 +87,8 @@ class Rendered:
         ctx = op.Context(store, Compute(device="cpu", threads=1), run=run)
         self.stages = split(cfg, track)
         self.inputs = {"map_pose": clip(store, "map", count, 1), "poses": poses(store, count)}
-        self.latents = encode(self.stages.encode, {"frames": clip(store, "rgb", count, 0)}, ctx)
+        self.frames = clip(store, "rgb", count, 0)
+        self.latents = encode(self.stages.encode, {"frames": self.frames}, ctx)
         self.embeddings = embed_texts(self.stages.embed, {}, ctx)
         self.inputs |= {"latents": self.latents, "embeddings": self.embeddings}
         self.denoised = denoise(self.stages.denoise, self.inputs, ctx)

@@ -101,8 +101,9 @@ class Networks:
     controlnets: dict[str, Any]
 
     def modules(self) -> list[Any]:
+        """Everything that works on the device: the UNet, the ControlNets, an IP-Adapter's picture encoder."""
         nets = {id(net): net for net in self.controlnets.values()}
-        return [self.pipe.unet, *nets.values()]
+        return [net for net in (self.pipe.unet, *nets.values(), self.pipe.image_encoder) if net is not None]
 
 
 def networks(cfg: Denoise, device: str) -> Networks:
@@ -138,6 +139,13 @@ def placed(modules: Sequence[Any], device: str, offload: str) -> Iterator[None]:
             for module in modules:
                 module.to("cpu")
         return
+    with layer_by_layer(modules, device):
+        yield
+
+
+@contextlib.contextmanager
+def layer_by_layer(modules: Sequence[Any], device: str) -> Iterator[None]:
+    """Modules whose weights go to the device layer by layer; what `module.device` says means nothing meanwhile."""
     from accelerate import cpu_offload
     from accelerate.hooks import remove_hook_from_submodules
 
