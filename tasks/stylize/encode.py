@@ -25,7 +25,7 @@ FIX = "stylize.encode_chunk_size=1, stylize.encode_tiling=true, a lower extract.
 @op(
     "stylize",
     "encode",
-    version=1,
+    version=2,
     config=Encode,
     inputs=("frames",),
     distributions=LIBRARIES,
@@ -47,7 +47,7 @@ def encode(cfg: Encode, inputs: Mapping[str, str], ctx: Context) -> str:
         "latents",
         {"mean": mean, "std": std},
         stage="encoded",
-        chunk_size=cfg.chunk_size,
+        chunk_size=min(cfg.chunk_size, len(clip)),  # noise is drawn by it: two that cut alike are the same latents
         scaling_factor=scaling,
         **stored.times(clip),
     )

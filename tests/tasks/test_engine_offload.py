@@ -62,7 +62,7 @@ def test_all_that_denoising_computes_with_is_placed_on_the_device(world, looking
 @pytest.mark.parametrize("name", STEPS)
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
 def test_memory_that_runs_out_once_frees_other_models_and_is_in_the_record(world, monkeypatch, name, error):
-    whole = Rendered(world, settings(decode_chunk_size=2))
+    whole = Rendered(world, settings(encode_chunk_size=2, decode_chunk_size=2))
     given = {"encode": {"frames": whole.frames}, "embed": {}, "decode": {"latents": whole.denoised}}[name]
     module, function = STEPS[name]
     real, loaded = getattr(module, function), []

@@ -44,7 +44,7 @@ class BrokenOff:
 
     def __init__(self, store: Store, patch: pytest.MonkeyPatch) -> None:
         self.ctx = op.Context(store, Compute(device="cpu", threads=1))
-        self.stages = split(settings(decode_chunk_size=2))
+        self.stages = split(settings(encode_chunk_size=2, decode_chunk_size=2))
         frames, pose = clip(store, "rgb", COUNT, 0), clip(store, "map", COUNT, 1)
         self.inputs = {"encode": {"frames": frames}, "decode": {}, "denoise": {"map_pose": pose}}
         embeddings = op.get("stylize", "embed").fn(self.stages.embed, {}, self.ctx)
