@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from tasks.stylize import decode, denoise, encode
 from tasks.stylize.engine import codec, work
 from tasks.stylize.engine.journal import Journal
 from tasks.stylize.engine.split import split
-from tests.tasks.test_engine_ops import COUNT, clip, settings
+from tests.tasks.test_engine_ops import COUNT, Rendered, clip, settings
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -118,3 +120,23 @@ def test_unfinished_work_is_named_after_every_listed_library(world, monkeypatch,
     before = work.identity(known, cfg, {}, "cpu")
     _other_version(library)(monkeypatch)
     assert work.identity(known, cfg, {}, "cpu") != before
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "the disk is broken"), OSError(errno.ENOSPC, "full")])
+def test_what_cannot_be_kept_is_said_once_and_the_render_goes_on(world, tmp_path, monkeypatch, caplog, error):
+    """A disk that refuses checkpoints and chunks, and nothing else."""
+    cfg = settings(encode_chunk_size=2, decode_chunk_size=2)
+    whole = Rendered(world, cfg)
+    real = type(tmp_path).replace
+
+    def replace(path: Any, target: Any) -> Any:
+        if any(Path(target).is_relative_to(tmp_path / "other" / part) for part in ("journals", "frames")):
+            raise error
+        return real(path, target)
+
+    monkeypatch.setattr(type(tmp_path), "replace", replace)
+    other = Store(tmp_path / "other")
+    assert Rendered(other, cfg).clip == whole.clip
+    said = [record.message for record in caplog.records if "the render goes on" in record.message]
+    assert len(said) == 3, "once each in encoding, denoising and decoding"
+    assert not [path for part in ("journals", "frames") for path in (other.root / part).rglob("*") if path.is_file()]
