@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from reel.op import Context, op
 from tasks.stylize.engine import embed, models, stored
 from tasks.stylize.engine.preflight import check_embed
 from tasks.stylize.engine.settings import Embed
-from tasks.stylize.engine.work import LIBRARIES, ready, working
+from tasks.stylize.engine.work import LIBRARIES, ready, with_room, working
 
 
 @op(
@@ -32,11 +33,16 @@ def embed_texts(cfg: Embed, inputs: Mapping[str, str], ctx: Context) -> str:
     """
     device = ready(ctx, models.embed_sources(cfg))
     check_embed(cfg)
-    tokenizer, encoder = models.text(cfg, device)
     both = [text for pair in cfg.texts for text in pair]
+    tokenizer = models.text(cfg, device)[0]  # the encoder is held nowhere, so that it can be freed
     ctx.note(prompt_tokens=embed.report(tokenizer, both))
-    with working([encoder], device, ctx, "compute.offload=model, or a shorter prompt"):
-        found = embed.encode_texts(tokenizer, encoder, both, cfg.clip_skip).float().cpu()
+
+    def attempt(offload: str) -> Any:
+        tokenizer, encoder = models.text(cfg, device)
+        with working([encoder], device, offload):
+            return embed.encode_texts(tokenizer, encoder, both, cfg.clip_skip, device).float().cpu()
+
+    found = with_room(attempt, device, ctx, "compute.device=cpu, or a shorter prompt")
     return stored.put(
         ctx.store,
         "embeddings",

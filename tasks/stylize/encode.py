@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reel.clip import Clip
-from reel.op import Context, op
+from reel.op import Context, get, op
 from tasks.stylize.engine import codec, models, stored
 from tasks.stylize.engine.journal import Shelf
 from tasks.stylize.engine.settings import Encode
-from tasks.stylize.engine.work import LIBRARIES, SMALLER, chunks, identity, ready, working
+from tasks.stylize.engine.work import LIBRARIES, chunks, identity, ready, with_room, working
 
-VERSION = 1
+if TYPE_CHECKING:
+    import torch
+
+FIX = "stylize.encode_chunk_size=1, stylize.encode_tiling=true, a lower extract.short_side"
+"""What helps when the VAE needs too much memory."""
 
 
 @op(
     "stylize",
     "encode",
-    version=VERSION,
+    version=2,
     config=Encode,
     inputs=("frames",),
     distributions=LIBRARIES,
@@ -34,40 +38,48 @@ def encode(cfg: Encode, inputs: Mapping[str, str], ctx: Context) -> str:
     Returns:
         digest of an object of kind ``latents``: ``mean`` and ``std`` ``(F, C, h, w)``, unscaled.
     """
-    import torch
-
     clip = Clip.open(ctx.store, inputs["frames"])
-    sources = models.codec_sources(cfg)
-    device = ready(ctx, sources)
-    vae, shelf = models.vae(cfg, device), Shelf(ctx.store, identity("encode", VERSION, cfg, inputs, sources))
-    parts: list[Any] = []
-    with (
-        working([vae], device, ctx, SMALLER),
-        codec.upcast(vae),
-        codec.tiled(vae, cfg.tiling),
-        ctx.progress(len(clip), "encode") as bar,
-    ):
-        for start, stop in chunks(len(clip), cfg.chunk_size):
-            kept = shelf.get(start)
-            if kept is None:
-                both = torch.stack(codec.encode_chunk(vae, np.stack([clip.frame(i) for i in range(start, stop)])))
-                shelf.put(start, _to_bytes(both))
-            else:
-                both = _from_bytes(kept)
-            parts.append(both)
-            bar.update(stop - start)
-    mean, std = torch.cat(parts, dim=1)
+    device = ready(ctx, models.codec_sources(cfg))
+    shelf = Shelf(ctx.store, identity(get("stylize", "encode"), cfg, inputs, device))
+    (mean, std), scaling = with_room(lambda offload: _encoded(cfg, clip, shelf, device, ctx, offload), device, ctx, FIX)
     digest = stored.put(
         ctx.store,
         "latents",
         {"mean": mean, "std": std},
         stage="encoded",
-        chunk_size=cfg.chunk_size,
-        scaling_factor=float(vae.config.scaling_factor),
+        chunk_size=min(cfg.chunk_size, len(clip)),  # noise is drawn by it: two that cut alike are the same latents
+        scaling_factor=scaling,
         **stored.times(clip),
     )
     shelf.clear()
     return digest
+
+
+def _encoded(
+    cfg: Encode, clip: Clip, shelf: Shelf, device: str, ctx: Context, offload: str
+) -> tuple[torch.Tensor, float]:
+    """Mean and standard deviation ``(2, F, C, h, w)``, and the VAE's factor of latents."""
+    import torch
+
+    vae = models.vae(cfg, device)
+    parts: list[torch.Tensor] = []
+    with (
+        codec.upcast(vae),
+        codec.tiled(vae, cfg.tiling),
+        working([vae], device, offload),
+        ctx.progress(len(clip), "encode") as bar,
+    ):
+        for start, stop in chunks(len(clip), cfg.chunk_size):
+            kept = shelf.get(start)
+            if kept is None:
+                pictures = np.stack([clip.frame(i) for i in range(start, stop)])
+                both = torch.stack(codec.encode_chunk(vae, pictures, device))
+                shelf.put(start, _to_bytes(both))
+            else:
+                both = _from_bytes(kept)
+            parts.append(both)
+            bar.update(stop - start)
+    return torch.cat(parts, dim=1), float(vae.config.scaling_factor)
 
 
 def _to_bytes(tensor: Any) -> bytes:

@@ -50,16 +50,21 @@ def controlnets(cfg: Animatediff, live: Mapping[str, Control], device: str) -> l
 
 
 def core_key(cfg: Animatediff, device: str, whole: bool = False) -> str:
-    """Everything that decides the core's weights."""
-    model = cfg.model.only(())
-    loras = [[weights.content_id(lora.source), lora.weight] for lora in loras_of(cfg)]
-    vae = cfg.vae or model.vae
+    """Everything that decides the core's weights and shapes."""
+    model = cfg.model
+    looks = cfg.ip_adapter is not None
+    sources = {
+        "base": model.base,
+        "base_config": model.base_config,
+        "motion": model.motion,
+        "motion_config": model.motion_config,
+        "vae": cfg.vae or model.vae,
+        "ip_adapter": model.ip_adapter if looks else None,
+        "ip_image_encoder": model.ip_image_encoder if looks else None,
+    }
     parts = {
-        "base": weights.content_id(model.base),
-        "motion": weights.content_id(model.motion),
-        "vae": weights.content_id(vae) if vae else None,
-        "loras": loras,
-        "ip_adapter": weights.content_id(model.ip_adapter) if cfg.ip_adapter and model.ip_adapter else None,
+        **{name: weights.content_id(source) for name, source in sources.items() if source is not None},
+        "loras": [[weights.content_id(lora.source), lora.weight] for lora in loras_of(cfg)],
         "dtype": cfg.dtype,
         "device": device,
         "whole": whole,

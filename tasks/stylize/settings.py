@@ -75,10 +75,14 @@ class Sampling(Config):
     """Several denoisings for steadier motion."""
     frame_block: int = Field(default=16, ge=1)
     """Frames that the spatial layers take at a time: less needs less memory; changes the last bits."""
+    encode_chunk_size: int = Field(default=16, ge=1)
+    """Frames that the VAE encodes at a time; changes the noise and the last bits, so everything is denoised anew."""
+    encode_tiling: bool = False
+    """Encode in overlapping tiles: less memory, faint differences at tile borders; everything is denoised anew."""
     decode_chunk_size: int = Field(default=16, ge=1)
-    """Frames that the VAE encodes or decodes at a time; changes the last bits of a picture."""
-    vae_tiling: bool = False
-    """VAE in overlapping tiles: less memory, faint differences at tile borders."""
+    """Frames that the VAE decodes at a time; changes the last bits of a picture. Nothing is denoised anew."""
+    decode_tiling: bool = False
+    """Decode in overlapping tiles: less memory, faint differences at tile borders. Nothing is denoised anew."""
 
     @field_validator("vae", "embeddings")
     @classmethod

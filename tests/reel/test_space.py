@@ -12,7 +12,7 @@ SETTINGS = {
         "pose": {"weight": 1.0, "kind": "openpose", "soft": None, "mask": {"dilate": 0.0}},
         "lineart": {"weight": 0.5, "kind": "lineart", "soft": None, "mask": {"dilate": 0.0}},
     },
-    "stylize": {"strength": 0.8, "num_inference_steps": 20, "clip_skip": 2, "vae_tiling": False},
+    "stylize": {"strength": 0.8, "num_inference_steps": 20, "clip_skip": 2, "decode_tiling": False},
     "extract": {"fps": 8.0},
     "seed": 3,
 }
@@ -52,7 +52,7 @@ BAD = [
     ({"controls.pose.weigth": [0, 1]}, SETTINGS, "nearest: controls.pose.weight"),
     ({"controls.depth.weight": [0, 1]}, SETTINGS, "controls.depth.weight: no setting with a number"),
     ({"controls.pose.kind": [0, 1]}, SETTINGS, "no setting with a number"),
-    ({"stylize.vae_tiling": [0, 1]}, SETTINGS, "no setting with a number"),
+    ({"stylize.decode_tiling": [0, 1]}, SETTINGS, "no setting with a number"),
     ({"extract.fps": [4, 8]}, SETTINGS, "no setting with a number"),
     ({"stylize.num_inference_steps": [4, 8]}, SETTINGS, "the proxies have steps of their own"),
     ({"stylize.strength": [1, 0.4]}, SETTINGS, "the range 1..0.4 is empty"),

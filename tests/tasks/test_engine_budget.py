@@ -82,9 +82,10 @@ def test_a_budget_goes_into_the_settings_that_change_bytes(world, caplog):
     assert small.denoise.frame_block in (1, 2)
     assert small.encode.chunk_size == small.decode.chunk_size == 1 or small.decode.tiling
     assert "frame_block=" in caplog.text
-    own = split(settings(frame_block=3, decode_chunk_size=2, vae_tiling=True))
+    own = split(settings(frame_block=3, decode_chunk_size=2, decode_tiling=True, encode_chunk_size=3))
     same = fit(own, Compute(device="cpu", max_memory="60GiB"), 512, 512, 100)
     assert (same.denoise.frame_block, same.decode.chunk_size, same.decode.tiling) == (3, 2, True)
+    assert (same.encode.chunk_size, same.encode.tiling) == (3, False)
     with pytest.raises(UserError, match=r"compute\.max_memory: 0\.0\d GiB are too little"):
         fit(stages, Compute(device="cpu", max_memory="40MiB"), 512, 512, 100)
 

@@ -91,7 +91,8 @@ class Rendered:
         ctx = op.Context(store, Compute(device="cpu", threads=1), run=run)
         self.stages = split(cfg, track)
         self.inputs = {"map_pose": clip(store, "map", count, 1), "poses": poses(store, count)}
-        self.latents = encode(self.stages.encode, {"frames": clip(store, "rgb", count, 0)}, ctx)
+        self.frames = clip(store, "rgb", count, 0)
+        self.latents = encode(self.stages.encode, {"frames": self.frames}, ctx)
         self.embeddings = embed_texts(self.stages.embed, {}, ctx)
         self.inputs |= {"latents": self.latents, "embeddings": self.embeddings}
         self.denoised = denoise(self.stages.denoise, self.inputs, ctx)
@@ -160,7 +161,7 @@ def test_a_broken_denoising_goes_on_and_ends_in_the_same_digest(world, tmp_path,
 def test_decoding_and_encoding_go_on_where_they_were(world, tmp_path, monkeypatch):
     from tasks.stylize.engine import codec
 
-    cfg = settings(decode_chunk_size=2)
+    cfg = settings(encode_chunk_size=2, decode_chunk_size=2)
     whole = Rendered(world, cfg)
     for name, chunks in (("encode_chunk", 3), ("decode_chunk", 3)):
         real, calls = getattr(codec, name), []
@@ -212,8 +213,10 @@ def keys(store: Store, cfg: Animatediff) -> dict[str, str]:
         ({"scheduler": "euler"}, {"denoise"}),
         ({"prompt": "another dancer"}, {"embed"}),
         ({"clip_skip": 1}, {"embed"}),
-        ({"decode_chunk_size": 2}, {"encode", "decode"}),
-        ({"vae_tiling": True}, {"encode", "decode"}),
+        ({"encode_chunk_size": 2}, {"encode"}),
+        ({"encode_tiling": True}, {"encode"}),
+        ({"decode_chunk_size": 2}, {"decode"}),
+        ({"decode_tiling": True}, {"decode"}),
         ({"memory_format": "channels_last"}, {"denoise", "decode"}),
         ({"attention": "math"}, {"denoise"}),
         ({"compile": True}, {"denoise"}),
@@ -225,11 +228,40 @@ def test_a_change_touches_the_ops_that_it_must_and_no_other(world, change, expec
     assert {name for name in before if before[name] != after[name]} == expected
 
 
-def test_other_vae_tiling_denoises_nothing_anew_and_another_seed_encodes_nothing(world):
-    first, second = Rendered(world, settings()), Rendered(world, settings(seed=4))
-    assert first.latents == second.latents
-    assert first.embeddings == second.embeddings
-    assert first.denoised != second.denoised
+def computed(store: Store, cfg: Animatediff) -> list[str]:
+    """The ops that a render through the cache runs, in order; the others' results are taken from the store."""
+    from prefect import flow
+
+    from tasks.cached import Stage, call
+
+    ctx, stages = op.Context(store, Compute(device="cpu", threads=1)), split(cfg)
+    frames, pose = clip(store, "rgb", COUNT, 0), clip(store, "map", COUNT, 1)
+
+    @flow(name="test")
+    def body() -> list[Stage]:
+        latents = call(op.get("stylize", "encode"), stages.encode, {"frames": frames}, ctx)
+        embeddings = call(op.get("stylize", "embed"), stages.embed, {}, ctx)
+        given = {"latents": latents.digest, "embeddings": embeddings.digest, "map_pose": pose}
+        denoised = call(op.get("stylize", "denoise"), stages.denoise, given, ctx)
+        decoded = call(op.get("stylize", "decode"), stages.decode, {"latents": denoised.digest}, ctx)
+        return [latents, embeddings, denoised, decoded]
+
+    return [stage.op for stage in body() if not stage.reused]
+
+
+def test_other_decoding_denoises_nothing_anew_and_another_seed_encodes_nothing(world, prefect_server):
+    assert len(computed(world, settings())) == 4
+    assert computed(world, settings(decode_tiling=True)) == ["stylize.decode"]
+    assert computed(world, settings(decode_chunk_size=2)) == ["stylize.decode"]
+    assert computed(world, settings(seed=4)) == ["stylize.denoise", "stylize.decode"]
+    assert computed(world, settings(encode_chunk_size=2)) == ["stylize.encode", "stylize.denoise", "stylize.decode"]
+    again = computed(world, settings(encode_chunk_size=COUNT))
+    assert again == ["stylize.encode"], "a chunk that holds the whole clip is the same as a larger one"
+
+
+def test_the_old_name_of_tiling_is_refused_with_the_new_ones():
+    with pytest.raises(UserError, match=r"unknown key 'stylize.vae_tiling'; nearest: encode_tiling, decode_tiling"):
+        settings(vae_tiling=True)
 
 
 def test_weight_per_frame_moves_only_with_the_weight(world):

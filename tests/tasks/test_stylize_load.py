@@ -17,8 +17,10 @@ from PIL import Image
 from reel.errors import UserError
 from reel.store import Store
 from tasks.stylize import memory
+from tasks.stylize.engine import models
 from tasks.stylize.engine.split import split
 from tasks.stylize.load import core_key
+from tasks.weights import content_id
 from tests.tasks.one_file import write_checkpoint, write_settings
 from tests.tasks.test_stylize import SIDE, render, settings
 from tests.tasks.tiny_family import LIMIT, family_config
@@ -209,6 +211,71 @@ def test_modules_are_shared_by_what_they_are_made_of(world: Store, tmp_path: Pat
     assert core_key(settings(dtype="bfloat16"), "cpu") != same
 
 
+def _changed(folder: Path, file: str, **changes: Any) -> None:
+    """Change a settings file of a family in place."""
+    found = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps({**found, **changes}))
+
+
+@pytest.mark.parametrize("key", ["base_config", "motion_config", "ip_image_encoder"])
+def test_modules_are_not_shared_when_their_settings_come_from_elsewhere(
+    world: Store, families: Path, tmp_path: Path, key: str
+) -> None:
+    """The same weights beside other settings of the network: another render of the process must not get the first's."""
+    write_checkpoint(families / "tiny", tmp_path / "base.safetensors")
+    motion = save(tmp_path / "motion.safetensors", {})
+    for folder in (f"{key}_one", f"{key}_two"):
+        write_settings(families / "tiny", families / folder)
+        shutil.copy(families / "tiny/motion_adapter/config.json", families / folder / "config.json")
+    _changed(families / f"{key}_two", "unet/config.json", norm_eps=0.1)
+    _changed(families / f"{key}_two", "config.json", motion_norm_num_groups=4)
+
+    def found(folder: str) -> str:
+        model = {
+            **family_config("tiny"),
+            **write_ip_adapter(families, tmp_path),
+            "base": {"kind": "file", "id": str(tmp_path / "base.safetensors")},
+            "motion": motion,
+            **dict.fromkeys(("base_config", "motion_config", "ip_image_encoder"), _settings_of(f"{key}_one")),
+            key: _settings_of(folder),
+        }
+        return core_key(settings(model=model, ip_adapter={"picture": "x.png"}), "cpu")
+
+    assert found(f"{key}_one") == found(f"{key}_one")
+    assert found(f"{key}_one") != found(f"{key}_two")
+
+
+def _settings_of(folder: str) -> dict[str, Any]:
+    return {"kind": "embedded", "id": folder, "files": ["*.json", "*/*.json"]}
+
+
+@pytest.mark.parametrize("one_file", [False, True])
+def test_a_vae_in_one_file_is_one_with_the_settings_that_it_takes(
+    world: Store, families: Path, tmp_path: Path, one_file: bool
+) -> None:
+    """Settings come from the base, or from base_config: they are in the ops' keys, and no VAE of others is reused."""
+    shutil.copy(families / "tiny/vae/diffusion_pytorch_model.safetensors", tmp_path / "vae.safetensors")
+    write_checkpoint(families / "tiny", tmp_path / "base.safetensors")
+    found = []
+    for factor in (0.25, 0.5):
+        name = f"scaled_{one_file}_{factor}"
+        shutil.copytree(families / "tiny", families / name)
+        _changed(families / name, "vae/config.json", scaling_factor=factor)
+        model = family_config(name)
+        if one_file:
+            model["base"] = {"kind": "file", "id": str(tmp_path / "base.safetensors")}
+            model["base_config"] = _settings_of(name)
+        vae = {"kind": "file", "id": str(tmp_path / "vae.safetensors")}
+        stages = split(settings(model=model, vae=vae))
+        for cfg in (stages.encode, stages.decode):
+            found.append(models.vae(cfg, "cpu").config.scaling_factor)
+            sources = models.codec_sources(cfg)
+            found.append([content_id(source) for source in sources])
+            assert len({source.label for source in sources}) == len(sources)
+    assert found[::2] == [0.25, 0.25, 0.5, 0.5]
+    assert found[1] == found[3] != found[5] == found[7]
+
+
 def test_out_of_memory_says_what_would_fit(world: Store) -> None:
     """Real allocation failure: 100,000 x 100,000 floats asked of the allocator, as a render would ask."""
     import torch
@@ -254,7 +321,7 @@ def test_a_render_that_runs_out_of_memory_ends_with_advice(families: Path, tmp_p
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "out of memory on cpu, " in done.stdout
-    assert "decode_chunk_size=1" in done.stdout
+    assert "code_chunk_size=1" in done.stdout  # encoding or decoding, whichever comes to it
 
 
 def test_tiny_family_is_laid_out_like_the_embedded_one(families: Path) -> None:

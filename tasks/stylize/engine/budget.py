@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from reel.compute import Compute
 from reel.models import ModelSource
@@ -12,13 +13,14 @@ from tasks import weights
 from tasks.stylize.device import resolve_device
 from tasks.stylize.engine import models
 from tasks.stylize.engine.memory import MemoryPlan, bias_per_frame, kept_per_frame, per_window, plan
-from tasks.stylize.engine.settings import Denoise
+from tasks.stylize.engine.settings import Decode, Denoise, Encode
 from tasks.stylize.engine.split import Stages
 from tasks.stylize.files import read_json
 from tasks.stylize.load import BYTES
 from tasks.weights_files import parameter_bytes
 
 log = logging.getLogger(__name__)
+C = TypeVar("C", Encode, Decode)
 
 
 def fit(stages: Stages, compute: Compute, width: int, height: int, count: int) -> Stages:
@@ -38,16 +40,18 @@ def fit(stages: Stages, compute: Compute, width: int, height: int, count: int) -
     made = planned(stages.denoise, compute, width, height, count, models.codec_sources(stages.decode))
     for line in made.lines(count):
         log.info(line)
-    codec = {
-        "chunk_size": min(stages.decode.chunk_size, made.chunk_size),
-        "tiling": stages.decode.tiling or made.tiling,
-    }
     return replace(
         stages,
-        encode=stages.encode.model_copy(update=codec),
+        encode=_smaller(stages.encode, made),
         denoise=stages.denoise.model_copy(update={"frame_block": made.frame_block}),
-        decode=stages.decode.model_copy(update=codec),
+        decode=_smaller(stages.decode, made),
     )
+
+
+def _smaller(own: C, made: MemoryPlan) -> C:
+    """Encoding or decoding within the plan."""
+    chunk = min(own.chunk_size, made.chunk_size)
+    return own.model_copy(update={"chunk_size": chunk, "tiling": own.tiling or made.tiling})
 
 
 def planned(

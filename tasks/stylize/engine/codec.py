@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     import torch
 
 
-def encode_chunk(vae: Any, pictures: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+def encode_chunk(vae: Any, pictures: np.ndarray, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and standard deviation of the latents, not yet scaled.
 
     They are kept instead of a sample, so that another seed needs no new encoding.
 
     Args:
         pictures: ``(N, H, W, 3)`` uint8 RGB.
+        device: where the VAE computes; its weights may lie elsewhere until then.
 
     Returns:
         two tensors ``(N, C, h, w)`` float32 on the CPU.
@@ -28,7 +29,7 @@ def encode_chunk(vae: Any, pictures: np.ndarray) -> tuple[torch.Tensor, torch.Te
     import torch
 
     values = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
-    values = (2 * values - 1).to(vae.device, vae.dtype)
+    values = (2 * values - 1).to(device, vae.dtype)
     known = vae.encode(values).latent_dist
     return known.mean.float().cpu(), known.std.float().cpu()
 
@@ -48,10 +49,11 @@ def sample(mean: torch.Tensor, std: torch.Tensor, chunk: int, generator: torch.G
     return torch.cat(parts)
 
 
-def decode_chunk(vae: Any, latents: torch.Tensor, channels_last: bool = False) -> np.ndarray:
+def decode_chunk(vae: Any, latents: torch.Tensor, device: str = "cpu", channels_last: bool = False) -> np.ndarray:
     """Pictures ``(N, H, W, 3)`` uint8 RGB of scaled latents ``(N, C, h, w)``.
 
     Args:
+        device: where the VAE computes; its weights may lie elsewhere until then.
         channels_last: the decoder works on pictures with their channels side by side in memory.
 
     Raises:
@@ -59,7 +61,7 @@ def decode_chunk(vae: Any, latents: torch.Tensor, channels_last: bool = False) -
     """
     import torch
 
-    unscaled = (latents / vae.config.scaling_factor).to(vae.device, vae.dtype)
+    unscaled = (latents / vae.config.scaling_factor).to(device, vae.dtype)
     if channels_last:
         unscaled = unscaled.contiguous(memory_format=torch.channels_last)
     values = (vae.decode(unscaled).sample.float() / 2 + 0.5).clamp(0, 1)

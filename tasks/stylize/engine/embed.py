@@ -28,8 +28,8 @@ MOST_PIECES = 16
 def pieces(tokenizer: Any, text: str) -> list[list[tuple[int, float]]]:
     """Tokens with weights, cut into pieces that fit the encoder between its marks.
 
-    A phrase is not torn between pieces within a word's tokens only by chance: the cut falls after the last comma of
-    the piece's last fifth, when there is one.
+    A cut falls after the last comma in the last fifth of what fits, so that phrases stay whole; where there is none,
+    at the end of what fits, be it inside a word.
 
     Raises:
         UserError: more than `MOST_PIECES` pieces.
@@ -57,7 +57,9 @@ def pieces(tokenizer: Any, text: str) -> list[list[tuple[int, float]]]:
     return found or [[]]
 
 
-def encode_texts(tokenizer: Any, encoder: Any, texts: Sequence[str], clip_skip: int | None = None) -> torch.Tensor:
+def encode_texts(
+    tokenizer: Any, encoder: Any, texts: Sequence[str], clip_skip: int | None = None, device: str = "cpu"
+) -> torch.Tensor:
     """Embeddings of texts, all padded to the same number of pieces.
 
     Emphasis moves a token's embedding away from (or towards) the one that an empty prompt has in its place:
@@ -65,6 +67,7 @@ def encode_texts(tokenizer: Any, encoder: Any, texts: Sequence[str], clip_skip: 
 
     Args:
         clip_skip: layers left out at the encoder's end (None or 0: none).
+        device: where the encoder computes; its weights may lie elsewhere until then.
 
     Returns:
         ``(K, P * L, D)`` in the encoder's type: K texts, P pieces of L tokens.
@@ -73,11 +76,11 @@ def encode_texts(tokenizer: Any, encoder: Any, texts: Sequence[str], clip_skip: 
 
     cut = [pieces(tokenizer, text) for text in texts]
     most = max(len(piece) for piece in cut)
-    empty = _hidden(encoder, _ids(tokenizer, [[]], encoder.device), clip_skip)[0]
+    empty = _hidden(encoder, _ids(tokenizer, [[]], device), clip_skip)[0]
     rows = []
     for text in cut:
         padded = text + [[]] * (most - len(text))
-        states = [_hidden(encoder, _ids(tokenizer, [piece], encoder.device), clip_skip)[0] for piece in padded]
+        states = [_hidden(encoder, _ids(tokenizer, [piece], device), clip_skip)[0] for piece in padded]
         rows.append(_weighed(torch.stack(states), empty, padded).flatten(0, 1))
     return torch.stack(rows)
 
@@ -136,7 +139,11 @@ def _hidden(encoder: Any, ids: torch.Tensor, clip_skip: int | None) -> torch.Ten
 
 
 def encode_sdxl(
-    tokenizers: Sequence[Any], encoders: Sequence[Any], texts: Sequence[str], clip_skip: int | None = None
+    tokenizers: Sequence[Any],
+    encoders: Sequence[Any],
+    texts: Sequence[str],
+    clip_skip: int | None = None,
+    device: str = "cpu",
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """SDXL's two encoders side by side, and the second one's pooled embedding of each text's first piece.
 
@@ -150,11 +157,11 @@ def encode_sdxl(
     most = max(len(text) for cut in every for text in cut)
     halves, pooled = [], []
     for tokenizer, encoder, cut in zip(tokenizers, encoders, every, strict=True):
-        empty = encoder(_ids(tokenizer, [[]], encoder.device), output_hidden_states=True).hidden_states[layer][0]
+        empty = encoder(_ids(tokenizer, [[]], device), output_hidden_states=True).hidden_states[layer][0]
         rows = []
         for text in cut:
             padded = text + [[]] * (most - len(text))
-            outputs = [encoder(_ids(tokenizer, [piece], encoder.device), output_hidden_states=True) for piece in padded]
+            outputs = [encoder(_ids(tokenizer, [piece], device), output_hidden_states=True) for piece in padded]
             hidden = torch.stack([output.hidden_states[layer][0] for output in outputs])
             rows.append(_weighed(hidden, empty, padded).flatten(0, 1))
             if encoder is encoders[-1]:

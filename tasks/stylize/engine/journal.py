@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reel.errors import UserError
 from reel.store import Store, canonical_json, sha256_bytes, write_atomic
 
 if TYPE_CHECKING:
@@ -39,7 +40,24 @@ class Resumed:
     generator: torch.Tensor
 
 
-class Journal:
+class _Keeping:
+    """What only helps a render that is broken off: where it cannot be written, that is said once and work goes on."""
+
+    _refused = False
+
+    def _keep(self, write: Callable[[], None]) -> bool:
+        """Whether it could be written."""
+        try:
+            write()
+        except (OSError, UserError) as error:
+            if not self._refused:
+                log.warning("%s\nthe render goes on; broken off now, it would begin anew", error)
+            self._refused = True
+            return False
+        return True
+
+
+class Journal(_Keeping):
     """The checkpoints of one render.
 
     Args:
@@ -65,14 +83,16 @@ class Journal:
         return self.folder / "state.safetensors"
 
     def save(self, step: int, latents: torch.Tensor, scheduler: Any, generator: torch.Generator) -> None:
-        """Write a checkpoint if one is due: the first at once, later ones when the last has paid for itself."""
+        """Write a checkpoint if one is due: the first at once, later ones when the last has paid for itself.
+
+        One that the disk refuses is none: the render goes on.
+        """
         started = self._clock()
-        if self.written and started - self._last < self._cost / SHARE:
+        if started - self._last < self._cost / SHARE:
             return
-        self.write(step, latents, scheduler, generator)
+        self.written += self._keep(lambda: self.write(step, latents, scheduler, generator))
         self._last = self._clock()
         self._cost = self._last - started
-        self.written += 1
 
     def write(self, step: int, latents: torch.Tensor, scheduler: Any, generator: torch.Generator) -> None:
         """Write a checkpoint now."""
@@ -168,7 +188,7 @@ def unpack(plan: Any, tensors: dict[str, Any]) -> Any:
             raise ValueError(f"unknown kind {other!r} in a checkpoint")
 
 
-class Shelf:
+class Shelf(_Keeping):
     """Finished chunks of encoding or decoding, each checked when it is read; what is damaged is simply made again."""
 
     def __init__(self, store: Store, identity: str) -> None:
@@ -181,7 +201,7 @@ class Shelf:
         return self._cache.get(f"{index:08d}")
 
     def put(self, index: int, data: bytes) -> None:
-        self._cache.put(f"{index:08d}", data)
+        self._keep(lambda: self._cache.put(f"{index:08d}", data))
 
     def clear(self) -> None:
         """The whole is stored: the pieces go."""

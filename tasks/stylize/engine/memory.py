@@ -55,8 +55,8 @@ class MemoryPlan:
             kept = f"activations over {self.keep / gib:.2f} GiB spilled"
         return [
             f"memory: models {self.weights / gib:.2f} GiB, {count} frames x {self.per_frame / 2**20:.1f} MiB",
-            f"memory: frame_block={self.frame_block}, decode_chunk_size={self.chunk_size}, vae_tiling={self.tiling}, "
-            f"{kept}{f', offload={self.offload}' if self.offload else ''}",
+            f"memory: frame_block={self.frame_block}, VAE: {self.chunk_size} frames at a time"
+            f"{' in tiles' if self.tiling else ''}, {kept}{f', offload={self.offload}' if self.offload else ''}",
         ]
 
 

@@ -28,10 +28,12 @@ def part_of(base: ModelSource, *folders: str) -> ModelSource:
 
 
 def codec_sources(cfg: Encode | Decode) -> list[ModelSource]:
-    """The VAE's files."""
-    if cfg.vae is not None:
-        return [cfg.vae, *([cfg.base_config] if cfg.vae.single and cfg.base_config else [])]
-    return [part_of(cfg.base, "vae"), *([cfg.base_config] if cfg.base_config else [])]
+    """The VAE's files, and where its settings come from if it is one file without any."""
+    if cfg.vae is None:
+        return [part_of(cfg.base, "vae"), *([cfg.base_config] if cfg.base_config else [])]
+    if not cfg.vae.single:
+        return [cfg.vae]
+    return [cfg.vae, cfg.base_config or cfg.base.model_copy(update={"files": ["vae/config.json"]})]
 
 
 def embed_sources(cfg: Embed) -> list[ModelSource]:
@@ -57,12 +59,15 @@ def vae(cfg: Encode | Decode, device: str) -> Any:
     from diffusers import AutoencoderKL
 
     source = cfg.vae or part_of(cfg.base, "vae")
-    key = f"vae {weights.content_id(source)} {cfg.dtype} {device}"
+    key = f"vae {[weights.content_id(part) for part in codec_sources(cfg)]} {cfg.dtype} {device}"
 
     def build() -> Any:
-        if cfg.vae is not None or cfg.base.single:
-            whole = _family(_model(cfg), cfg.dtype, vae=cfg.vae)
-            found: Any = load.vae(whole) if cfg.vae is not None else load.single_file(whole)["vae"]
+        found: Any
+        if cfg.vae is not None:
+            model = ModelConfig.model_construct(base=cfg.base, base_config=codec_sources(cfg)[-1])
+            found = load.vae(_family(model, cfg.dtype, vae=cfg.vae))
+        elif cfg.base.single:
+            found = load.single_file(_family(_model(cfg), cfg.dtype))["vae"]
         else:
             found = builder(AutoencoderKL, weights.path(cfg.base) / "vae", cfg.dtype, cfg.base)()
         return found.eval().requires_grad_(False)
@@ -102,8 +107,9 @@ class Networks:
     controlnets: dict[str, Any]
 
     def modules(self) -> list[Any]:
+        """Everything that works on the device: the UNet, the ControlNets, an IP-Adapter's picture encoder."""
         nets = {id(net): net for net in self.controlnets.values()}
-        return [self.pipe.unet, *nets.values()]
+        return [net for net in (self.pipe.unet, *nets.values(), self.pipe.image_encoder) if net is not None]
 
 
 def networks(cfg: Denoise, device: str) -> Networks:
@@ -139,6 +145,13 @@ def placed(modules: Sequence[Any], device: str, offload: str) -> Iterator[None]:
             for module in modules:
                 module.to("cpu")
         return
+    with layer_by_layer(modules, device):
+        yield
+
+
+@contextlib.contextmanager
+def layer_by_layer(modules: Sequence[Any], device: str) -> Iterator[None]:
+    """Modules whose weights go to the device layer by layer; what `module.device` says means nothing meanwhile."""
     from accelerate import cpu_offload
     from accelerate.hooks import remove_hook_from_submodules
 

@@ -47,8 +47,6 @@ def split(cfg: Animatediff, track: PromptTrack | None = None) -> Stages:
         "base_config": model.base_config,
         "vae": cfg.vae or model.vae,
         "dtype": cfg.dtype,
-        "chunk_size": cfg.decode_chunk_size,
-        "tiling": cfg.vae_tiling,
     }
     embed = Embed(
         base=model.base,
@@ -87,7 +85,11 @@ def split(cfg: Animatediff, track: PromptTrack | None = None) -> Stages:
         ip_adapter=cfg.ip_adapter,
         frame_block=cfg.frame_block,
     )
-    return Stages(Encode(**codec), embed, denoise, Decode(**codec, memory_format=cfg.memory_format))
+    encode = Encode(**codec, chunk_size=cfg.encode_chunk_size, tiling=cfg.encode_tiling)
+    decode = Decode(
+        **codec, chunk_size=cfg.decode_chunk_size, tiling=cfg.decode_tiling, memory_format=cfg.memory_format
+    )
+    return Stages(encode, embed, denoise, decode)
 
 
 def _named(texts: Sequence[tuple[str, str]]) -> set[str]:
