@@ -70,8 +70,10 @@ class DanceRegion(Region):
 
 
 def _check_mask_file(mask: Mask, file: Path | None) -> None:
-    if (mask.region == "file") != (file is not None):
-        raise ValueError("mask.region=file and mask_file go together: give both or neither")
+    if mask.region == "file" and file is None:
+        raise ValueError("mask.region=file wants mask_file: a picture, or a clip of the source's length")
+    if mask.region != "file" and file is not None:
+        raise ValueError(f"mask_file is read with mask.region=file alone, and that is {mask.region}")
 
 
 class Dance(Config):

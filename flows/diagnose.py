@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from reel.config import Config, suggest
+from reel.config import Config, arms, suggest
 from reel.errors import UserError
 
 if TYPE_CHECKING:
@@ -147,14 +146,6 @@ def flat(data: Any, prefix: str = "") -> Iterator[str]:
             yield from flat(item, f"{prefix}{name}.")
 
 
-def arms(annotation: Any) -> Iterable[Any]:
-    """The types that an annotation allows: those of a union, or it alone; ``Annotated`` taken off."""
-    origin = get_origin(annotation)
-    if origin in (Union, types.UnionType):
-        return get_args(annotation)
-    return (get_args(annotation)[0],) if hasattr(annotation, "__metadata__") else (annotation,)
-
-
 def _check_choice(one: Any, engine: Any) -> None:
     """A group override must name files that exist: an ``optional`` group would pass over a typo in silence."""
     if one.is_delete():  # ~local: none of the group
@@ -239,7 +230,7 @@ def _unknown_key(root: Root[Any], engine: Any, key: str, known: Sequence[str]) -
     for group, choice in groups.items():  # controls.lineart.weight while control=[pose]
         options = engine.config_loader.get_group_options(group)
         part = next((part for part in key.split(".")[:-1] if part in options), None)
-        if part and not any(part in one.split(".") for one in known):
+        if part and not any(one.startswith(f"{key.partition(f'.{part}.')[0]}.{part}.") for one in known):
             return UserError(
                 f"'{key}' is not in use: {part!r} is a choice of {group}, and it is not chosen",
                 fix=f"choose it, too: {group}=[...,{part}]"
@@ -256,6 +247,8 @@ def _unreadable(text: str, error: Exception) -> UserError:
     key, equals, value = text.partition("=")
     if not key or (not equals and not text.startswith("~")):
         return UserError(f"not of the form key=value: {text!r}", fix="write clip=my.mp4; --help lists the keys")
+    if re.search(r"\s", key):
+        return UserError(f"{key!r}: a key has no spaces", fix=re.sub(r"\s+", "_", f"{key}=..."))
     reason = re.split(r" expecting \{|\nSee https", str(error))[0].strip()
     return UserError(
         f"{key}: cannot read the value {value!r} ({reason})",

@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from flows.diagnose import arms
 from flows.overrides import Root, compose, defaults, project_root, roots
 from flows.sweeps import Sweep
 from reel import op
-from reel.config import TEXT, Config, suggest
+from reel.config import TEXT, Config, arms, suggest
 from reel.errors import UserError
 
 FOLD = 24

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, TypeVar
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
@@ -60,6 +62,8 @@ def _explain(cls: type[Config], item: Any, where: str) -> str:
         return f"{key}: a value is needed"
     message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = message.replace("Input should be", "must be")
+    if item["type"] == "literal_error":
+        message += suggest(str(item["input"]), _allowed(item))
     if item["type"] in ("model_type", "model_attributes_type", "dict_type"):
         message = "must be a group of keys, each with its value"
     got = item.get("input")
@@ -67,15 +71,32 @@ def _explain(cls: type[Config], item: Any, where: str) -> str:
     return f"{key}: {message}{shown}" if key else f"{message}{shown}"
 
 
+def _allowed(item: Any) -> list[str]:
+    """The words that pydantic lists: `'a', 'b' or 'c'`."""
+    return re.findall(r"'([^']*)'", item["ctx"]["expected"])
+
+
 def _siblings(cls: type[Config], parents: Iterable[Any]) -> list[str]:
     """Field names that stand beside a wrong key, found by walking the annotations."""
-    current: Any = cls
+    current: list[Any] = [cls]
     for part in parents:
-        fields = getattr(current, "model_fields", {})
-        if part not in fields:
-            return []
-        current = fields[part].annotation
-    return list(getattr(current, "model_fields", {}))
+        current = [inner for one in current for inner in _within(one, part)]
+    return [name for one in current for name in getattr(one, "model_fields", {})]
+
+
+def _within(annotation: Any, part: Any) -> list[Any]:
+    """What may stand under a part of a key: a field's classes, a mapping's values, a list's items."""
+    if part in getattr(annotation, "model_fields", {}):
+        return list(arms(annotation.model_fields[part].annotation))
+    arguments = get_args(annotation)
+    return list(arms(arguments[-1])) if get_origin(annotation) in (dict, list, Mapping) and arguments else []
+
+
+def arms(annotation: Any) -> Iterable[Any]:
+    """The types that an annotation allows: those of a union, or it alone; ``Annotated`` taken off."""
+    if get_origin(annotation) in (Union, UnionType):
+        return get_args(annotation)
+    return (get_args(annotation)[0],) if hasattr(annotation, "__metadata__") else (annotation,)
 
 
 def suggest(word: str, known: Iterable[str], limit: int = 3) -> str:
@@ -84,4 +105,4 @@ def suggest(word: str, known: Iterable[str], limit: int = 3) -> str:
     return f"; nearest: {', '.join(near)}" if near else ""
 
 
-__all__ = ["SCHEDULE", "TEXT", "Config", "Field", "Finite", "Text", "parse", "suggest"]
+__all__ = ["SCHEDULE", "TEXT", "Config", "Field", "Finite", "Text", "arms", "parse", "suggest"]

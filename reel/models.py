@@ -6,9 +6,9 @@ Nothing here touches the network or the disk: `tasks.weights` turns a source int
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import PurePath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, field_validator, model_validator
 
@@ -234,6 +234,18 @@ class LoraSource(Config):
     source: ModelSource
     weight: float = Field(default=1.0, ge=-10, le=10)
     """0 is off; 1 as trained. Negative values push away from what the LoRA learned."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _constant(cls, data: Any) -> Any:
+        weight = data.get("weight") if isinstance(data, Mapping) else None
+        varies = isinstance(weight, str) and any(sign in weight for sign in ":,;=@")
+        if isinstance(weight, list | Mapping) or varies or (isinstance(data, Mapping) and "weight_schedule" in data):
+            raise ValueError(
+                "a LoRA has one weight for the whole clip, since a network's weights cannot differ between the frames "
+                "of one pass: give a number, and let prompt_schedule or a control's weight_schedule change over time"
+            )
+        return data
 
     @field_validator("source")
     @classmethod

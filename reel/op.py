@@ -39,8 +39,8 @@ class Context:
     run: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def progress(self, total: int, desc: str, unit: str = "frame") -> Any:
-        return progress(total, desc, unit)
+    def progress(self, total: int, desc: str, unit: str = "frame", done: int = 0) -> Any:
+        return progress(total, desc, unit, done)
 
     def note(self, **facts: Any) -> None:
         """Remember JSON values about how the work went (provider, peak memory, frames without a person)."""

@@ -9,17 +9,19 @@ from typing import Any
 from reel import interrupt
 
 
-def progress(total: int, desc: str, unit: str = "frame") -> Any:
+def progress(total: int, desc: str, unit: str = "frame", done: int = 0) -> Any:
     """A tqdm bar (a context manager with ``update(n)``).
 
     Args:
         total: number of steps.
         desc: what is being done, such as ``blazepose``.
         unit: what is counted.
+        done: steps of an earlier run, which say nothing about the speed of this one.
     """
     terminal = sys.stderr.isatty()
     return _bar()(
         total=total,
+        initial=done,
         desc=desc,
         unit=unit,
         dynamic_ncols=terminal,

@@ -56,6 +56,15 @@ class Facts:
         return self.frames or min(max([25, *(max(a, b or 0) + 25 for a, b, _ in self.placed)]), 1_000_000)
 
     @cached_property
+    def judged(self) -> int:
+        """Frames whose values are judged: all. For a render whose length is not known yet only those up to the last
+        key: what a formula gives later may lie behind the clip's end.
+        """
+        if self.frames is not None or not self.rendered:
+            return self.length
+        return max((a for a, _, _ in self.placed), default=0) + 1
+
+    @cached_property
     def plan(self) -> Plan | None:
         try:
             return make_plan(self.schedule, self.length, self.fps, self.seed)

@@ -143,7 +143,7 @@ def undefined(facts: Facts) -> None:
     used: Counter[str] = Counter()
     whole: dict[str, np.ndarray] = {}
     for i, key in enumerate(plan.keys):
-        first, after = max(0, edges[i]), min(plan.frames, max(edges[i + 1], edges[i] + 1))
+        first, after = max(0, edges[i]), min(facts.judged, max(edges[i + 1], edges[i] + 1))
         for text, formula in _formulas(facts, key):
             used[text] += 1
             if used[text] == SHARED:  # many keys share it: once over the whole clip is cheaper
@@ -179,7 +179,8 @@ def value_range(facts: Facts) -> None:
     except UserError:
         return
     told: set[int] = set()
-    for at in np.flatnonzero((values < low - 1e-9) | (values > high + 1e-9)).tolist():
+    wrong = (values < low - 1e-9) | (values > high + 1e-9)
+    for at in np.flatnonzero(wrong[: facts.judged]).tolist():
         index = int(facts.plan.index[at])
         if index not in told:
             told.add(index)

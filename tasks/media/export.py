@@ -34,6 +34,7 @@ def check_writable(folder: Path) -> None:
     Raises:
         UserError: it is a file, or may not be written to.
     """
+    made = not folder.exists()
     make_folder(folder, "paths.output")
     probe = folder / f".writable-{uuid.uuid4().hex[:8]}"
     with explained(folder):
@@ -41,6 +42,8 @@ def check_writable(folder: Path) -> None:
             probe.write_bytes(b"")
         finally:
             probe.unlink(missing_ok=True)
+            if made:
+                folder.rmdir()  # a render that fails leaves no empty folder
 
 
 def _copy(source: Path, target: Path, digest: str) -> Path:

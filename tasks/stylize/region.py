@@ -16,7 +16,7 @@ class Region(Config):
 
     prompt: Text
     """What that part shows, said in full: inside the region these words take the prompt's place."""
-    mask: Mask
+    mask: Mask = Field(default_factory=Mask, validate_default=True)
     """Where the words count; `feather` lets them fade into the prompt's."""
     weight: Finite = Field(default=1.0, ge=0.0, le=1.0)
     """How much they decide there: 1 they alone, 0.5 as much as the prompt, 0 drops the region."""
@@ -32,7 +32,7 @@ class Region(Config):
     @classmethod
     def _somewhere(cls, mask: Mask) -> Mask:
         if mask.region == "none":
-            raise ValueError("mask.region=none is nowhere: person, background, face, hair, or file with mask_file")
+            raise ValueError("region none is nowhere: use person, background, face or hair, or file with mask_file")
         return mask
 
 

@@ -56,6 +56,11 @@ _BLIND = {name: frozenset({"rescale_betas_zero_snr"}) for name in ("heun", "pndm
 """Decisive settings that a scheduler's class does not know."""
 
 
+def evaluations(name: str, steps: int) -> int:
+    """Steps as the scheduler counts them: Heun takes all but the last twice, PNDM the second."""
+    return {"heun": 2 * steps - 1, "pndm": steps + 1}.get(name, steps)
+
+
 def check(name: str, family: Mapping[str, Any]) -> None:
     """Whether a scheduler honours what a family's output means. Imports no library.
 

@@ -143,6 +143,11 @@ class Animatediff(Sampling):
 
     @model_validator(mode="after")
     def _consistent(self) -> Animatediff:
+        if self.model.architecture != "sd15":
+            raise ValueError(
+                f"model {self.model.name} is an {self.model.architecture.upper()} family; stylize renders SD 1.5 "
+                "families: model=sd15, or another marked sd15 in `rotoscope models`"
+            )
         check_sampling(self)
         if self.model.schedulers is not None and self.scheduler not in self.model.schedulers:
             raise ValueError(
@@ -185,11 +190,6 @@ def check_clip(cfg: Animatediff, width: int, height: int, count: int) -> None:
     Raises:
         UserError: naming the nearest size, or what to set for this length; a reference picture that is none.
     """
-    if cfg.model.architecture != "sd15":
-        raise UserError(
-            f"model {cfg.model.name} is an {cfg.model.architecture.upper()} family; stylize renders SD 1.5 families",
-            fix="model=sd15, or another family marked sd15 in `rotoscope models`",
-        )
     unit = cfg.model.multiple_of
     if width % unit or height % unit:
         near = f"{max(unit, width // unit * unit)}x{max(unit, height // unit * unit)}"

@@ -47,8 +47,8 @@ def clip(store: Store, kind: Any, count: int, seed: int) -> str:
     return writer.digest
 
 
-def poses(store: Store, count: int) -> str:
-    """A person in the left half of every frame."""
+def poses(store: Store, count: int, *, nobody: bool = False) -> str:
+    """A person in the left half of every frame, or in none."""
     from reel.clip import encode_png
 
     person = np.zeros((18, 4), np.float32)
@@ -56,7 +56,7 @@ def poses(store: Store, count: int) -> str:
     mask = np.zeros((SIDE, SIDE, 3), np.uint8)
     mask[:, : SIDE // 2] = 255
     with store.draft("poses") as draft:
-        draft.add("poses.json", dump([[person]] * count, SIDE, SIDE, "test"))
+        draft.add("poses.json", dump([[] if nobody else [person]] * count, SIDE, SIDE, "test"))
         for index in range(count):
             draft.add(mask_name(index), encode_png(mask))
         return draft.commit(
@@ -313,6 +313,21 @@ def test_a_frame_begins_at_the_step_of_a_render_of_its_strength(world, scheduler
         assert whole[begin:].tolist() == own
     right = until[0, 0, :, 0, -1].tolist()
     assert (right == [len(whole)] * COUNT) == (composite == "keep_background")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"composite": "keep_background"},
+        {"controls": {"pose": {"kind": "openpose", "mask": {"region": "hair"}}}},
+        {"regions": {"wall": {"prompt": "a wall", "mask": {"region": "background"}}}},
+    ],
+)
+def test_places_of_a_person_want_somebody_in_the_clip(world, more):
+    made = Rendered(world, settings(**more))
+    given = {**made.inputs, "poses": poses(world, COUNT, nobody=True)}
+    with pytest.raises(UserError, match="test found nobody in any of the 5 frames"):
+        denoise(made.stages.denoise, given, op.Context(world, Compute(device="cpu", threads=1)))
 
 
 def test_a_frame_whose_guidance_is_below_one_follows_the_prompt_alone(world):

@@ -79,8 +79,8 @@ class ControlTrack:
             )
 
     def scale(self, step: int, steps: int) -> np.ndarray:
-        """(F,) factor of each frame at a step; start and end as diffusers counts them."""
-        if step / steps < self.start or (step + 1) / steps > self.end:
+        """(F,) factor of each frame at a step."""
+        if not counts(step, steps, self.start, self.end):
             return np.zeros_like(self.weight)
         return self.weight * keyframe_scale(self.keyframes, step / steps)
 
@@ -112,6 +112,11 @@ class ControlTrack:
             whole = torch.from_numpy(self.mask(np.array([frame])))
             self._places[frame] = functional.interpolate(whole[None], size=size, mode="area")[0, 0]
         return torch.stack([self._places[int(f)] for f in frames]).to(like)
+
+
+def counts(step: int, steps: int, start: float, end: float) -> bool:
+    """Whether a step lies wholly between two parts of the denoising, as diffusers counts it."""
+    return step / steps >= start and (step + 1) / steps <= end
 
 
 def keyframe_scale(keyframes: Sequence[Keyframe], progress: float) -> float:

@@ -7,6 +7,7 @@ must be kept for every frame between two motion modules (skip connections, hints
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,11 +145,12 @@ def plan(
         offload, resident = "sequential", min(weights, LAYER)
     block = next((size for size in sizes if frame * size + window <= usable - resident), None)
     if block is None:
-        least = (resident + frame + window) / (1 - HEADROOM)
+        least = math.ceil((resident + frame + window) / (1 - HEADROOM) / 2**30 * 10) / 10  # GiB
+        size = f"{budget / 2**30:.2f} GiB" if budget >= 2**20 else f"{budget} bytes (write a size as 6GiB)"
         raise UserError(
-            f"compute.max_memory: {budget / 2**30:.2f} GiB are too little: the models take {resident / 2**30:.2f} GiB "
+            f"compute.max_memory: {size} are too little: the models take {resident / 2**30:.2f} GiB "
             f"and one frame of {width}x{height} with its window {(frame + window) / 2**30:.2f} GiB",
-            fix=f"compute.max_memory={least / 2**30:.1f}GiB or more, compute.dtype=bfloat16, or smaller frames",
+            fix=f"compute.max_memory={least:.1f}GiB or more, compute.dtype=bfloat16, or smaller frames",
         )
     left = usable - resident - window - frame * block
     keep = None if per_frame * count <= left else max(0, left)

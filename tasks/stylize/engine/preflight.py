@@ -13,7 +13,9 @@ from reel.errors import UserError
 from reel.prompt import EMBEDDING
 from tasks import weights
 from tasks.stylize import schedulers
+from tasks.stylize.control import Control
 from tasks.stylize.engine import models
+from tasks.stylize.engine.controls import Keyframe, counts, keyframe_scale
 from tasks.stylize.engine.embed import MOST_PIECES, pieces
 from tasks.stylize.engine.settings import Denoise, Embed
 from tasks.stylize.engine.split import Stages
@@ -54,7 +56,9 @@ def check_embed(cfg: Embed) -> None:
 def check_denoise(cfg: Denoise) -> None:
     """Raises: UserError for a scheduler that would sample wrongly, or layer weights of another number than layers."""
     schedulers.check(cfg.scheduler, models.scheduler_settings(cfg))
+    _check_rounds(cfg)
     for name, control in cfg.live().items():
+        _check_steps(cfg, name, control)
         if control.layer_weights is None:
             continue
         layers = _residuals(weights.path(cfg.model.controlnets[control.kind]))
@@ -64,6 +68,34 @@ def check_denoise(cfg: Denoise) -> None:
                 "residuals: the input's first, the middle's last",
                 fix=f"{layers} values, or controls.{name}.soft=0.825 instead",
             )
+
+
+def _check_rounds(cfg: Denoise) -> None:
+    """Raises: UserError for rounds of FreeInit that would keep nothing of the one before."""
+    whole = int(cfg.num_inference_steps * cfg.strength) == cfg.num_inference_steps
+    if cfg.free_init.iterations > 1 and whole and models.scheduler_settings(cfg).get("rescale_betas_zero_snr"):
+        raise UserError(
+            f"stylize.free_init: the noise of model {cfg.model.name} leaves nothing of a picture at its first step "
+            "(zero terminal SNR), so a round begun again at strength 1 would keep nothing of the one before",
+            fix="stylize.free_init.iterations=1, or stylize.strength below 1",
+        )
+
+
+def _check_steps(cfg: Denoise, name: str, control: Control) -> None:
+    """Raises: UserError for a control that counts at no step of the denoising."""
+    steps = schedulers.evaluations(cfg.scheduler, int(cfg.num_inference_steps * cfg.strength))
+    keys = [Keyframe(key.at, key.scale, key.interpolate) for key in control.timestep_keyframes]
+    if any(
+        counts(step, steps, control.control_guidance_start, control.control_guidance_end)
+        and keyframe_scale(keys, step / steps) > 0
+        for step in range(steps)
+    ):
+        return
+    raise UserError(
+        f"controls.{name}: counts at none of the {steps} steps between control_guidance_start "
+        f"({control.control_guidance_start:g}) and control_guidance_end ({control.control_guidance_end:g})",
+        fix=f"reach over at least one step of {1 / steps:.3g}, or leave {name} out of `control`",
+    )
 
 
 def _residuals(folder: Path) -> int:

@@ -55,6 +55,12 @@ def prepare(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> Job:
     poses = Poses.open(ctx.store, inputs["poses"]) if "poses" in inputs else None
     if poses is None and (needs := needs_poses(cfg.composite, cfg.controls, cfg.regions)):
         raise UserError(f"{needs} needs the poses of the clip", fix="use a pose detector, or no mask")
+    if poses is not None and not any(len(people) for people in poses.frames):
+        needs = needs_poses(cfg.composite, cfg.controls, cfg.regions)
+        raise UserError(
+            f"{needs}: {poses.detector} found nobody in any of the {count} frames",
+            fix="a clip in which the person is larger, another stylize.detector, or no mask and no composite",
+        )
     return Job(cfg, count, source, encoded, texts, meta, maps, files, poses)
 
 
@@ -90,10 +96,9 @@ def run(job: Job, ctx: Context, journal: Journal, clock: Clock, keep: int | None
     with (
         models.placed(found.modules(), device, offload or _offload(job, ctx)),
         kernels.chosen(found.modules(), cfg.attention, cfg.compile),
-        ctx.progress(len(timesteps) * rounds.iterations, "denoise", "step") as bar,
+        ctx.progress(len(timesteps) * rounds.iterations, "denoise", "step", resumed.step if resumed else 0) as bar,
     ):
         network = _network(job, found, ctx, clock, keep)
-        bar.update(resumed.step if resumed else 0)
         latents = denoise_in_rounds(
             rounds,
             network,
