@@ -44,14 +44,14 @@ def resolved(flow: str, overrides: Sequence[str]) -> dict[str, Any]:
     data = canonical(config)
     live = live_controls(config.controls)
     model = canonical(config.model.only({control.kind for control in live.values()}))
-    chosen = data.get("compute", {})
+    chosen, makers = data.get("compute", {}), map_makers(config, config.controls)
     compute = {name: chosen[name] for name in _WHAT if chosen.get(name) is not None}
     data = {name: value for name, value in data.items() if name not in _ELSEWHERE}
     data |= {
         "controls": canonical(live),
         "model": model,
         "compute": compute,
-        "preprocess": {name: canonical(chosen) for name, (_, chosen) in sorted(map_makers(config).items())},
+        "preprocess": {name: canonical(chosen) for name, (_, chosen) in sorted(makers.items())},
     }
     data = {name: value for name, value in data.items() if value is not None or not name.endswith("_schedule")}
     for key, text in scheduled.spelled(config).items():  # one spelling for one meaning

@@ -18,7 +18,7 @@ from reel.op import Context, Op, get
 from reel.store import Store
 from tasks.assemble import Assemble
 from tasks.cached import Stage, call
-from tasks.stylize.control import live_controls
+from tasks.stylize.control import ControlSettings, live_controls
 from tasks.stylize.engine import preflight
 from tasks.stylize.engine.budget import fit
 from tasks.stylize.engine.split import Stages, split
@@ -89,9 +89,9 @@ def plan(cfg: Dance, store: Store) -> Plan:
     settings = _stylize(cfg, schedules)
     live = {name: cfg.controls[name] for name in live_controls(settings.controls)}
     maps = {name: control.preprocess for name, control in live.items()}
-    detector = mask_detector(cfg)
+    detector = mask_detector(cfg, settings.controls)
     metrics = measures.plan(cfg)
-    makers = map_makers(cfg, metrics.detectors)
+    makers = map_makers(cfg, settings.controls, metrics.detectors)
     if detector and makers[detector][0].gives != "poses":
         raise UserError(f"stylize.detector: {detector!r} finds no poses", fix="blazepose, dwpose and openpose do")
     check_clip(settings, width, height, count)
@@ -151,21 +151,28 @@ def _stylize(cfg: Dance, schedules: scheduled.Compiled) -> Animatediff:
     return parse(Animatediff, whole)
 
 
-def mask_detector(cfg: Dance) -> str:
-    """The detector whose poses masks and compositing need; empty: they need none."""
-    return cfg.stylize.detector if needs_poses(cfg.stylize.composite, cfg.controls, cfg.regions) else ""
+def mask_detector(cfg: Dance, controls: Mapping[str, ControlSettings]) -> str:
+    """The detector whose poses masks and compositing need; empty: they need none.
+
+    Args:
+        controls: the flow's own, or as compiled for a clip: only then is it known which a schedule leaves at 0.
+    """
+    return cfg.stylize.detector if needs_poses(cfg.stylize.composite, controls, cfg.regions) else ""
 
 
-def map_makers(cfg: Dance, more: Iterable[str] = ()) -> dict[str, tuple[Op, Config]]:
+def map_makers(
+    cfg: Dance, controls: Mapping[str, ControlSettings], more: Iterable[str] = ()
+) -> dict[str, tuple[Op, Config]]:
     """Every preprocessor in use with its settings: those that controls name, and the detectors behind them.
 
     Args:
+        controls: as `mask_detector` takes them.
         more: names of further ones, that metrics ask for.
     """
     settings = cfg.preprocess
     found: dict[str, tuple[Op, Config]] = {}
-    names = {control.preprocess for control in live_controls(cfg.controls).values()}
-    todo = sorted({*names, *more, *filter(None, [mask_detector(cfg)])})
+    names = {cfg.controls[name].preprocess for name in live_controls(controls)}
+    todo = sorted({*names, *more, *filter(None, [mask_detector(cfg, controls)])})
     while todo:
         name = todo.pop()
         if name in found:

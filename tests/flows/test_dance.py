@@ -140,6 +140,14 @@ def test_weight_zero_is_no_control_at_all(render: Render):
     assert record.reused
 
 
+def test_a_masked_control_that_its_schedule_leaves_at_0_is_none_and_needs_no_poses(render: Render):
+    without = render("control=[]")
+    dead = render("control=[lineart]", "controls.lineart.mask.region=hair", "controls.lineart.weight_schedule=0: 0")
+    assert dead.reused
+    assert [(stage.op, stage.key) for stage in dead.stages] == [(stage.op, stage.key) for stage in without.stages]
+    assert "preprocess.blazepose" not in [stage.op for stage in dead.stages]
+
+
 def test_masks_bring_in_the_poses_and_files_the_frames(render: Render, tmp_path: Path):
     from PIL import Image
 

@@ -19,6 +19,7 @@ from reel.pose import Poses, dump, mask_name
 from reel.schedule.compile import PromptTrack
 from reel.store import Store
 from tasks.stylize import schedulers
+from tasks.stylize.control import Mask
 from tasks.stylize.decode import decode
 from tasks.stylize.denoise import denoise
 from tasks.stylize.embed import embed_texts
@@ -30,6 +31,7 @@ from tasks.stylize.engine.loop import timesteps_of
 from tasks.stylize.engine.split import split
 from tasks.stylize.schedulers import REGISTRY
 from tasks.stylize.settings import Animatediff
+from tasks.stylize.windows import FreeInit
 from tests.tasks import stock
 from tests.tasks.tiny_family import family_config
 
@@ -226,6 +228,56 @@ def keys(store: Store, cfg: Animatediff) -> dict[str, str]:
 def test_a_change_touches_the_ops_that_it_must_and_no_other(world, change, expected):
     before, after = keys(world, settings()), keys(world, settings(**change))
     assert {name for name in before if before[name] != after[name]} == expected
+
+
+TWICE = {"iterations": 2, "method": "ideal"}
+DEAD: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, {"composite_dilate": 9}),
+    ({"composite": "keep_background"}, {"composite_dilate": 8}),
+    ({}, {"free_init": {"order": 5, "method": "gaussian", "spatial_stop_frequency": 0.5}}),
+    (
+        {"free_init": {"iterations": 2, "method": "ideal"}},
+        {"free_init": {"iterations": 2, "method": "ideal", "order": 5}},
+    ),
+    ({"guidance_scale": 1}, {"guidance_end": 0.5}),
+    ({"guidance_scale": 1}, {"guidance_scale": 0.5, "guidance_schedule": [1.0] * COUNT}),
+    ({"guidance_scale": 1}, {"controls": {"pose": {"kind": "openpose", "weight": 0.8, "control_on": "cond"}}}),
+    ({}, {"controls": {"pose": {"kind": "openpose", "weight": 0.8, "mask": {"dilate": 4, "feather": 2}}}}),
+    ({"controls": {}}, {"control_every": 2}),
+]
+"""Settings, and changes of them that change no picture."""
+
+
+@pytest.mark.parametrize(("base", "change"), DEAD)
+def test_what_has_no_effect_is_in_no_key(world, base, change):
+    assert keys(world, settings(**base)) == keys(world, settings(**{**base, **change}))
+
+
+@pytest.mark.parametrize(
+    ("base", "change"),
+    [
+        ({"composite": "keep_background"}, {"composite_dilate": 9}),
+        ({"free_init": {"iterations": 2}}, {"free_init": {"iterations": 2, "order": 5}}),
+        ({}, {"guidance_end": 0.5}),
+        ({}, {"controls": {"pose": {"kind": "openpose", "weight": 0.8, "control_on": "cond"}}}),
+        ({}, {"control_every": 2}),
+    ],
+)
+def test_where_the_same_has_an_effect_it_is_in_denoises_key(world, base, change):
+    before, after = keys(world, settings(**base)), keys(world, settings(**{**base, **change}))
+    assert {name for name in before if before[name] != after[name]} == {"denoise"}
+
+
+def test_unguided_branches_and_masks_of_nothing_change_no_bit(world):
+    """What is reset before a render is what the renderer itself takes no notice of."""
+    plain = settings(guidance_scale=1, strength=0.5)
+    inputs = Rendered(world, plain).inputs
+    ctx = op.Context(world, Compute(device="cpu", threads=1))
+    own = split(plain).denoise
+    pose = own.controls["pose"].model_copy(update={"control_on": "cond", "mask": Mask(dilate=4, feather=2)})
+    odd = {"guidance_end": 0.4, "guidance_scale": 0.5, "composite_dilate": 20, "controls": {"pose": pose}}
+    odd["free_init"] = FreeInit(order=5, method="gaussian")
+    assert denoise(own.model_copy(update=odd), inputs, ctx) == denoise(own, inputs, ctx)
 
 
 def computed(store: Store, cfg: Animatediff) -> list[str]:

@@ -27,7 +27,7 @@ class TextTrack:
         a, b: (F,) int.
         blend: (F,) float, 0..1.
         mixing: ``lerp``: along a straight line; ``slerp``: each token along an arc, its length in between too.
-        pooled: ``(K, P)``, SDXL's pooled embeddings; mixed straight.
+        pooled: ``(K, P)``, SDXL's pooled embeddings; a pass takes that of its first frame's ``a``, unmixed.
     """
 
     texts: torch.Tensor

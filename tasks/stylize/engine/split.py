@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from reel.config import Config
 from reel.prompt import EMBEDDING
-from tasks.stylize.control import live_controls
+from tasks.stylize.control import Control, Mask, live_controls
 from tasks.stylize.engine.settings import Decode, Denoise, Embed, Encode, Prompts, RegionalText
 from tasks.stylize.region import live_regions
 from tasks.stylize.settings import Animatediff
+from tasks.stylize.windows import FreeInit
 
 if TYPE_CHECKING:
     from reel.schedule.compile import PromptTrack
@@ -32,11 +34,12 @@ def split(cfg: Animatediff, track: PromptTrack | None = None) -> Stages:
     Args:
         track: prompts per frame (`reel.schedule.compile.compile_prompts`); else the two prompts of ``cfg``.
     """
+    cfg = effective(cfg)
     model = cfg.model
     texts = [(cfg.prompt, cfg.negative_prompt)] if track is None else list(track.texts)
     if not cfg.guided:
         texts = [(positive, "") for positive, _ in texts]  # a negative prompt that nobody reads is in no key
-    controls, regions = live_controls(cfg.controls), live_regions(cfg.regions)
+    controls, regions = cfg.controls, cfg.regions
     regional = {
         name: RegionalText(text=len(texts) + number, mask=region.mask, weight=region.weight)
         for number, (name, region) in enumerate(regions.items())
@@ -75,7 +78,7 @@ def split(cfg: Animatediff, track: PromptTrack | None = None) -> Stages:
         guidance_scale=cfg.guidance_scale,
         guidance_schedule=cfg.guidance_schedule,
         guidance_end=cfg.guidance_end,
-        control_every=cfg.control_every if controls else 1,
+        control_every=cfg.control_every,
         first_block_cache=cfg.first_block_cache,
         prompts=None if track is None else _prompts(track),
         regions=regional,
@@ -90,6 +93,33 @@ def split(cfg: Animatediff, track: PromptTrack | None = None) -> Stages:
         **codec, chunk_size=cfg.decode_chunk_size, tiling=cfg.decode_tiling, memory_format=cfg.memory_format
     )
     return Stages(encode, embed, denoise, decode)
+
+
+def effective(cfg: Animatediff) -> Animatediff:
+    """The settings with what has no effect left out or at its default: a difference in it makes no other key."""
+    controls = {name: _control(control, cfg.guided) for name, control in live_controls(cfg.controls).items()}
+    changes: dict[str, Any] = {"controls": controls, "regions": live_regions(cfg.regions)}
+    if cfg.composite == "none":
+        changes["composite_dilate"] = _default(cfg, "composite_dilate")
+    if not cfg.guided:
+        changes |= {"guidance_scale": 1.0, "guidance_schedule": None, "guidance_end": 1.0}
+    if not controls:
+        changes["control_every"] = 1
+    if cfg.free_init.iterations == 1:
+        changes["free_init"] = FreeInit()
+    elif cfg.free_init.method != "butterworth":
+        changes["free_init"] = cfg.free_init.model_copy(update={"order": _default(cfg.free_init, "order")})
+    return cfg.model_copy(update=changes)
+
+
+def _control(control: Control, guided: bool) -> Control:
+    """A control without the size of a mask that it has not, and without a choice between branches where one runs."""
+    mask = Mask() if control.mask.region == "none" else control.mask
+    return control.model_copy(update={"mask": mask, "control_on": control.control_on if guided else "both"})
+
+
+def _default(cfg: Config, name: str) -> Any:
+    return type(cfg).model_fields[name].default
 
 
 def _named(texts: Sequence[tuple[str, str]]) -> set[str]:
