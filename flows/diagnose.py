@@ -229,7 +229,8 @@ def _unknown_key(root: Root[Any], engine: Any, key: str, known: Sequence[str]) -
     groups = defaults(root)
     for group, choice in groups.items():  # controls.lineart.weight while control=[pose]
         options = engine.config_loader.get_group_options(group)
-        part = next((part for part in key.split(".")[:-1] if part in options), None)
+        taken = choice if isinstance(choice, list) else [choice]
+        part = next((part for part in key.split(".")[:-1] if part in options and part not in taken), None)
         if part and not any(one.startswith(f"{key.partition(f'.{part}.')[0]}.{part}.") for one in known):
             return UserError(
                 f"'{key}' is not in use: {part!r} is a choice of {group}, and it is not chosen",

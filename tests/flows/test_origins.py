@@ -87,6 +87,21 @@ def test_mistakes_in_overrides(conf: Path, override: str, column: int, says: str
     assert override in told
 
 
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("strength_schedule=1 - t/8", "RS307"),
+        ("controls.pose.weight_schedule=sqrt(7 - t)", "RS407"),
+        ("controls.pose.weight_schedule=0: 1; 4: sqrt(7 - t)", "RS407"),
+    ],
+)
+def test_what_a_formula_gives_is_judged_by_the_clips_own_length(conf: Path, override: str, says: str) -> None:
+    cfg = composed(conf, override).config
+    compiled(cfg, 8, 12.0)
+    with pytest.raises(UserError, match=says):
+        compiled(cfg, 12, 12.0)
+
+
 def test_mistakes_of_all_schedules_are_told_at_once(conf: Path) -> None:
     told = message(conf, experiment(conf, "prompt_schedule: '0: red; x9: blue'\n"), "strength_schedule=0: 2")
     assert f"{FILE}:2:27: error RS108" in told

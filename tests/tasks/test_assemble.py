@@ -297,6 +297,16 @@ def test_a_full_disk_is_one_clear_error(store: Store) -> None:
     assert not [item for item in (store.root / "tmp").iterdir() if item.is_dir()]
 
 
+def test_a_folder_that_was_only_tried_is_not_left_behind(tmp_path: Path) -> None:
+    from tasks.media.export import check_writable
+
+    check_writable(tmp_path / "renders" / "new")
+    assert list((tmp_path / "renders").iterdir()) == []
+    (tmp_path / "there").mkdir()
+    check_writable(tmp_path / "there")
+    assert (tmp_path / "there").is_dir()
+
+
 def test_export_copies_whole_files_or_none(store: Store, tmp_path: Path) -> None:
     made = assembled(store, drawn(store, [0, 1, 2], Fraction(1, 25)), None, contact_sheet=2)
     digest, stored = made["stored"].digest, made["stored"]
