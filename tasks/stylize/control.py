@@ -43,12 +43,6 @@ class Mask(Config):
     feather: Finite = Field(default=0, ge=0, le=512)
     """px over which its border fades."""
 
-    @model_validator(mode="after")
-    def _of_something(self) -> Mask:
-        if self.region == "none" and (self.dilate or self.feather):
-            raise ValueError("dilate and feather change nothing without a region: person, background, face, hair, file")
-        return self
-
 
 class ControlSettings(Config):
     """What one ControlNet in use is set to, but for its weight over the frames."""

@@ -288,7 +288,6 @@ BAD = [
     (["controls.pose.mask.region=file"], "controls.pose: mask.region=file wants mask_file"),
     (["controls.pose.mask_file=a.png"], "mask_file is read with mask.region=file alone, and that is none"),
     (["regions={hat: {prompt: a hat, mask: {region: file}}}"], "regions.hat: mask.region=file wants mask_file"),
-    (["controls.pose.mask.dilate=20"], "dilate and feather change nothing without a region"),
     (["controls.pose.control_guidance_end=0.2"], "controls.pose: counts at none of the"),
     (["controls.pose.timestep_keyframes=[{at: 0, scale: 0}]"], "controls.pose: counts at none of the"),
     (["controls.lineart.weight=0.3"], "control=[...,lineart]"),
