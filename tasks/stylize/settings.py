@@ -20,7 +20,6 @@ from tasks.stylize import schedulers
 from tasks.stylize.control import Control, ControlSettings, Mask, PerFrame, live_controls
 from tasks.stylize.reference import IpAdapter, read_picture
 from tasks.stylize.region import Region, live_regions
-from tasks.stylize.schedulers import REGISTRY, SCALED
 from tasks.stylize.windows import FreeInit, Windows
 
 
@@ -158,10 +157,10 @@ class Animatediff(Sampling):
             raise ValueError(
                 f"model {self.model.name} names no IP-Adapter weights (model.ip_adapter): remove ip_adapter"
             )
-        if self.free_init.iterations > 1 and self.scheduler in SCALED:
+        if self.free_init.iterations > 1 and self.scheduler in schedulers.SCALED:
             raise ValueError(
                 f"free_init cannot begin a round again with scheduler {self.scheduler}, whose latents grow with their "
-                f"noise: use {', '.join(sorted(REGISTRY.keys() - SCALED))}, or free_init.iterations=1"
+                f"noise: use {', '.join(sorted(schedulers.REGISTRY.keys() - schedulers.SCALED))}, or free_init.iterations=1"
             )
         if self.attention == "flash" and live_regions(self.regions):
             raise ValueError(
