@@ -158,9 +158,10 @@ class Animatediff(Sampling):
                 f"model {self.model.name} names no IP-Adapter weights (model.ip_adapter): remove ip_adapter"
             )
         if self.free_init.iterations > 1 and self.scheduler in schedulers.SCALED:
+            able = ", ".join(sorted(schedulers.REGISTRY.keys() - schedulers.SCALED))
             raise ValueError(
                 f"free_init cannot begin a round again with scheduler {self.scheduler}, whose latents grow with their "
-                f"noise: use {', '.join(sorted(schedulers.REGISTRY.keys() - schedulers.SCALED))}, or free_init.iterations=1"
+                f"noise: use {able}, or free_init.iterations=1"
             )
         if self.attention == "flash" and live_regions(self.regions):
             raise ValueError(
