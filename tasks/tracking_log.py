@@ -299,7 +299,7 @@ class _Lines:
 
 def main(root: str) -> None:
     """Log what the renders' process tells of, until it ends."""
-    os.nice(10)  # while a render computes, what it leaves free is enough
+    os.nice(int(os.environ.get("ROTOSCOPE_LOG_NICE", "10")))  # what a render leaves free is enough
     answers = os.dup(1)
     os.dup2(2, 1)  # with a tracking server MLflow prints the addresses of runs, which must not get among the answers
     store, lines = Store(root), _Lines(0)

@@ -12,6 +12,7 @@ from benchmarks.runs import server
 from reel.store import Store
 
 os.environ |= {"DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1"}
+os.environ.setdefault("ROTOSCOPE_LOG_NICE", "0")  # tests wait for what is logged, beside other tests
 
 
 @pytest.fixture
