@@ -122,8 +122,8 @@ class Network:
         own = replace(made, text=remembering(with_pictures(self.unet, text, made.added)), bias=bias)
         if self.first_block is None:
             return predict(self.unet, sample, own, residuals)
-        key = frames.tobytes() + state_of(self.controls.scales(frames, step, steps))
-        return predict(self.unet, sample, own, residuals, self.first_block, key)
+        which = (frames.tobytes(), state_of(self.controls.scales(frames, step, steps)))
+        return predict(self.unet, sample, own, residuals, self.first_block, which)
 
 
 class Keeper(Protocol):

@@ -19,7 +19,7 @@ from tasks.stylize.engine.clock import Clock
 from tasks.stylize.engine.motion import move
 from tasks.stylize.engine.prompts import Text
 from tasks.stylize.engine.regions import Bias
-from tasks.stylize.engine.reuse import FirstBlock, difference, total
+from tasks.stylize.engine.reuse import FirstBlock, Told, difference, total
 from tasks.stylize.engine.windows import Window
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def predict(
     made: Pass,
     residuals: Residuals | None = None,
     cache: FirstBlock | None = None,
-    key: bytes = b"",
+    told: Told = (b"", b""),
 ) -> torch.Tensor:
     """The model's output for a whole clip.
 
@@ -215,7 +215,7 @@ def predict(
         unet: a UNetMotionModel.
         sample: scaled noisy latents ``(S, F, C, H, W)``.
         residuals: adds what the controls say, once the encoder half is done.
-        cache: lets all but the first layer be skipped; ``key``: which pass this is, for it.
+        cache: lets all but the first layer be skipped; ``told``: which pass this is, for it.
 
     Returns:
         ``(S, F, C, H, W)``.
@@ -225,13 +225,13 @@ def predict(
     if cache is None:
         return walk.finish(_through(walk, entered, None, residuals))
     first = walk.first(entered)
-    rest = cache.find(key, entered, first)
+    rest = cache.find(told, entered, first)
     if rest is not None:
         return walk.finish(total(first, rest, made.buffers, walk.device))
     change = difference(first, entered, made.buffers, walk.device)
     begin = made.buffers.empty(tuple(first.shape), first.dtype, walk.device).copy_(first)  # residuals change `first`
     states = _through(walk, entered, first, residuals)
-    cache.hold(key, change, difference(states, begin, made.buffers, walk.device))
+    cache.hold(told, change, difference(states, begin, made.buffers, walk.device))
     return walk.finish(states)
 
 

@@ -57,30 +57,35 @@ def add_again(held: Sequence[torch.Tensor], targets: Sequence[torch.Tensor], blo
             target[:, part] += to_device(residual[-target.shape[0] :, part], target.device)
 
 
+Told = tuple[bytes, bytes]
+"""Which pass it is: its frames, and what the controls' weights are (`state_of`)."""
+
+
 @dataclass
 class FirstBlock:
     """Skips all layers but the first while that one's output hardly changes (first-block caching, as ParaAttention's).
 
     The first layer's change of the states is compared with that of the last whole pass: below ``threshold`` (mean
     absolute difference over mean absolute value) the rest is taken from there, as the difference that it made. The
-    controls are part of that rest: a pass is known by its frames and by the controls' weights, and other weights are
-    another pass.
+    controls are part of that rest, so it counts only while their weights stay the same.
     """
 
     threshold: float
     skipped: int = 0
     whole: int = 0
-    _held: dict[bytes, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict, repr=False)
+    _held: dict[bytes, tuple[bytes, torch.Tensor, torch.Tensor]] = field(default_factory=dict, repr=False)
 
     def begin(self, step: int) -> None:
         if step % GRID == 0:
             self._held.clear()
 
-    def find(self, key: bytes, entered: torch.Tensor, first: torch.Tensor) -> torch.Tensor | None:
+    def find(self, told: Told, entered: torch.Tensor, first: torch.Tensor) -> torch.Tensor | None:
         """``(S, F, C, H, W)`` behind the last layer, or None when the layers must be computed."""
-        before, rest = self._held.get(key, (None, None))
-        if before is None or rest is None or before.shape != first.shape:
+        frames, controls = told
+        known = self._held.get(frames)
+        if known is None or known[0] != controls or known[1].shape != first.shape:
             return None
+        _, before, rest = known
         difference = size = 0.0
         for frame in range(first.shape[1]):  # frame by frame: the tensors may be spilled
             change = (to_device(first[:, frame], entered.device) - to_device(entered[:, frame], entered.device)).float()
@@ -92,9 +97,10 @@ class FirstBlock:
         self.skipped += 1
         return rest
 
-    def hold(self, key: bytes, change: torch.Tensor, rest: torch.Tensor) -> None:
+    def hold(self, told: Told, change: torch.Tensor, rest: torch.Tensor) -> None:
         self.whole += 1
-        self._held[key] = (change, rest)
+        frames, controls = told
+        self._held[frames] = (controls, change, rest)
 
 
 def difference(a: torch.Tensor, b: torch.Tensor, buffers: Buffers, device: Any) -> torch.Tensor:
