@@ -17,6 +17,7 @@ from tasks.stylize.control import Control
 from tasks.stylize.engine import models
 from tasks.stylize.engine.controls import Keyframe, counts, keyframe_scale
 from tasks.stylize.engine.embed import MOST_PIECES, pieces
+from tasks.stylize.engine.loop import first_step
 from tasks.stylize.engine.settings import Denoise, Embed
 from tasks.stylize.engine.split import Stages
 from tasks.stylize.files import read_json
@@ -72,7 +73,7 @@ def check_denoise(cfg: Denoise) -> None:
 
 def _check_rounds(cfg: Denoise) -> None:
     """Raises: UserError for rounds of FreeInit that would keep nothing of the one before."""
-    whole = int(cfg.num_inference_steps * cfg.strength) == cfg.num_inference_steps
+    whole = first_step(cfg.num_inference_steps, cfg.strength) == 0
     if cfg.free_init.iterations > 1 and whole and models.scheduler_settings(cfg).get("rescale_betas_zero_snr"):
         raise UserError(
             f"stylize.free_init: the noise of model {cfg.model.name} leaves nothing of a picture at its first step "
@@ -83,7 +84,8 @@ def _check_rounds(cfg: Denoise) -> None:
 
 def _check_steps(cfg: Denoise, name: str, control: Control) -> None:
     """Raises: UserError for a control that counts at no step of the denoising."""
-    steps = schedulers.evaluations(cfg.scheduler, int(cfg.num_inference_steps * cfg.strength))
+    run = cfg.num_inference_steps - first_step(cfg.num_inference_steps, cfg.strength)
+    steps = schedulers.evaluations(cfg.scheduler, run)
     keys = [Keyframe(key.at, key.scale, key.interpolate) for key in control.timestep_keyframes]
     if any(
         counts(step, steps, control.control_guidance_start, control.control_guidance_end)

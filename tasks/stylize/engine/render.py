@@ -53,10 +53,10 @@ def prepare(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> Job:
     }
     _check(cfg, count, len(texts["positive"]))
     poses = Poses.open(ctx.store, inputs["poses"]) if "poses" in inputs else None
-    if poses is None and (needs := needs_poses(cfg.composite, cfg.controls, cfg.regions)):
+    needs = needs_poses(cfg.composite, cfg.controls, cfg.regions)
+    if needs and poses is None:
         raise UserError(f"{needs} needs the poses of the clip", fix="use a pose detector, or no mask")
-    if poses is not None and not any(len(people) for people in poses.frames):
-        needs = needs_poses(cfg.composite, cfg.controls, cfg.regions)
+    if needs and poses is not None and not any(len(people) for people in poses.frames):
         raise UserError(
             f"{needs}: {poses.detector} found nobody in any of the {count} frames",
             fix="a clip in which the person is larger, another stylize.detector, or no mask and no composite",
