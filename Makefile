@@ -49,7 +49,7 @@ check: setup
 	$(BIN)/mypy
 
 accept-ops: setup
-	$(BIN)/python -m reel.closure
+	$(BIN)/python -m reel.code_hash
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis outputs multirun

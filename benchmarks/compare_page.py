@@ -20,8 +20,8 @@ from typing import Any
 
 from benchmarks.runs import ROOT
 from benchmarks.synthetic_renders import films
-from flows import compare
-from reel.record import list_records
+from flows.compare import flow as compare
+from reel.history.record import list_records
 from reel.store import Store
 
 READY = "document.documentElement.dataset.ready"

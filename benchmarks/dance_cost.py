@@ -23,7 +23,7 @@ from pathlib import Path
 
 from benchmarks.runs import ROOT, command, last_record, server
 from reel.store import Store
-from tasks.tracking_links import pending
+from tasks.tracking.links import pending
 
 PROMPT = "a girl with long pink hair in a red top and a blue skirt, green background, dancing"
 

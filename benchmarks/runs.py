@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from flows import servers
+from flows.prefect_server import servers
 
 ROOT = Path(__file__).parents[1]
 QUICK = [
@@ -24,7 +24,7 @@ QUICK = [
 
 def command(store: Path, overrides: Sequence[str] = ()) -> list[str]:
     output = store.parent / f"{store.name}-out"
-    return [sys.executable, "-m", "flows.dance", f"paths.store={store}", f"paths.output={output}", *overrides]
+    return [sys.executable, "-m", "flows.dance.flow", f"paths.store={store}", f"paths.output={output}", *overrides]
 
 
 def dance(store: Path, overrides: Sequence[str] = (), *, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -27,15 +27,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.runs import server
-from flows.overrides import Root, hydra_ready, single
-from flows.search import Search
-from flows.searching import plan, run
-from flows.searching.trials import evaluate
+from flows.config.compose import Root, hydra_ready, single
+from flows.search import plan, run
+from flows.search.flow import Search
+from flows.search.trials import evaluate
 from reel.config import parse
+from reel.history.recorder import begin
 from reel.op import Context
-from reel.recorder import begin
-from reel.search import Box, Rung, Scored, front, rung
-from reel.space import STEPS, placed
+from reel.search.goals import Box, Rung, Scored, front, rung
+from reel.search.search_axes import STEPS, placed
 from reel.store import Store, write_atomic
 
 SIDES = 11

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reel.clip import ClipWriter
+from reel.history.record import RenderRecord, StageRecord, record_path, save
 from reel.keys import make_key, remember
 from reel.op import get
-from reel.record import RenderRecord, StageRecord, record_path, save
 from reel.store import Store
 from tasks.assemble import Assemble
 
@@ -138,7 +138,7 @@ def films(store: Store, folder: Path, side: int, source: Path, *, size: tuple[in
     """As `grid`, but each render is an exported film alone, the source in another hue; no frames are in the store."""
     import ffmpeg as graphs
 
-    from reel.record import Output
+    from reel.history.record import Output
     from reel.store import sha256_file
     from tasks.media import ffmpeg
 

@@ -9,13 +9,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows import entry
-from flows.overrides import project_root
+from flows.config.compose import project_root
+from flows.edge import entry
 from reel.config import suggest
 from reel.errors import UserError
 
 COMMANDS = {
-    "schedule": "flows.schedule",
+    "schedule": "flows.commands.schedule",
     "up": "flows.commands.up",
     "down": "flows.commands.down",
     "doctor": "flows.commands.doctor",
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The ``rotoscope`` program.
 
     Returns:
-        the exit code, see `flows.entry`.
+        the exit code, see `flows.edge.entry`.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     return entry.guarded(lambda: _dispatch(arguments), debug="--debug" in arguments)
@@ -58,7 +58,10 @@ def _dispatch(argv: list[str]) -> int:
 def available() -> dict[str, str]:
     """Module by command: flows are the modules that have a root config of their name, ``conf/<name>.yaml``."""
     roots = sorted(path.stem for path in (project_root() / "conf").glob("*.yaml"))
-    flows = {name.replace("_", "-"): f"flows.{name}" for name in roots if _source(f"flows.{name}").is_file()}
+    found = {
+        name: f"flows.{name}.flow" if _source(f"flows.{name}.flow").is_file() else f"flows.{name}" for name in roots
+    }
+    flows = {name.replace("_", "-"): module for name, module in found.items() if _source(module).is_file()}
     return flows | {name: module for name, module in COMMANDS.items() if _source(module).is_file()}
 
 

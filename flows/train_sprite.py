@@ -9,10 +9,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from flows import entry
-from flows.settings import Paths
+from flows.edge import entry
+from flows.paths import Paths
 from tasks.sprite.settings import STAGES, TrainSettings, check_settings
-from tasks.tracking import Tracking
+from tasks.tracking.render import Tracking
 
 
 class TrainSprite(TrainSettings):
@@ -33,7 +33,7 @@ def run(cfg: TrainSprite) -> dict[str, dict[str, float]]:
     """
     check_settings(cfg)
     from tasks.sprite.pipeline import Training
-    from tasks.tracking_training import TrainingCurves
+    from tasks.tracking.training import TrainingCurves
 
     curves = TrainingCurves(cfg.tracking, cfg.folder, cfg.model_dump(mode="json", exclude={"paths", "tracking"}))
     training, status = Training(cfg, curves.report), "KILLED"

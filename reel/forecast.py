@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reel.history.record import list_records
 from reel.keys import entries
-from reel.record import list_records
 from reel.store import Store
 
 _FREE = ("weight", "seed", "prompt", "metadata", "guidance", "strength", "sigma")

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from reel.errors import UserError
+from reel.history.record import RenderRecord, list_records
+from reel.history.recorder import alive
 from reel.keys import entries
-from reel.record import RenderRecord, list_records
-from reel.recorder import alive
 from reel.store import Store, flocked
 
 DAY = 86400.0

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from reel.closure import namespace
+from reel.code_hash import namespace
 from reel.config import Config
 from reel.op import Op
 from reel.store import Store, canonical_json, sha256_bytes, write_atomic

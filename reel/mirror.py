@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from reel.errors import DamagedObject, MissingObject, UserError
-from reel.record import RenderRecord, find_record, list_records, parse_record, record_path
+from reel.history.record import RenderRecord, find_record, list_records, parse_record, record_path
 from reel.store import SCHEMA, Store, canonical_json, sha256_bytes, write_atomic
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")

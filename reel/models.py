@@ -1,6 +1,6 @@
 """Where a model's files come from (`ModelSource`) and what a model family is made of (`ModelConfig`).
 
-Nothing here touches the network or the disk: `tasks.weights` turns a source into a path and into its content id.
+Nothing here touches the network or the disk: `tasks.weights.fetch` turns a source into a path and into its content id.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Layout under the root, which must be one local file system (atomic rename and fl
     frames/<namespace>/ab/<digest>               raw results of one op for one frame, each with its own checksum
     keys/<key>.json                              what went into a cache key and what came out (reel.keys)
     results/                                     Prefect's pointers from cache key to digest
-    records/<run>.json                           one record a render (reel.record)
+    records/<run>.json                           one record a render (reel.history.record)
     locks/ tmp/                                  flocks; drafts that are being written
 """
 

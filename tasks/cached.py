@@ -22,7 +22,7 @@ from reel.errors import DamagedObject, MissingObject
 from reel.keys import Key, executed, make_key, recall, remember
 from reel.op import Context, Op
 from reel.store import Store, sha256_bytes
-from tasks.weights import content_id
+from tasks.weights.fetch import content_id
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _compute(op: Op, cfg: Config, inputs: Mapping[str, str], ctx: Context, key: 
 
 def _loaded() -> set[str]:
     """Short names of the models that this process holds; of none, where no op has loaded one yet."""
-    memory = sys.modules.get("tasks.weights_memory")
+    memory = sys.modules.get("tasks.weights.memory")
     keys = memory.LOADED.keys() if memory else []
     return {f"{key.partition(' ')[0]} {sha256_bytes(key.encode())[:8]}" for key in keys}
 

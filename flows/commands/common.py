@@ -41,8 +41,8 @@ def settings(*overrides: str) -> Mapping[str, Any]:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from flows.diagnose import diagnose
-    from flows.overrides import Root, hydra_ready, plain
+    from flows.config.compose import Root, hydra_ready, plain
+    from flows.config.diagnose import diagnose
 
     root = Root("dance", Config)
     with hydra_ready(root) as engine:

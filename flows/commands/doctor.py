@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from flows import servers
 from flows.commands.common import Parser, settings, size
 from flows.commands.machine import Finding, device, disk, ffmpeg, hub, memory, packages, python
+from flows.prefect_server import servers
 from reel.errors import UserError
 
 
@@ -78,7 +78,7 @@ def models() -> Iterator[Finding]:
 def _detectors() -> Iterator[Finding]:
     """Weights of the map makers that `dance` uses by default."""
     from reel.op import get
-    from tasks.weights import present
+    from tasks.weights.fetch import present
 
     chosen = settings()
     for name in sorted({control["preprocess"] for control in chosen["controls"].values()}):
@@ -132,7 +132,7 @@ def up(store: Path) -> Iterator[Finding]:
 def tracking(store: Path) -> Iterator[Finding]:
     """Renders that MLflow has not heard of yet."""
     from reel.store import Store
-    from tasks.tracking_links import pending
+    from tasks.tracking.links import pending
 
     if not (store / "objects").is_dir():
         return

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from flows.commands.common import Parser, open_store, size, table
 from reel.errors import UserError
 from reel.gc import collect, latest_runs
-from reel.record import find_record
-from reel.recorder import reconcile
+from reel.history.record import find_record
+from reel.history.recorder import reconcile
 
 
 def main(argv: Sequence[str]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flows.commands.common import Parser, table
-from flows.overrides import project_root
+from flows.config.compose import project_root
 from reel.config import parse
 from reel.models import ModelConfig, ModelSource
 
@@ -40,8 +40,8 @@ def family(name: str) -> ModelConfig:
     from hydra import compose
     from hydra.errors import HydraException
 
-    from flows.diagnose import diagnose
-    from flows.overrides import Root, hydra_ready, plain
+    from flows.config.compose import Root, hydra_ready, plain
+    from flows.config.diagnose import diagnose
 
     root = Root(f"model/{name}", ModelConfig)
     with hydra_ready(root) as engine:
@@ -54,14 +54,14 @@ def family(name: str) -> ModelConfig:
 
 def missing(model: ModelConfig) -> list[ModelSource]:
     """Sources of a family that would have to be fetched before it renders (ControlNets included)."""
-    from tasks.weights import present
+    from tasks.weights.fetch import present
 
     return [source for source in model.sources() if not present(source)]
 
 
 def described(model: ModelConfig) -> str:
     """All about a family: notes, advice, and every source with its licence, size and whether it is here."""
-    from tasks.weights import present
+    from tasks.weights.fetch import present
 
     lines = [f"{model.name}: {model.title}", *([model.notes.strip()] if model.notes else []), ""]
     facts = {

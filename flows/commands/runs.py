@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 
 from flows.commands.common import Parser, local, open_store, table
-from reel.record import RenderRecord, list_records
-from reel.recorder import reconcile
+from reel.history.record import RenderRecord, list_records
+from reel.history.recorder import reconcile
 from tasks.stylize.engine.journal import unfinished
 
 

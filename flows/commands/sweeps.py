@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flows.commands.common import Parser, local, open_store, table
-from reel.sweep import Manifest, list_sweeps
-from reel.sweep_files import Point
+from reel.history.sweep import Manifest, list_sweeps
+from reel.history.sweep_files import Point
 
 
 def main(argv: Sequence[str]) -> int:

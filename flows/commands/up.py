@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from flows import servers
 from flows.commands.common import Parser, store_path
+from flows.prefect_server import servers
 
 
 def main(argv: Sequence[str]) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flows.commands.common import Parser, local, open_store
-from reel.record import StageRecord, find_record
+from reel.history.record import StageRecord, find_record
+from reel.history.why import explain
 from reel.store import Store
-from reel.why import explain
 
 
 def main(argv: Sequence[str]) -> int:

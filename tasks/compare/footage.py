@@ -10,9 +10,9 @@ from typing import Literal
 from reel.clip import Clip
 from reel.compute import Compute
 from reel.errors import MissingObject, UserError
+from reel.history.record import RenderRecord, locate
 from reel.keys import recall
 from reel.op import Context, get
-from reel.record import RenderRecord, locate
 from reel.store import Store
 
 LADDER = (64, 96, 128, 160, 192, 224, 256, 288, 320, 384, 448, 512, 640, 768)

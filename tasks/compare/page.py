@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from reel.comparison import Axis, Comparison, Point
+from reel.history.comparison import Axis, Comparison, Point
 from reel.store import Stored
 
 _WEB = Path(__file__).parent / "web"
@@ -28,7 +28,7 @@ _SHELL = 400_000
 
 @dataclass(frozen=True)
 class Pictures:
-    """What is shown of a point: numbers of tiles in the atlas.
+    """What is shown of a point: numbers of tiles in the tile sheet.
 
     Attributes:
         tile: its result; None where there is none, with the reason in ``missing``.
@@ -47,18 +47,18 @@ def film_budget(megabytes: float) -> int:
     return int((megabytes * 1e6 - _SHELL) * 3 / 4 / 1000)
 
 
-def build(comparison: Comparison, pictures: Sequence[Pictures], atlas: Stored | None) -> bytes:
+def build(comparison: Comparison, pictures: Sequence[Pictures], tile_sheet: Stored | None) -> bytes:
     """The page.
 
     Args:
         pictures: of every point, in the order of ``comparison.points``.
-        atlas: the stored atlas (`tasks.compare.atlas`); None where no render has a picture.
+        tile_sheet: the stored tile sheet (`tasks.compare.tile_sheet`); None where no render has a picture.
     """
-    film = base64.b64encode(atlas.read("atlas.mp4")).decode() if atlas else ""
+    film = base64.b64encode(tile_sheet.read("tiles.mp4")).decode() if tile_sheet else ""
     parts = {
         "TITLE": html.escape(comparison.name),
         "STYLE": _read("page.css"),
-        "DATA": embedded(_data(comparison, pictures, atlas)),
+        "DATA": embedded(_data(comparison, pictures, tile_sheet)),
         "FILM": film,
         "SCRIPT": "\n".join(_read(f"{name}.js") for name in SCRIPTS),
     }
@@ -75,8 +75,10 @@ def _read(name: str) -> str:
     return (_WEB / name).read_text("utf-8")
 
 
-def _data(comparison: Comparison, pictures: Sequence[Pictures], atlas: Stored | None) -> dict[str, Any]:
-    meta: dict[str, Any] = atlas.meta if atlas else {"width": 16, "height": 16, "fps": "1", "frames": 1, "tiles": []}
+def _data(comparison: Comparison, pictures: Sequence[Pictures], tile_sheet: Stored | None) -> dict[str, Any]:
+    meta: dict[str, Any] = (
+        tile_sheet.meta if tile_sheet else {"width": 16, "height": 16, "fps": "1", "frames": 1, "tiles": []}
+    )
     settings = [point.settings for point in comparison.points]
     rendered = [one for one, point in zip(settings, comparison.points, strict=True) if point.record]
     common = _common(rendered)

@@ -66,9 +66,9 @@ def read_frames(clip: Clip) -> Reading:
     Raises:
         ModelAbsent: the embedded family is not in this checkout.
     """
-    from tasks import weights
     from tasks.sprite import probe
-    from tasks.weights_memory import LOADED
+    from tasks.weights import fetch as weights
+    from tasks.weights.memory import LOADED
 
     path = weights.path(PROBE) / "probe.safetensors"
     network = LOADED.get(f"probe {weights.content_id(PROBE)}", path.stat().st_size, lambda: probe.load(path))

@@ -53,10 +53,10 @@ class ClipReader:
         import torch
         from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
-        from tasks import weights
         from tasks.preprocess.annotators import device
-        from tasks.weights_files import parameter_bytes
-        from tasks.weights_memory import LOADED
+        from tasks.weights import fetch as weights
+        from tasks.weights.files import parameter_bytes
+        from tasks.weights.memory import LOADED
 
         source = clip_source(cfg)
         folder, self.device = weights.path(source), device(ctx)
@@ -117,10 +117,10 @@ def dino_reader(ctx: Context) -> Callable[[Iterable[np.ndarray]], Iterator[np.nd
     import torch
     from torch.nn.functional import interpolate
 
-    from tasks import weights
     from tasks.preprocess.annotators import device
-    from tasks.weights_files import parameter_bytes
-    from tasks.weights_memory import LOADED
+    from tasks.weights import fetch as weights
+    from tasks.weights.files import parameter_bytes
+    from tasks.weights.memory import LOADED
 
     folder, place = weights.path(DINO), device(ctx)
 

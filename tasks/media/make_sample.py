@@ -22,8 +22,8 @@ import numpy as np
 from reel.config import parse
 from reel.models import ModelSource
 from reel.store import write_atomic
-from tasks import weights
 from tasks.media.encode import FORMATS, Movie, SoundTrack, Timing, encode
+from tasks.weights import fetch as weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

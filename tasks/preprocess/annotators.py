@@ -43,7 +43,7 @@ def state_dict(source: ModelSource) -> dict[str, Any]:
     """
     import torch
 
-    from tasks import weights
+    from tasks.weights import fetch as weights
 
     loaded = torch.load(weights.path(source), map_location="cpu", weights_only=True)
     inner = loaded.get("state_dict", loaded)

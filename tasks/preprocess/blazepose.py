@@ -77,8 +77,8 @@ def blazepose(cfg: BlazePose, inputs: Mapping[str, str], ctx: Context) -> str:
 
 def finder(cfg: BlazePose) -> Find:
     """Loads both networks. The function it returns must stay in one thread."""
-    from tasks import weights
     from tasks.preprocess import blaze
+    from tasks.weights import fetch as weights
 
     detector = blaze.Detector(weights.path(DETECTOR))
     landmarker = blaze.Landmarker(weights.path(LANDMARKS))

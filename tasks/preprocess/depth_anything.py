@@ -62,7 +62,7 @@ def load(cfg: DepthAnything, ctx: Context) -> Callable[[np.ndarray], np.ndarray]
     import torch
     from transformers import DepthAnythingForDepthEstimation
 
-    from tasks import weights
+    from tasks.weights import fetch as weights
 
     network = DepthAnythingForDepthEstimation.from_pretrained(
         weights.path(source(cfg)), local_files_only=True, use_safetensors=True, dtype=torch.float32

@@ -66,7 +66,7 @@ def provider(ctx: Context) -> str:
 
 def finder(cfg: DwPose, ctx: Context) -> Find:
     """Loads both networks; returns the function that looks at one frame."""
-    from tasks import weights
+    from tasks.weights import fetch as weights
 
     paths = [str(path) for path in weights.fetch([PEOPLE, POINTS])]
     from rtmlib import YOLOX, RTMPose

@@ -24,7 +24,7 @@ Worker = Callable[["np.ndarray"], bytes]
 
 def frame_cache(name: str, cfg: Config, ctx: Context) -> FrameCache:
     """The per-frame results of one detector with these settings, this code, these libraries and these weights."""
-    from tasks import weights
+    from tasks.weights import fetch as weights
 
     detector = op.get("preprocess", name)
     models = {source.label: weights.content_id(source) for source in detector.models(cfg)}

@@ -45,7 +45,7 @@ def openpose(cfg: OpenPose, inputs: Mapping[str, str], ctx: Context) -> str:
 
 def finder(cfg: OpenPose, ctx: Context) -> Find:
     """Loads the network; returns the function that looks at one frame."""
-    from tasks import weights
+    from tasks.weights import fetch as weights
 
     path = weights.path(SOURCE)
     with quiet():

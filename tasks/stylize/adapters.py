@@ -6,9 +6,9 @@ from typing import Any
 
 from reel.errors import UserError
 from reel.models import LoraSource
-from tasks import weights
 from tasks.stylize.files import builder, not_a_model, safetensors_file
 from tasks.stylize.settings import Animatediff
+from tasks.weights import fetch as weights
 
 
 def loras_of(cfg: Animatediff) -> list[LoraSource]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from reel.errors import UserError
 from reel.models import ModelSource
-from tasks import weights
+from tasks.weights import fetch as weights
 
 
 def builder(kind: Any, folder: Path, dtype: str, source: ModelSource) -> Callable[[], Any]:

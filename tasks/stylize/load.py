@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks import weights
 from tasks.stylize.adapters import apply_ip_adapter, apply_loras, loras_of
 from tasks.stylize.control import Control
 from tasks.stylize.files import builder, not_a_model, read_json, safetensors_file
 from tasks.stylize.settings import Animatediff
-from tasks.weights_files import parameter_bytes
-from tasks.weights_memory import LOADED
+from tasks.weights import fetch as weights
+from tasks.weights.files import parameter_bytes
+from tasks.weights.memory import LOADED
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 

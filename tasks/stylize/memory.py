@@ -55,7 +55,7 @@ def free_memory(device: str) -> int:
         import torch
 
         return int(torch.cuda.mem_get_info()[0])
-    from tasks.weights_memory import available_memory
+    from tasks.weights.memory import available_memory
 
     return available_memory()
 

@@ -12,8 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-from flows import entry
-from flows.settings import Paths
+from flows.edge import entry
+from flows.paths import Paths
 from reel.config import Config, Field, Text
 from reel.errors import UserError
 

@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from flows import dance
-from reel.record import RenderRecord, list_records
+from flows.dance import flow as dance
+from reel.history.record import RenderRecord, list_records
 from reel.store import Store
 
 SMALL = [

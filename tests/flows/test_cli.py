@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from flows import cli, servers
+from flows import cli
 from flows.commands import doctor, machine
 from flows.commands.common import size
 from flows.commands.models import names
+from flows.prefect_server import servers
 from reel.config import Config
 from reel.errors import UserError
+from reel.history.record import RenderRecord
+from reel.history.recorder import begin
 from reel.keys import make_key, remember
 from reel.op import Op
-from reel.record import RenderRecord
-from reel.recorder import begin
 from reel.store import Store
 
 
@@ -74,11 +75,11 @@ def test_overview_lists_every_flow_and_command(run):
 
 
 def test_every_root_config_has_its_flow():
-    """conf/<flow>.yaml and flows/<flow>.py share the stem."""
+    """conf/<flow>.yaml and flows/<flow>.py, or the package of that name, share the stem."""
     root = Path(cli.__file__).parents[1]
     stems = {path.stem for path in (root / "conf").glob("*.yaml")}
     assert "dance" in stems
-    assert stems <= {path.stem for path in (root / "flows").glob("*.py")}
+    assert stems <= {path.stem for path in (root / "flows").iterdir()}
 
 
 def test_every_command_tells_its_use(run):

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from benchmarks.synthetic_renders import grid
-from flows import compare, servers
-from reel.record import RenderRecord, list_records, load, record_path
+from flows.compare import flow as compare
+from flows.prefect_server import servers
+from reel.history.record import RenderRecord, list_records, load, record_path
+from reel.history.sweep import Manifest
+from reel.history.sweep_files import Axis, Planned
 from reel.store import Store
-from reel.sweep import Manifest
-from reel.sweep_files import Axis, Planned
-from tasks.tracking import Tracking, flush_pending, rebuild
+from tasks.tracking.render import Tracking, flush_pending, rebuild
 from tests.browser import PATIENCE, browser, watched
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -212,7 +213,7 @@ def _artifacts_of(sweep: Manifest, tracking: Tracking) -> list[str]:
 
 
 def _plays_in_the_viewer(store: Store, record: RenderRecord) -> None:
-    from tasks.tracking_links import read_link
+    from tasks.tracking.links import read_link
 
     link = read_link(store, record.run)
     assert link is not None

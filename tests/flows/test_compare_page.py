@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from benchmarks.synthetic_renders import BITS, BLOCK, grid
-from flows import compare
-from reel.record import list_records
+from flows.compare import flow as compare
+from reel.history.record import list_records
 from reel.store import Store
 from tests.browser import browser, opened
 

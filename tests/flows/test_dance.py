@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from benchmarks.runs import ROOT, command
-from flows import dance, flowrun
+from flows.dance import flow as dance
+from flows.prefect_server import run as flowrun
 from reel.clip import Clip
-from reel.record import StageRecord, list_records
+from reel.history.record import StageRecord, list_records
+from reel.history.why import explain
 from reel.store import Store
-from reel.why import explain
 from tasks.stylize.device import cuda_devices
 from tests.flows import rendering
 from tests.flows.rendering import Render, computed

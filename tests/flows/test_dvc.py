@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.published import guard
-from flows.resolve import main, resolved
+from flows.commands.resolve import main, resolved
+from flows.render.published import guard
 from reel.errors import UserError
 
 ROOT = Path(__file__).parents[2]

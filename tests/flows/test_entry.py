@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from flows import entry
-from flows.diagnose import in_class, parse_overrides
-from flows.overrides import Root, compose, compose_points, hydra_ready
-from flows.sweeps import span
+from flows.config.compose import Root, compose, compose_points, hydra_ready
+from flows.config.diagnose import in_class, parse_overrides
+from flows.edge import entry
+from flows.sweep.axes import span
 from reel import interrupt
 from tests.flows import demo
 from tests.flows.hostile import HOSTILE
@@ -361,7 +361,7 @@ def test_help_and_errors_import_nothing_heavy(tmp_path, argv):
 def test_an_interruption_inside_exec_ends_with_the_same_code(tmp_path):
     """Dataclasses are made by exec(), so that importing anything may be interrupted in one."""
     (tmp_path / "made.py").write_text(
-        "import sys\nfrom flows.entry import guarded\nsys.exit(guarded(lambda: exec('raise KeyboardInterrupt')))\n"
+        "import sys\nfrom flows.edge.entry import guarded\nsys.exit(guarded(lambda: exec('raise KeyboardInterrupt')))\n"
     )
     done = subprocess.run([sys.executable, "-m", "made"], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (entry.INTERRUPTED, "")

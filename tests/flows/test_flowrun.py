@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.runs import ROOT, command
-from flows import flowrun
+from flows.prefect_server import run as flowrun
 from reel import interrupt
 from tests.flows.rendering import SMALL
 

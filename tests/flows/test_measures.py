@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.runs import ROOT
-from flows import dance
+from flows.dance import flow as dance
 from reel import measure
-from reel.record import list_records
+from reel.history.record import list_records
 from reel.store import Store
 from tests.flows import rendering
 from tests.flows.rendering import Render, computed
@@ -131,7 +131,7 @@ BAD = [
 def test_bad_input_is_refused_before_anything_runs(
     overrides: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    from tasks import weights_files
+    from tasks.weights import files as weights_files
 
     monkeypatch.setattr(weights_files.time, "sleep", lambda seconds: None)
     base = [f"paths.store={tmp_path / 'store'}", f"paths.output={tmp_path / 'out'}", "tracking=none"]
@@ -143,8 +143,8 @@ def test_bad_input_is_refused_before_anything_runs(
 
 
 def test_metrics_that_do_not_fit_are_passed_over_in_a_plan():
-    from flows import measures
-    from flows.overrides import Root, hydra_ready, single
+    from flows.config.compose import Root, hydra_ready, single
+    from flows.render import measures
 
     root = Root("dance", dance.Dance)
     with hydra_ready(root) as engine:

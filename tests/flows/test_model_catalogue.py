@@ -15,9 +15,9 @@ from flows.commands.models import family, names
 from reel.compute import Compute
 from reel.config import parse
 from reel.models import ModelConfig
-from tasks import weights
 from tasks.stylize import schedulers
 from tasks.stylize.settings import Sampling
+from tasks.weights import fetch as weights
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 NAMES = names()

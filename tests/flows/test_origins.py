@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.dance import Dance
-from flows.overrides import Composed, Root, hydra_ready, project_root, single
-from flows.quoting import literal_overrides
-from flows.scheduled import BadSchedules, Compiled, compiled, spelled
+from flows.config.compose import Composed, Root, hydra_ready, project_root, single
+from flows.config.quoting import literal_overrides
+from flows.dance.flow import Dance
+from flows.render.schedules import BadSchedules, Compiled, compiled, spelled
 from reel.errors import UserError
 from reel.keys import differences
 

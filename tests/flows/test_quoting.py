@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from flows.quoting import TextKey, hydra_quoted, literal_overrides, split_choice, text_keys, unmarked
+from flows.config.quoting import TextKey, hydra_quoted, literal_overrides, split_choice, text_keys, unmarked
 from reel.config import TEXT, Config, Text
 from reel.errors import UserError
 from tests.flows.hostile import HOSTILE

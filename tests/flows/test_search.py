@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.runs import ROOT
-from flows import search
-from flows.searching.definition import Definition, find
-from reel.record import RenderRecord, list_records
-from reel.search import Goal
-from reel.space import Axis
+from flows.search import flow as search
+from flows.search.definition import Definition, find
+from reel.history.record import RenderRecord, list_records
+from reel.search.goals import Goal
+from reel.search.search_axes import Axis
 from reel.store import Store
-from tasks.study import Study, Trial
+from tasks.search.optuna_study import Study, Trial
 
 SMALL = [
     *("extract.max_frames=4", "extract.short_side=64", "stylize.num_inference_steps=2", "tracking=none"),
@@ -47,7 +47,7 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path: Path, capsys: pytest.Cap
     """kill -9 after two trials; started again: they are not rendered again; the rest, files, and a trial in full."""
     store = Store(tmp_path / "store")
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows.search", *at(tmp_path)], cwd=ROOT, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "flows.search.flow", *at(tmp_path)], cwd=ROOT, stdout=subprocess.DEVNULL
     )
     while process.poll() is None and sum(record.status == "done" for record in trials(store)) < 2:
         time.sleep(0.05)
@@ -114,8 +114,8 @@ def test_bad_input_is_refused_before_anything_runs(
 
 
 def test_only_what_changes_a_trial_makes_another_search(tmp_path: Path):
-    from flows.overrides import Root, hydra_ready, single
-    from flows.searching import definition, plan
+    from flows.config.compose import Root, hydra_ready, single
+    from flows.search import definition, plan
 
     def id(*overrides: str) -> str:
         root = Root("search", search.Search)
@@ -210,7 +210,7 @@ def test_failed_trials_and_other_rungs_are_kept(tmp_path: Path):
 
 
 def test_a_name_belongs_to_its_settings(tmp_path: Path):
-    from flows.searching import definition
+    from flows.search import definition
     from reel.errors import UserError
 
     store = Store(tmp_path)
@@ -232,7 +232,7 @@ def test_a_name_belongs_to_its_settings(tmp_path: Path):
 
 
 def test_lists_per_frame_are_picked_from(tmp_path: Path):
-    from flows.searching.trials import at_frames
+    from flows.search.trials import at_frames
     from reel.config import parse
     from tasks.stylize.engine.split import split
     from tasks.stylize.settings import Animatediff

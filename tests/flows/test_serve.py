@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from flows import cli
-from flows.deploy import allow, register, request
-from flows.deploy.settings import Deployment, Serve, names, read
-from flows.deploy.state import Entry, State
-from flows.overrides import Root, hydra_ready, single
+from flows.config.compose import Root, hydra_ready, single
+from flows.serve import allow, register, request
+from flows.serve.settings import Deployment, Serve, names, read
+from flows.serve.state import Entry, State
 from reel.errors import UserError
 
 ROOT = Path(__file__).parents[2]

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import servers
+from flows.prefect_server import servers
 from reel.store import Store
 
 ROOT = Path(__file__).parents[2]

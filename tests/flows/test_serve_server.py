@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.deploy.settings import Serve
-from flows.deploy.state import State
+from flows.serve.settings import Serve
+from flows.serve.state import State
 from tests.flows.test_serve import settings
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 @pytest.fixture(scope="module")
 def served(tmp_path_factory, prefect_server):
     """Settings, and deployments as the server knows them: ticking ones of either policy, and an inbox."""
-    from flows.deploy import register
+    from flows.serve import register
 
     folder = tmp_path_factory.mktemp("serve")
     files = folder / "deployment"
@@ -82,8 +82,8 @@ def test_the_server_refuses_what_is_forbidden_before_a_run_exists(served):
 
 def test_what_the_schema_cannot_see_the_run_refuses_and_does_not_try_again(served, tmp_path):
     """A file outside the roots: the run fails at its first step, although the deployment would try three times."""
-    from flows.deploy import register
-    from flows.deploy import served as flows_served
+    from flows.serve import register
+    from flows.serve import served as flows_served
 
     cfg: Serve = served[0].model_copy(update={"folder": tmp_path})
     (tmp_path / "thrice.yaml").write_text("flow: dance\nretries: 3\nretry_delay_seconds: 0\nslot: null\n")
@@ -103,7 +103,7 @@ def test_missed_runs(served, minutes, made_up_for):
     The times are reckoned from a full hour, so that the outcome is the same at any minute of the day. Two minutes late
     is late, not missed, by either policy.
     """
-    from flows.deploy import recover
+    from flows.serve import recover
 
     last = now().replace(minute=0, second=0, microsecond=0) - datetime.timedelta(hours=1)
     gone, back = last - datetime.timedelta(hours=2, minutes=30), last + datetime.timedelta(minutes=minutes)
@@ -138,7 +138,7 @@ def test_interrupted_runs_go_on(served):
     """RUNNING without a process: again. With one: left alone. Too often: given up."""
     from prefect.states import Crashed, Running
 
-    from flows.deploy import recover
+    from flows.serve import recover
 
     one, state = served[1]["box"], State(served[0].paths.store)
 
@@ -173,7 +173,7 @@ def test_interrupted_runs_go_on(served):
 
 
 def test_the_slot_is_made_and_held(served):
-    from flows.deploy import slots
+    from flows.serve import slots
 
     def taken(name: str) -> int:
         return with_client(lambda client: client.read_global_concurrency_limit_by_name(name)).active_slots
@@ -187,8 +187,8 @@ def test_the_slot_is_made_and_held(served):
 
 
 def test_inbox(served):
-    from flows.deploy import recover
-    from flows.deploy.inbox import Inbox
+    from flows.serve import recover
+    from flows.serve.inbox import Inbox
 
     cfg, one = served[0], served[1]["box"]
     state, said = State(cfg.paths.store), []

@@ -6,11 +6,11 @@ import pytest
 
 from flows.commands import mirror, track
 from reel.errors import UserError
-from reel.record import find_record
-from reel.recorder import begin
+from reel.history.record import find_record
+from reel.history.recorder import begin
 from reel.store import Store
-from tasks.tracking import Tracking
-from tasks.tracking_links import new_link, read_link, save_link
+from tasks.tracking.links import new_link, read_link, save_link
+from tasks.tracking.render import Tracking
 
 
 def test_a_render_goes_to_a_mirror_and_into_a_store_that_is_new(store: Store, tmp_path, capsys):

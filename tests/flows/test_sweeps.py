@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from flows.diagnose import parse_overrides
-from flows.overrides import Root, hydra_ready
-from flows.sweeps import run_order, span
+from flows.config.compose import Root, hydra_ready
+from flows.config.diagnose import parse_overrides
+from flows.sweep.axes import run_order, span
+from reel.history.sweep import DEATHS, Manifest, list_sweeps
+from reel.history.sweep_files import Axis
 from reel.store import Store
-from reel.sweep import DEATHS, Manifest, list_sweeps
-from reel.sweep_files import Axis
 from tests.flows import demo
 
 ROOT = Path(__file__).parents[2]
@@ -137,7 +137,7 @@ def test_what_is_composed_once_for_many_points_is_what_hydra_composes_for_each(p
     from hydra.types import RunMode
     from omegaconf import OmegaConf
 
-    from flows.sweeper import ComposedOnce
+    from flows.sweep.sweeper import ComposedOnce
 
     points = [
         ["steps=4", "model=small", "hydra.sweeper.point=0"],

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
+from reel.history.sweep import Manifest
 from reel.store import Store
-from reel.sweep import Manifest
 from tests.flows.test_sweeps import ROOT, ran
 
 pytest.importorskip("ray")

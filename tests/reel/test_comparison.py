@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from reel.comparison import ABSENT, Axis, Point, compare, of_runs, places, settings
 from reel.errors import UserError
-from reel.record import RenderRecord
+from reel.history.comparison import ABSENT, Axis, Point, compare, of_runs, places, settings
+from reel.history.record import RenderRecord
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -11,8 +11,8 @@ import pytest
 
 from reel.errors import MissingObject, UserError
 from reel.gc import collect, latest_runs, usage
-from reel.record import load, record_path
-from reel.recorder import begin
+from reel.history.record import load, record_path
+from reel.history.recorder import begin
 from reel.store import Draft, Store, sha256_bytes
 from tasks.cached import Stage
 

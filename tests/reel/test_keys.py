@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
-from reel.closure import closure, closure_hash, code_hash
+from reel.code_hash import closure, closure_hash, code_hash
 from reel.config import Config, Finite, parse
 from reel.errors import UserError
 from reel.keys import canonical, differences, executed, make_key
@@ -115,7 +115,7 @@ def test_closure_follows_imports():
 
 
 def test_what_was_read_of_the_code_is_kept_for_the_next_process_and_void_for_other_code(tmp_path, monkeypatch):
-    from reel import closure as reading
+    from reel import code_hash as reading
 
     def hashed() -> str:
         for cached in (reading.closure, reading.closure_hash, reading._read, reading._remembered):

@@ -9,11 +9,11 @@ import pytest
 
 from reel.config import Config
 from reel.errors import DamagedObject, MissingObject, UserError
+from reel.history.record import load, record_path
+from reel.history.recorder import begin
 from reel.keys import make_key, recall, remember
 from reel.mirror import pull, pull_objects, push
 from reel.op import Op
-from reel.record import load, record_path
-from reel.recorder import begin
 from reel.store import Store, write_atomic
 from tasks.cached import Stage
 

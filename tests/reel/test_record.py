@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from reel.errors import UserError
-from reel.record import RUN_ID, find_record, list_records, load, record_path
-from reel.recorder import LOST, alive, begin, git_state, new_run_id, reconcile
+from reel.history.record import RUN_ID, find_record, list_records, load, record_path
+from reel.history.recorder import LOST, alive, begin, git_state, new_run_id, reconcile
 from reel.store import Store, sha256_bytes
 
 
@@ -141,7 +141,7 @@ def test_records_are_found_by_any_unambiguous_part(store):
 
 def test_a_killed_render_is_closed_and_a_living_one_is_not(store):
     code = (
-        "import os, sys; from reel.recorder import begin; from reel.store import Store\n"
+        "import os, sys; from reel.history.recorder import begin; from reel.store import Store\n"
         "run = begin(Store(sys.argv[1]), 'dance', {}); print(run.run, flush=True); sys.stdin.read()"
     )
     process = subprocess.Popen(

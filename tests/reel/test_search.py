@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reel.errors import UserError
-from reel.search import (
+from reel.search.goals import (
     Box,
     Goal,
     Limit,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reel.errors import UserError
-from reel.space import Axis, at, axes, placed
+from reel.search.search_axes import Axis, at, axes, placed
 
 SETTINGS = {
     "controls": {

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from reel.errors import UserError
-from reel.record import load, record_path
-from reel.recorder import as_point, begin
-from reel.sweep import DEATHS, Manifest, list_sweeps
-from reel.sweep_files import Axis, Planned, sweep_id
+from reel.history.record import load, record_path
+from reel.history.recorder import as_point, begin
+from reel.history.sweep import DEATHS, Manifest, list_sweeps
+from reel.history.sweep_files import Axis, Planned, sweep_id
 
 ROOT = Path(__file__).parents[2]
 OVERRIDES = ("weight=0.4,0.8", "seed=1,2")
@@ -117,7 +117,7 @@ def test_changed_settings_make_a_finished_point_pending(store, sweep):
 HOLD = """
 import sys, time
 from reel.store import Store
-from reel.sweep import Manifest
+from reel.history.sweep import Manifest
 claim = Manifest.load(Store(sys.argv[1]), sys.argv[2]).claim(0)
 print("held" if claim else "not held", flush=True)
 time.sleep(60)

@@ -46,7 +46,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
         snapshot = folder / "snapshots" / COMMIT
         snapshot.mkdir(parents=True)
         save(snapshot)
-        from tasks.weights_files import sha256_of
+        from tasks.weights.files import sha256_of
 
         files = {path.name: sha256_of(path) for path in snapshot.iterdir()}
         lock.write_text(

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from reel.errors import UserError
+from reel.history.why import explain
 from reel.keys import recall
 from reel.store import Store
-from reel.why import explain
 from tests.tasks.counting import Counting, calls, run
 
 pytestmark = pytest.mark.usefixtures("prefect_server")

@@ -1,4 +1,4 @@
-"""What a comparison is made of: previews, the atlas, the grid film, the page, and their sizes."""
+"""What a comparison is made of: previews, the tile sheet, the grid film, the page, and their sizes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import pytest
 
 from benchmarks.synthetic_renders import BITS, BLOCK, clip, grid
 from reel.clip import Clip, ClipWriter, decode_png
-from reel.comparison import compare, of_runs
+from reel.history.comparison import compare, of_runs
 from reel.op import Context, get
 from reel.store import Store
-from tasks.compare.atlas import HEIGHT, WIDTH, Atlas, padded, shape, short_side
 from tasks.compare.film import Film
 from tasks.compare.footage import find
 from tasks.compare.page import Pictures, build, embedded, film_budget, label
 from tasks.compare.plots import draw
 from tasks.compare.preview import Player, Preview, at_rate, fitted
+from tasks.compare.tile_sheet import HEIGHT, WIDTH, TileSheet, padded, shape, short_side
 
 NASTY = [
     "</script><script>alert(1)</script>",
@@ -105,36 +105,36 @@ def test_a_fast_clip_loses_frames_and_a_slow_one_holds_them(store):
     assert [code(picture) for picture in Player(preview).frames(Fraction(8), 10)] == [0, 0, 2, 2, 4, 4, 6, 6, 6, 6]
 
 
-def test_every_tile_of_the_atlas_is_its_clip_at_the_atlas_frame(store):
+def test_every_tile_is_its_clip_at_the_frame_of_the_sheet(store):
     tiles = {
         f"tile_{n:04}": get("compare", "preview").fn(
             Preview(short_side=64), {"frames": clip(store, count, size, 0.2 * n)}, Context(store)
         )
         for n, (count, size) in enumerate([(6, (64, 96)), (6, (96, 64)), (3, (64, 64))])
     }
-    atlas = made(store, "atlas", Atlas(fps="8", frames=6, kilobytes=2000), **tiles)
+    tile_sheet = made(store, "tile_sheet", TileSheet(fps="8", frames=6, kilobytes=2000), **tiles)
     import av
 
-    with av.open(str(atlas.path("atlas.mp4"))) as film:
+    with av.open(str(tile_sheet.path("tiles.mp4"))) as film:
         pictures = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
         assert film.streams.video[0].codec_context.has_b_frames == 0
     assert len(pictures) == 6
     sizes = []
-    for tile in atlas.meta["tiles"]:
+    for tile in tile_sheet.meta["tiles"]:
         part = [picture[tile["y"] : tile["y"] + tile["h"], tile["x"] : tile["x"] + tile["w"]] for picture in pictures]
         assert [code(one) for one in part] == [min(n, tile["frames"] - 1) for n in range(6)]
         sizes.append((tile["w"], tile["h"], tile["frames"]))
     assert sizes == [(64, 96, 6), (96, 64, 6), (64, 64, 3)]
 
 
-def test_the_atlas_keeps_to_its_bytes_whatever_it_shows(store):
+def test_the_tile_sheet_keeps_to_its_bytes_whatever_it_shows(store):
     noise = np.random.default_rng(1)
     with ClipWriter(store, "rgb", width=256, height=256, time_base=Fraction(1, 8)) as writer:
         for number in range(16):
             writer.add(noise.integers(0, 255, (256, 256, 3), dtype=np.uint8), number)
     preview = get("compare", "preview").fn(Preview(short_side=256), {"frames": writer.digest}, Context(store))
-    atlas = made(store, "atlas", Atlas(fps="8", frames=16, kilobytes=200), tile_0000=preview)
-    assert atlas.path("atlas.mp4").stat().st_size <= 200_000
+    tile_sheet = made(store, "tile_sheet", TileSheet(fps="8", frames=16, kilobytes=200), tile_0000=preview)
+    assert tile_sheet.path("tiles.mp4").stat().st_size <= 200_000
 
 
 @pytest.mark.parametrize(

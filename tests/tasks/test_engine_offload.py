@@ -14,7 +14,7 @@ from reel import op
 from reel.compute import Compute
 from reel.errors import UserError
 from tasks.stylize.engine import codec, embed, models
-from tasks.weights_memory import LOADED
+from tasks.weights.memory import LOADED
 from tests.tasks.test_engine_ops import SIDE, Rendered, settings
 from tests.tasks.test_stylize_load import write_ip_adapter
 from tests.tasks.tiny_family import family_config

@@ -194,7 +194,7 @@ def keys(store: Store, cfg: Animatediff) -> dict[str, str]:
         "decode": {"latents": "d"},
     }
     every = {name: op.get("stylize", name) for name in inputs}
-    from tasks.weights import content_id
+    from tasks.weights.fetch import content_id
 
     return {
         name: make_key(

@@ -4,9 +4,9 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from reel.search import Goal
-from tasks.front import plot
-from tasks.study import Trial
+from reel.search.goals import Goal
+from tasks.search.optuna_study import Trial
+from tasks.search.pareto_plot import plot
 
 GOALS = [Goal("error", False), Goal("probability", True)]
 

@@ -20,7 +20,7 @@ from reel.store import Store
 from tasks.sprite.asked import asked
 from tasks.sprite.attributes import CHOICES, random_attributes
 from tasks.sprite.captions import plain_caption, random_caption, random_empty
-from tasks.weights_files import ModelAbsent
+from tasks.weights.files import ModelAbsent
 from tests.tasks import measure_clips
 from tests.tasks.measure_clips import PINK, PROMPT, measured
 from tests.tasks.preprocess_people import store_clip
@@ -206,7 +206,7 @@ def test_subject_consistency_is_vbenchs_formula(hub, store, people):
 def test_absent_weights_name_the_model_and_another_way(name: str, hub, store, tmp_path, monkeypatch):
     from PIL import Image
 
-    from tasks import weights_files
+    from tasks.weights import files as weights_files
 
     monkeypatch.setattr(weights_files.time, "sleep", lambda seconds: None)
     Image.new("RGB", (8, 8)).save(tmp_path / "me.png")

@@ -14,7 +14,7 @@ from reel.store import Store
 from tasks.stylize.engine import preflight
 from tasks.stylize.engine.split import split
 from tasks.stylize.settings import check_clip
-from tasks.weights_memory import LOADED
+from tasks.weights.memory import LOADED
 from tests.tasks.test_stylize import SIDE, settings
 from tests.tasks.tiny_family import LIMIT, family_config
 

@@ -21,7 +21,7 @@ from reel.op import Context, get
 from reel.pose import Poses
 from tasks.preprocess import annotators, depth
 from tasks.preprocess.detect import Found, pack
-from tasks.weights_files import ModelAbsent
+from tasks.weights.files import ModelAbsent
 from tests.tasks.preprocess_people import store_clip
 
 WIDTH, HEIGHT = 100, 76  # neither side is what the networks work at
@@ -211,7 +211,7 @@ HUB_OPS = ["depth_anything", "dwpose", "hed", "lineart", "lineart_anime", "midas
 
 @pytest.mark.parametrize("name", HUB_OPS)
 def test_absent_weights_name_the_model_and_an_embedded_way_out(name, hub, store, monkeypatch):
-    from tasks import weights_files
+    from tasks.weights import files as weights_files
 
     monkeypatch.setattr(weights_files.time, "sleep", lambda seconds: None)
     op = get("preprocess", name)

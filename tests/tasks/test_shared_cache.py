@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from reel.gc import collect
+from reel.history.recorder import begin
 from reel.mirror import pull, push
-from reel.recorder import begin
 from reel.store import Store
 from tests.tasks.counting import Counting, calls, run
 

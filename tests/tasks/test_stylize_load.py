@@ -20,7 +20,7 @@ from tasks.stylize import memory
 from tasks.stylize.engine import models
 from tasks.stylize.engine.split import split
 from tasks.stylize.load import core_key
-from tasks.weights import content_id
+from tasks.weights.fetch import content_id
 from tests.tasks.one_file import write_checkpoint, write_settings
 from tests.tasks.test_stylize import SIDE, render, settings
 from tests.tasks.tiny_family import LIMIT, family_config

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from reel.errors import UserError
-from reel.record import load, record_path
+from reel.history.record import load, record_path
 from reel.store import Store
 from tasks.cached import Stage
-from tasks.tracking import Tracking, flush_pending, rebuild, tracked
-from tasks.tracking_links import pending, read_link
+from tasks.tracking.links import pending, read_link
+from tasks.tracking.render import Tracking, flush_pending, rebuild, tracked
 
 DEAD = "http://127.0.0.1:9"
 
@@ -143,7 +143,7 @@ RENDER = """
 import sys, time
 from pathlib import Path
 from reel.store import Store
-from tasks.tracking import Tracking, tracked
+from tasks.tracking.render import Tracking, tracked
 root, uri, artifacts = sys.argv[1:]
 with tracked(Store(root), Tracking(uri=uri, artifacts=artifacts, timeout=100), "dance", {}) as recorder:
     print(recorder.run, flush=True)
@@ -251,7 +251,7 @@ def test_tracking_off_leaves_the_record_and_nothing_else(store, tracking):
 
 
 def test_parameters_are_the_settings_people_compare():
-    from tasks.tracking_log import params
+    from tasks.tracking.log import params
 
     found = params(
         {
@@ -284,7 +284,7 @@ def test_parameters_are_the_settings_people_compare():
 def test_the_render_pays_for_no_heavy_import():
     code = (
         "import sys, tempfile; from pathlib import Path; from reel.store import Store\n"
-        "from tasks.tracking import Tracking, tracked\n"
+        "from tasks.tracking.render import Tracking, tracked\n"
         f"with tempfile.TemporaryDirectory() as d, tracked(Store(d), Tracking(uri={DEAD!r}, artifacts=d), 'x', {{}}):\n"
         "    pass\n"
         "print([name for name in ('mlflow', 'torch', 'pandas', 'cv2') if name in sys.modules])"
@@ -295,9 +295,9 @@ def test_the_render_pays_for_no_heavy_import():
 
 def test_what_mlflow_prints_does_not_get_among_the_answers(tmp_path):
     code = (
-        "import sys; from tasks import tracking_log\n"
-        "tracking_log._show_sweep = lambda store, sweep: print('View run at http://...', flush=True) or ''\n"
-        "tracking_log.main(sys.argv[1])"
+        "import sys; from tasks.tracking import log\n"
+        "log._show_sweep = lambda store, sweep: print('View run at http://...', flush=True) or ''\n"
+        "log.main(sys.argv[1])"
     )
     arguments = [sys.executable, "-c", code, str(tmp_path)]
     done = subprocess.run(arguments, input="sweep a\n", capture_output=True, text=True, check=True)
@@ -310,8 +310,8 @@ def test_logging_itself_does_not_import_torch(store, tracking):
     with tracked(store, tracking.model_copy(update={"uri": DEAD}), "dance", {}) as recorder:
         pass
     code = (
-        "import sys; from reel.store import Store; from tasks.tracking_log import log_record\n"
-        "from tasks.tracking_links import read_link, save_link\n"
+        "import sys; from reel.store import Store; from tasks.tracking.log import log_record\n"
+        "from tasks.tracking.links import read_link, save_link\n"
         "store, run, uri = Store(sys.argv[1]), sys.argv[2], sys.argv[3]\n"
         "save_link(store, read_link(store, run).model_copy(update={'uri': uri}))\n"
         "assert log_record(store, run).logged == 'done'; print('torch' in sys.modules, 'mlflow' in sys.modules)"

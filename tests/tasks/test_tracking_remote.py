@@ -13,9 +13,9 @@ import urllib.request
 
 import pytest
 
-from reel.recorder import as_point
-from tasks.tracking import Tracking, sweeping, tracked
-from tasks.tracking_links import read_sweep_link
+from reel.history.recorder import as_point
+from tasks.tracking.links import read_sweep_link
+from tasks.tracking.render import Tracking, sweeping, tracked
 from tests.tasks.test_tracking_sweep import ends, runs, start
 
 BUCKET = "films"

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from reel.recorder import as_point
+from reel.history.recorder import as_point
+from reel.history.sweep import Manifest
+from reel.history.sweep_files import Axis, Planned
 from reel.store import Store
-from reel.sweep import Manifest
-from reel.sweep_files import Axis, Planned
-from tasks.tracking import Tracking, rebuild, sweeping, tracked
-from tasks.tracking_links import read_sweep_link
-from tasks.tracking_logger import keep_logger
+from tasks.tracking.links import read_sweep_link
+from tasks.tracking.process import keep_logger
+from tasks.tracking.render import Tracking, rebuild, sweeping, tracked
 
 ROOT = Path(__file__).parents[2]
 
@@ -110,7 +110,7 @@ def test_a_sweep_is_one_run_with_a_child_a_point(store, tracking, tmp_path):
 
 @pytest.mark.slow
 def test_points_of_a_sweep_share_one_logging_process(store, tracking, monkeypatch):
-    from tasks import tracking_logger as module
+    from tasks.tracking import process as module
 
     made = []
     spawn = module._spawn
@@ -128,9 +128,9 @@ def test_points_of_a_sweep_share_one_logging_process(store, tracking, monkeypatc
 KILLED = """
 import sys, time
 from reel.store import Store
-from reel.sweep import Manifest
-from tasks.tracking import Tracking, sweeping, tracked
-from reel.recorder import as_point
+from reel.history.sweep import Manifest
+from tasks.tracking.render import Tracking, sweeping, tracked
+from reel.history.recorder import as_point
 root, uri, artifacts, sweep = sys.argv[1:]
 tracking = Tracking(uri=uri, artifacts=artifacts)
 sweep = Manifest.load(Store(root), sweep)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tasks.sprite.loop import Log
-from tasks.tracking import Tracking
-from tasks.tracking_training import TrainingCurves
+from tasks.tracking.render import Tracking
+from tasks.tracking.training import TrainingCurves
 
 DEAD = "http://127.0.0.1:9"
 

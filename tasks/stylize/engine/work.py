@@ -11,12 +11,12 @@ from reel.config import Config
 from reel.keys import make_key
 from reel.op import Context, Op
 from reel.store import canonical_json, sha256_bytes
-from tasks import weights
 from tasks.stylize import memory
 from tasks.stylize.device import check_device, resolve_device
 from tasks.stylize.engine import models
 from tasks.stylize.quiet import quiet
-from tasks.weights_memory import LOADED
+from tasks.weights import fetch as weights
+from tasks.weights.memory import LOADED
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.schedule import main
+from flows.commands.schedule import main
 from reel.schedule.read import read
 
 GOOD, BAD = "0: red top; 24: blue top", "{'0': 'a'}"
@@ -110,7 +110,8 @@ def test_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_nothing_heavy_is_imported() -> None:
     code = (
-        "import sys, flows.schedule as s; s.main(['lint', '0: a; 8: b']); s.main(['convert', '0: a', '--to', 'fizz'])\n"
+        "import sys, flows.commands.schedule as s; s.main(['lint', '0: a; 8: b'])\n"
+        "s.main(['convert', '0: a', '--to', 'fizz'])\n"
         "heavy = {'torch', 'diffusers', 'transformers', 'cv2', 'mlflow', 'prefect', 'hydra', 'matplotlib', 'scipy'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )

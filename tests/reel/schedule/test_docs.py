@@ -11,7 +11,7 @@ import pytest
 import yaml
 from hypothesis import example, given, settings
 
-from flows.schedule import main
+from flows.commands.schedule import main
 from reel.schedule.codes import CODES, page
 from reel.schedule.compile import compile_pictures, compile_prompts, compile_values
 from reel.schedule.curves import NAMES, steps_of

@@ -1,0 +1,231 @@
+"""Where a setting was written: a file of conf/ with line and column, or an override with its column.
+
+OmegaConf keeps no positions, so the files are read again, with positions, once something is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reel.errors import UserError
+from reel.schedule.dialects.catalogue import DIALECTS
+from reel.schedule.dialects.own_yaml import read_node
+from reel.schedule.findings import Finding, Report, Source
+from reel.schedule.lint import LintResult
+from reel.schedule.read import Parsed, load, parse
+from reel.schedule.setting import parse_setting
+from reel.schedule.yaml_text import YamlNode, node_at
+
+if TYPE_CHECKING:
+    from flows.config.compose import Root
+    from flows.render.schedules import Slot
+
+_KEY = re.compile(r"(unknown key ')?([A-Za-z_][\w-]*(?:\.[\w-]+)*)(?:'|=[^:]*)?(?::|; nearest| is )")
+"""The key that a line of an error's message is about: messages begin with it."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value stands.
+
+    Attributes:
+        source: the file's or the override's whole text.
+        name_at, name_stop: offsets of the key's name.
+        start, stop: offsets of the value as it is written, quotes included.
+        node: the value in a YAML file.
+        file: the value is ``@file``, and this is the file.
+    """
+
+    source: Source
+    name_at: int
+    name_stop: int
+    start: int
+    stop: int
+    node: YamlNode | None = None
+    file: Path | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self.file) if self.file is not None else self.source.name
+
+    def shown(self, *, key: bool = False) -> str:
+        """``file:line:column`` and the line with a caret under the value, or under the key's name."""
+        start, stop = (self.name_at, self.name_stop) if key else (self.start, self.stop)
+        line, column = self.source.place(start)
+        return f"  {self.source.name}:{line}:{column}\n{self.source.excerpt(start, stop)}"
+
+    def parsed(self, slot: Slot) -> Parsed:
+        """A schedule, read where it stands."""
+        if self.file is not None:
+            text, name = load(self.file)
+            return parse(text, None, slot.what, name=name)
+        if self.node is not None and self.node.kind == "map":
+            report = Report(self.source)
+            schedule = read_node(report, self.node, slot.what)
+            return Parsed(schedule, report, DIALECTS["yaml"], schedule.what if schedule else slot.what)
+        return parse_setting(slot.text, slot.what, slot.key)
+
+    def name_for(self, slot: Slot) -> str:
+        """What stands before line and column of a schedule's findings."""
+        if self._in_place or self._shift(slot.text) is not None:
+            return self.name
+        line, column = self.source.place(self.start)
+        return f"<text at {self.name}:{line}:{column}>"
+
+    def moved(self, slot: Slot, found: LintResult) -> LintResult:
+        """Findings of a text at their places in the file or override, where it stands there as it is."""
+        shift = None if self._in_place else self._shift(slot.text)
+        return found if shift is None else replace(found, findings=[self._moved(one, shift) for one in found.findings])
+
+    @property
+    def _in_place(self) -> bool:
+        """A schedule is read from the file itself."""
+        return self.file is not None or (self.node is not None and self.node.kind == "map")
+
+    def _shift(self, text: str) -> Callable[[int], int] | None:
+        """From offsets in a text to those in the source; None where escapes or folds make it look different there."""
+        by = self.source.text.find(text, self.start, self.stop + 1) if text else -1
+        if by >= 0:
+            return lambda at: at + by
+        written = self.source.text[self.start : self.stop]
+        head, _, body = written.partition("\n")
+        indent = len(body) - len(body.lstrip(" "))
+        if head.startswith("|") and textwrap.dedent(body).strip() == text.strip():
+            return lambda at: self.start + len(head) + 1 + at + indent * (text.count("\n", 0, at) + 1)
+        return None
+
+    def _moved(self, one: Finding, shift: Callable[[int], int]) -> Finding:
+        start, stop = shift(one.start), shift(one.stop)
+        line, column = self.source.place(start)
+        excerpt = self.source.excerpt(start, stop)
+        return replace(one, start=start, stop=stop, line=line, column=column, excerpt=excerpt, repair=one.repair)
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Finds where settings of one composition were written.
+
+    Attributes:
+        overrides: as they were typed.
+        choices: chosen file by config group.
+        data: the composed settings.
+    """
+
+    root: Root[Any]
+    overrides: Sequence[str]
+    choices: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def find(self, key: str) -> Origin | None:
+        """The place of the value that a dotted key got; None for a default of a class."""
+        origin = self._override(key) or self._file(key)
+        if origin is None:
+            return None
+        value = self._value(key)
+        if isinstance(value, str) and value.startswith("@"):
+            return replace(origin, file=Path(value[1:]).expanduser())
+        return origin
+
+    def _value(self, key: str) -> Any:
+        value: Any = self.data
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        return value
+
+    def _override(self, key: str) -> Origin | None:
+        for text in reversed(self.overrides):
+            name, equals, _ = text.partition("=")
+            plain = name.lstrip("+~")
+            if equals and plain and f"{key}.".startswith(f"{plain}.") and plain not in self.choices:
+                source = Source(text, "<override>")
+                start = len(name) + 1
+                return Origin(source, len(name) - len(plain), len(name), start, max(len(text), start + 1))
+        return None
+
+    def _file(self, key: str) -> Origin | None:
+        found = None
+        for path, package in self._files():
+            inner = key if not package else key.removeprefix(f"{package}.")
+            if (package and inner == key) or not path.is_file():
+                continue
+            report = Report(Source(path.read_text("utf-8"), _named(path, self.root.folder)))
+            nodes = node_at(report, inner)
+            if nodes is not None:
+                name, value = nodes
+                found = Origin(
+                    report.source, name.start, name.stop, value.start, max(value.stop, value.start + 1), value
+                )
+        return found
+
+    def _files(self) -> Iterator[tuple[Path, str]]:
+        """(file, package) of everything composed, the later ones winning."""
+        from flows.config.compose import defaults
+
+        own = self.root.folder / f"{self.root.name}.yaml"
+        listed = defaults(self.root)
+        order = _order(own)
+        for group in [*order, *(group for group in self.choices if group not in order)]:
+            if group == "_self_":
+                yield own, ""
+            if group == "_self_" or group.partition("/")[0] == "hydra":
+                continue
+            choice = self.choices.get(group, listed.get(group))
+            folder = self.root.folder / group
+            # Hydra does not tell what a list has chosen: a file of that folder counts if it is for the key
+            paths = (
+                sorted(folder.glob("*.yaml")) if isinstance(listed.get(group), list) else [folder / f"{choice}.yaml"]
+            )
+            yield from ((path, _package(path, group)) for path in paths)
+
+
+def _order(path: Path) -> list[str]:
+    """Groups of a root config and ``_self_``, the root itself, in the order in which they are put over each other."""
+    import yaml
+
+    entries = (yaml.safe_load(path.read_text("utf-8")) or {}).get("defaults", [])
+    names = [next(iter(entry)) if isinstance(entry, Mapping) else entry for entry in entries]
+    order = [re.sub(r"^(optional|override)\s+|@.*$|^/", "", str(name)) for name in names]
+    return order if "_self_" in order else [*order, "_self_"]
+
+
+def _package(path: Path, group: str) -> str:
+    if not path.is_file():
+        return ""
+    match = re.search(r"^#\s*@package\s+(\S+)", path.read_text("utf-8"), re.MULTILINE)
+    named = group.replace("/", ".")
+    if match is None:
+        return named
+    return "" if match[1] == "_global_" else match[1].replace("_group_", named).replace("_name_", path.stem)
+
+
+def _named(path: Path, folder: Path) -> str:
+    """A file as a person would name it: from where they stand, or with the folder's name."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path.relative_to(folder.parent)) if path.is_relative_to(folder.parent) else str(path)
+
+
+def placed(error: UserError, origins: Origins) -> UserError:
+    """The same error with the place of each setting that it names, where that is known."""
+    from flows.render.schedules import BadSchedule, BadSchedules
+
+    if isinstance(error, (BadSchedule, BadSchedules)):
+        return error.placed(origins)
+    lines: list[str] = []
+    waiting: list[str] = []
+    for line in error.message.split("\n"):
+        if not line.startswith(" "):  # an indented line belongs to the one before it
+            lines, waiting = lines + waiting, []
+        lines.append(line)
+        match = _KEY.match(line)
+        origin = origins.find(match[2]) if match else None
+        if origin is not None and match is not None:
+            waiting = [origin.shown(key=match[1] is not None)]
+    message = "\n".join(lines + waiting)
+    return UserError(message, fix=error.fix) if message != error.message else error

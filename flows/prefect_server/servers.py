@@ -1,0 +1,269 @@
+"""The two servers, both on loopback and both optional: Prefect's (flow runs) and MLflow's (comparison).
+
+Everything they write lies in ``<store>/servers``: Prefect's database and home, process ids and logs. A run finds the
+Prefect server when it is up; without it Prefect starts one of its own for the run, which takes 10-16 s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from flows.paths import debugging
+from reel.errors import UserError
+from reel.store import flocked, make_folder, write_atomic
+
+HOST = "127.0.0.1"
+NAMES = ("prefect", "mlflow")
+PORTS = {"prefect": 4200, "mlflow": 5000}
+_HEALTH = {"prefect": "/api/health", "mlflow": "/health"}
+START_TIMEOUT = 300.0  # seconds; the first start makes the databases, on a busy machine slowly
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that was started by `up`.
+
+    Attributes:
+        started: start time of its process as the kernel counts it, so that a reused id is not taken for it.
+    """
+
+    name: str
+    pid: int
+    port: int
+    started: str
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+
+def folder(store: Path) -> Path:
+    return store.absolute() / "servers"
+
+
+def environment(store: Path) -> dict[str, str]:
+    """What Prefect and MLflow must find in the environment, before either is imported: nothing leaks into the home."""
+    home = folder(store) / "prefect"
+    return {
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "PREFECT_LOGGING_LEVEL": "CRITICAL",  # a failed task's traceback; the entry tells the error itself
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+        "PREFECT_CLI_PROMPT": "false",
+    }
+
+
+def prepare(store: Path) -> str | None:
+    """Set the environment for a run, and point it at the Prefect server if that is up. What you set yourself stays.
+
+    Returns:
+        the address of Prefect's API, or None when the run will start its own server.
+    """
+    if debugging():
+        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
+    for name, value in environment(store).items():
+        os.environ.setdefault(name, value)
+    make_folder(store, "paths.store")
+    Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
+    if "PREFECT_API_URL" not in os.environ:
+        server = running(store, "prefect")
+        if server and healthy(server, timeout=2.0):
+            os.environ["PREFECT_API_URL"] = f"{server.url}/api"
+    return os.environ.get("PREFECT_API_URL")
+
+
+def at_hand() -> bool:
+    """Whether this process was pointed at a Prefect server, by `prepare` or from outside."""
+    return "PREFECT_API_URL" in os.environ
+
+
+def share(store: Path) -> str:
+    """One Prefect server for this process and those it starts: the one at hand, else a temporary one.
+
+    Returns:
+        the address of its API.
+    """
+    from flows.prefect_server.run import start_temporary
+
+    os.environ["PREFECT_API_URL"] = prepare(store) or start_temporary()
+    return os.environ["PREFECT_API_URL"]
+
+
+def running(store: Path, name: str) -> Server | None:
+    """The server of that name if `up` started it and its process still lives."""
+    try:
+        server = Server(**json.loads((folder(store) / f"{name}.json").read_text("utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return server if _started(server.pid) == server.started else None
+
+
+def healthy(server: Server, timeout: float = 1.0) -> bool:
+    """Whether it answers (seconds to wait)."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback never goes through a proxy
+    try:
+        with opener.open(f"{server.url}{_HEALTH[server.name]}", timeout=timeout) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
+
+
+def up(store: Path, name: str, port: int | None = None) -> tuple[Server, bool]:
+    """Start a server in the background and wait until it answers.
+
+    Args:
+        port: None takes the one it runs on, or else its usual one.
+
+    Returns:
+        the server, and whether it was started now.
+
+    Raises:
+        UserError: the port is taken, or it did not come up; the message ends with the last lines of its log.
+    """
+    with flocked(folder(store) / f"{name}.lock"):
+        known = running(store, name)
+        if known:
+            if port not in (None, known.port):
+                raise UserError(
+                    f"{name} is up already, on port {known.port}", fix="`rotoscope down` first, then `up` with the port"
+                )
+            return _await(store, known), False
+        port = port or PORTS[name]
+        if not _free(port):
+            raise UserError(
+                f"{name}: port {port} is in use by another program",
+                fix=f"choose another: rotoscope up --{name}-port {port + 1}",
+            )
+        return _await(store, _start(store, name, port)), True
+
+
+def down(store: Path, name: str) -> bool:
+    """Stop a server with all its worker processes; True if it was up."""
+    with flocked(folder(store) / f"{name}.lock"):
+        server = running(store, name)
+        (folder(store) / f"{name}.json").unlink(missing_ok=True)
+        if server is None:
+            return False
+        for number, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(server.pid, number)
+            if _gone(server, patience):
+                break
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)  # workers that outlived their leader
+        return True
+
+
+def command(store: Path, name: str, port: int) -> list[str]:
+    """Command line of a server; MLflow's keeps its data where conf/tracking says by default."""
+    if name == "prefect":
+        return [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
+    data = store.absolute() / "mlflow"
+    data.mkdir(parents=True, exist_ok=True)
+    return [
+        *(sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"),
+        *("--backend-store-uri", f"sqlite:///{data / 'mlflow.db'}"),
+        *("--artifacts-destination", str(data / "artifacts")),
+    ]
+
+
+def log_path(store: Path, name: str) -> Path:
+    return folder(store) / f"{name}.log"
+
+
+def _start(store: Path, name: str, port: int) -> Server:
+    space = {**os.environ, **environment(store), "PREFECT_LOGGING_LEVEL": "INFO"}
+    space["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # no job runners for models that are not served
+    if name == "prefect":
+        space["PREFECT_API_URL"] = f"http://{HOST}:{port}/api"  # what its page in the browser talks to
+        # Slots that are held outlive a restart of the server; kept in memory alone, they would stay taken for ever.
+        space["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"] = "prefect.server.concurrency.lease_storage.filesystem"
+    Path(space["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
+    with log_path(store, name).open("ab") as log:
+        process = subprocess.Popen(
+            command(store, name, port),
+            cwd=folder(store),
+            env=space,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    server = Server(name, process.pid, port, _started(process.pid) or "")
+    write_atomic(folder(store) / f"{name}.json", json.dumps(asdict(server)).encode())
+    return server
+
+
+def _await(store: Path, server: Server) -> Server:
+    end = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < end:
+        if healthy(server):
+            return server
+        if _started(server.pid) != server.started:
+            break
+        time.sleep(0.25)
+    tail = "\n".join(_tail(log_path(store, server.name)))
+    down_quietly(store, server)
+    raise UserError(
+        f"{server.name} did not come up on {server.url}; the end of its log:\n{tail}",
+        fix=f"the whole log: {log_path(store, server.name)}",
+    )
+
+
+def down_quietly(store: Path, server: Server) -> None:
+    (folder(store) / f"{server.name}.json").unlink(missing_ok=True)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGKILL)
+
+
+def _started(pid: int) -> str | None:
+    """Start time of a living process; None for one that is gone or a zombie."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.2f}"
+    except psutil.Error:
+        return None
+
+
+def _gone(server: Server, patience: float) -> bool:
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(server.pid, os.WNOHANG)
+        if _started(server.pid) != server.started:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _tail(path: Path, lines: int = 12) -> Iterator[str]:
+    with contextlib.suppress(FileNotFoundError):
+        yield from path.read_text("utf-8", "replace").splitlines()[-lines:]

@@ -1,0 +1,197 @@
+"""A search, worked out and checked before anything is computed: space, goals, levels of effort, number of trials."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flows.dance import stages
+from flows.dance.flow import Dance
+from flows.search import definition
+from flows.search.definition import Definition
+from reel import measure
+from reel.config import parse, suggest
+from reel.errors import UserError
+from reel.search.goals import Goal, Limit, Rung, affordable, entrants, parse_limit, passages, rung
+from reel.search.search_axes import STEPS, Axis, at, axes, placed
+from reel.store import Store
+
+if TYPE_CHECKING:
+    from flows.search.flow import Search, Searched
+
+FLICKER = {"flicker.mean": "1.5x"}
+_ELSEWHERE = {"search", "promote", "paths", "tracking", "compute", "assemble", "embed_facts", "measure", "clip"}
+"""Settings that change no trial's numbers, or that stand in the search's identity in another form."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A search, checked.
+
+    Attributes:
+        settings: what trials start from: plain settings of `dance`, with the metrics that the search needs.
+        count: frames of the clip.
+        plan: the render of the given settings.
+        trials: points to try on the proxy.
+    """
+
+    store: Store
+    search: Searched
+    settings: Mapping[str, Any]
+    axes: Sequence[Axis]
+    goals: Sequence[Goal]
+    limits: Sequence[Limit]
+    count: int
+    plan: stages.Plan
+    trials: int
+
+    @property
+    def keys(self) -> list[str]:
+        """The numbers that every trial must have."""
+        return list(dict.fromkeys([*(g.key for g in self.goals), *(limit.goal.key for limit in self.limits)]))
+
+    @property
+    def given(self) -> dict[str, float]:
+        """The point of the space that is nearest to the given settings: the first one tried."""
+        return {axis.key: axis.nearest(_number(at(self.settings, axis.key), axis.low)) for axis in self.axes}
+
+    def about(self) -> dict[str, Any]:
+        """What makes this search the one it is."""
+        own = {name: value for name, value in self.settings.items() if name not in _ELSEWHERE}
+        return {
+            **{"settings": own, "clip": self.plan.source.digest},
+            "measure": {
+                name: settings.model_dump(mode="json") for name, (_, settings) in self.plan.measures.ops.items()
+            },
+            **{"dtype": self.plan.stylize.denoise.dtype, "proxy": self.search.proxy.model_dump()},
+            **{"space": [str(axis) for axis in self.axes], "objectives": [goal.key for goal in self.goals]},
+            **{"constraints": [str(limit) for limit in self.limits]},
+            **{"sampler": self.search.sampler, "seed": self.search.seed},
+        }
+
+    def begin(self) -> Definition:
+        """Its definition on disk. Raises: UserError when a search of its name has other settings."""
+        names = tuple(one.name for one in self.rungs([None] * self.count))
+        new = definition.new(self.search.name, self.about(), dict(self.settings))
+        return definition.opened(
+            self.store, new.model_copy(update={"rungs": names, "space": tuple(self.axes), "goals": tuple(self.goals)})
+        )
+
+    def rungs(self, poses: Sequence[Any]) -> list[Rung]:
+        """The levels of effort, cheapest first: proxy, half the clip, all of it. Where one is no cheaper than the
+        next it is left out.
+
+        Args:
+            poses: for every frame the largest person, or None.
+        """
+        return levels(poses, self.search, int(at(self.settings, STEPS)))
+
+    def announcement(self, known: Definition) -> str:
+        """What the search is going to do, for a person to read."""
+        rungs = self.rungs([None] * self.count)
+        counts = entrants(self.trials, len(rungs), self.search.reduction)
+        effort = ", ".join(
+            f"{n} x {one.name} ({one.frames} frames, {one.steps} steps)" for n, one in zip(counts, rungs, strict=True)
+        )
+        cost = sum(n * one.cost for n, one in zip(counts, rungs, strict=True))
+        goals = [f"{goal.key} ({'higher' if goal.higher else 'lower'} is better)" for goal in self.goals]
+        return "\n".join(
+            [
+                f"search {known.id}: {' x '.join(str(axis) for axis in self.axes)}",
+                f"  for {', '.join(goals)}" + (f"; {', '.join(map(str, self.limits))}" if self.limits else ""),
+                f"  {effort}: as much work as {cost:.3g} full renders",
+            ]
+        )
+
+
+def prepare(cfg: Search, store: Store) -> Job:
+    """Check everything that can be checked without computing.
+
+    Raises:
+        UserError: what would make the search, or every trial of it, fail.
+    """
+    from tasks.extract import prepare as prepare_extract
+
+    whole = cfg.model_dump(mode="json", exclude={"search", "promote"})
+    space = axes(cfg.search.space, whole)
+    goals, limits = _goals(cfg)
+    names = dict.fromkeys(key.partition(".")[0] for key in [*(g.key for g in goals), *(one.goal.key for one in limits)])
+    settings = {**whole, "measure": {name: cfg.measure.get(name) or {} for name in names}}
+    for axis in space:
+        for value in (axis.value(0), axis.value(axis.count - 1)):
+            parse(Dance, placed(settings, {axis.key: value}))
+    base = parse(Dance, settings)
+    plan = stages.plan(base, store)
+    for name, why in plan.measures.passed_over.items():
+        raise UserError(f"search: {name} says nothing about these renders: {why}", fix="other search.objectives")
+    _, extraction = prepare_extract(base.extract, base.clip)
+    count = len(extraction.expected)
+    rungs = levels([None] * count, cfg.search, base.stylize.num_inference_steps)
+    parse(Dance, placed(settings, {STEPS: rungs[0].steps}))
+    if cfg.search.constraints is None and min(len(part) for one in rungs for part in one.passages) < 2:
+        limits = []  # one frame cannot flicker
+    trials = _trials(cfg.search, rungs)
+    return Job(store, cfg.search, settings, space, goals, limits, count, plan, trials)
+
+
+def levels(poses: Sequence[Any], search: Searched, steps: int) -> list[Rung]:
+    """See `Job.rungs`."""
+    count, proxy = len(poses), search.proxy
+    few = min(proxy.steps or math.ceil(steps / 2), steps)
+    full = rung("full", [range(count)], steps, count, steps)
+    half = rung("half", passages(poses, math.ceil(count / 2), proxy.passages), steps, count, steps)
+    first = rung("proxy", passages(poses, proxy.frames, proxy.passages), few, count, steps)
+    found = [full]
+    for cheaper in (half, first):
+        if cheaper.cost < found[0].cost:
+            found.insert(0, cheaper)
+    return found
+
+
+def _trials(search: Searched, rungs: Sequence[Rung]) -> int:
+    if search.budget is None:
+        assert search.trials is not None
+        return search.trials
+    costs = [one.cost for one in rungs]
+    paid = affordable(search.budget, costs, search.reduction)
+    if paid == 0:
+        raise UserError(
+            f"search.budget: {search.budget:g} full renders pay for no trial: one that goes all the way comes to "
+            f"{sum(costs):.3g}",
+            fix="a larger search.budget",
+        )
+    return min(paid, search.trials or paid)
+
+
+def _goals(cfg: Search) -> tuple[list[Goal], list[Limit]]:
+    """The objectives and constraints, with their directions from the metrics' declarations."""
+    keys = cfg.search.objectives or _usual(cfg)
+    goals = [_goal(key, "search.objectives") for key in dict.fromkeys(keys)]
+    bounds = FLICKER if cfg.search.constraints is None else cfg.search.constraints
+    limits = [parse_limit(_goal(key, "search.constraints"), bound) for key, bound in bounds.items()]
+    return goals, limits
+
+
+def _usual(cfg: Search) -> list[str]:
+    """Pose and character fidelity as the model allows them to be measured."""
+    if cfg.model.base.kind == "embedded":
+        return ["probe_joints.error", "probe_attributes.probability"]
+    picture = cfg.reference or cfg.stylize.ip_adapter
+    return ["pose.oks", "clip_image.mean" if picture else "clip_text.mean"]
+
+
+def _goal(key: str, where: str) -> Goal:
+    described = measure.describe(key)
+    if described is None:
+        known = [one.key(value) for one in measure.measures() for value in one.values if value.better]
+        raise UserError(f"{where}: no metric gives {key!r}{suggest(key, known)}", fix=f"known: {', '.join(known)}")
+    _, value = described
+    if value.better is None:
+        raise UserError(f"{where}: neither more nor less of {key} is better by itself", fix="another number")
+    return Goal(key, value.better == "higher", value.label + (f" ({value.unit})" if value.unit else ""))
+
+
+def _number(value: Any, instead: float) -> float:
+    return float(value) if isinstance(value, int | float) else instead

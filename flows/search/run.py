@@ -1,0 +1,172 @@
+"""A search goes: points on the proxy one by one, the most promising of them again with more effort."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from flows.dance import stages
+from flows.dance.flow import Dance
+from flows.search.definition import Definition
+from flows.search.plan import Job
+from flows.search.trials import evaluate, needed
+from reel.config import parse
+from reel.errors import UserError
+from reel.history.recorder import Recorder
+from reel.op import Context
+from reel.search.goals import Rung, entrants, front, knee, ranked
+from reel.search.search_axes import STEPS, placed
+from tasks.search.optuna_study import Study, Trial
+
+if TYPE_CHECKING:
+    from flows.search.flow import Search
+
+
+@dataclass(frozen=True)
+class Found:
+    """A search's state: trials of every rung, cheapest rung first."""
+
+    definition: Definition
+    job: Job
+    trials: Mapping[str, Sequence[Trial]]
+
+    @property
+    def finalists(self) -> list[Trial]:
+        return [trial for trial in self.trials["full"] if not trial.failed]
+
+    @property
+    def front(self) -> list[Trial]:
+        """Finalists that nothing dominates, the best in the first goal first."""
+        by_number = {trial.number: trial for trial in self.finalists}
+        return [by_number[one.name] for one in front([t.scored(self.job.goals) for t in self.finalists])]
+
+    @property
+    def knee(self) -> Trial | None:
+        """The finalist that gives up least of everything (`reel.search.goals.knee`)."""
+        best = knee([trial.scored(self.job.goals) for trial in self.finalists])
+        return next((trial for trial in self.finalists if best and trial.number == best.name), None)
+
+    @property
+    def cost(self) -> float:
+        """Full renders that everything came to so far."""
+        return sum(trial.cost for trials in self.trials.values() for trial in trials)
+
+
+def search(job: Job, definition: Definition, cfg: Search, recorder: Recorder) -> Found:
+    """The search, as far as it is not done yet; inside a Prefect flow."""
+    ctx = Context(job.store, cfg.compute, run=recorder.run)
+    rungs = job.rungs(_poses(job, ctx, recorder))
+    study = definition.study(job.store)
+    runner = Runner(job, study, cfg, recorder, ctx, rungs)
+    while len(study.trials(rungs[0].name)) < job.trials:
+        trial = study.ask(job.given)
+        if trial is None:
+            break  # the space is small: every point of it has been tried
+        runner.attempt(rungs[0], trial)
+    for level in range(1, len(rungs)):
+        for trial in _best(job, study, rungs, level):
+            runner.attempt(rungs[level], trial)
+    return Found(definition, job, {one.name: study.trials(one.name) for one in rungs})
+
+
+def _best(job: Job, study: Study, rungs: Sequence[Rung], level: int) -> list[Trial]:
+    """The trials that go on to a rung and are not there yet: the given settings, then the most promising."""
+    below = {trial.number: trial for trial in study.trials(rungs[level - 1].name) if not trial.failed}
+    order = [one.name for one in ranked([trial.scored(job.goals) for trial in below.values()])]
+    order.sort(key=lambda number: number != 0)
+    wanted = order[: entrants(job.trials, len(rungs), job.search.reduction)[level]]
+    there = {trial.number for trial in study.trials(rungs[level].name)}
+    return [below[number] for number in wanted if number not in there]
+
+
+def _poses(job: Job, ctx: Context, recorder: Recorder) -> list[Any]:
+    """For every frame the largest person, or None; without a detector in use none is known."""
+    from reel.pose import Poses
+
+    made = stages.material(job.plan, ctx, recorder.stage)
+    known = dict(made.poses)
+    for detector in sorted(job.plan.measures.detectors - known.keys()):
+        known[detector] = stages.detect(job.plan, detector, made.frames, ctx, recorder.stage)
+    if not known:
+        return [None] * job.count
+    poses = Poses.open(job.store, known[min(known)])
+    return [people[0] if len(people) else None for people in poses.frames]
+
+
+class Runner:
+    """Renders and measures trials one by one, and tells how it goes."""
+
+    def __init__(
+        self, job: Job, study: Study, cfg: Search, recorder: Recorder, ctx: Context, rungs: Sequence[Rung]
+    ) -> None:
+        self.job, self.study, self.cfg, self.recorder, self.ctx = job, study, cfg, recorder, ctx
+        counts = entrants(job.trials, len(rungs), job.search.reduction)
+        self.total = sum(count * one.cost for count, one in zip(counts, rungs, strict=True))
+        self.wanted = {one.name: count for one, count in zip(rungs, counts, strict=True)}
+        self.left = self.total - sum(trial.cost for one in rungs for trial in study.trials(one.name))
+        self.paces: list[float] = []
+        """Seconds per full render of this session's attempts."""
+        self.failures = 0
+
+    def attempt(self, rung: Rung, trial: Trial) -> None:
+        """Render and measure a trial at a rung, and keep the answer.
+
+        Raises:
+            UserError: the given settings fail, or three trials in a row.
+        """
+        began = time.perf_counter()
+        first = next((one for one in self.study.trials(rung.name) if one.number == 0), None)
+        try:
+            done = self._measured(rung, trial, first)
+            self.failures = 0
+        except UserError as error:
+            self.failures += 1
+            if trial.number == 0 or self.failures >= 3:
+                raise
+            done = replace(trial, values={}, violation=0.0, cost=0.0, failed=error.message.partition("\n")[0])
+        self.study.close(rung.name, done)
+        self.paces.append((time.perf_counter() - began) / rung.cost)
+        self._tell(rung, done)
+
+    def _measured(self, rung: Rung, trial: Trial, first: Trial | None) -> Trial:
+        from tasks.tracking.render import tracked
+
+        data = placed(self.job.settings, {**trial.point, STEPS: rung.steps})
+        told = {"number": trial.number, "rung": rung.name, "frames": rung.frames, "cost": rung.cost}
+        title = f"trial {trial.number} {rung.name}"
+        with tracked(self.job.store, self.cfg.tracking, "trial", {"trial": told, **data}, parent=self.recorder.run,
+                     title=title) as recorder:  # fmt: skip
+            ctx = replace(self.ctx, run=recorder.run)
+            values = needed(evaluate(parse(Dance, data), rung, ctx, recorder.stage), self.job.keys)
+            recorder.metric(**values)
+        over = [
+            limit.violation(
+                values[limit.goal.key], first.values.get(limit.goal.key) if first else values[limit.goal.key]
+            )
+            for limit in self.job.limits
+        ]
+        return replace(trial, values=values, violation=max([0.0, *over]), run=recorder.run, cost=rung.cost)
+
+    def _tell(self, rung: Rung, trial: Trial) -> None:
+        self.left = max(0.0, self.left - rung.cost)
+        seconds = statistics.median(self.paces) * self.left  # the first attempt loads the models
+        point = " ".join(
+            f"{key.removesuffix('.weight').rpartition('.')[2]}={value:g}" for key, value in trial.point.items()
+        )
+        numbers = trial.failed or "  ".join(f"{key} {trial.values[key]:.4g}" for key in self.job.keys)
+        beyond = "  beyond a constraint" if trial.violation > 0 else ""
+        number = len(self.study.trials(rung.name))
+        print(
+            f"{rung.name} {number}/{max(number, self.wanted[rung.name])}  trial {trial.number}: {point}  "
+            f"{numbers}{beyond}" + (f"  (about {_clock(seconds)} left)" if self.left > 0 else ""),
+            flush=True,
+        )
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

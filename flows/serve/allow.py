@@ -1,0 +1,184 @@
+"""What a deployment may set. Whoever reaches the Prefect server may start runs with parameters of their own; here is
+what keeps them from more than renders: no key that is not listed, no file outside the allowed folders, no address.
+
+The same rules twice: as a JSON schema, by which the Prefect server refuses a run before it exists, and in full when
+the run begins.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from flows.config.quoting import text_keys
+from flows.serve.settings import Deployment, Serve
+from reel.config import Config, suggest
+from reel.errors import UserError
+from reel.models import ModelSource
+
+NEVER = ("hydra", "paths", "experiment", "local")
+"""Keys and groups that no list can allow: where things lie is `serve`'s, and the experiment has a field of its own."""
+
+_KEY = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
+_TROUBLE = {
+    "${": "an interpolation",
+    "://": "an address",
+    "\\": "a backslash",
+    "..": "a path upwards",
+    "{": "a group of keys",
+}
+"""What no value may hold, except in prompts, which are taken literally."""
+
+
+def check(
+    settings: Serve, deployment: Deployment, cls: type[Config], overrides: Sequence[str], clip: str | None
+) -> list[str]:
+    """Overrides that are allowed, with paths made absolute; the clip as the last of them.
+
+    Args:
+        cls: the class of the flow's settings.
+
+    Raises:
+        UserError: the first override that is not allowed, and what would be.
+    """
+    rules = Rules(settings, deployment, cls)
+    return [rules.check(override) for override in [*overrides, *([f"clip={clip}"] if clip else [])]]
+
+
+def allowed_roots(settings: Serve, deployment: Deployment) -> list[Path]:
+    """Folders that files may be named from."""
+    watched = [deployment.watch.folder] if deployment.watch else []
+    return list(dict.fromkeys(settings.absolute(folder) for folder in [*settings.roots, *watched]))
+
+
+class Rules:
+    """What one deployment may set."""
+
+    def __init__(self, settings: Serve, deployment: Deployment, cls: type[Config]) -> None:
+        self.settings = settings
+        self.roots = allowed_roots(settings, deployment)
+        self.literal = text_keys(cls)
+        self.models = list(model_keys(cls))
+        self.allowed = [one for one in settings.allow.get(deployment.flow, []) if permitted(one, [one])]
+
+    def check(self, override: str) -> str:
+        """One override, a path in it made absolute."""
+        key, equals, value = override.partition("=")
+        if key[:1] in ("+", "~"):
+            raise UserError(f"override {override!r}: {key[0]} is not allowed in a deployment", fix="write key=value")
+        if not equals or not _KEY.fullmatch(key):
+            raise UserError(f"override {override!r}: not of the form key=value", fix="write clip=my.mp4, seed=3, ...")
+        if key == "experiment":
+            raise UserError(f"override {override!r}: the experiment has a field of its own", fix="experiment: NAME")
+        if not permitted(key, self.allowed):
+            raise UserError(
+                f"override {override!r}: {key} may not be set by a deployment{suggest(key, self.allowed)}",
+                fix=f"allowed: {', '.join(self.allowed)} (conf/serve.yaml: allow); the rest belongs into an experiment",
+            )
+        if any(fnmatch.fnmatchcase(f"{key}.", f"{one}.*") for one in self.models):
+            raise UserError(
+                f"override {override!r}: a model's files may not be named by a deployment",
+                fix="choose a family with model=NAME, or name the files in an experiment or in conf/model/",
+            )
+        text = next((one for one in self.literal if one.matches(key)), None)
+        if text is None:
+            _harmless(override, value)
+        elif text.is_path:
+            return f"{key}={self._inside(override, value)}" if value else override
+        elif value.startswith("@"):
+            return f"{key}=@{self._inside(override, value[1:])}"
+        return override
+
+    def _inside(self, override: str, value: str) -> str:
+        """The absolute path of a file in an allowed folder."""
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", value):
+            raise UserError(f"override {override!r}: an address; only local files are read", fix="download it first")
+        if "\0" in value or "\n" in value:
+            raise UserError(f"override {override!r}: not the name of a file", fix="give the path of a file")
+        path = self.settings.absolute(Path(value))
+        if not any(path.is_relative_to(root) for root in self.roots):
+            raise UserError(
+                f"override {override!r}: {path} is outside the allowed folders",
+                fix=f"allowed: {', '.join(map(str, self.roots)) or 'none'} (conf/serve.yaml: roots)",
+            )
+        return str(path)
+
+
+def permitted(key: str, allowed: Sequence[str]) -> bool:
+    """Whether a list of patterns allows a key."""
+    if key.partition(".")[0] in NEVER:
+        return False
+    return any(fnmatch.fnmatchcase(key, pattern) for pattern in allowed)
+
+
+def _harmless(override: str, value: str) -> None:
+    for mark, what in _TROUBLE.items():
+        if mark in value:
+            raise UserError(f"override {override!r}: {what} ({mark}) is not allowed here", fix="write the value itself")
+    if value.lstrip("'\"[ ").startswith(("/", "~")):
+        raise UserError(f"override {override!r}: a path is not allowed here", fix="name a file of conf/ instead")
+
+
+def model_keys(annotation: Any, prefix: str = "") -> Iterator[str]:
+    """Keys of a settings class under which a model's files are named; ``*`` stands for any name.
+
+    A list that holds such files somewhere in its items is one of them as a whole.
+    """
+    for inner in (annotation, *get_args(annotation)):
+        origin = get_origin(inner)
+        if isinstance(origin, type) and issubclass(origin, Mapping):
+            yield from model_keys(get_args(inner)[1], f"{prefix}.*".lstrip("."))
+        elif isinstance(origin, type) and issubclass(origin, Sequence):
+            if any(True for _ in model_keys(get_args(inner)[0])):
+                yield prefix
+        elif isinstance(inner, type) and issubclass(inner, ModelSource):
+            yield prefix
+        elif isinstance(inner, type) and issubclass(inner, Config):
+            for name, field in inner.model_fields.items():
+                yield from model_keys(field.annotation, f"{prefix}.{name}".lstrip("."))
+
+
+def schema(settings: Serve, deployment: Deployment, cls: type[Config], experiments: Sequence[str]) -> dict[str, Any]:
+    """JSON schema of a run's parameters, which the Prefect server holds every run against and draws its form from."""
+    rules = Rules(settings, deployment, cls)
+    texts = [".".join(key.path) for key in rules.literal]
+    literal = "|".join(_pattern(text) for text in texts if permitted(text, rules.allowed)) or "(?!)"
+    listed = "|".join(_pattern(pattern) for pattern in rules.allowed) or "(?!)"
+    models = "|".join(_pattern(key) for key in rules.models) or "(?!)"
+    refused = "|".join(re.escape(mark) for mark in _TROUBLE)
+    free, bound = rf"(?:{literal})=[\s\S]*", rf"[^=]+=(?!['\"\[ ]*[/~])(?:(?!{refused})[\s\S])*"
+    rule = rf"^(?=(?:{listed})=)(?!(?:{models})[.=])(?:{free}|{bound})$"
+    properties: dict[str, Any] = {
+        "experiment": {
+            "title": "experiment",
+            "description": "A named set of settings (conf/experiment/).",
+            "position": 0,
+            "anyOf": [{"type": "string", "enum": list(experiments)}, {"type": "null"}],
+            "default": deployment.experiment,
+        },
+        "overrides": {
+            "title": "overrides",
+            "description": f"As on the command line: key=value. Keys: {', '.join(rules.allowed)}",
+            "position": 1,
+            "type": "array",
+            "items": {"type": "string", "pattern": rule},
+            "default": list(deployment.overrides),
+        },
+    }
+    if permitted("clip", rules.allowed):
+        roots = ", ".join(map(str, rules.roots))
+        properties["clip"] = {
+            "title": "clip",
+            "description": f"A file to render instead, in one of: {roots}",
+            "position": 2,
+            "anyOf": [{"type": "string", "pattern": r"^(?![A-Za-z][A-Za-z0-9+.-]+:/)[^\n]+$"}, {"type": "null"}],
+            "default": None,
+        }
+    return {"title": "Parameters", "type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _pattern(pattern: str) -> str:
+    return "".join(r"[\w.]*" if char == "*" else re.escape(char) for char in pattern)

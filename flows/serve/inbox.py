@@ -1,0 +1,200 @@
+"""A watched folder: each clip that is dropped there becomes one run of its deployment.
+
+A file is taken when it has not grown for a while and is a movie. What was taken is remembered by content, so that a
+restart, a copy or another name does not render it again. Files are read, and never moved, renamed or removed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import fnmatch
+import time
+from pathlib import Path
+from typing import Any
+
+from flows.serve.recover import Say
+from flows.serve.register import Registered
+from flows.serve.settings import Serve, Watch
+from flows.serve.state import Entry, State
+from reel.errors import UserError
+
+LOOK_EVERY = 30.0
+"""Seconds between two looks at the whole folder, whatever the system tells of changes."""
+
+_UNFINISHED = (".part", ".partial", ".crdownload", ".download", ".tmp", ".filepart")
+
+Stamp = tuple[int, int]
+"""Size (bytes) and time of change (ns)."""
+
+
+class Inbox:
+    """One deployment's folder."""
+
+    def __init__(self, settings: Serve, served: Registered, state: State, say: Say) -> None:
+        assert served.plan.deployment.watch
+        self.watch: Watch = served.plan.deployment.watch
+        self.folder = settings.absolute(self.watch.folder)
+        self.served = served
+        self.state = state
+        self.say = say
+        self.name = served.plan.name
+        self.entries = state.entries(self.name)
+        self.known: dict[str, Stamp] = {
+            path: stamp for entry in self.entries.values() for path, stamp in entry.files.items()
+        }
+        self.growing: dict[Path, tuple[Stamp, float]] = {}  # and since when it is so (seconds)
+        self.told: set[tuple[Path, Stamp]] = set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Watch until told to stop; clips that were dropped before are found at once."""
+        from watchfiles import awatch
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        looked = 0.0
+        changes = awatch(
+            self.folder,
+            stop_event=stop,
+            recursive=False,
+            yield_on_timeout=True,
+            rust_timeout=1000,
+            debounce=400,
+            force_polling=self.watch.force_polling,
+            watch_filter=None,
+        )
+        async for change in changes:
+            if change or self.growing or time.monotonic() - looked > LOOK_EVERY:
+                looked = time.monotonic()
+                await self.look()
+
+    async def look(self) -> None:
+        """Go through the folder once, and hand over what is ready."""
+        now = time.monotonic()
+        present = self._candidates()
+        self.growing = {path: known for path, known in self.growing.items() if path in present}
+        for path, stamp in present.items():
+            if self.known.get(str(path)) == stamp or (path, stamp) in self.told:
+                self.growing.pop(path, None)
+            elif path not in self.growing or self.growing[path][0] != stamp:
+                self.growing[path] = (stamp, now)
+            elif now - self.growing[path][1] >= self.watch.stable_seconds:
+                await self._take(path, stamp)
+
+    def _candidates(self) -> dict[Path, Stamp]:
+        found: dict[Path, Stamp] = {}
+        for path in sorted(self.folder.iterdir()):
+            if path.name.startswith(".") or path.suffix.lower() in _UNFINISHED:
+                continue
+            try:
+                facts = path.stat()
+            except OSError:  # gone meanwhile, or a dangling link
+                continue
+            if path.is_file():
+                found[path] = (facts.st_size, facts.st_mtime_ns)
+        return found
+
+    async def _take(self, path: Path, stamp: Stamp) -> None:
+        if not any(fnmatch.fnmatchcase(path.name.lower(), pattern.lower()) for pattern in self.watch.patterns):
+            return self._refuse(path, stamp, f"is none of {', '.join(self.watch.patterns)}")
+        if not path.resolve().is_relative_to(self.folder):
+            return self._refuse(path, stamp, "is a link out of the folder")
+        try:
+            digest = await asyncio.to_thread(_checked, path)
+        except UserError as error:
+            return self._refuse(path, stamp, error.message)
+        except OSError as error:
+            return self._refuse(path, stamp, f"cannot be read ({error.strerror})")
+        if _stamp(path) != stamp:  # it grew while it was read
+            return None
+        await self._hand_over(path, stamp, digest)
+
+    async def _hand_over(self, path: Path, stamp: Stamp, digest: str) -> None:
+        entry = self.entries.get(digest)
+        if entry is None:
+            now = datetime.datetime.now(datetime.UTC)
+            entry = Entry(digest=digest, files={str(path): stamp}, submitted=now)
+            if not await self._submit(entry, path):
+                return
+            self.say(f"{self.name}: {path.name} is queued")
+        else:
+            entry.files[str(path)] = stamp
+            self.say(f"{self.name}: {path.name} holds a clip that was taken before ({entry.submitted:%Y-%m-%d %H:%M})")
+        self.state.write(self.name, entry)
+        self.entries[digest] = entry
+        self.known[str(path)] = stamp
+        self.growing.pop(path, None)
+
+    async def _submit(self, entry: Entry, path: Path) -> bool:
+        """Make the run for a clip; asked twice, the server makes one. False: not now, the server is away."""
+        import httpx
+        from prefect.client.orchestration import get_client
+
+        try:
+            async with get_client() as client:
+                run = await client.create_flow_run_from_deployment(
+                    self.served.id,
+                    parameters={"clip": str(path)},
+                    name=f"{self.name} {path.name}",
+                    idempotency_key=f"{self.served.id}-{entry.digest}-{entry.attempt}",
+                )
+        except httpx.HTTPError as error:
+            self.say(f"{self.name}: {path.name} waits: the Prefect server does not take it ({error})")
+            return False
+        entry.flow_run, entry.state = str(run.id), ""
+        return True
+
+    async def follow(self, client: Any) -> None:
+        """Tell how the clips' runs ended; make a run anew that the server has lost."""
+        from prefect.exceptions import ObjectNotFound
+
+        for entry in list(self.entries.values()):
+            if entry.state in ("COMPLETED", "FAILED", "CANCELLED"):
+                continue
+            path = Path(next(reversed(entry.files)))
+            try:
+                run = await client.read_flow_run(entry.flow_run)
+            except ObjectNotFound:
+                if not path.is_file():
+                    continue
+                entry.attempt += 1
+                if await self._submit(entry, path):
+                    self.say(f"{self.name}: {path.name} is queued again: the server knows nothing of it")
+                    self.state.write(self.name, entry)
+                continue
+            kind = str(run.state.type.value) if run.state else ""
+            if kind != entry.state:
+                entry.state = kind
+                self.state.write(self.name, entry)
+                if kind == "COMPLETED":
+                    self.say(f"{self.name}: {path.name} is rendered")
+                elif kind in ("FAILED", "CANCELLED"):
+                    self.say(f"{self.name}: {path.name} {kind.lower()}: {run.state.message or ''}")
+
+    def _refuse(self, path: Path, stamp: Stamp, why: str) -> None:
+        self.told.add((path, stamp))
+        self.growing.pop(path, None)
+        self.say(f"{self.name}: {path.name} is left alone: {why.removeprefix('clip: ')}")
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_size, facts.st_mtime_ns
+
+
+def _checked(path: Path) -> str:
+    """Content digest of a movie.
+
+    Raises:
+        UserError: it is none, or damaged.
+    """
+    from tasks.media.probe import probe
+    from tasks.media.source import open_source, source_digest
+
+    source = open_source(path)
+    if source.pictures:
+        raise UserError("is a still picture")
+    probe(source)
+    return source_digest(path)

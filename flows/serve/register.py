@@ -1,0 +1,104 @@
+"""Deployments as the Prefect server keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from flows.config.compose import Composed
+from flows.serve import request
+from flows.serve.settings import ANCHOR, Deployment, Serve, file_of, names, read
+from reel.config import suggest
+from reel.errors import UserError
+
+TAG = "rotoscope"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A deployment that was checked.
+
+    Attributes:
+        point: what its own experiment and overrides compose to.
+    """
+
+    name: str
+    file: Path
+    deployment: Deployment
+    target: request.Target
+    point: Composed[Any]
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A deployment that the server knows."""
+
+    plan: Plan
+    id: UUID
+
+
+def check(settings: Serve) -> list[Plan]:
+    """Read and check the deployments that are to be served.
+
+    Raises:
+        UserError: the first thing that is wrong; the message begins with the file.
+    """
+    wanted = settings.deployments or names(settings)
+    if not wanted:
+        raise UserError(f"no deployments in {settings.folder}", fix="write one there: docs/deployments/ shows how")
+    return [_checked(settings, name) for name in dict.fromkeys(wanted)]
+
+
+def _checked(settings: Serve, name: str) -> Plan:
+    file = file_of(settings, name)
+    deployment = read(settings, name)
+    try:
+        target = request.target(settings, deployment.flow)
+        if deployment.slot is not None and deployment.slot not in settings.slots:
+            raise UserError(
+                f"slot: there is no slot {deployment.slot!r}{suggest(deployment.slot, settings.slots)}",
+                fix=f"conf/serve.yaml has: {', '.join(settings.slots)}; or slot: null for none",
+            )
+        if deployment.watch and "clip" not in target.root.cls.model_fields:
+            raise UserError(f"watch: {deployment.flow} takes no clip", fix="watch a folder for a flow that does")
+        point = request.composed(
+            settings, deployment, target, experiment=deployment.experiment, overrides=deployment.overrides
+        )
+    except UserError as error:
+        raise UserError(f"{file}: {error.message}", fix=error.fix) from error.__cause__
+    return Plan(name, file, deployment, target, point)
+
+
+async def deployment(settings: Serve, plan: Plan) -> Any:
+    """A plan as Prefect's `RunnerDeployment`: its flow is found by name, in a process of its own."""
+    from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+    from prefect.schedules import Schedule
+    from prefect.utilities.callables import ParameterSchema
+
+    from flows.serve import served  # imports Prefect, which reads its address when it is imported
+
+    wanted = plan.deployment
+    limit = wanted.concurrency_limit and ConcurrencyLimitConfig(
+        limit=wanted.concurrency_limit, collision_strategy=ConcurrencyLimitStrategy(wanted.collision_strategy)
+    )
+    made = await served.flow_of(settings, plan.name).ato_deployment(
+        name=plan.name,
+        schedules=[
+            Schedule(cron=one.cron, interval=one.interval, rrule=one.rrule, timezone=one.timezone, anchor_date=ANCHOR)
+            for one in wanted.schedules
+        ],
+        paused=wanted.paused,
+        concurrency_limit=limit,
+        parameters={"experiment": wanted.experiment, "overrides": list(wanted.overrides), "clip": None},
+        description=wanted.description or f"{plan.file.name}: {wanted.flow} {wanted.experiment or ''}".strip(),
+        tags=[TAG, *wanted.tags],
+        job_variables=settings.job_variables or None,
+    )
+    if not wanted.schedules:
+        made.schedules = []  # said outright: otherwise those of an earlier version of the file would stay
+    made.entrypoint = f"{served.__name__}.{plan.name}"
+    made.work_pool_name = settings.work_pool  # said outright, too: None takes it back from a pool
+    made._parameter_openapi_schema = ParameterSchema(**request.schema(settings, wanted, plan.target))
+    return made

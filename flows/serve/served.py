@@ -1,0 +1,149 @@
+"""The Prefect flows that deployments run, one for each file of conf/deployment/: ``flows.serve.served.nightly``.
+
+Runner and workers load them by that name, in a process of their own. The settings are composed when the run begins.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect import Flow
+
+from flows.config.compose import Root, hydra_ready, single
+from flows.serve import request, slots
+from flows.serve.settings import Deployment, Serve, file_of, names, read
+from flows.serve.state import State
+from reel.errors import UserError
+
+OVERRIDES = "ROTOSCOPE_SERVE"
+"""Environment variable with the overrides that `serve` was called with, a JSON list, for the processes it starts."""
+
+
+_made: dict[str, Flow[..., Any]] = {}
+"""Flows of this process. Prefect loads them again in threads of its own, and Hydra composes in one at a time only."""
+
+
+def __getattr__(name: str) -> Flow[..., Any]:
+    if name in _made:
+        return _made[name]
+    if name.startswith("_"):
+        raise AttributeError(name)
+    settings = load()
+    if name not in names(settings):
+        raise AttributeError(f"no deployment {name!r} in {settings.folder}")
+    return flow_of(settings, name)
+
+
+def load() -> Serve:
+    """The settings of `serve`, as the one that registered the deployments had them."""
+    root = Root("serve", Serve)
+    with hydra_ready(root) as engine:
+        return single(root, engine, json.loads(os.environ.get(OVERRIDES, "[]"))).config
+
+
+def flow_of(settings: Serve, name: str) -> Flow[..., Any]:
+    """The Prefect flow of a deployment.
+
+    Raises:
+        UserError: its file is not as it should be.
+    """
+    deployment = read(settings, name)
+
+    def deployed(experiment: str | None = None, overrides: list[str] | None = None, clip: str | None = None) -> str:
+        return perform(settings, name, experiment=experiment, overrides=overrides or [], clip=clip)
+
+    deployed.__name__ = name
+    hooks = [_hook(name, deployment)] if deployment.on_failure else []
+    _made[name] = Flow(
+        deployed,
+        name=deployment.flow,
+        description=deployment.description or f"{file_of(settings, name)}",
+        retries=deployment.retries,
+        retry_delay_seconds=deployment.retry_delay_seconds,
+        persist_result=False,
+        log_prints=True,
+        on_failure=hooks,
+        on_crashed=hooks,
+    )
+    return _made[name]
+
+
+def perform(
+    settings: Serve, name: str, *, experiment: str | None, overrides: Sequence[str], clip: str | None = None
+) -> str:
+    """One run of a deployment: check, compose, wait for the slot, render.
+
+    Returns:
+        the output folder.
+
+    Raises:
+        UserError: something to put right; it is not tried again.
+    """
+    from prefect.runtime import flow_run
+
+    from flows.edge import entry
+
+    state = State(settings.paths.store)
+    with state.rendering(str(flow_run.id)):
+        try:
+            deployment = read(settings, name)
+            chosen = request.target(settings, deployment.flow)
+            own = _own(settings, name, deployment, clip)
+            point = request.composed(
+                settings, deployment, chosen, experiment=experiment, overrides=overrides, clip=clip, own=own
+            )
+            _there(point.config)
+            with slots.held(deployment.slot, settings.slots.get(deployment.slot or "", 1)):
+                job = entry.Job(deployment.flow, point.overrides, dict(point.choices))
+                done = entry.call(chosen.run, point.config, job)
+        except UserError:
+            _no_retry(str(flow_run.id))
+            raise
+    return str(getattr(done, "output", "") or "")
+
+
+def _own(settings: Serve, name: str, deployment: Deployment, clip: str | None) -> list[str]:
+    """Where this run's things lie: the store of the one that serves, and a folder named after a dropped clip."""
+    own = [f"paths.{key}={getattr(settings.paths, key)}" for key in ("store", "models", "renders")]
+    if deployment.watch and clip:
+        from tasks.media.source import source_digest
+
+        path = settings.absolute(Path(clip))
+        if path.is_file() and path.is_relative_to(settings.absolute(deployment.watch.folder)):
+            own.append(f"paths.output={settings.paths.renders / name / f'{path.stem}-{source_digest(path)[:8]}'}")
+    return own
+
+
+def _there(config: Any) -> None:
+    """A clip that is not there is told before the run waits for its slot, perhaps for hours."""
+    from tasks.media.source import open_source
+
+    if isinstance(clip := getattr(config, "clip", None), Path):
+        open_source(clip)
+
+
+def _no_retry(flow_run: str) -> None:
+    """A wrong setting is as wrong the second time: tell the server to keep the failure."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.objects import FlowRunPolicy
+
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(flow_run, empirical_policy=FlowRunPolicy(retries=0, retry_delay=0))
+
+
+def _hook(name: str, deployment: Deployment) -> Any:
+    def tell(flow: Any, flow_run: Any, state: Any) -> None:
+        facts = {
+            "ROTOSCOPE_DEPLOYMENT": name,
+            "ROTOSCOPE_FLOW_RUN": str(flow_run.id),
+            "ROTOSCOPE_STATE": state.name,
+            "ROTOSCOPE_MESSAGE": state.message or "",
+        }
+        subprocess.run(deployment.on_failure, env={**os.environ, **facts}, timeout=60, check=False)
+
+    return tell

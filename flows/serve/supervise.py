@@ -1,0 +1,300 @@
+"""Serving: one Prefect runner, the watched folders, and a look every few seconds at whether all is well.
+
+Nothing here is lost when the Prefect server goes away: a render under way does not need it until its end, runs that
+were interrupted go on from the store, and what was due meanwhile is dealt with as its deployment says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import logging
+import signal
+import threading
+import time
+import urllib.parse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect.client.orchestration import get_client
+from prefect.runner import Runner
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_LOGGING_EXTRA_LOGGERS,
+    temporary_settings,
+)
+
+from flows.prefect_server import servers
+from flows.serve import recover, register, slots
+from flows.serve.inbox import Inbox
+from flows.serve.register import Plan, Registered
+from flows.serve.settings import Serve
+from flows.serve.state import State
+from reel.config import suggest
+from reel.errors import UserError
+
+LOOK_EVERY = 3.0
+"""Seconds between two looks at the server."""
+
+SWEEP_EVERY = 15.0
+"""Seconds between two looks for interrupted runs."""
+
+POLL_EVERY = 5.0
+"""Seconds between the runner's questions for runs that are due."""
+
+STARTING = 300.0
+"""Seconds that a run may take from being taken to being under way, before it counts as interrupted."""
+
+STOP_PATIENCE = 120.0
+"""Seconds that a quiet end of the renders may take, 30 each and one after another; a second Ctrl-C cuts it short."""
+
+HAND_BACK = 60.0
+"""Seconds that it may take at the end until the server knows of every run that it is to be gone on with."""
+
+DEFAULTS: dict[Any, Any] = {
+    PREFECT_CLIENT_MAX_RETRIES: 8,  # the server may be away for some minutes
+    PREFECT_LOGGING_EXTRA_LOGGERS: ["flows", "tasks", "reel"],  # a run's log is on the server's page
+}
+"""Prefect's settings here and in the processes of runs, where you set none."""
+
+
+def now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def say(text: str) -> None:
+    print(f"{now().astimezone():%H:%M:%S} {text}", flush=True)
+
+
+class Supervisor:
+    """Serves plans until it is stopped. `run` blocks; `stop` may be called from another thread."""
+
+    def __init__(self, settings: Serve, plans: Sequence[Plan], url: str, *, local: bool) -> None:
+        """
+        Args:
+            url: address of Prefect's API.
+            local: whether that server is the project's own, to be started again when it is gone.
+        """
+        self.settings = settings
+        self.plans = plans
+        self.url = url
+        self.local = local
+        self.state = State(settings.paths.store)
+        self.served: list[Registered] = []
+        self.inboxes: list[Inbox] = []
+        self.began = now()
+        self.ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+
+    def run(self, failed: list[BaseException]) -> None:
+        """Serve. To be called in a thread of its own: Ctrl-C must reach the main one only, and no render.
+
+        Args:
+            failed: what ended it, if it was not `stop`, is appended here.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # of this thread; its children inherit it
+        logging.getLogger("prefect.runner").setLevel(logging.WARNING)  # otherwise a line for each run that must wait
+        try:
+            with temporary_settings({PREFECT_API_URL: self.url}, set_defaults=DEFAULTS):
+                asyncio.run(self._serve())
+        except BaseException as error:
+            failed.append(error)
+
+    def stop(self) -> None:
+        if self._loop and self._stop:
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+    async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        gone = self.state.last_alive() or self.began
+        await slots.make(self.settings.slots)
+        while not self._stop.is_set():
+            runner = Runner(
+                name="rotoscope", limit=self.settings.processes, query_seconds=POLL_EVERY, pause_on_shutdown=False
+            )
+            await self._register(runner)
+            await self._settle(gone)
+            await self._until_over(runner)
+            gone = self.state.last_alive() or self.began
+
+    async def _register(self, runner: Runner) -> None:
+        """Tell the server of the deployments, and the runner that it shall run them, unless workers do."""
+        self.served = []
+        for plan in self.plans:
+            made = await register.deployment(self.settings, plan)
+            known = await (made.aapply() if self.settings.work_pool else runner.aadd_deployment(made))
+            self.served.append(Registered(plan, known))
+
+    async def _settle(self, gone: datetime.datetime) -> None:
+        """After a time without serving: interrupted runs, missed runs, clips that the server forgot."""
+        back = now()
+        async with get_client() as client:
+            if not self.settings.work_pool:  # workers may be elsewhere: what they do is not to be seen from here
+                since = gone - datetime.timedelta(minutes=1)
+                await recover.sweep(client, self.served, self.state, since, say)
+            for one in self.served:
+                await recover.catch_up(client, one, gone, back, say)
+        self.state.alive(back)
+
+    async def _until_over(self, runner: Runner) -> None:
+        """Run until stopped, or until the runner has given up on a server that is away for long."""
+        assert self._stop
+        self.inboxes = [Inbox(self.settings, one, self.state, say) for one in self.served if one.plan.deployment.watch]
+        if self.settings.work_pool and not self.inboxes:  # nothing more to do here
+            say(f"registered; the workers of {self.settings.work_pool} run them")
+            self._stop.set()
+            return
+        tasks = [asyncio.create_task(self._watch(inbox)) for inbox in self.inboxes]
+        tasks.append(asyncio.create_task(self._look_after()))
+        running = None if self.settings.work_pool else asyncio.create_task(runner.start())
+        stopped = asyncio.create_task(self._stop.wait())
+        self.ready.set()
+        try:
+            await asyncio.wait([stopped, *([running] if running else [])], return_when=asyncio.FIRST_COMPLETED)
+            if running and running.done() and not self._stop.is_set():
+                say("the Prefect server was away for too long; waiting for it")
+        finally:
+            for task in [*tasks, stopped]:
+                task.cancel()
+            await asyncio.gather(*tasks, stopped, return_exceptions=True)
+            if running:
+                await self._end(runner, running)
+        while not self._stop.is_set() and not await self._answers():
+            self._revive()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), LOOK_EVERY)
+
+    async def _end(self, runner: Runner, running: asyncio.Task[None]) -> None:
+        """Stop the runner and its renders, and leave those to be gone on with."""
+        if not running.done() and await self._answers():
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(runner.astop(), STOP_PATIENCE)
+                await asyncio.wait_for(asyncio.shield(running), STOP_PATIENCE)
+        running.cancel()  # what is still there gets SIGTERM, then SIGKILL
+        await asyncio.gather(running, return_exceptions=True)
+        await self._hand_back()
+        self.state.alive(now())
+
+    async def _hand_back(self) -> None:
+        """Tell the server of what was under way that it waits to be gone on with. The processes may take a moment to be
+        gone, and a busy server to answer; what cannot be told now the next start finds out.
+        """
+        end = time.monotonic() + HAND_BACK
+        while await self._answers() and time.monotonic() < end:
+            with contextlib.suppress(Exception):
+                async with get_client() as client:
+                    await recover.sweep(client, self.served, self.state, self.began, say)
+                    if not await recover.under_way(client, self.served):
+                        return
+            await asyncio.sleep(1)
+
+    async def _look_after(self) -> None:
+        """Notice that the server is away and back; start interrupted runs again; follow the clips."""
+        away: datetime.datetime | None = None
+        silent: datetime.datetime | None = None
+        swept = now()
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            if not await self._answers():
+                self._revive()
+                if silent is None:  # once may be a busy server
+                    silent = now()
+                elif away is None:
+                    away = silent
+                    say("the Prefect server does not answer; renders under way go on, waiting for it")
+                continue
+            silent = None
+            try:
+                if away is not None:
+                    say("the Prefect server is back")
+                    async with get_client() as client:
+                        await slots.make(self.settings.slots)
+                        for one in self.served:
+                            await recover.catch_up(client, one, away, now(), say)
+                    away = None
+                self.state.alive(now())
+                if (now() - swept).total_seconds() >= SWEEP_EVERY:
+                    swept = now()
+                    await self._sweep()
+            except Exception as error:  # the server went away in between: the next look tells
+                say(f"could not look after the runs just now ({type(error).__name__}: {error})")
+
+    async def _sweep(self) -> None:
+        async with get_client() as client:
+            if not self.settings.work_pool:
+                await recover.sweep(client, self.served, self.state, self.began, say, age=STARTING)
+            for inbox in self.inboxes:
+                await inbox.follow(client)
+
+    async def _watch(self, inbox: Inbox) -> None:
+        assert self._stop
+        while not self._stop.is_set():
+            try:
+                await inbox.run(self._stop)
+            except OSError as error:  # the folder is gone, or a network drive is
+                say(f"{inbox.name}: cannot watch {inbox.folder} ({error.strerror}); trying again")
+                await asyncio.sleep(10)
+
+    async def _answers(self) -> bool:
+        return await unreachable() is None
+
+    def _revive(self) -> None:
+        """Start the project's own server again when its process is gone."""
+        gone = self.local and servers.running(self.settings.paths.store, "prefect") is None
+        if gone and not _starting.locked():
+            say("the Prefect server is gone; starting it again")
+            threading.Thread(target=self._start, daemon=True).start()
+
+    def _start(self) -> None:
+        try:
+            start_local(self.settings.paths.store, urllib.parse.urlsplit(self.url).port)
+        except UserError as error:
+            say(f"it could not be started: {error.message}")
+
+
+_starting = threading.Lock()
+
+
+def start_local(store: Path, port: int | None = None) -> str:
+    """Start the project's own Prefect server, or find it up.
+
+    Returns:
+        the address of its API.
+    """
+    with _starting:
+        server, new = servers.up(store, "prefect", port)
+    if new:
+        say(f"Prefect server started: {server.url} (rotoscope down stops it)")
+    return f"{server.url}/api"
+
+
+async def check_pool(name: str) -> None:
+    """
+    Raises:
+        UserError: the server has no such work pool.
+    """
+    from prefect.exceptions import ObjectNotFound
+
+    async with get_client() as client:
+        try:
+            await client.read_work_pool(name)
+        except ObjectNotFound:
+            known = [pool.name for pool in await client.read_work_pools()]
+            raise UserError(
+                f"work_pool: the Prefect server has no work pool {name!r}{suggest(name, known)}",
+                fix=f"prefect work-pool create {name} --type process",
+            ) from None
+
+
+async def unreachable() -> Exception | None:
+    """Why the Prefect server does not answer; None when it does."""
+    try:
+        async with asyncio.timeout(10):
+            async with get_client() as client:
+                return await client.api_healthcheck()
+    except Exception as error:
+        return error

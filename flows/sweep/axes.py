@@ -1,0 +1,282 @@
+"""What a sweep's command line spans: its settings (``sweep.*``), its axes and its points.
+
+Keys that vary together are named by ``sweep.paired=[a,b]`` and are one axis. The points stand in the order of Hydra's
+basic sweeper, the last axis varying fastest; they are run in another one (`run_order`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.config.compose import Root, is_hydras
+from reel.config import Config, parse, suggest
+from reel.errors import UserError
+from reel.history.sweep_files import Axis
+from reel.keys import canonical
+from reel.store import canonical_json, sha256_bytes, sha256_file
+
+_ELSEWHERE = ("paths", "tracking", "compute")
+"""Settings that change where and how a sweep runs, and not what it is."""
+_WHAT = ("compute.dtype",)
+_RELOAD = (
+    r"model$|model\.(?!loras)",  # the base model, its motion module, its ControlNets
+    r"compute\.dtype",
+    r".*\bloras\b",
+    r".*\b(vae|ip_adapter)\b",
+    r"control$|controls\..*\.kind",
+    r"clip$|extract\b|preprocess\b|controls\..*\.preprocess",  # no model of the renderer, but detectors
+)
+"""What a change of a key costs, the dearest first; everything else (weights, seeds, prompts) costs nothing."""
+
+
+class Sweep(Config):
+    """Settings of a sweep itself (conf/sweep/). No part of a point's settings, and of no cache key."""
+
+    paired: list[str] | list[list[str]] = []
+    """Axes that vary together, value by value: [a,b], or [[a,b],[c,d]] for two such pairs."""
+    only_failed: bool = False
+    """Run the points that failed before, and no others."""
+    plan: bool = False
+    """Show the points, what is cached and what the rest will take, and run nothing."""
+
+    @property
+    def pairs(self) -> list[list[str]]:
+        nested = [one for one in self.paired if isinstance(one, list)]
+        flat = [one for one in self.paired if isinstance(one, str)]
+        return nested or ([flat] if flat else [])
+
+
+@dataclass(frozen=True)
+class Combination:
+    """A point: its overrides, and the text of the value by key of every axis."""
+
+    overrides: tuple[str, ...]
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Span:
+    """All that the overrides of a sweep span."""
+
+    axes: tuple[Axis, ...]
+    points: tuple[Combination, ...]
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """What one override may be: one text for a setting, several for an axis."""
+
+    key: str
+    texts: tuple[str, ...]
+    values: tuple[str, ...]
+    swept: bool
+
+
+def is_sweeps(one: Any) -> bool:
+    """Whether a parsed override sets the sweep's own part (``sweep.plan``)."""
+    return bool(one.key_or_group == "sweep" or one.key_or_group.startswith("sweep."))
+
+
+def is_own(one: Any) -> bool:
+    """Whether a parsed override is Hydra's or the sweep's, and so is not handed on to the points."""
+    return is_hydras(one) or is_sweeps(one)
+
+
+def settings(cfg: Any) -> Sweep:
+    """The sweep's settings in a composed config; the defaults where its root takes in no ``sweep`` group.
+
+    Raises:
+        UserError: a wrong key or value.
+    """
+    from omegaconf import OmegaConf
+
+    node = cfg.get("sweep")
+    data: Any = OmegaConf.to_container(node, resolve=True) if node is not None else {}
+    return parse(Sweep, data or {}, "sweep")
+
+
+def span(parsed: Sequence[Any], pairs: Sequence[Sequence[str]] = ()) -> Span:
+    """Axes and points of parsed overrides (Hydra's and the sweep's own left out).
+
+    Raises:
+        UserError: an axis without values, given twice or with a value twice, or pairs that do not fit.
+    """
+    found: dict[str, _Choices] = {}
+    for one in parsed:
+        key = one.key_or_group
+        choices = _choices(one)
+        if key in found and (choices.swept or found[key].swept):
+            raise UserError(f"{key} is given twice, and it is an axis", fix=f"put all values into one: {key}=a,b,c")
+        found[key] = choices
+    groups = _grouped(found, pairs)
+    axes = [_axis([found[key] for key in group]) for group in groups if found[group[0]].swept]
+    points = []
+    for steps in itertools.product(*(range(len(found[group[0]].texts)) for group in groups)):
+        picked = {key: step for group, step in zip(groups, steps, strict=True) for key in group}
+        points.append(
+            Combination(
+                tuple(one.texts[picked[key]] for key, one in found.items()),
+                {key: one.values[picked[key]] for key, one in found.items() if one.swept},
+            )
+        )
+    return Span(tuple(axes), tuple(points))
+
+
+def identity(parsed: Sequence[Any], pairs: Sequence[Sequence[str]]) -> list[str]:
+    """The overrides that make the sweep what it is; the same ones, in any order, go on with it."""
+    kept = []
+    for one in parsed:
+        elsewhere = one.key_or_group.partition(".")[0] in _ELSEWHERE and one.key_or_group not in _WHAT
+        if one.is_sweep_override() or not elsewhere:
+            kept.append(one.input_line)
+    return kept + [f"sweep.paired=[{','.join(sorted(pair))}]" for pair in sorted(map(tuple, pairs))]
+
+
+def digest(root: Root[Any], config: Config) -> str:
+    """Digest of what a point renders: its settings and the content of the files that they name.
+
+    Not in it: folders, tracking, the device.
+    """
+    data: dict[str, Any] = canonical(config)
+    compute = data.get("compute")
+    kept = {name: value for name, value in data.items() if name not in _ELSEWHERE}
+    if isinstance(compute, Mapping):
+        kept |= {name: compute.get(name.partition(".")[2]) for name in _WHAT}
+    return sha256_bytes(canonical_json(_with_content(root, kept, ())))
+
+
+def run_order(axes: Sequence[Axis], points: Sequence[Mapping[str, str]]) -> list[int]:
+    """Numbers of the points in the order to run them: what is dear to change (a model) changes least often.
+
+    Args:
+        points: text of the value by key of every axis.
+    """
+    ranked = sorted(axes, key=lambda axis: min(map(_reload, axis.keys)))  # stable: the user's order within one price
+    steps = [{key: axis.values.index(key) for key in axis.values} for axis in ranked]
+
+    def place(index: int) -> tuple[int, ...]:
+        values = points[index]
+        return tuple(step[tuple(values[key] for key in axis.keys)] for axis, step in zip(ranked, steps, strict=True))
+
+    return sorted(range(len(points)), key=place)
+
+
+def _reload(key: str) -> int:
+    return next((price for price, pattern in enumerate(_RELOAD) if re.match(pattern, key)), len(_RELOAD))
+
+
+def _choices(one: Any) -> _Choices:
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    key = one.key_or_group
+    if not one.is_delete() and one.input_line.endswith("="):  # a text may be empty: it is quoted then
+        raise _no_values(one)
+    if not one.is_sweep_override():
+        [[text]] = BasicSweeper.split_arguments([one], None)[0]
+        return _Choices(key, (text,), ("",), swept=False)
+    if not one.is_discrete_sweep():
+        raise UserError(
+            f"{one.input_line}: an interval has no points of its own",
+            fix=f"{key}=range(start,stop,step) or {key}=a,b,c",
+        )
+    texts = tuple(text for (text,) in BasicSweeper.split_arguments([one], None)[0])
+    if not texts:
+        raise _no_values(one)
+    values = tuple(map(_shown, one.sweep_iterator(transformer=lambda value: value)))
+    twice = next((value for value in values if values.count(value) > 1), None)
+    if twice is not None:
+        raise UserError(f"{one.input_line}: {twice} stands there twice", fix="name each value once")
+    return _Choices(key, texts, values, swept=True)
+
+
+def _no_values(one: Any) -> UserError:
+    key = one.key_or_group
+    return UserError(
+        f"{one.input_line}: an axis without values", fix=f"{key}=a,b,c or {key}=range(start,stop,step); or leave it out"
+    )
+
+
+def _shown(value: Any) -> str:
+    """A value of the override grammar as people read it: quotes and escapes taken off, 0.6000000000000001 as 0.6."""
+    from hydra.core.override_parser.types import QuotedString
+
+    if isinstance(value, QuotedString):
+        return value.text.replace("\\${", "${")
+    if isinstance(value, float):
+        return str(canonical(value))
+    if isinstance(value, list):
+        return f"[{','.join(map(_shown, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else str(value)
+
+
+def _grouped(found: Mapping[str, _Choices], pairs: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Keys that vary together, in the order of the first of them."""
+    axes = [key for key, one in found.items() if one.swept]
+    partner: dict[str, list[str]] = {}
+    for pair in pairs:
+        for key in pair:
+            if key not in axes:
+                raise UserError(
+                    f"sweep.paired: {key!r} is no axis of this sweep{suggest(key, axes)}",
+                    fix=f"axes: {', '.join(axes)}" if axes else "give each key its values: key=a,b,c",
+                )
+            if key in partner:
+                raise UserError(
+                    f"sweep.paired: {key} is named twice", fix="put all keys that vary together in one list"
+                )
+            partner[key] = list(pair)
+        lengths = {key: len(found[key].texts) for key in pair}
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{key} has {count}" for key, count in lengths.items())
+            raise UserError(
+                f"sweep.paired: paired axes need as many values each; {told}",
+                fix="give each the same number of values; the first goes with the first, and so on",
+            )
+        if len(pair) < 2:
+            raise UserError("sweep.paired: a pair takes two axes or more", fix="sweep.paired=[first.key,second.key]")
+    groups: list[list[str]] = []
+    for key in found:
+        if not any(key in group for group in groups):
+            groups.append([name for name in found if name in partner.get(key, [key])])
+    return groups
+
+
+def _axis(members: Sequence[_Choices]) -> Axis:
+    return Axis(
+        keys=tuple(one.key for one in members),
+        values=tuple(zip(*(one.values for one in members), strict=True)),
+    )
+
+
+def _with_content(root: Root[Any], value: Any, path: tuple[str, ...]) -> Any:
+    """Plain data with files and folders that literal paths name replaced by the digest of what they hold."""
+    if isinstance(value, Mapping):
+        return {name: _with_content(root, item, (*path, name)) for name, item in value.items()}
+    if isinstance(value, str) and value and any(key.is_path and key.matches(".".join(path)) for key in root.keys):
+        return _content(Path(value))
+    return value
+
+
+_KNOWN: dict[tuple[Path, int, int], str] = {}
+"""Digests of files by path, size and time of change: a sweep names the same clip at every point."""
+
+
+def _content(path: Path) -> str:
+    if path.is_dir():
+        files = sorted(item for item in path.rglob("*") if item.is_file())
+        return sha256_bytes(canonical_json([[item.relative_to(path).as_posix(), _content(item)] for item in files]))
+    try:
+        known = path.stat()
+    except OSError:
+        return str(path)
+    key = (path.absolute(), known.st_size, known.st_mtime_ns)
+    if key not in _KNOWN:
+        _KNOWN[key] = sha256_file(path)
+    return _KNOWN[key]

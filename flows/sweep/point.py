@@ -1,0 +1,151 @@
+"""One point of a sweep, as a launcher calls it: in this process or in a worker, which may lie on another machine."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flows.config.compose import Root, plain
+from flows.config.setting_places import Origins
+from flows.edge import entry
+from reel.config import parse
+from reel.errors import UserError
+from reel.history.recorder import as_point
+from reel.history.sweep import Claim, Manifest
+from reel.store import Store
+
+
+def flow_point(root: Root[Any], fn: Callable[[Any], Any], total: int) -> Callable[[Any], Any]:
+    """The function that runs one point of a manifest.
+
+    It claims the point first, so that no two processes run it; one that is done, or that another process runs, is
+    passed over. What it raises is noted in the manifest, told on stderr and raised again.
+
+    Args:
+        total: number of points.
+    """
+
+    def run_point(cfg: Any) -> Any:
+        from hydra.core.hydra_config import HydraConfig
+
+        hydra = HydraConfig.get()
+        data = plain(cfg, root)
+        config = parse(root.cls, data)
+        manifest = Manifest.load(Store(config.paths.store), hydra.sweeper.id)
+        keep_tracking(manifest.store, config)
+        claim = manifest.claim(hydra.sweeper.point, list(hydra.sweeper.statuses))
+        if claim is None:
+            return None
+        point = manifest.point(claim.index)
+        where = f"point #{claim.index}"
+        print(f"point #{claim.index} of {total}: {point.label.partition(' ')[2]}".rstrip(": "), file=sys.stderr)
+        job = job_of(root, data, hydra, claim.index)
+        try:
+            with as_point(claim):
+                result = entry.call(fn, config, job)
+        except Exception as error:
+            _failed(claim, error, where)
+            raise
+        except BaseException:  # Ctrl-C, or the end of the process: not the point's fault
+            claim.release()
+            raise
+        claim.done()
+        _progress(manifest, claim.index)
+        return result
+
+    return run_point
+
+
+def plain_point(root: Root[Any], fn: Callable[[Any], Any], failed: list[BaseException]) -> Callable[[Any], Any]:
+    """The function that runs one point of a sweeper that keeps no manifest.
+
+    Args:
+        failed: gets the errors of points that ran in this process.
+    """
+
+    def run_point(cfg: Any) -> Any:
+        from hydra.core.hydra_config import HydraConfig
+
+        hydra = HydraConfig.get()
+        where = f"point #{hydra.job.num}"
+        print(where, file=sys.stderr)
+        try:
+            data = plain(cfg, root)
+            return entry.call(fn, parse(root.cls, data), job_of(root, data, hydra, hydra.job.num))
+        except Exception as error:
+            failed.append(error)
+            entry.tell(error, where)
+            raise
+
+    return run_point
+
+
+def keep_tracking(store: Store, config: Any) -> None:
+    """One logging process for all points of this process: starting one costs seconds."""
+    from tasks.tracking.process import keep_logger
+    from tasks.tracking.render import Tracking
+
+    tracking = getattr(config, "tracking", None)
+    if isinstance(tracking, Tracking) and tracking.enabled:
+        keep_logger(store)
+
+
+def job_of(root: Root[Any], data: dict[str, Any], hydra: Any, number: int) -> entry.Job:
+    """How a point was called, from its settings as plain data and Hydra's part of its config."""
+    overrides, choices = _raw(hydra.overrides.task), dict(hydra.runtime.choices)
+    origins = Origins(root, overrides, choices, data)
+    return entry.Job(root.name, overrides, choices, origins, num=number, sweep=Path(hydra.sweep.dir).absolute())
+
+
+def _failed(claim: Claim, error: Exception, where: str) -> None:
+    from tasks.tracking.render import reason
+
+    kind = UserError if isinstance(error, UserError) else type(error)
+    claim.fail(reason(error), kind.__name__)
+    entry.tell(error, where)
+    if _out_of_memory(error):
+        free()
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "not enough memory" in text
+
+
+def free() -> None:
+    """Let go of the loaded models: the next point starts with all the memory there is."""
+    memory = sys.modules.get("tasks.weights.memory")
+    if memory is not None:
+        memory.LOADED.free()
+    gc.collect()
+
+
+def _progress(manifest: Manifest, index: int) -> None:
+    points = manifest.points
+    took = [point.seconds for point in points if point.status == "done" and point.seconds is not None]
+    left = sum(point.status in ("pending", "running") for point in points)
+    seconds = manifest.point(index).seconds or 0.0
+    text = f"point #{index}: done in {seconds:.1f} s"
+    if left and took:
+        text += f"; {left} left, about {spell(left * sum(took) / len(took))} of work"
+    print(text, file=sys.stderr)
+
+
+def spell(seconds: float) -> str:
+    """A duration for people: ``40 s``, ``12 min``, ``3 h 05 min``."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def _raw(node: Any) -> list[str]:
+    """Strings of a list node as they are, their escaped ``${`` not taken for interpolations."""
+    from omegaconf import OmegaConf
+
+    data = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(data, list)
+    return [str(item) for item in data]

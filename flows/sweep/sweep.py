@@ -1,0 +1,236 @@
+"""Sweeps: every point is composed and checked first, then a sweeper and a launcher of Hydra's kind run them.
+
+The default sweeper (`flows.sweep.sweeper`) is built on the sweep's manifest (`reel.history.sweep`): the same command
+started again does only what is missing, and several processes may work on one sweep. A point that fails does not stop
+the others; the sweep then ends with the exit code of the first failure.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging.config
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flows.config.compose import SWEEPER, Composed, Root, compose_points, diagnosed, with_values
+from flows.config.diagnose import admitted, checked, chosen, parse_overrides
+from flows.config.quoting import literal_overrides
+from flows.edge import entry
+from flows.sweep import axes as sweeps
+from flows.sweep.point import flow_point, plain_point
+from reel.errors import UserError
+from reel.history.sweep import Manifest
+from reel.history.sweep_files import Planned, Point
+from reel.store import Store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A sweep that was composed and checked.
+
+    Attributes:
+        overrides: all of them, as Hydra takes them.
+        points: settings of every point, in the manifest's order of values.
+        order: numbers of the manifest's points in the order to run them.
+    """
+
+    root: Root[Any]
+    settings: sweeps.Sweep
+    overrides: Sequence[str]
+    manifest: Manifest
+    points: Sequence[Composed[Any]]
+    order: Sequence[int]
+
+
+def sweep(root: Root[Any], engine: Any, fn: Callable[[Any], Any], overrides: Sequence[str]) -> int:
+    """Run a flow at every point that the overrides span, inside `flows.config.compose.hydra_ready`.
+
+    Raises:
+        UserError: a bad key, or settings of any point that are not valid; nothing has run then.
+    """
+    checked_overrides = admitted(root, engine, checked(root, engine, overrides, multirun=True))
+    base = _base(root, engine, parse_overrides(engine, checked_overrides))
+    if base.hydra.sweeper._target_ != SWEEPER:
+        return _foreign(root, engine, fn, checked_overrides, base)
+    work = prepare(root, engine, checked_overrides, base)
+    logging.config.dictConfig(work.points[0].job_logging)
+    if work.settings.plan:
+        from flows.sweep.plan import show
+
+        show(work, foresee=getattr(inspect.getmodule(fn), "foresee", None))
+        return entry.OK
+    return _run(work, engine, fn)
+
+
+def prepare(root: Root[Any], engine: Any, overrides: Sequence[str], base: Any) -> Work:
+    """Compose and check every point; with ``sweep.plan`` nothing is written.
+
+    Args:
+        overrides: of the command line, admitted (`flows.config.diagnose.admitted`).
+        base: the config composed without the axes.
+
+    Raises:
+        UserError: the first point that is not valid and how many are not; one output folder for several points.
+    """
+    settings = sweeps.settings(base)
+    params = _params(root, engine, overrides, base)
+    parsed = parse_overrides(engine, [*params, *overrides])
+    flow_part = [one for one in parsed if not sweeps.is_own(one)]
+    span = sweeps.span(flow_part, settings.pairs)
+    own = [one.input_line for one in parsed if sweeps.is_own(one)]
+    points = check_points(root, engine, span, own)
+    planned = [
+        Planned(index=index, overrides=one.overrides, values=dict(one.values), digest=sweeps.digest(root, point.config))
+        for index, (one, point) in enumerate(zip(span.points, points, strict=True))
+    ]
+    begin = Manifest.preview if settings.plan else Manifest.start
+    store = Store(base.paths.store)
+    manifest = begin(store, root.name, sweeps.identity(flow_part, settings.pairs), span.axes, planned)
+    by_values = {tuple(sorted(one.values.items())): point for one, point in zip(span.points, points, strict=True)}
+    ordered = [by_values[tuple(sorted(point.values.items()))] for point in manifest.planned]
+    order = sweeps.run_order(manifest.axes, [point.values for point in manifest.planned])
+    return Work(root, settings, [one.input_line for one in parsed], manifest, ordered, order)
+
+
+def check_points(root: Root[Any], engine: Any, span: sweeps.Span, own: Sequence[str]) -> list[Composed[Any]]:
+    """Settings of all points, composed and checked.
+
+    Args:
+        own: those of the overrides that set Hydra's own part.
+
+    Raises:
+        UserError: as `prepare`.
+    """
+    good: list[Composed[Any]] = []
+    bad: list[tuple[int, UserError]] = []
+    plan = [one.overrides for one in span.points]
+    for number, point in enumerate(compose_points(root, engine, plan, own)):
+        if isinstance(point, UserError):
+            bad.append((number, point))
+        else:
+            good.append(point)
+    if bad:
+        number, first = bad[0]
+        raise UserError(
+            f"point #{number} of the sweep: {first.message}"
+            + (f"\n({len(bad)} of {len(plan)} points are not valid; nothing has run)" if len(plan) > 1 else ""),
+            fix=first.fix,
+        )
+    outputs = [one.config.paths.output for one in good if getattr(one.config, "paths", None) is not None]
+    folders = [folder for folder in outputs if folder is not None]
+    if len(set(folders)) < len(folders):
+        raise UserError(
+            f"paths.output: {len(folders)} points of the sweep would write to the same folder {folders[0]}",
+            fix="leave paths.output out: each point gets a folder of its own; hydra.sweep.dir=... moves them all",
+        )
+    return good
+
+
+def _base(root: Root[Any], engine: Any, parsed: Sequence[Any]) -> Any:
+    """The config composed without what varies, Hydra's own part included."""
+    fixed = [one for one in parsed if not one.is_sweep_override()]
+    groups = chosen(root, engine, fixed)
+    picks, values = [one.input_line for one in groups], [one for one in fixed if one not in groups]
+    return diagnosed(root, engine, [one.input_line for one in fixed], lambda: with_values(root, picks, values))
+
+
+def _params(root: Root[Any], engine: Any, overrides: Sequence[str], base: Any) -> list[str]:
+    """The axes that config files set (``hydra.sweeper.params``) and the command line does not."""
+    params = base.hydra.sweeper.get("params") or {}
+    given = {one.key_or_group for one in parse_overrides(engine, overrides)}
+    lines = [f"{key}={value}" for key, value in params.items() if key.lstrip("+~") not in given]
+    if not lines:
+        return []
+    lines = literal_overrides(lines, root.keys, multirun=True)
+    return admitted(root, engine, checked(root, engine, lines, multirun=True))
+
+
+def _run(work: Work, engine: Any, fn: Callable[[Any], Any]) -> int:
+    from flows.prefect_server import servers
+    from flows.prefect_server.run import one_client
+    from flows.sweep import sweeper
+    from tasks.tracking import render as tracking
+
+    manifest, config = work.manifest, work.points[0].config
+    before = manifest.points
+    wanted = ["failed", "pending"] if work.settings.only_failed else ["pending"]
+    _announce(work, before)
+    sweeper.register()
+    fixed = [one.input_line for one in parse_overrides(engine, work.overrides) if not one.is_sweep_override()]
+    own = [f"hydra.sweeper.id={manifest.id}", f"hydra.sweeper.statuses=[{','.join(wanted)}]", "hydra.mode=MULTIRUN"]
+    runner = sweeper.Runner(manifest, work.order, only_failed=work.settings.only_failed)
+    if not runner.open():
+        return _tell(work, before)
+    servers.prepare(manifest.store.root)
+    logged = tracking.sweeping(manifest, getattr(config, "tracking", None))
+    with logged, sweeper.running(runner), one_client():
+        engine.multirun(
+            config_name=work.root.name,
+            task_function=flow_point(work.root, fn, len(before)),
+            overrides=[*fixed, *own],
+            with_log_configuration=False,
+        )
+    return _tell(work, before)
+
+
+def _announce(work: Work, points: Sequence[Point]) -> None:
+    total = len(points)
+    over = ", ".join(axis.name for axis in work.manifest.axes) or "nothing"
+    told = [f"sweep {work.manifest.id}: {total} point{'s' * (total != 1)} over {over}"]
+    counts = {name: sum(point.status == name for point in points) for name in ("done", "failed", "running")}
+    known = [f"{count} {name}" for name, count in counts.items() if count]
+    if known:
+        told.append(f"so far {', '.join(known)}")
+    if counts["failed"] and not work.settings.only_failed:
+        told.append("failed ones are tried again with sweep.only_failed=true")
+    print("; ".join(told), file=sys.stderr)
+
+
+def _tell(work: Work, before: Sequence[Point]) -> int:
+    """Say how the sweep stands; returns the exit code."""
+    points = work.manifest.points
+    failed = [point for point in points if point.status == "failed"]
+    counts = {name: sum(point.status == name for point in points) for name in ("done", "failed", "running", "pending")}
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    print(f"sweep {work.manifest.id}: {told} of {len(points)} points", file=sys.stderr)
+    for point in failed:
+        known = before[point.index]
+        if known.status == "failed" and known.attempts == point.attempts:
+            print(f"  {point.label}: failed before: {(point.reason or '').partition(chr(10))[0]}", file=sys.stderr)
+    if failed:
+        print(f"{len(failed)} of {len(points)} points failed; sweep.only_failed=true tries them again", file=sys.stderr)
+    if counts["running"]:
+        print("another process runs the others", file=sys.stderr)
+    if not failed:
+        return entry.OK
+    return entry.USER_ERROR if failed[0].state.kind == UserError.__name__ else entry.FAILED
+
+
+def _foreign(root: Root[Any], engine: Any, fn: Callable[[Any], Any], overrides: Sequence[str], base: Any) -> int:
+    """Another sweeper picks the points: each is checked when it starts, and there is no manifest."""
+    parsed = parse_overrides(engine, overrides)
+    ours = [one.input_line for one in parsed if sweeps.is_sweeps(one)]
+    if ours:
+        raise UserError(
+            f"{ours[0]}: needs the default sweeper, not {base.hydra.sweeper._target_}",
+            fix="leave out hydra/sweeper, or that setting",
+        )
+    failed: list[BaseException] = []
+    try:
+        engine.multirun(
+            config_name=root.name,
+            task_function=plain_point(root, fn, failed),
+            overrides=[*overrides, "hydra.mode=MULTIRUN"],
+        )
+    except Exception as error:  # Hydra raises a failed point's error once all have run; in a worker it is told there
+        if not failed:
+            failed.append(error)
+            entry.tell(error, "a point")
+    if failed:
+        print("sweep: not all points are done", file=sys.stderr)
+        return entry.USER_ERROR if isinstance(failed[0], UserError) else entry.FAILED
+    return entry.OK

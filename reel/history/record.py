@@ -1,0 +1,203 @@
+"""One record a render: what ran, on what, how it ended. Records are the truth; MLflow shows a copy of them.
+
+Here is what a record holds and how it lies in the store; `reel.history.recorder` writes it while the render goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reel.errors import DamagedObject, MissingObject, UserError
+from reel.store import Store, canonical_json, sha256_bytes, sha256_file, write_atomic
+
+SCHEMA = 1
+
+RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
+
+Status = Literal["running", "done", "failed", "interrupted"]
+
+Role = Literal["movie", "sheet", "preview", "page", "plot", "other"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class StageRecord(_Frozen):
+    """One op's part in a render."""
+
+    op: str
+    key: str
+    digest: str
+    reused: bool
+    seconds: float
+    """Wall seconds in this render, look-up included."""
+    facts: dict[str, Any] = Field(default_factory=dict)
+
+
+class Output(_Frozen):
+    """An exported file."""
+
+    name: str
+    """Path relative to the render's output folder, with `/`."""
+    sha256: str
+    size: int
+    """Bytes."""
+    role: Role = "other"
+    """What it is to a reader: the film, the contact sheet, the control maps, a page, a plot, anything else."""
+
+
+class RenderRecord(_Frozen):
+    """Everything known about one render; see the module for when it is written."""
+
+    run: str
+    """Sortable id: UTC date, time, six hex digits (microseconds and a random one)."""
+    flow: str
+    parent: str | None = None
+    """Run that this one is a part of: the search of a trial, say."""
+    title: str | None = None
+    """What tells it from the others of its parent, in a few words."""
+    status: Status = "running"
+    reason: str | None = None
+    """Why it failed or was interrupted, one line first."""
+    started: datetime
+    ended: datetime | None = None
+    config: dict[str, Any]
+    """The resolved settings, canonical."""
+    stages: tuple[StageRecord, ...] = ()
+    metrics: dict[str, float] = Field(default_factory=dict)
+    output: str | None = None
+    """Folder that the files were exported to."""
+    outputs: tuple[Output, ...] = ()
+    peak_memory_mib: float | None = None
+    commit: str | None = None
+    """Git commit of the checkout."""
+    dirty: bool | None = None
+    """Whether tracked files differed from that commit."""
+    models: dict[str, str] = Field(default_factory=dict)
+    """Content id of every model used, by label."""
+    packages: dict[str, str] = Field(default_factory=dict)
+    """Versions of the distributions that can change the result's bytes, and of Rotoscope."""
+    mlflow_run: str | None = None
+    sweep: str | None = None
+    """Id of the sweep that the render is a point of, or that a comparison is of."""
+    point: int | None = None
+    """Number of that point; None for a comparison."""
+    host: str = ""
+    pid: int = 0
+
+    @property
+    def reused(self) -> bool:
+        """Whether the render finished and nothing in it was computed."""
+        return self.status == "done" and bool(self.stages) and all(stage.reused for stage in self.stages)
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall seconds from start to end; None while it runs."""
+        return (self.ended - self.started).total_seconds() if self.ended else None
+
+
+def record_path(store: Store, run: str) -> Path:
+    return store.root / "records" / f"{run}.json"
+
+
+def save(store: Store, record: RenderRecord) -> Path:
+    """Write the record whole, with a checksum of its own."""
+    path = record_path(store, record.run)
+    write_atomic(path, dump(record))
+    return path
+
+
+def dump(record: RenderRecord) -> bytes:
+    data = record.model_dump(mode="json")
+    envelope = {"schema": SCHEMA, "sha256": sha256_bytes(canonical_json(data)), "record": data}
+    return json.dumps(envelope, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def load(path: Path) -> RenderRecord:
+    """Read a record back.
+
+    Raises:
+        UserError: no such file, not a whole record, or written by another version; the file is named.
+    """
+    try:
+        return parse_record(path.read_bytes(), path)
+    except FileNotFoundError:
+        raise UserError(f"there is no record {path}", fix="see what there is: rotoscope runs") from None
+
+
+def parse_record(data: bytes, path: Path | str) -> RenderRecord:
+    """As `load`, from bytes; ``path`` is what messages name."""
+    try:
+        envelope = json.loads(data)
+        schema = envelope["schema"]
+    except (ValueError, KeyError, TypeError):
+        raise _damaged(path, "it is not whole JSON") from None
+    if schema != SCHEMA:
+        raise UserError(
+            f"{path}: written with record schema {schema}, this version reads {SCHEMA}",
+            fix="use the version of Rotoscope that wrote it, or move the file away",
+        )
+    try:
+        if sha256_bytes(canonical_json(envelope["record"])) != envelope["sha256"]:
+            raise _damaged(path, "its checksum does not fit")
+        return RenderRecord.model_validate(envelope["record"])
+    except (KeyError, ValueError, ValidationError) as error:
+        raise _damaged(path, str(error).splitlines()[0]) from None
+
+
+def _damaged(path: Path | str, what: str) -> UserError:
+    return UserError(
+        f"{path}: damaged record ({what})", fix="delete the file; the render itself is unharmed and can be repeated"
+    )
+
+
+def list_records(store: Store) -> tuple[list[RenderRecord], list[UserError]]:
+    """All readable records, oldest first, and what is wrong with the others."""
+    good: list[RenderRecord] = []
+    bad: list[UserError] = []
+    for path in sorted((store.root / "records").glob("*.json")):
+        try:
+            good.append(load(path))
+        except UserError as error:
+            bad.append(error)
+    return good, bad
+
+
+def find_record(store: Store, name: str) -> RenderRecord:
+    """The record of a run, named by its id, an unambiguous beginning or end of it, or ``latest``.
+
+    Raises:
+        UserError: none or several fit, or the record is damaged.
+    """
+    runs = sorted(path.stem for path in (store.root / "records").glob("*.json"))
+    if name == "latest":
+        fits = runs[-1:]
+    else:
+        fits = [name] if name in runs else [run for run in runs if run.startswith(name) or run.endswith(name)]
+    if len(fits) != 1:
+        what = f"{len(fits)} runs fit {name!r}: {', '.join(fits[:5])}" if fits else f"no run fits {name!r}"
+        raise UserError(what, fix="see what there is: rotoscope runs")
+    return load(record_path(store, fits[0]))
+
+
+def locate(store: Store, record: RenderRecord, item: Output) -> Path | None:
+    """The exported file if it is still what was exported, else the same bytes in the store, else None."""
+    exported = Path(record.output or "") / item.name
+    if exported.is_file() and sha256_file(exported) == item.sha256:
+        return exported
+    for stage in reversed(record.stages):
+        try:
+            stored = store.get(stage.digest)
+        except (MissingObject, DamagedObject):
+            continue
+        for name, sha256 in stored.files.items():
+            if sha256 == item.sha256:
+                return stored.path(name)
+    return None

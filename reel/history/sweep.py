@@ -1,0 +1,299 @@
+"""The sweep manifest: what a sweep is made of and how far each of its points is. It is the one truth about a sweep.
+
+Layout under ``<store>/sweeps/<id>/``::
+
+    manifest.json      flow, axes and points: what the command spans; written whole when the sweep starts
+    points/<n>.json    how far point n is; a point without one is pending
+    locks/<n>.lock     flock held by whoever runs point n, which the kernel frees however that process ends
+    locks/drivers.lock shared flock of the processes that work on the sweep as a whole
+
+A point that says "running" and whose lock is free belongs to a process that is gone: it is pending again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import platform
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from reel.config import suggest
+from reel.errors import UserError
+from reel.history.record import record_path
+from reel.history.sweep_files import (
+    Axis,
+    Definition,
+    Planned,
+    Point,
+    PointStatus,
+    State,
+    continued,
+    manifest_path,
+    read_definition,
+    sweep_id,
+    sweep_ids,
+    sweeps_folder,
+    write_definition,
+)
+from reel.store import Store, flocked, make_folder, write_atomic
+
+DEATHS = 3
+"""Processes that may die at one point before it counts as failed: a point that runs out of memory each time must not
+take the sweep down for ever."""
+TRIES, PAUSE = 5, 0.02
+"""A look at a lock holds it for an instant; whoever wants the point tries again (times, seconds)."""
+
+log = logging.getLogger(__name__)
+
+
+class Manifest:
+    """A sweep of the store, made by `start` or `load`. It holds no state of points: `points` reads that anew."""
+
+    def __init__(self, store: Store, definition: Definition) -> None:
+        self.store = store
+        self._definition = definition
+
+    @property
+    def id(self) -> str:
+        return self._definition.id
+
+    @property
+    def flow(self) -> str:
+        return self._definition.flow
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """What the sweep was asked for with, axes included."""
+        return self._definition.overrides
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        return self._definition.axes
+
+    @property
+    def created(self) -> datetime:
+        return self._definition.created
+
+    @property
+    def folder(self) -> Path:
+        return sweeps_folder(self.store) / self.id
+
+    @property
+    def planned(self) -> tuple[Planned, ...]:
+        """The points as they were asked for, in the user's order."""
+        return self._definition.points
+
+    @property
+    def points(self) -> list[Point]:
+        """All points with their state at this moment, in the user's order."""
+        return [self.point(index) for index in range(len(self.planned))]
+
+    def point(self, index: int) -> Point:
+        planned = self.planned[index]
+        state = self._state(index)
+        if state.status == "running" and not self._held(index):
+            state = state.model_copy(update={"status": "pending"})
+        elif state.status in ("done", "failed") and (state.digest != planned.digest or self._lost(state)):
+            state = State(attempts=state.attempts)
+        return Point(planned, state)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of points by status; every status is there."""
+        found = Counter(point.status for point in self.points)
+        return {name: found[name] for name in ("done", "failed", "running", "pending")}
+
+    @classmethod
+    def load(cls, store: Store, name: str) -> Manifest:
+        """The sweep of that id, or the only one that an abbreviation fits; ``latest`` is the newest.
+
+        Raises:
+            UserError: there is none, several fit, or its manifest is damaged.
+        """
+        known = sweep_ids(store)
+        if name == "latest":
+            newest = max(known, key=lambda one: manifest_path(store, one).stat().st_mtime, default=None)
+            fits = [newest] if newest else []
+        else:
+            fits = [name] if name in known else [one for one in known if name and (name in one)]
+        if len(fits) == 1:
+            return cls(store, read_definition(manifest_path(store, fits[0])))
+        if fits:
+            raise UserError(f"{len(fits)} sweeps fit {name!r}: {', '.join(fits[:5])}", fix="write more of its id")
+        listed = ", ".join(known[-5:]) + (", ..." if len(known) > 5 else "")
+        raise UserError(
+            f"there is no sweep {name!r} in {store.root}{suggest(name, known)}",
+            fix=f"sweeps here: {listed}" if known else "a sweep begins with: rotoscope <flow> -m key=a,b",
+        )
+
+    @classmethod
+    def start(
+        cls, store: Store, flow: str, overrides: Sequence[str], axes: Sequence[Axis], points: Sequence[Planned]
+    ) -> Manifest:
+        """Begin a sweep, or go on with the one that the same overrides began.
+
+        The first start's order of points stays. Points whose settings have changed since (a file of conf/, the clip)
+        are pending again.
+
+        Args:
+            overrides: those that make the sweep what it is; they give its id.
+            points: no two with the same values; their overrides may hold more (where to log, which device).
+        """
+        folder = sweeps_folder(store) / sweep_id(flow, overrides)
+        for name in ("points", "locks"):
+            make_folder(folder / name, "paths.store")
+        with flocked(folder / "locks" / "manifest.lock"):
+            manifest = cls.preview(store, flow, overrides, axes, points)
+            write_definition(manifest_path(store, manifest.id), manifest._definition)
+        return manifest
+
+    @classmethod
+    def preview(
+        cls, store: Store, flow: str, overrides: Sequence[str], axes: Sequence[Axis], points: Sequence[Planned]
+    ) -> Manifest:
+        """What `start` gives, with nothing written."""
+        id = sweep_id(flow, overrides)
+        created = datetime.now(UTC)
+        new = Definition(
+            id=id, flow=flow, overrides=tuple(overrides), axes=tuple(axes), points=tuple(points), created=created
+        )
+        with contextlib.suppress(FileNotFoundError, UserError):  # a damaged one is written anew
+            new = continued(read_definition(manifest_path(store, id)), new)
+        return cls(store, new)
+
+    @contextlib.contextmanager
+    def driving(self) -> Iterator[None]:
+        """Held by a process that works on the sweep; while anybody holds it the sweep is not abandoned."""
+        with (self.folder / "locks" / "drivers.lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            yield
+
+    @property
+    def driven(self) -> bool:
+        """Whether a process works on the sweep."""
+        with flocked(self.folder / "locks" / "drivers.lock", wait=False) as free:
+            return not free
+
+    def claim(self, index: int, statuses: Sequence[PointStatus] = ("pending",)) -> Claim | None:
+        """Take a point for this process; None when it is not in one of these statuses, or another process has it."""
+        held = contextlib.ExitStack()
+        for attempt in range(TRIES):
+            if held.enter_context(flocked(self._lock(index), wait=False)):
+                break
+            held.close()
+            time.sleep(PAUSE * (attempt + 1))
+        else:
+            return None
+        before = self._state(index)
+        died = before.status == "running"
+        now = self.point(index).state if not died else before.model_copy(update={"status": "pending"})
+        if now.status not in statuses:
+            held.close()
+            return None
+        deaths = before.deaths + 1 if died else 0
+        claim = Claim(self, index, before.attempts + (deaths < DEATHS), deaths, held)
+        if deaths >= DEATHS:
+            claim.fail(f"the process that ran it died {deaths} times (killed, or out of memory)", "died")
+            return None
+        return claim
+
+    def _state(self, index: int) -> State:
+        try:
+            return State.model_validate_json(self._state_path(index).read_bytes())
+        except FileNotFoundError:
+            return State()
+        except ValidationError:
+            log.warning("%s: damaged; the point counts as pending", self._state_path(index))
+            return State()
+
+    def _held(self, index: int) -> bool:
+        with flocked(self._lock(index), wait=False) as free:
+            return not free
+
+    def _lost(self, state: State) -> bool:
+        """Whether a finished point's record is gone."""
+        return state.status == "done" and state.run is not None and not record_path(self.store, state.run).exists()
+
+    def _state_path(self, index: int) -> Path:
+        return self.folder / "points" / f"{index}.json"
+
+    def _lock(self, index: int) -> Path:
+        return self.folder / "locks" / f"{index}.lock"
+
+
+class Claim:
+    """A point that this process runs, until `done`, `fail` or `release`. Its state says "running" meanwhile."""
+
+    def __init__(self, manifest: Manifest, index: int, attempts: int, deaths: int, held: contextlib.ExitStack) -> None:
+        self.manifest = manifest
+        self.index = index
+        self._held = held
+        self._began = time.perf_counter()
+        self._state = State(
+            status="running",
+            digest=manifest.planned[index].digest,
+            attempts=attempts,
+            deaths=deaths,
+            started=datetime.now(UTC),
+            host=platform.node(),
+            pid=os.getpid(),
+        )
+        self._save()
+
+    @property
+    def sweep(self) -> str:
+        return self.manifest.id
+
+    @property
+    def run(self) -> str | None:
+        return self._state.run
+
+    def began(self, run: str) -> None:
+        """Note the id of the point's render record."""
+        self._save(run=run)
+
+    def done(self) -> None:
+        self._close(status="done", deaths=0)
+
+    def fail(self, reason: str, kind: str) -> None:
+        """Close the point as failed.
+
+        Args:
+            reason: for people, one line first.
+            kind: class of the error.
+        """
+        self._close(status="failed", reason=reason, kind=kind, deaths=0)
+
+    def release(self) -> None:
+        """Give the point back unfinished: it is pending again."""
+        self._close(status="pending", deaths=0)
+
+    def _close(self, **fields: Any) -> None:
+        try:
+            self._save(seconds=round(time.perf_counter() - self._began, 3), **fields)
+        finally:
+            self._held.close()  # where the disk is full the point is pending again
+
+    def _save(self, **fields: Any) -> None:
+        self._state = self._state.model_copy(update=fields)
+        write_atomic(self.manifest._state_path(self.index), self._state.model_dump_json(indent=1).encode())
+
+
+def list_sweeps(store: Store) -> list[Manifest]:
+    """All sweeps of the store, oldest first. A damaged one is told in the log and left out."""
+    found = []
+    for id in sweep_ids(store):
+        try:
+            found.append(Manifest.load(store, id))
+        except UserError as error:
+            log.warning("%s", error.message)
+    return sorted(found, key=lambda one: one.created)

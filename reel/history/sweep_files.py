@@ -1,0 +1,195 @@
+"""What a sweep keeps on disk: its definition (`manifest.json`) and how far each point is (`points/<n>.json`).
+
+`reel.history.sweep` reads and writes these; who holds which point's lock decides there what a state means.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from reel.errors import UserError
+from reel.store import Store, canonical_json, sha256_bytes, write_atomic
+
+SCHEMA = 1
+
+PointStatus = Literal["pending", "running", "done", "failed"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Axis(_Frozen):
+    """What varies over a sweep, independently of the other axes; paired keys vary together and are one axis."""
+
+    keys: tuple[str, ...]
+    """Settings keys or config groups."""
+    values: tuple[tuple[str, ...], ...]
+    """For each step of the axis the value of every key, as text."""
+
+    @property
+    def name(self) -> str:
+        return " & ".join(self.keys)
+
+
+class Planned(_Frozen):
+    """A point as it was asked for."""
+
+    index: int
+    overrides: tuple[str, ...]
+    """The point's settings as Hydra takes them, literal texts quoted."""
+    values: dict[str, str]
+    """Text of the value by key of every axis, paired keys each on its own."""
+    digest: str
+    """Digest of the canonical settings and of the files that they name: changed ones make the point pending again."""
+
+
+class State(_Frozen):
+    """How far a point is."""
+
+    status: PointStatus = "pending"
+    digest: str = ""
+    """Settings that this is about."""
+    reason: str | None = None
+    """Why it failed, one line first."""
+    kind: str | None = None
+    """Class of the error that it failed with."""
+    run: str | None = None
+    """Id of its render record, once it has one."""
+    seconds: float | None = None
+    """Wall seconds of the last attempt."""
+    attempts: int = 0
+    """How often it was begun."""
+    deaths: int = 0
+    """How many processes died at it since it was last done or failed."""
+    started: datetime | None = None
+    host: str = ""
+    pid: int = 0
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point and how far it was when `Manifest.points` looked."""
+
+    planned: Planned
+    state: State
+
+    @property
+    def index(self) -> int:
+        return self.planned.index
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        return self.planned.overrides
+
+    @property
+    def values(self) -> Mapping[str, str]:
+        """Text of the value by key of every axis."""
+        return self.planned.values
+
+    @property
+    def status(self) -> PointStatus:
+        return self.state.status
+
+    @property
+    def reason(self) -> str | None:
+        return self.state.reason
+
+    @property
+    def run(self) -> str | None:
+        """Id of its render record; None while there is none."""
+        return self.state.run
+
+    @property
+    def seconds(self) -> float | None:
+        return self.state.seconds
+
+    @property
+    def attempts(self) -> int:
+        return self.state.attempts
+
+    @property
+    def label(self) -> str:
+        """The point in a line: its number and what varies."""
+        return f"#{self.index} {' '.join(f'{key}={value}' for key, value in self.values.items())}".rstrip()
+
+
+class Definition(_Frozen):
+    """A sweep as it was asked for."""
+
+    id: str
+    flow: str
+    overrides: tuple[str, ...]
+    axes: tuple[Axis, ...]
+    points: tuple[Planned, ...]
+    created: datetime
+
+
+def sweep_id(flow: str, overrides: Sequence[str]) -> str:
+    """``<flow>-<8 hex digits>``, from the flow and the overrides that span the sweep, in whatever order they stand."""
+    ordered = sorted(overrides, key=lambda text: re.split("=", text.lstrip("+~"), maxsplit=1)[0])
+    return f"{flow}-{sha256_bytes(canonical_json([flow, *ordered]))[:8]}"
+
+
+def sweeps_folder(store: Store) -> Path:
+    return store.root / "sweeps"
+
+
+def sweep_ids(store: Store) -> list[str]:
+    """Ids of the store's sweeps, sorted."""
+    return sorted(path.parent.name for path in sweeps_folder(store).glob("*/manifest.json"))
+
+
+def manifest_path(store: Store, id: str) -> Path:
+    return sweeps_folder(store) / id / "manifest.json"
+
+
+def read_definition(path: Path) -> Definition:
+    """A sweep's definition.
+
+    Raises:
+        FileNotFoundError: there is none.
+        UserError: it is damaged, or of another version.
+    """
+    try:
+        envelope = json.loads(path.read_bytes())
+        if envelope["schema"] != SCHEMA:
+            raise ValueError(f"sweep schema {envelope['schema']}, this version reads {SCHEMA}")
+        if sha256_bytes(canonical_json(envelope["sweep"])) != envelope["sha256"]:
+            raise ValueError("its checksum does not fit")
+        return Definition.model_validate(envelope["sweep"])
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        raise UserError(
+            f"{path}: damaged manifest ({str(error).splitlines()[0]})",
+            fix="start the sweep's command again: it is written anew, and what was done stays done",
+        ) from None
+
+
+def write_definition(path: Path, definition: Definition) -> None:
+    """Write it whole, with a checksum of its own."""
+    data = definition.model_dump(mode="json")
+    envelope = {"schema": SCHEMA, "sha256": sha256_bytes(canonical_json(data)), "sweep": data}
+    write_atomic(path, json.dumps(envelope, indent=1, ensure_ascii=False).encode() + b"\n")
+
+
+def continued(old: Definition, new: Definition) -> Definition:
+    """The sweep in the order of its first start, with overrides and digests of now."""
+    found = {_place(point): point for point in new.points}
+    if len(found) != len(old.points) or any(_place(point) not in found for point in old.points):
+        return new  # glob(*) spans other points now
+    points = (
+        found[_place(point)].model_copy(update={"index": point.index, "values": point.values}) for point in old.points
+    )
+    return old.model_copy(update={"points": tuple(points)})
+
+
+def _place(point: Planned) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(point.values.items()))
