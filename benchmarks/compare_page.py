@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.runs import ROOT
 from benchmarks.synthetic_renders import films
-from flows.compare import flow as compare
+from flows import cli
 from reel.history.record import list_records
 from reel.store import Store
 
@@ -62,7 +62,7 @@ def made(folder: Path, chosen: Any) -> Path:
         "plots=false",
     ]
     started = time.perf_counter()
-    if compare.main([f"runs=[{','.join(names)}]", *common]):
+    if cli.main(["compare", f"runs=[{','.join(names)}]", *common]):
         raise SystemExit(1)
     page = folder / "out" / "compare.html"
     tiles = sorted({tuple(tile[2:4]) for tile in _data(page)["tiles"]})

@@ -24,7 +24,7 @@ QUICK = [
 
 def command(store: Path, overrides: Sequence[str] = ()) -> list[str]:
     output = store.parent / f"{store.name}-out"
-    return [sys.executable, "-m", "flows.dance.flow", f"paths.store={store}", f"paths.output={output}", *overrides]
+    return [sys.executable, "-m", "flows.cli", "dance", f"paths.store={store}", f"paths.output={output}", *overrides]
 
 
 def dance(store: Path, overrides: Sequence[str] = (), *, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -29,17 +29,18 @@ from typing import Any
 from benchmarks.runs import server
 from flows.config.compose import Root, hydra_ready, single
 from flows.search import plan, run
-from flows.search.flow import Search
+from flows.search.flow import BASE, FLOW
+from flows.search.settings import Search
 from flows.search.trials import evaluate
 from reel.config import parse
 from reel.history.recorder import begin
 from reel.op import Context
 from reel.search.goals import Box, Rung, Scored, front, rung
-from reel.search.search_axes import STEPS, placed
+from reel.search.search_axes import at, placed
 from reel.store import Store, write_atomic
 
 SIDES = 11
-BASE = [
+SETTINGS = [
     *("extract.max_frames=8", "stylize.num_inference_steps=4", "tracking=none", "compute.dtype=float32"),
     "search.space={controls.pose.weight:[0,1.2,0.12],controls.lineart.weight:[0,1.2,0.12]}",
 ]
@@ -48,9 +49,9 @@ SEEDS = range(5)
 
 def settings(store: Path, overrides: Sequence[str]) -> Search:
     """Checked settings of `search` for the sample clip."""
-    root = Root("search", Search)
+    root = Root("search", FLOW.settings)
     with hydra_ready(root) as engine:
-        return single(root, engine, [*BASE, f"paths.store={store}", *overrides]).config
+        return single(root, engine, [*SETTINGS, f"paths.store={store}", *overrides]).config
 
 
 class Bench:
@@ -59,7 +60,7 @@ class Bench:
     def __init__(self, store: Path, overrides: Sequence[str]) -> None:
         self.overrides = list(overrides)
         self.folder = store
-        self.job = plan.prepare(settings(store, overrides), Store(store))
+        self.job = plan.prepare(BASE, settings(store, overrides), Store(store))
         self.ctx = Context(Store(store))
         self.path = store / "grid.json"
         self.known: dict[str, dict[str, float]] = json.loads(self.path.read_text()) if self.path.exists() else {}
@@ -74,14 +75,14 @@ class Bench:
         """The numbers of a point at a rung, from the file, the store, or rendered."""
         name = json.dumps([level.passages, level.steps, sorted(point.items())])
         if name not in self.known:
-            cfg = parse(plan.Dance, placed(self.job.settings, {**point, STEPS: level.steps}))
-            self.known[name] = evaluate(cfg, level, self.ctx, lambda stage: stage)
+            cfg = parse(BASE.settings, placed(self.job.settings, {**point, str(BASE.effort): level.steps}))
+            self.known[name], _ = evaluate(BASE, cfg, level, self.ctx)
             write_atomic(self.path, json.dumps(self.known).encode())
         return self.known[name]
 
     def full(self) -> Rung:
-        steps = self.job.plan.stylize.denoise.num_inference_steps
-        return rung("full", [range(self.job.count)], steps, self.job.count, steps)
+        steps, count = int(at(self.job.settings, str(BASE.effort))), self.job.plan.count
+        return rung("full", [range(count)], steps, count, steps)
 
     def grid(self) -> list[tuple[dict[str, float], dict[str, float]]]:
         """Every point of the grid with its numbers."""
@@ -108,7 +109,7 @@ class Bench:
         """Full numbers of a search's finalists, and what the search cost in full renders."""
         cfg = settings(self.folder, [*self.overrides, f"search.seed={seed}"])
         store = Store(self.folder)
-        job = plan.prepare(cfg, store)
+        job = plan.prepare(BASE, cfg, store)
         recorder = begin(store, "search", cfg.model_dump(mode="json"))
         found = run.search(job, job.begin(), cfg, recorder)
         recorder.finish("done")
@@ -162,7 +163,7 @@ def rank(bench: Bench, every: int) -> None:
     )
     for name, passages in WAYS.items():
         for steps in (1, 2, 4):
-            level = rung(name, passages, steps, bench.job.count, bench.full().steps)
+            level = rung(name, passages, steps, bench.job.plan.count, bench.full().steps)
             found = [bench.numbers(point, level) for point in chosen]
             row = []
             for key in bench.job.keys:

@@ -27,7 +27,7 @@ WEIGHTS = ("controls.pose.weight=0.4,0.6,0.8", "controls.lineart.weight=0.2,0.4,
 
 def sweep(store: Path, settings: list[str]) -> float:
     """Wall seconds of one run of the sweep's command."""
-    command = [sys.executable, "-m", "flows.dance.flow", "-m", "control=[pose,lineart]", *WEIGHTS, *settings]
+    command = [sys.executable, "-m", "flows.cli", "dance", "-m", "control=[pose,lineart]", *WEIGHTS, *settings]
     command += [f"paths.store={store}", f"paths.renders={store.parent / 'renders'}"]
     started = time.perf_counter()
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.config.compose import project_root
+from flows import flow
 from flows.edge import entry
 from reel.config import suggest
 from reel.errors import UserError
@@ -48,21 +48,21 @@ def _dispatch(argv: list[str]) -> int:
     if name in ("--version", "version"):
         print(f"rotoscope {version()}")
         return entry.OK
+    name = name.replace("_", "-")  # train_sprite is the flow's name, train-sprite the command's
+    if name in COMMANDS:
+        return int(importlib.import_module(COMMANDS[name]).main(rest) or entry.OK)
     known = available()
-    name = name.replace("_", "-")  # train_sprite is the module's name, train-sprite the command's
     if name not in known:
         raise UserError(f"no command {name!r}{suggest(name, known)}", fix=f"commands: {', '.join(known)}")
-    return int(importlib.import_module(known[name]).main(rest) or entry.OK)
+    found = flow.get(name.replace("-", "_"))
+    return found.main(rest) if found.main else entry.run_flow(found, rest)
 
 
-def available() -> dict[str, str]:
-    """Module by command: flows are the modules that have a root config of their name, ``conf/<name>.yaml``."""
-    roots = sorted(path.stem for path in (project_root() / "conf").glob("*.yaml"))
-    found = {
-        name: f"flows.{name}.flow" if _source(f"flows.{name}.flow").is_file() else f"flows.{name}" for name in roots
-    }
-    flows = {name.replace("_", "-"): module for name, module in found.items() if _source(module).is_file()}
-    return flows | {name: module for name, module in COMMANDS.items() if _source(module).is_file()}
+def available() -> dict[str, Path]:
+    """The file behind each command: flows first."""
+    flows = {name.replace("_", "-"): path for name in flow.names() if (path := flow.source(name))}
+    folder = Path(__file__).parents[1]
+    return flows | {name: folder.joinpath(*module.split(".")).with_suffix(".py") for name, module in COMMANDS.items()}
 
 
 def version() -> str:
@@ -91,19 +91,14 @@ def overview() -> str:
             "Commands (rotoscope COMMAND --help)",
             listed([name for name in known if name in COMMANDS]),
             "",
-            "First steps: rotoscope doctor, rotoscope dance --help, docs/cli.md",
+            "First steps: rotoscope doctor, rotoscope FLOW --help, docs/cli.md",
         ]
     )
 
 
-def _source(module: str) -> Path:
-    file = Path(__file__).parent.joinpath(*module.split(".")[1:])
-    return file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
-
-
-def _summary(module: str) -> str:
+def _summary(path: Path) -> str:
     """First line of a module's docstring, read without importing it."""
-    doc = ast.get_docstring(ast.parse(_source(module).read_text("utf-8"))) or ""
+    doc = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
     line = doc.partition("\n")[0].rstrip(".")
     return line.partition(": ")[2] or line
 

@@ -1,15 +1,12 @@
 """train_sprite: draw the data and train the embedded family `sprite`, stage by stage; killed runs resume.
 
 rotoscope train-sprite
-python -m flows.train_sprite folder=/big/disk stages=[controls] controls.steps=4000
+rotoscope train-sprite folder=/big/disk stages=[controls] controls.steps=4000
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-
-from flows.edge import entry
+from flows.flow import Flow
 from flows.paths import Paths
 from tasks.sprite.settings import STAGES, TrainSettings, check_settings
 from tasks.tracking.render import Tracking
@@ -48,10 +45,4 @@ def run(cfg: TrainSprite) -> dict[str, dict[str, float]]:
         curves.close(status)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command `rotoscope train-sprite`."""
-    return entry.run_flow("train_sprite", TrainSprite, run, argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+FLOW = Flow("train_sprite", TrainSprite, run, about=__doc__)

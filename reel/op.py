@@ -14,13 +14,15 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from reel.compute import Compute
 from reel.config import Config, suggest
 from reel.errors import UserError
 from reel.progress import progress
 from reel.store import Store
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -31,6 +33,7 @@ class Context:
         files: paths of inputs that are files outside the store, under the same names as their digests in ``inputs``.
         run: id of the render that the op works for, so that unfinished work can be told to belong to it.
         facts: provenance noted while the op runs; kept beside the output, never part of its digest.
+        told: gets every finished stage, as a render's recorder does; None: nobody listens.
     """
 
     store: Store
@@ -38,6 +41,13 @@ class Context:
     files: Mapping[str, Path] = field(default_factory=dict)
     run: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
+    told: Callable[[Any], object] | None = None
+
+    def tell(self, stage: T) -> T:
+        """Hand a finished stage to whoever listens, and back."""
+        if self.told is not None:
+            self.told(stage)
+        return stage
 
     def progress(self, total: int, desc: str, unit: str = "frame", done: int = 0) -> Any:
         return progress(total, desc, unit, done)

@@ -51,7 +51,7 @@ def call(op: Op, cfg: Config, inputs: Mapping[str, str], ctx: Context) -> Stage:
     Args:
         cfg: the op's whole settings; what runs is their canonical form, exactly what the key says.
         inputs: digests by input name.
-        ctx: store, compute settings and paths of external inputs.
+        ctx: store, compute settings and paths of external inputs; it is told of the finished stage.
 
     Raises:
         UserError: from the op itself, or for a model that can be had nowhere.
@@ -61,13 +61,13 @@ def call(op: Op, cfg: Config, inputs: Mapping[str, str], ctx: Context) -> Stage:
     key = make_key(op, cfg, inputs, {source.label: content_id(source) for source in op.models(cfg)})
     if (foreseen := _foreseen.get()) is not None:
         foreseen.append(_foresee(op, key, ctx.store))
-        return foreseen[-1].stage
+        return ctx.tell(foreseen[-1].stage)
     with ctx.store.lock(f"op-{key.digest}"):
         digest, reused = _through_prefect(op, cfg, inputs, ctx, key, refresh=False)
         if reused and not sound(ctx.store, digest):
             digest, reused = _through_prefect(op, cfg, inputs, ctx, key, refresh=True)
     facts = (recall(ctx.store, key.digest) or {}).get("facts", {})
-    return Stage(op.id, key.digest, digest, reused, time.perf_counter() - started, facts)
+    return ctx.tell(Stage(op.id, key.digest, digest, reused, time.perf_counter() - started, facts))
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ _foreseen: contextvars.ContextVar[list[Foreseen] | None] = contextvars.ContextVa
 
 
 @contextlib.contextmanager
-def foreseeing() -> Iterator[list[Foreseen]]:
+def dry_run() -> Iterator[list[Foreseen]]:
     """`call` computes nothing inside: it tells what it would find in the cache and what it would compute.
 
     Keys of what comes after an op that is to be computed are made with a stand-in for its output: they are no keys of

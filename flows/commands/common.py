@@ -31,8 +31,15 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message}{near}", fix=fix)
 
 
-def settings(*overrides: str) -> Mapping[str, Any]:
-    """The composed settings of `dance` as plain data, your own conf/local included.
+SHARED = "_render"
+"""The root config that every flow that renders takes in."""
+
+
+def settings(name: str = SHARED) -> Mapping[str, Any]:
+    """The composed settings of a root config as plain data, your own conf/local included.
+
+    Args:
+        name: a flow's; what all renders share where it is left out.
 
     Raises:
         UserError: the files do not compose.
@@ -44,12 +51,13 @@ def settings(*overrides: str) -> Mapping[str, Any]:
     from flows.config.compose import Root, hydra_ready, plain
     from flows.config.diagnose import diagnose
 
-    root = Root("dance", Config)
+    root = Root(name, Config)
+    own = ["+local=default"] if name == SHARED and (root.folder / "local" / "default.yaml").is_file() else []
     with hydra_ready(root) as engine:
         try:
-            return plain(compose(root.name, overrides=list(overrides)), root)
+            return plain(compose(root.name, overrides=own), root)
         except (HydraException, OmegaConfBaseException) as error:
-            raise diagnose(root, engine, overrides, error) from error
+            raise diagnose(root, engine, own, error) from error
 
 
 def store_path(chosen: Path | None) -> Path:
@@ -65,7 +73,7 @@ def open_store(chosen: Path | None) -> Store:
     """
     path = store_path(chosen)
     if not (path / "objects").is_dir():
-        raise UserError(f"no store at {path}", fix="render something first (rotoscope dance), or give --store")
+        raise UserError(f"no store at {path}", fix="render something first (rotoscope FLOW), or give --store")
     return Store(path)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flows.commands.common import Parser, settings, size
+from flows import flow
+from flows.commands.common import SHARED, Parser, settings, size
 from flows.commands.machine import Finding, device, disk, ffmpeg, hub, memory, packages, python
 from flows.prefect_server import servers
 from reel.errors import UserError
+from reel.models import ModelSource
 
 
 def main(argv: Sequence[str]) -> int:
@@ -57,11 +59,28 @@ def _tried(what: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Findin
 
 
 def models() -> Iterator[Finding]:
-    """The family that `dance` takes by default must be here; the others are only counted."""
+    """The families that flows take by default must be here; the others are only counted."""
     from flows.commands.models import family, missing, names
 
-    chosen = settings()["model"]["name"]
-    absent = missing(family(chosen))
+    flows = [composed for name in flow.names() if "model" in (composed := _rendering(name))]
+    defaults = {composed["model"]["name"] for composed in flows}
+    for chosen in sorted(defaults):
+        yield from _family(chosen, missing(family(chosen)))
+    others = [name for name in names() if name not in defaults]
+    here = [name for name in others if not missing(family(name))]
+    yield Finding("ok", "models", f"{len(here)} of {len(others)} other families are here (rotoscope models)")
+    yield from _detectors(flows)
+
+
+def _rendering(name: str) -> Mapping[str, Any]:
+    """Settings of a flow that renders by itself; none of another one."""
+    from flows.config.compose import Root, roots
+    from reel.config import Config
+
+    return settings(name) if roots(Root(name, Config))[-2:] == [SHARED, name] else {}
+
+
+def _family(chosen: str, absent: Sequence[ModelSource]) -> Iterator[Finding]:
     if absent:
         listed = ", ".join(source.label for source in absent[:4])
         kinds = {source.kind for source in absent}
@@ -69,21 +88,25 @@ def models() -> Iterator[Finding]:
         yield Finding("fail" if "embedded" in kinds else "warn", "models", f"{chosen} lacks {listed}", fix)
     else:
         yield Finding("ok", "models", f"{chosen} is here, whole")
-    others = [name for name in names() if name != chosen]
-    here = [name for name in others if not missing(family(name))]
-    yield Finding("ok", "models", f"{len(here)} of {len(others)} other families are here (rotoscope models)")
-    yield from _detectors()
 
 
-def _detectors() -> Iterator[Finding]:
-    """Weights of the map makers that `dance` uses by default."""
+def _detectors(flows: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Weights of the map makers that flows use by default.
+
+    Args:
+        flows: settings of those that render.
+    """
     from reel.op import get
     from tasks.weights.fetch import present
 
-    chosen = settings()
-    for name in sorted({control["preprocess"] for control in chosen["controls"].values()}):
+    makers = {
+        control["preprocess"]: one["preprocess"].get(control["preprocess"], {})
+        for one in flows
+        for control in one.get("controls", {}).values()
+    }
+    for name, chosen in sorted(makers.items()):
         op = get("preprocess", name)
-        config = op.config.model_validate(chosen["preprocess"].get(name, {}))
+        config = op.config.model_validate(chosen)
         absent = [source for source in op.models(config) if not present(source)]
         if absent:
             text = f"{name} lacks {', '.join(source.label for source in absent)}"

@@ -12,7 +12,7 @@ from reel.models import ModelConfig, ModelSource
 
 def main(argv: Sequence[str]) -> int:
     """``rotoscope models [NAME]``: the catalogue, or all about one family."""
-    parser = Parser("models", f"{__doc__} Choose one with: rotoscope dance model=NAME")
+    parser = Parser("models", f"{__doc__} Choose one with: rotoscope FLOW model=NAME")
     parser.add_argument("name", nargs="?", help="show the sources of this family")
     options = parser.parse_args(list(argv))
     if options.name:
@@ -21,7 +21,7 @@ def main(argv: Sequence[str]) -> int:
         found = [family(name) for name in names()]
         header = ("model", "here", "GPU memory", "window", "licence", "what")
         print(table([_row(model) for model in found], header))
-        print("\nmore on one: rotoscope models NAME; use it: rotoscope dance model=NAME")
+        print("\nmore on one: rotoscope models NAME; use it: rotoscope FLOW model=NAME")
     return 0
 
 

@@ -17,9 +17,9 @@ from typing import Any
 
 from flows.config.compose import Root, hydra_ready, project_root, single
 from flows.config.quoting import literal_overrides
-from flows.dance.stages import map_makers
+from flows.dance.plan import map_makers
 from flows.edge import entry
-from flows.render import schedules as scheduled
+from flows.render import schedules
 from reel.config import suggest
 from reel.errors import UserError
 from reel.keys import canonical
@@ -55,8 +55,10 @@ def resolved(flow: str, overrides: Sequence[str]) -> dict[str, Any]:
         "preprocess": {name: canonical(chosen) for name, (_, chosen) in sorted(makers.items())},
     }
     data = {name: value for name, value in data.items() if value is not None or not name.endswith("_schedule")}
-    for key, text in scheduled.spelled(config).items():  # one spelling for one meaning
+    for key, text in schedules.spelled(schedules.slots(config)).items():  # one spelling for one meaning
         *parents, name = key.split(".")
+        if parents and parents[0] == "controls" and parents[1] not in live:
+            continue
         functools.reduce(dict.__getitem__, parents, data)[name] = text
     if config.prompt_schedule is not None:
         del data["prompt"]

@@ -22,7 +22,7 @@ def main(argv: Sequence[str]) -> int:
     if found:
         print(table([_row(one) for one in found], ("sweep", "started", "points", "status", "over")))
     else:
-        print("no sweeps yet: rotoscope dance -m seed=1,2,3")
+        print("no sweeps yet: rotoscope FLOW -m seed=1,2,3")
     return 0
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,6 +21,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from flows.compare.gather import gather
 from flows.edge import entry
+from flows.flow import Flow
 from flows.paths import Paths
 from flows.prefect_server.run import as_flow
 from flows.render.published import guard
@@ -149,9 +149,7 @@ def _maps(item: Footage, tile: Callable[[Reel], int]) -> list[tuple[str, int]]:
     return [(f"{name} map", tile(reel)) for name, reel in item.maps.items()]
 
 
-def stages(
-    comparison: Comparison, plan: Plan, cfg: Compare, ctx: Context, note: Callable[[Stage], Stage]
-) -> tuple[str, str | None]:
+def stages(comparison: Comparison, plan: Plan, cfg: Compare, ctx: Context) -> tuple[str, str | None]:
     """Previews, one a clip; then the page's film and the grid film of them.
 
     Returns:
@@ -166,11 +164,11 @@ def stages(
     with progress(len(plan.reels), "compare: previews", "clip") as bar:
         for number, reel in enumerate(plan.reels):
             frames = clip(reel, plan.short_side, ctx)
-            tiles[f"tile_{number:04d}"] = note(call(preview, settings, {"frames": frames}, ctx)).digest
+            tiles[f"tile_{number:04d}"] = call(preview, settings, {"frames": frames}, ctx).digest
             bar.update(1)
     how = TileSheet(fps=str(plan.fps), frames=plan.frames, kilobytes=film_budget(cfg.page.megabytes))
-    tile_sheet = note(call(get("compare", "tile_sheet"), how, tiles, ctx)).digest
-    film = note(_film(comparison, plan, tiles, ctx)).digest if cfg.film else None
+    tile_sheet = call(get("compare", "tile_sheet"), how, tiles, ctx).digest
+    film = _film(comparison, plan, tiles, ctx).digest if cfg.film else None
     return tile_sheet, film
 
 
@@ -222,8 +220,8 @@ def run(cfg: Compare) -> RenderRecord:
     with tracked(store, cfg.tracking, "compare", cfg.model_dump(mode="json"), output=output, run=name) as recorder:
         if comparison.sweep:
             recorder.of_sweep(comparison.sweep)
-        ctx = Context(store)
-        tile_sheet, film = as_flow(lambda: stages(comparison, todo, cfg, ctx, recorder.stage), "compare", name)
+        ctx = Context(store, told=recorder.stage)
+        tile_sheet, film = as_flow(lambda: stages(comparison, todo, cfg, ctx), "compare", name)
         for path in write(comparison, todo, cfg, store, tile_sheet, film, output):
             recorder.output(path, ROLES.get(path.name, "plot"))
     say(recorder.record, comparison, store)
@@ -262,14 +260,9 @@ def say(record: RenderRecord, comparison: Comparison, store: Store) -> None:
         print(f"  {'MLflow':<8} {link}")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """``rotoscope compare`` and ``python -m flows.compare.flow``.
-
-    ``sweep=<id>`` is taken for ``sweep_id=<id>``: to Hydra, ``sweep`` is the group of the settings of ``-m``.
-    """
-    asked = sys.argv[1:] if argv is None else argv
-    return entry.run_flow("compare", Compare, run, [re.sub(r"^sweep=", "sweep_id=", text) for text in asked])
+def main(argv: Sequence[str]) -> int:
+    """``sweep=<id>`` is read as ``sweep_id=<id>``: to Hydra, ``sweep`` is the group of the settings of ``-m``."""
+    return entry.run_flow(FLOW, [re.sub(r"^sweep=", "sweep_id=", text) for text in argv])
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+FLOW = Flow("compare", Compare, run, about=__doc__, main=main)

@@ -168,7 +168,7 @@ def _check_choice(one: Any, engine: Any) -> None:
 
 
 def _check_group(root: Root[Any], one: Any) -> None:
-    """``experiment/dance=x``: a folder within a group chooses nothing by itself."""
+    """``experiment/<flow>=x``: a folder within a group chooses nothing by itself."""
     from flows.config.compose import defaults
 
     group, _, folder = one.key_or_group.rpartition("/")

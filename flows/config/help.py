@@ -1,6 +1,6 @@
 """``--help`` of a flow: what it does, examples, groups with their choices, and every key with default, unit and range.
 
-All of it is read from where it is kept anyway: the flow's docstring and ``EXAMPLES``, conf/, and the settings classes.
+All of it is read from where it is kept anyway: what the flow says of itself, conf/, and the settings classes.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import re
 import shutil
 import textwrap
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from flows.config.compose import Root, compose, defaults, project_root, roots
+from flows.flow import Flow
 from flows.sweep.axes import Sweep
 from reel import op
 from reel.config import TEXT, Config, arms, suggest
@@ -49,7 +50,7 @@ class Row:
     allowed: str
 
 
-def help_text(root: Root[Any], engine: Any, fn: Callable[..., Any], topics: Sequence[str] = ()) -> str:
+def help_text(root: Root[Any], engine: Any, flow: Flow[Any], topics: Sequence[str] = ()) -> str:
     """The help, fitted to the terminal, inside `flows.config.compose.hydra_ready`.
 
     Args:
@@ -60,7 +61,6 @@ def help_text(root: Root[Any], engine: Any, fn: Callable[..., Any], topics: Sequ
         UserError: no key of that name.
     """
     width = min(max(shutil.get_terminal_size((100, 24)).columns, 60), 120)
-    module = inspect.getmodule(fn)
     composed = compose(root, engine, [])
     choices = {**composed.choices, **{group: one for group, one in defaults(root).items() if isinstance(one, list)}}
     notes = comments(root, choices)
@@ -71,8 +71,8 @@ def help_text(root: Root[Any], engine: Any, fn: Callable[..., Any], topics: Sequ
         return _block(f"rotoscope {root.name}: key=default", _lines(_under(table, topics)), width)
     parts = [
         f"rotoscope {root.name} [key=value ...] [group=choice ...] [-m]",
-        _about(module, root),
-        _block("Examples", [(example, "") for example in getattr(module, "EXAMPLES", ())], width),
+        inspect.cleandoc(flow.about or root.cls.__doc__ or ""),
+        _block("Examples", [(example, "") for example in flow.examples], width),
         _block("Groups (group=choice; * is the default)", _groups(root, engine, choices), width),
         textwrap.fill(_LITERAL, width),
         _block("Keys (key=default)", _folded(root, table), width),
@@ -180,11 +180,6 @@ def _comments_of(path: Path, package: str) -> dict[str, str]:
             found[".".join(filter(None, [package, *(name for _, name in stack)]))] = text
         above = ""
     return found
-
-
-def _about(module: types.ModuleType | None, root: Root[Any]) -> str:
-    doc = inspect.getdoc(module) if module else None
-    return (doc or inspect.getdoc(root.cls) or "").strip()
 
 
 def _groups(root: Root[Any], engine: Any, choices: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """The Hydra edge: from a command line to a flow's typed settings, with errors a person can act on.
 
-A flow module holds ``run(cfg)`` and ``main(argv) -> entry.run_flow(name, Settings, run, argv)``; this module does the
-rest: help, literal text, composition, sweeps through Hydra's own launchers and sweepers, messages and exit codes.
+A flow is a `flows.flow.Flow`; this module does the rest: help, literal text, composition, sweeps through Hydra's own
+launchers and sweepers, messages and exit codes.
 
 Exit codes: 0 done; 1 a failure that is not the user's (traceback shown); 2 something to put right (message and fix);
 130 interrupted.
@@ -33,6 +33,7 @@ from reel.errors import UserError
 
 if TYPE_CHECKING:
     from flows.config.setting_places import Origins
+    from flows.flow import Flow
 
 C = TypeVar("C", bound=Config)
 
@@ -70,15 +71,10 @@ def current() -> Job:
     return _job.get() or Job(flow="")
 
 
-def run_flow(
-    name: str, cls: type[C], fn: Callable[[C], Any], argv: Sequence[str] | None = None, *, conf: Path | None = None
-) -> int:
+def run_flow(flow: Flow[Any], argv: Sequence[str] | None = None, *, conf: Path | None = None) -> int:
     """Run a flow from a command line.
 
     Args:
-        name: the flow, which is also the stem of its root config.
-        cls: the class of its settings.
-        fn: the flow; under ``-m`` it is called once a point.
         argv: arguments without the program's name; None takes the process's own.
         conf: folder of the root config; None takes the project's ``conf/``.
 
@@ -86,7 +82,7 @@ def run_flow(
         the exit code.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    return guarded(lambda: _dispatch(name, cls, fn, arguments, conf), debug="--debug" in arguments)
+    return guarded(lambda: _dispatch(flow, arguments, conf), debug="--debug" in arguments)
 
 
 def guarded(action: Callable[[], int | None], *, debug: bool = False) -> int:
@@ -176,16 +172,16 @@ def tell(error: BaseException, where: str) -> None:
         traceback.print_exception(error)
 
 
-def _dispatch(name: str, cls: type[C], fn: Callable[[C], Any], argv: list[str], conf: Path | None) -> int:
+def _dispatch(flow: Flow[Any], argv: list[str], conf: Path | None) -> int:
     from flows.config.compose import Root, hydra_ready, single
 
     options = parse_arguments(argv)
-    root = Root(name, cls, conf)
+    root = Root(flow.name, flow.settings, conf)
     with hydra_ready(root) as engine:
         if options.help:
             from flows.config.help import help_text
 
-            print(help_text(root, engine, fn, options.overrides))
+            print(help_text(root, engine, flow, options.overrides))
             return OK
         overrides = literal_overrides(options.overrides, root.keys, multirun=options.multirun)
         if options.cfg or options.info:
@@ -193,11 +189,11 @@ def _dispatch(name: str, cls: type[C], fn: Callable[[C], Any], argv: list[str], 
         if options.multirun:
             from flows.sweep.sweep import sweep
 
-            return sweep(root, engine, fn, overrides)
+            return sweep(root, engine, flow, overrides)
         point = single(root, engine, overrides, options.overrides)
         _no_sweep(options.overrides)
     logging.config.dictConfig(point.job_logging)
-    call(fn, point.config, Job(name, point.overrides, dict(point.choices), point.origins))
+    call(flow.run, point.config, Job(flow.name, point.overrides, dict(point.choices), point.origins))
     return OK
 
 

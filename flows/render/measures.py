@@ -7,11 +7,12 @@ is missing and weights that cannot be had are errors, before anything is rendere
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from flows.flow import Made, Source
 from reel import measure
 from reel.config import Config, parse
 from reel.emphasis import parse_emphasis
@@ -21,10 +22,30 @@ from reel.history.recorder import Recorder
 from reel.measure import Result
 from reel.op import Context, Op, get
 from reel.store import Store
-from tasks.cached import Stage, call
+from tasks.cached import call
 
-if TYPE_CHECKING:
-    from flows.dance.flow import Dance
+
+@dataclass(frozen=True)
+class Subject:
+    """What metrics must know of a render before it is made.
+
+    Attributes:
+        prompt: what it shows, in one text for all frames; None: there is none.
+        varies: whether a schedule changes the prompt over the frames.
+        model: name of the model family.
+        embedded: id of the embedded family; empty: another one.
+        reference: a picture of the character; None: there is none.
+        original: whether it is drawn from a clip, which it can be held against.
+        preprocess: settings of detectors by name.
+    """
+
+    prompt: str | None
+    model: str
+    varies: bool = False
+    embedded: str = ""
+    reference: Path | None = None
+    original: bool = True
+    preprocess: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -32,63 +53,88 @@ class Measures:
     """The metrics of a render, checked.
 
     Attributes:
-        ops: op and settings by metric.
-        detectors: registered pose detectors that the metrics need.
+        metrics: op and settings by metric.
+        detectors: op and settings of the pose detectors that the metrics need, by name.
         passed_over: why the other chosen metrics are not measured, by name.
         reference: a picture of the character and its digest, where a metric compares with one.
     """
 
-    ops: Mapping[str, tuple[Op, Config]] = field(default_factory=dict)
-    detectors: frozenset[str] = frozenset()
+    metrics: Mapping[str, tuple[Op, Config]] = field(default_factory=dict)
+    detectors: Mapping[str, tuple[Op, Config]] = field(default_factory=dict)
     passed_over: Mapping[str, str] = field(default_factory=dict)
-    reference: tuple[Path, str] | None = None
+    reference: Source | None = None
+
+    @property
+    def ops(self) -> list[tuple[Op, Config]]:
+        """Every op that runs, with its settings."""
+        return [*self.detectors.values(), *self.metrics.values()]
 
 
-def plan(cfg: Dance) -> Measures:
+def plan(chosen: Mapping[str, Mapping[str, Any] | None], subject: Subject) -> Measures:
     """Check the chosen metrics and their settings.
+
+    Args:
+        chosen: settings by metric; a prompt comes from ``subject``.
 
     Raises:
         UserError: an unknown metric or setting, a detector that finds no poses, a reference that is missing.
     """
-    chosen = {name: _settings(name, own or {}, cfg) for name, own in cfg.measure.items()}
-    passed_over = {name: why for name, (_, own) in chosen.items() if (why := _nothing_to_say(name, own, cfg))}
-    ops = {name: pair for name, pair in sorted(chosen.items()) if name not in passed_over}
-    detectors = {own.detector for op, own in ops.values() if op.takes("poses") and hasattr(own, "detector")}
-    for name in detectors:
-        if get("preprocess", name).gives != "poses":
-            raise UserError(f"measure: detector {name!r} finds no poses", fix="blazepose, dwpose and openpose do")
-    needed = [name for name, (op, _) in ops.items() if op.takes("reference")]
-    return Measures(ops, frozenset(detectors), passed_over, _reference(cfg, needed) if needed else None)
+    every = {name: _settings(name, own or {}, subject) for name, own in chosen.items()}
+    passed_over = {name: why for name, (op, own) in every.items() if (why := _nothing_to_say(name, op, own, subject))}
+    metrics = {name: pair for name, pair in sorted(every.items()) if name not in passed_over}
+    wanted = {own.detector for op, own in metrics.values() if op.takes("poses") and hasattr(own, "detector")}
+    detectors = {name: pose_detector(name, subject.preprocess, "measure") for name in sorted(wanted)}
+    needed = [name for name, (op, _) in metrics.items() if op.takes("reference")]
+    return Measures(metrics, detectors, passed_over, _reference(subject, needed) if needed else None)
 
 
-def _settings(name: str, own: Mapping[str, Any], cfg: Dance) -> tuple[Op, Config]:
+def pose_detector(name: str, settings: Mapping[str, Mapping[str, Any]], where: str) -> tuple[Op, Config]:
+    """The op of a pose detector with its settings.
+
+    Args:
+        settings: of all preprocessors, by name.
+        where: the setting that names it, for messages.
+
+    Raises:
+        UserError: no such detector, one that finds no poses, or wrong settings of it.
+    """
+    op = get("preprocess", name)
+    if op.gives != "poses":
+        raise UserError(f"{where}: detector {name!r} finds no poses", fix="blazepose, dwpose and openpose do")
+    return op, parse(op.config, settings.get(name, {}), f"preprocess.{name}")
+
+
+def _settings(name: str, own: Mapping[str, Any], subject: Subject) -> tuple[Op, Config]:
     op = get("measure", name)
     asked = {}
     if "prompt" in op.config.model_fields:  # the text alone: emphasis is the renderer's
-        asked["prompt"] = "".join(phrase.text for phrase in parse_emphasis(cfg.prompt))
+        asked["prompt"] = "".join(phrase.text for phrase in parse_emphasis(subject.prompt or ""))
     return op, parse(op.config, {**own, **asked}, f"measure.{name}")
 
 
-def _nothing_to_say(name: str, own: Config, cfg: Dance) -> str:
+def _nothing_to_say(name: str, op: Op, own: Config, subject: Subject) -> str:
     """Why a metric is passed over for this render; empty where it is not."""
-    if "prompt" in type(own).model_fields and cfg.prompt_schedule is not None:
+    if "prompt" in type(own).model_fields and subject.varies:
         return "it compares with one prompt, and prompt_schedule changes it over the frames"
-    base = cfg.model.base
-    embedded = base.id if base.kind == "embedded" else ""
+    if "prompt" in type(own).model_fields and not subject.prompt:
+        return "it compares with the prompt, and there is none"
+    if not subject.original and any(op.takes(name) for name in ("original", "poses")):
+        return "it compares with the source's frames, and this render is drawn from none"
     families = measure.get(name).families
-    if families and embedded not in families:
-        return f"it reads renders of {', '.join(families)} only, and the model is {cfg.model.name}"
-    if cfg.prompt_schedule is not None and "prompt" in type(own).model_fields:
-        return "it compares with one prompt, and prompt_schedule changes it over the clip"
-    if embedded and not getattr(own, "embedded", True):
-        return f"its detector is made for people, not for cartoons of {embedded}; measure.{name}.embedded=true insists"
+    if families and subject.embedded not in families:
+        return f"it reads renders of {', '.join(families)} only, and the model is {subject.model}"
+    if subject.embedded and not getattr(own, "embedded", True):
+        return (
+            f"its detector is made for people, not for cartoons of {subject.embedded}; "
+            f"measure.{name}.embedded=true insists"
+        )
     return ""
 
 
-def _reference(cfg: Dance, needed: list[str]) -> tuple[Path, str]:
+def _reference(subject: Subject, needed: list[str]) -> Source:
     from reel.store import sha256_file
 
-    path = cfg.reference or (cfg.stylize.ip_adapter.picture if cfg.stylize.ip_adapter else None)
+    path = subject.reference
     if path is None:
         raise UserError(
             f"measure.{needed[0]} compares with a picture of the character, and there is none",
@@ -96,34 +142,30 @@ def _reference(cfg: Dance, needed: list[str]) -> tuple[Path, str]:
         )
     if not path.is_file():
         raise UserError(f"reference: there is no file {path}", fix="name a PNG or JPEG")
-    return path, sha256_file(path)
+    return Source(path, sha256_file(path))
 
 
-def run(
-    todo: Measures,
-    ctx: Context,
-    note: Callable[[Stage], Stage],
-    made: Mapping[str, str],
-    detect: Callable[[str, str], str],
-) -> None:
-    """Measure a finished render, metric by metric, or take the figures from the cache.
+def run(todo: Measures, made: Made, ctx: Context) -> None:
+    """Measure a finished render, metric by metric, or take the figures from the cache."""
+    found = {(detector, made.original): digest for detector, digest in made.poses.items()}
 
-    Args:
-        note: told of every finished stage; hands it back.
-        made: digests by the names under which ops ask for them: ``frames`` the render, ``original`` the source.
-        detect: from a detector's name and a clip's digest to that of its poses.
-    """
-    for op, settings in todo.ops.values():
-        inputs, own = dict(made), ctx
+    def poses(detector: str, frames: str) -> str:
+        if (detector, frames) not in found:
+            op, settings = todo.detectors[detector]
+            found[detector, frames] = call(op, settings, {"frames": frames}, ctx).digest
+        return found[detector, frames]
+
+    for op, settings in todo.metrics.values():
+        inputs, own = {"frames": made.frames, "original": made.original}, ctx
         if op.takes("poses"):
             detector = getattr(settings, "detector", "")
-            inputs["poses"] = detect(detector, made["original"])
+            inputs["poses"] = poses(detector, made.original)
             if op.takes("poses_render"):
-                inputs["poses_render"] = detect(detector, made["frames"])
+                inputs["poses_render"] = poses(detector, made.frames)
         if op.takes("reference") and todo.reference is not None:
-            path, inputs["reference"] = todo.reference
-            own = replace(ctx, files={"reference": path})
-        note(call(op, settings, {name: digest for name, digest in inputs.items() if op.takes(name)}, own))
+            inputs["reference"] = todo.reference.digest
+            own = replace(ctx, files={"reference": todo.reference.path})
+        call(op, settings, {name: digest for name, digest in inputs.items() if op.takes(name)}, own)
 
 
 def results(store: Store, record: RenderRecord) -> Iterator[Result]:

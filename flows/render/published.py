@@ -24,5 +24,5 @@ def guard(output: Path, root: Path) -> None:
         raise UserError(
             f"paths.output: {output} is in data/published, which only `dvc repro` writes",
             fix="leave paths.output empty (data/renders/<run>), or make the settings a file in "
-            "conf/experiment/dance/, name it in dvc.yaml and run dvc repro",
+            "conf/experiment/<flow>/, name it in dvc.yaml and run dvc repro",
         )

@@ -1,4 +1,4 @@
-"""Schedules of `dance`: found in its settings, looked over before anything runs, compiled for the clip.
+"""Schedules of a render: found in its settings, looked over before anything runs, compiled for the clip.
 
 The renderer gets arrays with an entry for each frame, so a comment or another spelling renders nothing anew.
 """
@@ -6,10 +6,11 @@ The renderer gets arrays with an entry for each frame, so a comment or another s
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from reel.config import SCHEDULE, Config
 from reel.errors import UserError
 from reel.schedule.codes import ERROR, NOTE
 from reel.schedule.compile import PromptTrack, compile_prompts, compile_values
@@ -22,7 +23,6 @@ from reel.schedule.setting import listed, parse_setting
 
 if TYPE_CHECKING:
     from flows.config.setting_places import Origin, Origins
-    from flows.dance.flow import Dance
 
 log = logging.getLogger(__name__)
 
@@ -90,27 +90,39 @@ class Compiled:
     """By key: ``strength_schedule``, ``controls.pose.weight_schedule``, ..."""
 
 
-def slots(cfg: Dance) -> Iterator[Slot]:
-    """All schedules of a render's settings."""
-    if cfg.prompt_schedule is not None:
-        yield Slot("prompt_schedule", cfg.prompt_schedule, "prompt", embeddings=tuple(cfg.stylize.embeddings))
-    for key in ("strength_schedule", "guidance_schedule"):
-        if (text := getattr(cfg, key)) is not None:
-            yield Slot(key, text, "value", PARAMETERS[key])
-    for name, control in cfg.controls.items():
-        if control.weight_schedule is not None:
-            key = f"controls.{name}.weight_schedule"
-            yield Slot(key, control.weight_schedule, "value", PARAMETERS["weight_schedule"])
+def slots(cfg: Config, embeddings: Iterable[str] = ()) -> list[Slot]:
+    """All schedules of a render's settings: the fields of type `reel.schedule.setting.ScheduleText` that hold one.
+
+    Args:
+        embeddings: names of the textual inversions that prompts may use.
+    """
+    return list(_slots(cfg, "", tuple(embeddings)))
 
 
-def check(cfg: Dance) -> None:
+def _slots(value: Any, key: str, embeddings: tuple[str, ...]) -> Iterator[Slot]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _slots(item, f"{key}.{name}", embeddings)
+    if not isinstance(value, Config):
+        return
+    for name, known in type(value).model_fields.items():
+        inner, at = getattr(value, name), f"{key}.{name}".lstrip(".")
+        if SCHEDULE not in known.metadata:
+            yield from _slots(inner, at, embeddings)
+        elif inner is not None and name in PARAMETERS:
+            yield Slot(at, inner, "value", PARAMETERS[name])
+        elif inner is not None:
+            yield Slot(at, inner, "prompt", embeddings=embeddings)
+
+
+def check(schedules: Iterable[Slot]) -> None:
     """Refuse mistakes that need no clip to be seen.
 
     Raises:
         BadSchedule, BadSchedules: all mistakes of all schedules.
     """
     bad: list[UserError] = []
-    for slot in slots(cfg):
+    for slot in schedules:
         try:
             if listed(slot.text, slot.key) is None:
                 _refuse(look(slot), slot, slot.key)
@@ -131,19 +143,28 @@ def look(
         parsed.report.add("RS115", f"{slot.key} wants a '{slot.what}' schedule, this is a '{schedule.what}'", start)
     elif schedule is not None and slot.what == "prompt" and schedule.has_pictures:
         first = next(key for key in schedule.keys if key.picture is not None)
-        parsed.report.add("RS506", "dance takes the prompts only: pictures are left out", first.body.start)
+        parsed.report.add("RS506", "only the prompts are used here: pictures are left out", first.body.start)
     found = judge(
         parsed, frames=frames, fps=fps, seed=seed, value_range=slot.limits, rendered=True, embeddings=slot.embeddings
     )
     return found if origin is None else origin.moved(slot, found)
 
 
-def compiled(cfg: Dance, frames: int, fps: float, origins: Origins | None = None) -> Compiled:
+def compiled(
+    schedules: Iterable[Slot],
+    frames: int,
+    fps: float,
+    seed: int = 0,
+    negative: str = "",
+    origins: Origins | None = None,
+) -> Compiled:
     """All schedules of a render on its clip; warnings are logged.
 
     Args:
         frames: number of frames.
         fps: frames per second, for places in seconds.
+        seed: of formulas that draw numbers.
+        negative: a negative prompt that holds at every frame.
         origins: where settings were written, for the places in messages.
 
     Raises:
@@ -151,25 +172,25 @@ def compiled(cfg: Dance, frames: int, fps: float, origins: Origins | None = None
         UserError: a list of another length than the clip.
     """
     result = Compiled()
-    for slot in slots(cfg):
+    for slot in schedules:
         values = listed(slot.text, slot.key)
         if values is not None:
             result.values[slot.key] = _fitting(values, slot, frames)
             continue
-        found = look(slot, frames, fps, cfg.seed)
+        found = look(slot, frames, fps, seed)
         if any(one.severity != NOTE for one in found.findings):
             origin = origins.find(slot.key) if origins is not None else None
-            placed = look(slot, frames, fps, cfg.seed, origin) if origin is not None else found
+            placed = look(slot, frames, fps, seed, origin) if origin is not None else found
             name = origin.name_for(slot) if origin is not None else slot.key
             _refuse(placed, slot, name)
             _warn(placed.findings, slot, name)
         assert found.schedule is not None
         if slot.what == "prompt":
-            result.prompts = compile_prompts(found.schedule, frames, fps, cfg.seed)
+            result.prompts = compile_prompts(found.schedule, frames, fps, seed)
         else:
-            result.values[slot.key] = compile_values(found.schedule, frames, fps, cfg.seed).tolist()
-    if result.prompts is not None and cfg.negative_prompt:
-        result.prompts = _with_negative(result.prompts, cfg.negative_prompt)
+            result.values[slot.key] = compile_values(found.schedule, frames, fps, seed).tolist()
+    if result.prompts is not None and negative:
+        result.prompts = _with_negative(result.prompts, negative)
     return result
 
 
@@ -206,15 +227,13 @@ def _warn(findings: Sequence[Finding], slot: Slot, name: str) -> None:
             log.warning("%s: %s", slot.key, one.render(name))
 
 
-def spelled(cfg: Dance) -> dict[str, str]:
-    """Every schedule in use by its key, in one spelling: comments, layout and dialect are gone."""
+def spelled(schedules: Iterable[Slot]) -> dict[str, str]:
+    """Every schedule by its key, in one spelling: comments, layout and dialect are gone."""
     texts: dict[str, str] = {}
-    for slot in slots(cfg):
+    for slot in schedules:
         values = listed(slot.text, slot.key)
         schedule = parse_setting(slot.text, slot.what, slot.key).schedule if values is None else None
-        name = slot.key.split(".")[1] if slot.key.startswith("controls.") else ""
-        if not name or cfg.controls[name].live:
-            texts[slot.key] = str(values) if schedule is None else DIALECTS["yaml"].write(schedule, Target())
+        texts[slot.key] = str(values) if schedule is None else DIALECTS["yaml"].write(schedule, Target())
     return texts
 
 

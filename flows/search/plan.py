@@ -5,25 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
-from flows.dance import stages
-from flows.dance.flow import Dance
+from flows.flow import Divisible, Flow
 from flows.search import definition
 from flows.search.definition import Definition
+from flows.search.settings import OWN, Search, Searched
 from reel import measure
+from reel.compute import Compute
 from reel.config import parse, suggest
 from reel.errors import UserError
 from reel.search.goals import Goal, Limit, Rung, affordable, entrants, parse_limit, passages, rung
-from reel.search.search_axes import STEPS, Axis, at, axes, placed
+from reel.search.search_axes import Axis, at, axes, placed
 from reel.store import Store
-
-if TYPE_CHECKING:
-    from flows.search.flow import Search, Searched
+from tasks.stylize.device import resolve_dtype
 
 FLICKER = {"flicker.mean": "1.5x"}
-_ELSEWHERE = {"search", "promote", "paths", "tracking", "compute", "assemble", "embed_facts", "measure", "clip"}
-"""Settings that change no trial's numbers, or that stand in the search's identity in another form."""
+APART = ("paths", "tracking", "compute", "assemble", "embed_facts", "measure")
+"""Settings of the flow that change no trial's numbers, or that stand in the search's identity in another form."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +30,21 @@ class Job:
     """A search, checked.
 
     Attributes:
-        settings: what trials start from: plain settings of `dance`, with the metrics that the search needs.
-        count: frames of the clip.
+        flow: what trials are rendered with.
+        settings: what trials start from: plain settings of the flow, with the metrics that the search needs.
         plan: the render of the given settings.
         trials: points to try on the proxy.
     """
 
+    flow: Flow[Any]
     store: Store
     search: Searched
+    compute: Compute
     settings: Mapping[str, Any]
     axes: Sequence[Axis]
     goals: Sequence[Goal]
     limits: Sequence[Limit]
-    count: int
-    plan: stages.Plan
+    plan: Divisible
     trials: int
 
     @property
@@ -59,13 +59,12 @@ class Job:
 
     def about(self) -> dict[str, Any]:
         """What makes this search the one it is."""
-        own = {name: value for name, value in self.settings.items() if name not in _ELSEWHERE}
+        own = {name: value for name, value in self.settings.items() if name not in (*APART, self.flow.drop)}
+        metrics = self.plan.measures.metrics.items()
         return {
-            **{"settings": own, "clip": self.plan.source.digest},
-            "measure": {
-                name: settings.model_dump(mode="json") for name, (_, settings) in self.plan.measures.ops.items()
-            },
-            **{"dtype": self.plan.stylize.denoise.dtype, "proxy": self.search.proxy.model_dump()},
+            **{"settings": own, "sources": {name: source.digest for name, source in self.plan.sources.items()}},
+            "measure": {name: settings.model_dump(mode="json") for name, (_, settings) in metrics},
+            **{"dtype": resolve_dtype(self.compute), "proxy": self.search.proxy.model_dump()},
             **{"space": [str(axis) for axis in self.axes], "objectives": [goal.key for goal in self.goals]},
             **{"constraints": [str(limit) for limit in self.limits]},
             **{"sampler": self.search.sampler, "seed": self.search.seed},
@@ -73,7 +72,7 @@ class Job:
 
     def begin(self) -> Definition:
         """Its definition on disk. Raises: UserError when a search of its name has other settings."""
-        names = tuple(one.name for one in self.rungs([None] * self.count))
+        names = tuple(one.name for one in self.rungs([None] * self.plan.count))
         new = definition.new(self.search.name, self.about(), dict(self.settings))
         return definition.opened(
             self.store, new.model_copy(update={"rungs": names, "space": tuple(self.axes), "goals": tuple(self.goals)})
@@ -86,11 +85,11 @@ class Job:
         Args:
             poses: for every frame the largest person, or None.
         """
-        return levels(poses, self.search, int(at(self.settings, STEPS)))
+        return levels(poses, self.search, int(at(self.settings, str(self.flow.effort))))
 
     def announcement(self, known: Definition) -> str:
         """What the search is going to do, for a person to read."""
-        rungs = self.rungs([None] * self.count)
+        rungs = self.rungs([None] * self.plan.count)
         counts = entrants(self.trials, len(rungs), self.search.reduction)
         effort = ", ".join(
             f"{n} x {one.name} ({one.frames} frames, {one.steps} steps)" for n, one in zip(counts, rungs, strict=True)
@@ -106,34 +105,35 @@ class Job:
         )
 
 
-def prepare(cfg: Search, store: Store) -> Job:
+def prepare(flow: Flow[Any], cfg: Search, store: Store) -> Job:
     """Check everything that can be checked without computing.
+
+    Args:
+        flow: what trials are rendered with; its plans are `flows.flow.Divisible`.
 
     Raises:
         UserError: what would make the search, or every trial of it, fail.
     """
-    from tasks.extract import prepare as prepare_extract
-
-    whole = cfg.model_dump(mode="json", exclude={"search", "promote"})
-    space = axes(cfg.search.space, whole)
+    assert flow.plan is not None
+    assert flow.effort is not None
+    whole = cfg.model_dump(mode="json", exclude=set(OWN))
+    space = axes(cfg.search.space, whole, flow.effort)
     goals, limits = _goals(cfg)
     names = dict.fromkeys(key.partition(".")[0] for key in [*(g.key for g in goals), *(one.goal.key for one in limits)])
     settings = {**whole, "measure": {name: cfg.measure.get(name) or {} for name in names}}
     for axis in space:
         for value in (axis.value(0), axis.value(axis.count - 1)):
-            parse(Dance, placed(settings, {axis.key: value}))
-    base = parse(Dance, settings)
-    plan = stages.plan(base, store)
+            parse(flow.settings, placed(settings, {axis.key: value}))
+    base = parse(flow.settings, settings)
+    plan = cast(Divisible, flow.plan(base, store))
     for name, why in plan.measures.passed_over.items():
         raise UserError(f"search: {name} says nothing about these renders: {why}", fix="other search.objectives")
-    _, extraction = prepare_extract(base.extract, base.clip)
-    count = len(extraction.expected)
-    rungs = levels([None] * count, cfg.search, base.stylize.num_inference_steps)
-    parse(Dance, placed(settings, {STEPS: rungs[0].steps}))
+    rungs = levels([None] * plan.count, cfg.search, int(at(settings, flow.effort)))
+    parse(flow.settings, placed(settings, {flow.effort: rungs[0].steps}))
     if cfg.search.constraints is None and min(len(part) for one in rungs for part in one.passages) < 2:
         limits = []  # one frame cannot flicker
     trials = _trials(cfg.search, rungs)
-    return Job(store, cfg.search, settings, space, goals, limits, count, plan, trials)
+    return Job(flow, store, cfg.search, base.compute, settings, space, goals, limits, plan, trials)
 
 
 def levels(poses: Sequence[Any], search: Searched, steps: int) -> list[Rung]:
@@ -176,9 +176,10 @@ def _goals(cfg: Search) -> tuple[list[Goal], list[Limit]]:
 
 def _usual(cfg: Search) -> list[str]:
     """Pose and character fidelity as the model allows them to be measured."""
-    if cfg.model.base.kind == "embedded":
+    model, stylize = getattr(cfg, "model", None), getattr(cfg, "stylize", None)
+    if model is not None and model.base.kind == "embedded":
         return ["probe_joints.error", "probe_attributes.probability"]
-    picture = cfg.reference or cfg.stylize.ip_adapter
+    picture = cfg.reference or getattr(stylize, "ip_adapter", None)
     return ["pose.oks", "clip_image.mean" if picture else "clip_text.mean"]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from flows.commands.common import table
 from flows.search.run import Found
 from reel.clip import Clip
-from reel.errors import MissingObject, UserError
+from reel.errors import UserError
 from reel.history.record import RenderRecord, load, record_path
 from reel.history.recorder import Recorder
 from reel.store import Store, write_atomic
@@ -70,9 +70,8 @@ def label(trial: Trial) -> str:
 def _frames(store: Store, trial: Trial) -> Clip | None:
     """The frames that a finalist drew, where they are still there."""
     try:
-        stages = load(record_path(store, trial.run)).stages
-        return Clip.open(store, next(stage.digest for stage in reversed(stages) if stage.op == "stylize.decode"))
-    except (MissingObject, UserError, StopIteration):
+        return Clip.open(store, load(record_path(store, trial.run)).pictures["frames"])
+    except (UserError, KeyError):
         return None
 
 

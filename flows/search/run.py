@@ -6,23 +6,18 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
 
-from flows.dance import stages
-from flows.dance.flow import Dance
 from flows.search.definition import Definition
 from flows.search.plan import Job
+from flows.search.settings import Search
 from flows.search.trials import evaluate, needed
 from reel.config import parse
 from reel.errors import UserError
 from reel.history.recorder import Recorder
 from reel.op import Context
 from reel.search.goals import Rung, entrants, front, knee, ranked
-from reel.search.search_axes import STEPS, placed
+from reel.search.search_axes import placed
 from tasks.search.optuna_study import Study, Trial
-
-if TYPE_CHECKING:
-    from flows.search.flow import Search
 
 
 @dataclass(frozen=True)
@@ -57,8 +52,8 @@ class Found:
 
 def search(job: Job, definition: Definition, cfg: Search, recorder: Recorder) -> Found:
     """The search, as far as it is not done yet; inside a Prefect flow."""
-    ctx = Context(job.store, cfg.compute, run=recorder.run)
-    rungs = job.rungs(_poses(job, ctx, recorder))
+    ctx = Context(job.store, cfg.compute, run=recorder.run, told=recorder.stage)
+    rungs = job.rungs(job.plan.people(ctx))
     study = definition.study(job.store)
     runner = Runner(job, study, cfg, recorder, ctx, rungs)
     while len(study.trials(rungs[0].name)) < job.trials:
@@ -80,20 +75,6 @@ def _best(job: Job, study: Study, rungs: Sequence[Rung], level: int) -> list[Tri
     wanted = order[: entrants(job.trials, len(rungs), job.search.reduction)[level]]
     there = {trial.number for trial in study.trials(rungs[level].name)}
     return [below[number] for number in wanted if number not in there]
-
-
-def _poses(job: Job, ctx: Context, recorder: Recorder) -> list[Any]:
-    """For every frame the largest person, or None; without a detector in use none is known."""
-    from reel.pose import Poses
-
-    made = stages.material(job.plan, ctx, recorder.stage)
-    known = dict(made.poses)
-    for detector in sorted(job.plan.measures.detectors - known.keys()):
-        known[detector] = stages.detect(job.plan, detector, made.frames, ctx, recorder.stage)
-    if not known:
-        return [None] * job.count
-    poses = Poses.open(job.store, known[min(known)])
-    return [people[0] if len(people) else None for people in poses.frames]
 
 
 class Runner:
@@ -134,13 +115,16 @@ class Runner:
     def _measured(self, rung: Rung, trial: Trial, first: Trial | None) -> Trial:
         from tasks.tracking.render import tracked
 
-        data = placed(self.job.settings, {**trial.point, STEPS: rung.steps})
+        flow = self.job.flow
+        data = placed(self.job.settings, {**trial.point, str(flow.effort): rung.steps})
         told = {"number": trial.number, "rung": rung.name, "frames": rung.frames, "cost": rung.cost}
         title = f"trial {trial.number} {rung.name}"
         with tracked(self.job.store, self.cfg.tracking, "trial", {"trial": told, **data}, parent=self.recorder.run,
                      title=title) as recorder:  # fmt: skip
-            ctx = replace(self.ctx, run=recorder.run)
-            values = needed(evaluate(parse(Dance, data), rung, ctx, recorder.stage), self.job.keys)
+            ctx = replace(self.ctx, run=recorder.run, told=recorder.stage)
+            found, made = evaluate(flow, parse(flow.settings, data), rung, ctx)
+            values = needed(found, self.job.keys)
+            recorder.pictures(**made.pictures)
             recorder.metric(**values)
         over = [
             limit.violation(

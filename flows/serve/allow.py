@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from flows.config.quoting import text_keys
+from flows.flow import Flow
 from flows.serve.settings import Deployment, Serve
 from reel.config import Config, suggest
 from reel.errors import UserError
@@ -34,18 +35,18 @@ _TROUBLE = {
 
 
 def check(
-    settings: Serve, deployment: Deployment, cls: type[Config], overrides: Sequence[str], clip: str | None
+    settings: Serve, deployment: Deployment, flow: Flow[Any], overrides: Sequence[str], dropped: str | None
 ) -> list[str]:
-    """Overrides that are allowed, with paths made absolute; the clip as the last of them.
+    """Overrides that are allowed, with paths made absolute; that of the dropped file is the last of them.
 
     Args:
-        cls: the class of the flow's settings.
+        dropped: a file for the flow's ``drop`` key.
 
     Raises:
         UserError: the first override that is not allowed, and what would be.
     """
-    rules = Rules(settings, deployment, cls)
-    return [rules.check(override) for override in [*overrides, *([f"clip={clip}"] if clip else [])]]
+    rules = Rules(settings, deployment, flow.settings)
+    return [rules.check(override) for override in [*overrides, *([f"{flow.drop}={dropped}"] if dropped else [])]]
 
 
 def allowed_roots(settings: Serve, deployment: Deployment) -> list[Path]:
@@ -70,7 +71,7 @@ class Rules:
         if key[:1] in ("+", "~"):
             raise UserError(f"override {override!r}: {key[0]} is not allowed in a deployment", fix="write key=value")
         if not equals or not _KEY.fullmatch(key):
-            raise UserError(f"override {override!r}: not of the form key=value", fix="write clip=my.mp4, seed=3, ...")
+            raise UserError(f"override {override!r}: not of the form key=value", fix="write seed=3, prompt=..., ...")
         if key == "experiment":
             raise UserError(f"override {override!r}: the experiment has a field of its own", fix="experiment: NAME")
         if not permitted(key, self.allowed):
@@ -141,9 +142,9 @@ def model_keys(annotation: Any, prefix: str = "") -> Iterator[str]:
                 yield from model_keys(field.annotation, f"{prefix}.{name}".lstrip("."))
 
 
-def schema(settings: Serve, deployment: Deployment, cls: type[Config], experiments: Sequence[str]) -> dict[str, Any]:
+def schema(settings: Serve, deployment: Deployment, flow: Flow[Any], experiments: Sequence[str]) -> dict[str, Any]:
     """JSON schema of a run's parameters, which the Prefect server holds every run against and draws its form from."""
-    rules = Rules(settings, deployment, cls)
+    rules = Rules(settings, deployment, flow.settings)
     texts = [".".join(key.path) for key in rules.literal]
     literal = "|".join(_pattern(text) for text in texts if permitted(text, rules.allowed)) or "(?!)"
     listed = "|".join(_pattern(pattern) for pattern in rules.allowed) or "(?!)"
@@ -168,10 +169,10 @@ def schema(settings: Serve, deployment: Deployment, cls: type[Config], experimen
             "default": list(deployment.overrides),
         },
     }
-    if permitted("clip", rules.allowed):
+    if flow.drop and permitted(flow.drop, rules.allowed):
         roots = ", ".join(map(str, rules.roots))
-        properties["clip"] = {
-            "title": "clip",
+        properties[flow.drop] = {
+            "title": flow.drop,
             "description": f"A file to render instead, in one of: {roots}",
             "position": 2,
             "anyOf": [{"type": "string", "pattern": r"^(?![A-Za-z][A-Za-z0-9+.-]+:/)[^\n]+$"}, {"type": "null"}],

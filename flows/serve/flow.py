@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from flows.commands.common import table
 from flows.edge import entry
+from flows.flow import Flow
 from flows.prefect_server import servers
 from flows.serve.settings import Serve
 from reel.errors import UserError
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 _served: list[int] = []
 """Exit code of a process that has served; what `_leave` goes by."""
-
-EXAMPLES = ("rotoscope serve check=true", "rotoscope serve deployments=[nightly,inbox]")
 
 
 def run(cfg: Serve) -> None:
@@ -103,11 +102,11 @@ def _show(plans: Sequence[Plan]) -> None:
     print(table(rows, ("deployment", "experiment", "next", "when")), flush=True)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str]) -> int:
     """``rotoscope serve``."""
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")  # a run's log belongs on the server's page
     atexit.register(_leave)  # before Prefect is imported: what it does at the end comes first
-    code = entry.run_flow("serve", Serve, run, argv)
+    code = entry.run_flow(FLOW, argv)
     if _served:
         _served[:] = [code]
     return code
@@ -125,5 +124,11 @@ def _leave() -> None:
         os._exit(_served[0])
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+FLOW = Flow(
+    "serve",
+    Serve,
+    run,
+    about=__doc__,
+    examples=("rotoscope serve check=true", "rotoscope serve deployments=[nightly,inbox]"),
+    main=main,
+)

@@ -133,7 +133,7 @@ class Inbox:
             async with get_client() as client:
                 run = await client.create_flow_run_from_deployment(
                     self.served.id,
-                    parameters={"clip": str(path)},
+                    parameters={str(self.served.plan.target.drop): str(path)},
                     name=f"{self.name} {path.name}",
                     idempotency_key=f"{self.served.id}-{entry.digest}-{entry.attempt}",
                 )

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from flows.config.compose import Composed
+from flows.flow import Flow
 from flows.serve import request
 from flows.serve.settings import ANCHOR, Deployment, Serve, file_of, names, read
 from reel.config import suggest
@@ -27,7 +28,7 @@ class Plan:
     name: str
     file: Path
     deployment: Deployment
-    target: request.Target
+    target: Flow[Any]
     point: Composed[Any]
 
 
@@ -61,8 +62,8 @@ def _checked(settings: Serve, name: str) -> Plan:
                 f"slot: there is no slot {deployment.slot!r}{suggest(deployment.slot, settings.slots)}",
                 fix=f"conf/serve.yaml has: {', '.join(settings.slots)}; or slot: null for none",
             )
-        if deployment.watch and "clip" not in target.root.cls.model_fields:
-            raise UserError(f"watch: {deployment.flow} takes no clip", fix="watch a folder for a flow that does")
+        if deployment.watch and target.drop is None:
+            raise UserError(f"watch: {deployment.flow} takes no file", fix="watch a folder for a flow that does")
         point = request.composed(
             settings, deployment, target, experiment=deployment.experiment, overrides=deployment.overrides
         )
@@ -91,7 +92,10 @@ async def deployment(settings: Serve, plan: Plan) -> Any:
         ],
         paused=wanted.paused,
         concurrency_limit=limit,
-        parameters={"experiment": wanted.experiment, "overrides": list(wanted.overrides), "clip": None},
+        parameters={
+            **{"experiment": wanted.experiment, "overrides": list(wanted.overrides)},
+            **({plan.target.drop: None} if plan.target.drop else {}),
+        },
         description=wanted.description or f"{plan.file.name}: {wanted.flow} {wanted.experiment or ''}".strip(),
         tags=[TAG, *wanted.tags],
         job_variables=settings.job_variables or None,

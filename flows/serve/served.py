@@ -5,6 +5,7 @@ Runner and workers load them by that name, in a process of their own. The settin
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
@@ -54,10 +55,14 @@ def flow_of(settings: Serve, name: str) -> Flow[..., Any]:
     """
     deployment = read(settings, name)
 
-    def deployed(experiment: str | None = None, overrides: list[str] | None = None, clip: str | None = None) -> str:
-        return perform(settings, name, experiment=experiment, overrides=overrides or [], clip=clip)
+    drop = request.target(settings, deployment.flow).drop
+
+    def deployed(*, experiment: str | None = None, overrides: list[str] | None = None, **dropped: str | None) -> str:
+        file = dropped.get(drop) if drop else None
+        return perform(settings, name, experiment=experiment, overrides=overrides or [], dropped=file)
 
     deployed.__name__ = name
+    deployed.__signature__ = _signature(drop)  # type: ignore[attr-defined]  # Prefect takes no other parameters
     hooks = [_hook(name, deployment)] if deployment.on_failure else []
     _made[name] = Flow(
         deployed,
@@ -73,10 +78,22 @@ def flow_of(settings: Serve, name: str) -> Flow[..., Any]:
     return _made[name]
 
 
+def _signature(drop: str | None) -> inspect.Signature:
+    """Of the function that a deployment runs: experiment, overrides, and the key that a dropped file sets."""
+    kinds = {"experiment": str | None, "overrides": list[str] | None, **({drop: str | None} if drop else {})}
+    named = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Signature(
+        [inspect.Parameter(name, named, default=None, annotation=kind) for name, kind in kinds.items()]
+    )
+
+
 def perform(
-    settings: Serve, name: str, *, experiment: str | None, overrides: Sequence[str], clip: str | None = None
+    settings: Serve, name: str, *, experiment: str | None, overrides: Sequence[str], dropped: str | None = None
 ) -> str:
     """One run of a deployment: check, compose, wait for the slot, render.
+
+    Args:
+        dropped: the file for the flow's ``drop`` key.
 
     Returns:
         the output folder.
@@ -93,11 +110,11 @@ def perform(
         try:
             deployment = read(settings, name)
             chosen = request.target(settings, deployment.flow)
-            own = _own(settings, name, deployment, clip)
+            own = _own(settings, name, deployment, dropped)
             point = request.composed(
-                settings, deployment, chosen, experiment=experiment, overrides=overrides, clip=clip, own=own
+                settings, deployment, chosen, experiment=experiment, overrides=overrides, dropped=dropped, own=own
             )
-            _there(point.config)
+            _there(point.config, chosen.drop)
             with slots.held(deployment.slot, settings.slots.get(deployment.slot or "", 1)):
                 job = entry.Job(deployment.flow, point.overrides, dict(point.choices))
                 done = entry.call(chosen.run, point.config, job)
@@ -107,24 +124,24 @@ def perform(
     return str(getattr(done, "output", "") or "")
 
 
-def _own(settings: Serve, name: str, deployment: Deployment, clip: str | None) -> list[str]:
-    """Where this run's things lie: the store of the one that serves, and a folder named after a dropped clip."""
+def _own(settings: Serve, name: str, deployment: Deployment, dropped: str | None) -> list[str]:
+    """Where this run's things lie: the store of the one that serves, and a folder named after a dropped file."""
     own = [f"paths.{key}={getattr(settings.paths, key)}" for key in ("store", "models", "renders")]
-    if deployment.watch and clip:
+    if deployment.watch and dropped:
         from tasks.media.source import source_digest
 
-        path = settings.absolute(Path(clip))
+        path = settings.absolute(Path(dropped))
         if path.is_file() and path.is_relative_to(settings.absolute(deployment.watch.folder)):
             own.append(f"paths.output={settings.paths.renders / name / f'{path.stem}-{source_digest(path)[:8]}'}")
     return own
 
 
-def _there(config: Any) -> None:
-    """A clip that is not there is told before the run waits for its slot, perhaps for hours."""
+def _there(config: Any, drop: str | None) -> None:
+    """A source that is not there is told before the run waits for its slot, perhaps for hours."""
     from tasks.media.source import open_source
 
-    if isinstance(clip := getattr(config, "clip", None), Path):
-        open_source(clip)
+    if isinstance(source := getattr(config, drop or "", None), Path):
+        open_source(source)
 
 
 def _no_retry(flow_run: str) -> None:

@@ -130,7 +130,7 @@ class Deployment(Config):
     """A file of conf/deployment/: what runs, and when."""
 
     flow: str
-    """Which flow: dance, ..."""
+    """Which flow, by its name."""
     experiment: str | None = None
     """A file of conf/experiment/."""
     overrides: list[str] = []
@@ -233,7 +233,7 @@ def load_yaml(path: Path) -> Any:
 def parse_file(path: Path, data: Any) -> Deployment:
     """Plain data of a file as a deployment; errors begin with the file's name."""
     if not isinstance(data, Mapping):
-        raise UserError(f"{path}: must be a group of keys, each with its value", fix="begin with: flow: dance")
+        raise UserError(f"{path}: must be a group of keys, each with its value", fix="begin with: flow: NAME")
     try:
         return parse(Deployment, data)
     except UserError as error:

@@ -7,7 +7,7 @@ the others; the sweep then ends with the exit code of the first failure.
 
 from __future__ import annotations
 
-import inspect
+import functools
 import logging.config
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +18,7 @@ from flows.config.compose import SWEEPER, Composed, Root, compose_points, diagno
 from flows.config.diagnose import admitted, checked, chosen, parse_overrides
 from flows.config.quoting import literal_overrides
 from flows.edge import entry
+from flows.flow import Flow
 from flows.sweep import axes as sweeps
 from flows.sweep.point import flow_point, plain_point
 from reel.errors import UserError
@@ -46,7 +47,7 @@ class Work:
     order: Sequence[int]
 
 
-def sweep(root: Root[Any], engine: Any, fn: Callable[[Any], Any], overrides: Sequence[str]) -> int:
+def sweep(root: Root[Any], engine: Any, flow: Flow[Any], overrides: Sequence[str]) -> int:
     """Run a flow at every point that the overrides span, inside `flows.config.compose.hydra_ready`.
 
     Raises:
@@ -55,15 +56,16 @@ def sweep(root: Root[Any], engine: Any, fn: Callable[[Any], Any], overrides: Seq
     checked_overrides = admitted(root, engine, checked(root, engine, overrides, multirun=True))
     base = _base(root, engine, parse_overrides(engine, checked_overrides))
     if base.hydra.sweeper._target_ != SWEEPER:
-        return _foreign(root, engine, fn, checked_overrides, base)
+        return _foreign(root, engine, flow.run, checked_overrides, base)
     work = prepare(root, engine, checked_overrides, base)
     logging.config.dictConfig(work.points[0].job_logging)
     if work.settings.plan:
+        from flows.render.render import foresee
         from flows.sweep.plan import show
 
-        show(work, foresee=getattr(inspect.getmodule(fn), "foresee", None))
+        show(work, functools.partial(foresee, flow) if flow.plan else None)
         return entry.OK
-    return _run(work, engine, fn)
+    return _run(work, engine, flow.run)
 
 
 def prepare(root: Root[Any], engine: Any, overrides: Sequence[str], base: Any) -> Work:

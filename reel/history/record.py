@@ -72,6 +72,8 @@ class RenderRecord(_Frozen):
     """The resolved settings, canonical."""
     stages: tuple[StageRecord, ...] = ()
     metrics: dict[str, float] = Field(default_factory=dict)
+    pictures: dict[str, str] = Field(default_factory=dict)
+    """Digests of clips to look at, by role: ``frames``, ``original``, ``map_<control>``."""
     output: str | None = None
     """Folder that the files were exported to."""
     outputs: tuple[Output, ...] = ()

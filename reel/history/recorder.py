@@ -94,6 +94,10 @@ class Recorder:
         """Note numbers that describe the result, such as ``joint_error_px=3.2``."""
         self._update(metrics={**self.record.metrics, **{name: float(value) for name, value in values.items()}})
 
+    def pictures(self, **digests: str) -> None:
+        """Note clips to look at by their role, such as ``frames``."""
+        self._update(pictures={**self.record.pictures, **digests})
+
     def of_sweep(self, sweep: str) -> None:
         """Note that this is not a point of a sweep but about all of it."""
         self._update(sweep=sweep)

@@ -12,7 +12,6 @@ from reel.errors import UserError
 
 GROUPS = ("controls", "stylize", "preprocess")
 """Groups whose numbers may vary, beside the seed: the others change which frames there are, or not the picture."""
-STEPS = "stylize.num_inference_steps"
 WEIGHT = (0.0, 1.2, 0.05)
 """Range and step of a control's weight where the space says nothing."""
 _DEFAULT_PARTS = 24
@@ -53,13 +52,14 @@ class Axis:
         return f"{self.key} {self.low:g}..{self.high:g} by {self.step:g}"
 
 
-def axes(space: Mapping[str, Any] | None, settings: Mapping[str, Any]) -> list[Axis]:
+def axes(space: Mapping[str, Any] | None, settings: Mapping[str, Any], effort: str = "") -> list[Axis]:
     """The axes of a search.
 
     Args:
         space: range by key, ``{controls.pose.weight: [0.2, 1.2]}``, a third number is the step; keys may be nested.
             None: the weight of every control in use.
         settings: the whole settings as plain data.
+        effort: key of the number of steps, which may not vary: the proxies have their own.
 
     Raises:
         UserError: nothing to search over, an unknown key (with the nearest), one that may not vary, an empty range.
@@ -75,6 +75,10 @@ def axes(space: Mapping[str, Any] | None, settings: Mapping[str, Any]) -> list[A
     if not space:
         raise UserError("search.space: is empty", fix="leave it out to search for the weight of every control in use")
     known = dict(_numbers(settings))
+    for key, _ in _flat(space):
+        if key == effort:
+            why = "the proxies have steps of their own"
+            raise UserError(f"search.space: {key}: {why}", fix="set search.proxy.steps and this apart")
     return [_axis(key, limits, known) for key, limits in _flat(space)]
 
 
@@ -119,8 +123,6 @@ def _numbers(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _axis(key: str, limits: Any, known: Mapping[str, Any]) -> Axis:
     where = f"search.space: {key}"
-    if key == STEPS:
-        raise UserError(f"{where}: the proxies have steps of their own", fix="set search.proxy.steps and this apart")
     if key not in known:
         raise UserError(
             f"{where}: no setting with a number{suggest(key, known)}",

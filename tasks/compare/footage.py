@@ -51,7 +51,7 @@ class Footage:
 
 def find(store: Store, record: RenderRecord) -> Footage:
     """Look for a render's pictures: clips in the store first, then the film wherever it still is."""
-    inputs = _inputs(store, record)
+    inputs = record.pictures or _older(store, record)
     found = {name: reel for name, digest in inputs.items() if (reel := _clip(store, digest))}
     maps = {name.removeprefix("map_"): reel for name, reel in found.items() if name.startswith("map_")}
     result, missing = found.get("frames"), ""
@@ -60,8 +60,8 @@ def find(store: Store, record: RenderRecord) -> Footage:
     return Footage(result, found.get("original"), maps, missing)
 
 
-def _inputs(store: Store, record: RenderRecord) -> dict[str, str]:
-    """What the last assembly was made from, by input name."""
+def _older(store: Store, record: RenderRecord) -> dict[str, str]:
+    """The pictures of a record that was written before records named them: what its film was assembled from."""
     for stage in reversed(record.stages):
         if stage.op == "assemble":
             return dict((recall(store, stage.key) or {}).get("fields", {}).get("inputs", {}))

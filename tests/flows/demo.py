@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from flows.edge import entry
+from flows.flow import Flow
 from flows.paths import Paths
 from reel.config import Config, Field, Text
 from reel.errors import UserError
@@ -93,8 +94,11 @@ def _happen(steps: int) -> None:
         time.sleep(0.3)
 
 
+FLOW = Flow("demo", Demo, run, about=__doc__, examples=EXAMPLES)
+
+
 def main(argv: list[str] | None = None) -> int:
-    return entry.run_flow("demo", Demo, run, argv, conf=Path(__file__).parent / "demo_conf")
+    return entry.run_flow(FLOW, argv, conf=Path(__file__).parent / "demo_conf")
 
 
 if __name__ == "__main__":

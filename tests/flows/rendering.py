@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from flows.dance import flow as dance
+from flows import cli
 from reel.history.record import RenderRecord, list_records
 from reel.store import Store
 
@@ -21,7 +21,7 @@ Render = Callable[..., RenderRecord]
 def rendered(folder: Path, settings: Sequence[str]) -> Store:
     """A fresh store in which a render with these settings stands."""
     store = Store(folder / "store")
-    assert dance.main([*settings, f"paths.store={store.root}", f"paths.output={folder / 'out'}"]) == 0
+    assert cli.main(["dance", *settings, f"paths.store={store.root}", f"paths.output={folder / 'out'}"]) == 0
     return store
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from benchmarks.synthetic_renders import grid
-from flows.compare import flow as compare
+from flows import cli
 from flows.prefect_server import servers
 from reel.history.record import RenderRecord, list_records, load, record_path
 from reel.history.sweep import Manifest
@@ -46,7 +46,7 @@ def run(store: Store, tmp_path: Path) -> Run:
 
     def go(*overrides: str) -> int:
         common = ("tracking=none", f"paths.store={store.root}", f"paths.output={tmp_path / 'out'}")
-        return compare.main([*common, *overrides])
+        return cli.main(["compare", *common, *overrides])
 
     return go
 
@@ -187,16 +187,16 @@ def test_a_filter_finds_renders_in_mlflow_and_the_page_plays_in_its_viewer(
 ):
     store, tracking = tracked_store
     common = [f"paths.store={store.root}", f"paths.output={tmp_path / 'out'}", "tracking.timeout=100", "plots=false"]
-    assert compare.main([*common, "filter=params.`controls.pose.weight` = '1.0'"]) == 0
+    assert cli.main(["compare", *common, "filter=params.`controls.pose.weight` = '1.0'"]) == 0
     assert len(data(tmp_path / "out")["points"]) == 2
-    assert compare.main([*common, "filter=params.seed = 'none'"]) == 2
+    assert cli.main(["compare", *common, "filter=params.seed = 'none'"]) == 2
     assert "no render fits" in capsys.readouterr().err
-    assert compare.main([*common, "filter=params.seed similar 7"]) == 2
+    assert cli.main(["compare", *common, "filter=params.seed similar 7"]) == 2
     assert "filter:" in capsys.readouterr().err
-    assert compare.main([*common, "filter=params.seed = '7'", "tracking.experiment=dances"]) == 2
+    assert cli.main(["compare", *common, "filter=params.seed = '7'", "tracking.experiment=dances"]) == 2
     assert "rotoscope" in capsys.readouterr().err
     sweep = swept(store)
-    assert compare.main([*common, f"sweep={sweep.id}", "film=false"]) == 0
+    assert cli.main(["compare", *common, f"sweep={sweep.id}", "film=false"]) == 0
     assert flush_pending(store)[1] == {}
     assert "compare/compare.html" in _artifacts_of(sweep, tracking)
     _plays_in_the_viewer(store, newest(store))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.synthetic_renders import BITS, BLOCK, grid
-from flows.compare import flow as compare
+from flows import cli
 from reel.history.record import list_records
 from reel.store import Store
 from tests.browser import browser, opened
@@ -51,7 +51,9 @@ def page_file(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) ->
     store = Store(folder / "store")
     names = [record.run for record in grid(store, SIDE, size=SIZE, count=COUNT, prompts=PROMPTS)]
     asked = [f"runs=[{','.join(names)}]", f"paths.store={store.root}", f"paths.output={folder / 'out'}"]
-    assert compare.main([*asked, "tracking=none", "film=false", "plots=false", "axes=[controls.pose.weight]"]) == 0
+    assert (
+        cli.main(["compare", *asked, "tracking=none", "film=false", "plots=false", "axes=[controls.pose.weight]"]) == 0
+    )
     assert list_records(store)[0][-1].flow == "compare"
     return folder / "out" / "compare.html"
 

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from benchmarks.runs import ROOT, command
-from flows.dance import flow as dance
+from flows import cli
 from flows.prefect_server import run as flowrun
+from flows.render.render import profile
 from reel.clip import Clip
 from reel.history.record import StageRecord, list_records
 from reel.history.why import explain
@@ -183,10 +184,10 @@ def test_a_mask_picture_goes_with_any_part_of_the_clip(render: Render, tmp_path:
 def test_a_mask_that_cannot_be_used_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """By the setting that names it, not by the clip's."""
     base = [*SMALL, f"paths.store={tmp_path / 'store'}", "controls.pose.mask.region=file"]
-    assert dance.main([*base, f"controls.pose.mask_file={tmp_path / 'none.png'}"]) == 2
+    assert cli.main(["dance", *base, f"controls.pose.mask_file={tmp_path / 'none.png'}"]) == 2
     assert f"controls.pose.mask_file: there is no file {tmp_path / 'none.png'}" in capsys.readouterr().err
     whole(tmp_path / "short.mp4")
-    assert dance.main([*base, f"controls.pose.mask_file={tmp_path / 'short.mp4'}", "extract.start=1.5"]) == 2
+    assert cli.main(["dance", *base, f"controls.pose.mask_file={tmp_path / 'short.mp4'}", "extract.start=1.5"]) == 2
     said = "controls.pose.mask_file: extract.start: 1.500 s is outside the clip: short.mp4 ends at 1.2"
     assert said in capsys.readouterr().err
 
@@ -216,8 +217,8 @@ def test_words_for_a_part_of_the_picture(render: Render, tmp_path: Path):
 def test_a_cached_rerun_never_loads_torch(warm: Store):
     code = (
         "import json, sys\n"
-        "from flows import dance\n"
-        "code = dance.main(sys.argv[1:])\n"
+        "from flows import cli\n"
+        "code = cli.main(['dance', *sys.argv[1:]])\n"
         "print(json.dumps([code, [m for m in ('torch', 'diffusers', 'transformers', 'cv2') if m in sys.modules]]))\n"
     )
     arguments = [*SMALL, f"paths.store={warm.root}", f"paths.output={warm.root.parent / 'out'}"]
@@ -245,10 +246,10 @@ def test_a_profile_says_where_the_time_went_the_longest_first():
         return StageRecord(op="stylize.denoise", key="k", digest="d", reused=reused, seconds=4.0, facts=facts)
 
     measured = {"profile_seconds": {"controlnet:pose": 1.0, "motion": 3.0, "scheduler": 0.0}}
-    said = dance.profile([stage(False), stage(False, **measured)])
+    said = profile([stage(False), stage(False, **measured)])
     assert said == "motion 3.0 s (75%), controlnet:pose 1.0 s (25%), scheduler 0.0 s (0%)"
-    assert dance.profile([stage(True, **measured)]) == f"{said} when it was computed"
-    assert dance.profile([stage(True)]).startswith("nothing measured")
+    assert profile([stage(True, **measured)]) == f"{said} when it was computed"
+    assert profile([stage(True)]).startswith("nothing measured")
 
 
 @pytest.mark.slow
@@ -331,7 +332,7 @@ def test_bad_input_is_refused_before_anything_runs(
 ):
     base = [f"paths.store={tmp_path / 'store'}", f"paths.output={tmp_path / 'out'}", "tracking=none"]
     small = SMALL if not any(o.startswith("extract.max") for o in overrides) else []
-    assert dance.main([*small, *base, *overrides]) == 2
+    assert cli.main(["dance", *small, *base, *overrides]) == 2
     captured = capsys.readouterr()
     assert says in captured.err
     assert "Traceback" not in captured.err
@@ -372,7 +373,7 @@ def test_a_source_that_cannot_be_used_is_named(
     name: str, make: Callable[[Path], object], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     make(tmp_path / name)
-    code = dance.main([*SMALL, f"clip={tmp_path / name}", f"paths.store={tmp_path / 'store'}"])
+    code = cli.main(["dance", *SMALL, f"clip={tmp_path / name}", f"paths.store={tmp_path / 'store'}"])
     message = capsys.readouterr().err
     assert code == 2
     assert name in message
@@ -383,13 +384,13 @@ def test_a_source_that_cannot_be_used_is_named(
 
 def test_a_file_in_the_way_of_the_store_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "file").write_text("in the way")
-    assert dance.main([*SMALL, f"paths.store={tmp_path / 'file' / 'store'}"]) == 2
+    assert cli.main(["dance", *SMALL, f"paths.store={tmp_path / 'file' / 'store'}"]) == 2
     assert f"paths.store: {tmp_path / 'file' / 'store'} is not a folder" in capsys.readouterr().err
 
 
 def test_output_that_cannot_be_written_is_said_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "file").write_text("in the way")
-    code = dance.main([*SMALL, f"paths.store={tmp_path / 'store'}", f"paths.output={tmp_path / 'file' / 'out'}"])
+    code = cli.main(["dance", *SMALL, f"paths.store={tmp_path / 'store'}", f"paths.output={tmp_path / 'file' / 'out'}"])
     assert code == 2
     assert "paths.output" in capsys.readouterr().err
     assert not Store(tmp_path / "store").digests()
@@ -397,12 +398,12 @@ def test_output_that_cannot_be_written_is_said_first(tmp_path: Path, capsys: pyt
 
 @pytest.mark.skipif(cuda_devices() > 0, reason="there is a card here")
 def test_a_card_that_is_not_there_is_said_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert dance.main([*SMALL, f"paths.store={tmp_path / 'store'}", "compute=cuda"]) == 2
+    assert cli.main(["dance", *SMALL, f"paths.store={tmp_path / 'store'}", "compute=cuda"]) == 2
     assert "compute.device: no NVIDIA driver" in capsys.readouterr().err
 
 
 def test_absent_models_and_an_unreachable_hub(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    code = dance.main([*SMALL, f"paths.store={tmp_path / 'store'}", "model=sd15", "extract.short_side=512"])
+    code = cli.main(["dance", *SMALL, f"paths.store={tmp_path / 'store'}", "model=sd15", "extract.short_side=512"])
     assert code == 2
     message = capsys.readouterr().err
     assert "hub" in message

@@ -186,7 +186,7 @@ def test_a_file_that_is_no_yaml_is_named_with_its_line(tmp_path, capsys, sweep):
     conf = tmp_path / "conf"
     shutil.copytree(Path(demo.__file__).parent / "demo_conf", conf)
     (conf / "experiment" / "red.yaml").write_text("steps: 5\nprompt: [1\nseed: }\n")
-    code = entry.run_flow("demo", demo.Demo, demo.run, [*sweep, "experiment=red", "steps=5"], conf=conf)
+    code = entry.run_flow(demo.FLOW, [*sweep, "experiment=red", "steps=5"], conf=conf)
     err = capsys.readouterr().err
     assert code == 2
     assert f"{conf / 'experiment' / 'red.yaml'}:3:5: cannot be read as YAML" in err

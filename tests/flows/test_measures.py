@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.runs import ROOT
-from flows.dance import flow as dance
+from flows import cli
 from reel import measure
 from reel.history.record import list_records
 from reel.store import Store
@@ -51,8 +51,8 @@ def test_a_render_has_its_numbers_and_each_of_them_is_declared(warm: Store):
 def test_an_unchanged_render_measures_nothing_and_loads_nothing(warm: Store):
     code = (
         "import json, sys\n"
-        "from flows import dance\n"
-        "code = dance.main(sys.argv[1:])\n"
+        "from flows import cli\n"
+        "code = cli.main(['dance', *sys.argv[1:]])\n"
         "heavy = ('torch', 'diffusers', 'transformers', 'cv2', 'scipy', 'skimage')\n"
         "print(json.dumps([code, [m for m in heavy if m in sys.modules]]))\n"
     )
@@ -106,10 +106,10 @@ def test_a_film_is_out_before_a_metric_can_fail(render: Render, tmp_path: Path, 
     monkeypatch.setattr(ssim, "similarity", broken)
     arguments = [*SMALL, f"paths.store={tmp_path / 'store'}", f"paths.output={tmp_path / 'out'}", "seed=5"]
     render("measure=none")  # fills nothing new; the store is there
-    assert dance.main([*arguments, "measure=[ssim]"]) == 1
+    assert cli.main(["dance", *arguments, "measure=[ssim]"]) == 1
     assert (tmp_path / "out" / "movie.mp4").stat().st_size > 500
     monkeypatch.undo()
-    assert dance.main([*arguments, "measure=[ssim]"]) == 0
+    assert cli.main(["dance", *arguments, "measure=[ssim]"]) == 0
     assert computed(list_records(Store(tmp_path / "store"))[0][-1]) == ["measure.ssim"]
 
 
@@ -135,7 +135,7 @@ def test_bad_input_is_refused_before_anything_runs(
 
     monkeypatch.setattr(weights_files.time, "sleep", lambda seconds: None)
     base = [f"paths.store={tmp_path / 'store'}", f"paths.output={tmp_path / 'out'}", "tracking=none"]
-    assert dance.main([*SMALL, *base, *overrides]) == 2
+    assert cli.main(["dance", *SMALL, *base, *overrides]) == 2
     captured = capsys.readouterr()
     assert says in captured.err
     assert "Traceback" not in captured.err
@@ -144,16 +144,21 @@ def test_bad_input_is_refused_before_anything_runs(
 
 def test_metrics_that_do_not_fit_are_passed_over_in_a_plan():
     from flows.config.compose import Root, hydra_ready, single
+    from flows.dance.plan import subject
+    from flows.dance.settings import Dance
     from flows.render import measures
 
-    root = Root("dance", dance.Dance)
+    def planned(*overrides: str) -> measures.Measures:
+        cfg = single(root, engine, list(overrides)).config
+        return measures.plan(cfg.measure, subject(cfg))
+
+    root = Root("dance", Dance)
     with hydra_ready(root) as engine:
-        sprite = measures.plan(single(root, engine, []).config)
-        real = measures.plan(single(root, engine, ["model=sd15"]).config)
-        scheduled = measures.plan(single(root, engine, ["prompt_schedule='0: red top; 8: blue top'"]).config)
-    assert set(sprite.ops) == {"flicker", "motion", "palette", "probe_attributes", "probe_joints", "ssim"}
-    assert set(real.ops) == {"flicker", "motion", "palette", "pose", "ssim"}
+        sprite, real = planned(), planned("model=sd15")
+        scheduled = planned("prompt_schedule='0: red top; 8: blue top'")
+    assert set(sprite.metrics) == {"flicker", "motion", "palette", "probe_attributes", "probe_joints", "ssim"}
+    assert set(real.metrics) == {"flicker", "motion", "palette", "pose", "ssim"}
     assert set(real.passed_over) == {"probe_attributes", "probe_joints"}
     assert real.passed_over["probe_joints"] == "it reads renders of sprite only, and the model is sd15"
     assert scheduled.passed_over.keys() == {"pose", "probe_attributes"}
-    assert (sprite.detectors, real.detectors) == ({"blazepose"}, {"blazepose"})
+    assert (set(sprite.detectors), set(real.detectors)) == ({"blazepose"}, {"blazepose"})

@@ -12,7 +12,7 @@ import pytest
 from flows.config.compose import Composed, Root, hydra_ready, project_root, single
 from flows.config.quoting import literal_overrides
 from flows.dance.flow import Dance
-from flows.render.schedules import BadSchedules, Compiled, compiled, spelled
+from flows.render.schedules import BadSchedules, Compiled, compiled, slots, spelled
 from reel.errors import UserError
 from reel.keys import differences
 
@@ -97,9 +97,9 @@ def test_mistakes_in_overrides(conf: Path, override: str, column: int, says: str
 )
 def test_what_a_formula_gives_is_judged_by_the_clips_own_length(conf: Path, override: str, says: str) -> None:
     cfg = composed(conf, override).config
-    compiled(cfg, 8, 12.0)
+    compiled(slots(cfg), 8, 12.0)
     with pytest.raises(UserError, match=says):
-        compiled(cfg, 12, 12.0)
+        compiled(slots(cfg), 12, 12.0)
 
 
 def test_mistakes_of_all_schedules_are_told_at_once(conf: Path) -> None:
@@ -138,7 +138,8 @@ def test_a_schedule_in_a_file_is_told_at_its_place_there(conf: Path, tmp_path: P
 
 def arrays(conf: Path, *overrides: str) -> Compiled:
     point = composed(conf, *overrides)
-    return compiled(point.config, 8, 8.0, point.origins)
+    cfg = point.config
+    return compiled(slots(cfg), 8, 8.0, cfg.seed, cfg.negative_prompt, point.origins)
 
 
 def test_spelling_and_comments_do_not_matter(conf: Path) -> None:
@@ -152,7 +153,7 @@ def test_spelling_and_comments_do_not_matter(conf: Path) -> None:
     first, second = (
         composed(conf, given) for given in ("prompt_schedule=0: red; 4: blue", "prompt_schedule=0:red;4 : blue")
     )
-    assert spelled(first.config) == spelled(second.config)
+    assert spelled(slots(first.config)) == spelled(slots(second.config))
 
 
 def test_values_and_the_common_negative(conf: Path) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.runs import ROOT
-from flows.search import flow as search
+from flows import cli
 from flows.search.definition import Definition, find
+from flows.search.flow import BASE, FLOW
 from reel.history.record import RenderRecord, list_records
 from reel.search.goals import Goal
 from reel.search.search_axes import Axis
@@ -47,7 +48,7 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path: Path, capsys: pytest.Cap
     """kill -9 after two trials; started again: they are not rendered again; the rest, files, and a trial in full."""
     store = Store(tmp_path / "store")
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows.search.flow", *at(tmp_path)], cwd=ROOT, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "flows.cli", "search", *at(tmp_path)], cwd=ROOT, stdout=subprocess.DEVNULL
     )
     while process.poll() is None and sum(record.status == "done" for record in trials(store)) < 2:
         time.sleep(0.05)
@@ -56,7 +57,7 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path: Path, capsys: pytest.Cap
     before = [record for record in trials(store) if record.status == "done"]
     assert 2 <= len(before) < 9
 
-    assert search.main(at(tmp_path)) == 0
+    assert cli.main(["search", *at(tmp_path)]) == 0
     said = capsys.readouterr().out
     done = [record for record in trials(store) if record.status == "done"]
     points = {(record.config["trial"]["number"], record.config["trial"]["rung"]) for record in done}
@@ -76,12 +77,12 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path: Path, capsys: pytest.Cap
     assert {output.name for output in parent.outputs} == {"trials.csv", "front.png", "front_sheet.png"}
 
     computed = denoised(trials(store))
-    assert search.main(at(tmp_path)) == 0
+    assert cli.main(["search", *at(tmp_path)]) == 0
     assert denoised(trials(store)) == computed, "a finished search asks for nothing"
 
-    assert search.main([*at(tmp_path), "promote=77"]) == 2
+    assert cli.main(["search", *at(tmp_path), "promote=77"]) == 2
     assert "has no trial 77" in capsys.readouterr().err
-    assert search.main([*at(tmp_path), "promote=0"]) == 0
+    assert cli.main(["search", *at(tmp_path), "promote=0"]) == 0
     dance = list_records(store)[0][-1]
     assert dance.flow == "dance"
     assert denoised([dance]) == 0, "the whole clip in all steps: the finalist's frames are the render's"
@@ -106,7 +107,7 @@ BAD = [
 def test_bad_input_is_refused_before_anything_runs(
     overrides: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    assert search.main([*at(tmp_path), *overrides]) == 2
+    assert cli.main(["search", *at(tmp_path), *overrides]) == 2
     said = capsys.readouterr().err
     assert says in said
     assert "Traceback" not in said
@@ -118,10 +119,10 @@ def test_only_what_changes_a_trial_makes_another_search(tmp_path: Path):
     from flows.search import definition, plan
 
     def id(*overrides: str) -> str:
-        root = Root("search", search.Search)
+        root = Root("search", FLOW.settings)
         with hydra_ready(root) as engine:
             cfg = single(root, engine, [*at(tmp_path), *overrides]).config
-        return definition.new("", plan.prepare(cfg, Store(cfg.paths.store)).about(), {}).id
+        return definition.new("", plan.prepare(BASE, cfg, Store(cfg.paths.store)).about(), {}).id
 
     same = id("measure=none", "assemble.crf=30", "search.trials=9", "promote=3", "embed_facts=false")
     assert same == id()

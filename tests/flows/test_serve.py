@@ -133,7 +133,7 @@ def rules(usual):
     deployment = Deployment(flow="dance")
     chosen = request.target(usual, "dance")
     schema = request.schema(usual, deployment, chosen)
-    return allow.Rules(usual, deployment, chosen.root.cls), schema["properties"]["overrides"]["items"]["pattern"]
+    return allow.Rules(usual, deployment, chosen.settings), schema["properties"]["overrides"]["items"]["pattern"]
 
 
 @pytest.mark.parametrize("override", ALLOWED)
@@ -165,23 +165,25 @@ def test_a_link_out_of_a_root_is_outside(usual, tmp_path):
     (inside / "a.mp4").symlink_to(outside / "a.mp4")
     (inside / "b.mp4").write_bytes(b"x")
     wider = usual.model_copy(update={"roots": [inside]})
-    cls = request.target(usual, "dance").root.cls
-    assert allow.check(wider, Deployment(flow="dance"), cls, [], str(inside / "b.mp4")) == [f"clip={inside / 'b.mp4'}"]
+    chosen = request.target(usual, "dance")
+    assert allow.check(wider, Deployment(flow="dance"), chosen, [], str(inside / "b.mp4")) == [
+        f"clip={inside / 'b.mp4'}"
+    ]
     with pytest.raises(UserError, match="outside the allowed folders"):
-        allow.check(wider, Deployment(flow="dance"), cls, [], str(inside / "a.mp4"))
+        allow.check(wider, Deployment(flow="dance"), chosen, [], str(inside / "a.mp4"))
 
 
 def test_every_key_that_names_a_models_files_is_known(usual):
-    keys = set(allow.model_keys(request.target(usual, "dance").root.cls))
+    keys = set(allow.model_keys(request.target(usual, "dance").settings))
     assert {"model.base", "model.controlnets.*", "stylize.vae", "stylize.loras", "stylize.motion_loras"} <= keys
 
 
 def test_no_list_can_allow_where_things_lie(usual):
     wide = usual.model_copy(update={"allow": {"dance": ["*", "paths.*", "hydra.*"]}})
-    cls = request.target(wide, "dance").root.cls
+    chosen = request.target(wide, "dance")
     for override in ("paths.store=/x", "hydra.run.dir=x", "local=x"):
         with pytest.raises(UserError, match="may not be set"):
-            allow.check(wide, Deployment(flow="dance"), cls, [override], None)
+            allow.check(wide, Deployment(flow="dance"), chosen, [override], None)
 
 
 def test_a_hostile_name_reaches_the_settings_unchanged(usual, tmp_path):
@@ -189,7 +191,7 @@ def test_a_hostile_name_reaches_the_settings_unchanged(usual, tmp_path):
     chosen = request.target(wide, "dance")
     for name in ('a, b=[c] ${x} it\'s "so".mp4', "choice(x).mp4"):
         point = request.composed(
-            wide, Deployment(flow="dance"), chosen, experiment=None, overrides=[], clip=str(tmp_path / name)
+            wide, Deployment(flow="dance"), chosen, experiment=None, overrides=[], dropped=str(tmp_path / name)
         )
         assert point.config.clip == tmp_path / name
 

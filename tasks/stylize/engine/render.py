@@ -208,7 +208,7 @@ def _clip(
     """A clip of the frames' size and length; ``still``: one picture for all frames will do."""
     if key not in inputs:
         raise UserError(
-            f"{setting}: {key} was not given", fix=f"{setting}.weight=0, or render by `rotoscope dance`, which makes it"
+            f"{setting}: {key} was not given", fix=f"{setting}.weight=0, or render by a flow, which makes it"
         )
     found = Clip.open(ctx.store, inputs[key])
     counts = {meta["count"], 1} if still else {meta["count"]}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from reel.config import Config
 from reel.prompt import EMBEDDING
@@ -16,6 +16,8 @@ from tasks.stylize.windows import FreeInit
 
 if TYPE_CHECKING:
     from reel.schedule.compile import PromptTrack
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -129,3 +131,26 @@ def _named(texts: Sequence[tuple[str, str]]) -> set[str]:
 
 def _prompts(track: PromptTrack) -> Prompts:
     return Prompts(a=track.a.tolist(), b=track.b.tolist(), blend=track.blend.tolist(), mixing=track.mixing)
+
+
+def at_frames(settings: Stages, frames: Sequence[int]) -> Stages:
+    """The renderer's settings for some frames of the clip: every list that has a value per frame is picked from."""
+
+    def some(values: list[T] | None) -> list[T] | None:
+        return None if values is None else [values[index] for index in frames]
+
+    denoise = settings.denoise
+    controls = {
+        name: control.model_copy(update={"weight_schedule": some(control.weight_schedule)})
+        for name, control in denoise.controls.items()
+    }
+    prompts = denoise.prompts and denoise.prompts.model_copy(
+        update={name: some(getattr(denoise.prompts, name)) for name in ("a", "b", "blend")}
+    )
+    update = {
+        "controls": controls,
+        "strength_schedule": some(denoise.strength_schedule),
+        "guidance_schedule": some(denoise.guidance_schedule),
+        "prompts": prompts,
+    }
+    return replace(settings, denoise=denoise.model_copy(update=update))

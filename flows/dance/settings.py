@@ -1,0 +1,96 @@
+"""Settings of `dance`; their values stand in conf/dance.yaml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import field_validator, model_validator
+
+from flows.render import schedules
+from flows.render.settings import Rendering
+from reel.config import Text
+from reel.models import ModelConfig
+from reel.schedule.setting import ScheduleText
+from tasks.assemble import Assemble
+from tasks.extract import Extract
+from tasks.stylize.control import ControlSettings, Mask
+from tasks.stylize.region import Region
+from tasks.stylize.settings import Sampling
+
+
+class DanceControl(ControlSettings):
+    """One ControlNet in use and what makes its map."""
+
+    preprocess: str
+    """Which preprocessor draws the map; its settings stand under `preprocess.<name>`."""
+    weight_schedule: ScheduleText = None
+    """Factor of `weight` over the frames, 0 to 10: `0: 1.0; 50%: 0.4`, a formula over t, @file; docs/schedules/."""
+    mask_file: Path | None = None
+    """For `mask.region=file`: a picture, or a clip of the source's length; white where the control does not count."""
+
+    @model_validator(mode="after")
+    def _mask_and_file(self) -> DanceControl:
+        _check_mask_file(self.mask, self.mask_file)
+        return self
+
+
+class DanceRegion(Region):
+    """Words that count in a part of the picture alone."""
+
+    mask_file: Path | None = None
+    """For `mask.region=file`: a picture, or a clip of the source's length; white where the words count."""
+
+    @model_validator(mode="after")
+    def _mask_and_file(self) -> DanceRegion:
+        _check_mask_file(self.mask, self.mask_file)
+        return self
+
+
+def _check_mask_file(mask: Mask, file: Path | None) -> None:
+    if mask.region == "file" and file is None:
+        raise ValueError("mask.region=file wants mask_file: a picture, or a clip of the source's length")
+    if mask.region != "file" and file is not None:
+        raise ValueError(f"mask_file is read with mask.region=file alone, and that is {mask.region}")
+
+
+class Dance(Rendering):
+    """Settings of `dance`."""
+
+    clip: Path
+    """The live-action source: a video file, a GIF or a folder of pictures."""
+    prompt: Text
+    """What the clip shall show."""
+    prompt_schedule: ScheduleText = None
+    """Takes the prompt's place: `0-24 blend: red top; 36: blue top`, @file, keys in YAML; docs/schedules/."""
+    negative_prompt: Text = ""
+    """What it shall not show."""
+    regions: dict[str, DanceRegion] = {}
+    """Words for parts of the picture, by name: {wall: {prompt: a green background, mask: {region: background}}}."""
+    seed: int = 0
+    """Seed of the noise; another seed is another take."""
+    strength_schedule: ScheduleText = None
+    """Factor of `stylize.strength` over the frames, 0 to 1; 0 keeps the source's frame."""
+    guidance_schedule: ScheduleText = None
+    """Factor of `stylize.guidance_scale` over the frames, 0 to 10."""
+    extract: Extract
+    preprocess: dict[str, dict[str, Any]]
+    controls: dict[str, DanceControl] = {}
+    """ControlNets in use, by name; none (`control=[]`) is plain video-to-video."""
+    model: ModelConfig
+    stylize: Sampling
+    assemble: Assemble
+    embed_facts: bool = True
+    """Write render key, prompt, seed and model into the movie's metadata."""
+
+    @field_validator("clip", mode="before")
+    @classmethod
+    def _named(cls, clip: Any) -> Any:
+        if clip == "":  # Path("") is the folder one stands in
+            raise ValueError("is empty: name a video, a GIF or a folder of pictures")
+        return clip
+
+    @model_validator(mode="after")
+    def _readable_schedules(self) -> Dance:
+        schedules.check(schedules.slots(self, self.stylize.embeddings))
+        return self

@@ -1,0 +1,145 @@
+"""A render, whatever its flow: checked, run, exported, measured, recorded, tracked; or foreseen, computing nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from flows.edge import entry
+from flows.flow import Flow, RenderPlan
+from flows.prefect_server.run import as_flow
+from flows.render import measures
+from flows.render.published import guard
+from flows.render.settings import Rendering
+from reel.history.record import RenderRecord, Role, StageRecord
+from reel.history.recorder import Recorder, new_run_id
+from reel.op import Context
+from reel.store import Store
+from tasks.cached import Foreseen, dry_run, sound
+from tasks.tracking.links import read_link
+
+R = TypeVar("R", bound=Rendering)
+
+ROLES: dict[str, Role] = {"movie": "movie", "contact_sheet": "sheet", "map_preview": "preview"}
+"""What a reader takes an exported file for, by its stem."""
+
+
+def renders(
+    name: str,
+    settings: type[R],
+    plan: Callable[[R, Store], RenderPlan],
+    *,
+    about: str | None,
+    drop: str | None = None,
+    effort: str | None = None,
+    examples: Sequence[str] = (),
+) -> Flow[R]:
+    """The flow of that name whose run is the render that ``plan`` works out; see `flows.flow.Flow`."""
+    run = functools.partial(render, name, plan)
+    return Flow(name, settings, run, about=about, plan=plan, drop=drop, effort=effort, examples=examples)
+
+
+def render(name: str, plan: Callable[[R, Store], RenderPlan], cfg: R) -> RenderRecord:
+    """One render, recorded and tracked from start to end.
+
+    Args:
+        name: of the flow.
+        plan: checks the settings and works the render out.
+
+    Raises:
+        UserError: something to put right; found before any model loads wherever that is possible.
+    """
+    from tasks.media.export import check_writable
+    from tasks.tracking.render import tracked
+
+    store = Store(cfg.paths.store)
+    todo = plan(cfg, store)
+    run = new_run_id()
+    output = cfg.paths.output or cfg.paths.renders / run
+    guard(output, cfg.paths.root)
+    check_writable(output)
+    with tracked(store, cfg.tracking, name, cfg.model_dump(mode="json"), output=output, run=run) as recorder:
+        ctx = Context(store, cfg.compute, run=run, told=recorder.stage)
+
+        def whole() -> None:
+            entry.keep_wish_to_stop()
+            made = todo.draw(ctx)
+            recorder.pictures(**made.pictures)
+            publish(store, todo.assemble(made, ctx), output, recorder)  # before measuring, which may fail
+            measures.run(todo.measures, made, ctx)
+            measures.record(store, recorder)
+
+        if all_there(todo, ctx):
+            with dry_run():
+                whole()
+        else:
+            as_flow(whole, name, run)
+    say(recorder.record, cfg)
+    for line in measures.lines(todo.measures, list(measures.results(store, recorder.record))):
+        print(f"  {'metric':<8} {line}")
+    return recorder.record
+
+
+def foresee(flow: Flow[R], cfg: R) -> list[Foreseen]:
+    """The stages of a render with what is cached told from what is to be computed; computes nothing.
+
+    Raises:
+        UserError: as `render`, before anything would be computed.
+    """
+    assert flow.plan is not None
+    store = Store(cfg.paths.store)
+    return _foreseen(flow.plan(cfg, store), Context(store, cfg.compute))
+
+
+def _foreseen(todo: RenderPlan, ctx: Context) -> list[Foreseen]:
+    quiet = dataclasses.replace(ctx, told=None)
+    with dry_run() as found:
+        made = todo.draw(quiet)
+        todo.assemble(made, quiet)
+        measures.run(todo.measures, made, quiet)
+    return found
+
+
+def all_there(todo: RenderPlan, ctx: Context) -> bool:
+    """Whether a render is wholly in the store, every byte of it: then it needs no Prefect, see docs/adr/0007."""
+    found = _foreseen(todo, ctx)
+    return all(one.stage.reused for one in found) and all(sound(ctx.store, one.stage.digest) for one in found)
+
+
+def publish(store: Store, digest: str, output: Path, recorder: Recorder) -> None:
+    """Copy a render's files to the output folder and note them in the record."""
+    from tasks.media.export import export
+
+    for name, path in export(store, digest, output).items():
+        recorder.output(path, ROLES.get(name.partition(".")[0], "other"))
+
+
+def say(record: RenderRecord, cfg: Rendering) -> None:
+    """Tell where everything is, and whether anything was computed."""
+    computed = [stage.op for stage in record.stages if not stage.reused]
+    if computed:
+        print(f"\nrendered in {record.seconds:.1f} s; computed: {', '.join(computed)}")
+        print(f"reused: {', '.join(stage.op for stage in record.stages if stage.reused) or 'nothing'}")
+    else:
+        print(f"\nnothing rendered anew: all {len(record.stages)} stages came from the store ({record.seconds:.1f} s)")
+    for output in record.outputs:
+        if output.role != "other":
+            print(f"  {output.role:<8} {Path(record.output or '') / output.name}")
+    print(f"  {'run':<8} {record.run}  (rotoscope why {record.run})")
+    if link := read_link(Store(cfg.paths.store), record.run):
+        print(f"  {'MLflow':<8} {link}")
+    if cfg.compute.profile:
+        print(f"  {'profile':<8} {profile(record.stages)}")
+
+
+def profile(noted: Sequence[StageRecord]) -> str:
+    """Where the denoising's time went, the longest first, as ``compute.profile`` had it measured."""
+    for stage in noted:
+        if seconds := stage.facts.get("profile_seconds"):
+            longest = sorted(seconds.items(), key=lambda kind: -kind[1])
+            parts = (f"{kind} {took:.1f} s ({took / sum(seconds.values()):.0%})" for kind, took in longest)
+            return f"{', '.join(parts)}{' when it was computed' if stage.reused else ''}"
+    return "nothing measured: what came from the store was computed without compute.profile"
