@@ -68,8 +68,8 @@ def assemble(cfg: Assemble, inputs: Mapping[str, str], ctx: Context) -> str:
     """Write the files of a render.
 
     Args:
-        inputs: ``frames`` the result, ``original`` the extracted frames, ``map_<name>`` the control maps, ``source``
-            the content digest of the file at ``ctx.files["source"]``.
+        inputs: ``frames`` the result, ``original`` the extracted frames it was drawn from, ``map_<name>`` the control
+            maps, ``source`` the content digest of the file at ``ctx.files["source"]``; all but the first may be absent.
 
     Returns:
         digest of an object of kind ``render``; its meta names the files: ``movie`` (a file or the folder ``frames``),
@@ -78,9 +78,10 @@ def assemble(cfg: Assemble, inputs: Mapping[str, str], ctx: Context) -> str:
     Raises:
         UserError: clips that do not belong together, a format that cannot hold them, or nothing more can be written.
     """
-    frames, original = Clip.open(ctx.store, inputs["frames"]), Clip.open(ctx.store, inputs["original"])
+    frames = Clip.open(ctx.store, inputs["frames"])
+    original = Clip.open(ctx.store, inputs["original"]) if "original" in inputs else None
     maps = {name[4:]: Clip.open(ctx.store, inputs[name]) for name in sorted(inputs) if name.startswith("map_")}
-    rows = {"source": original, **maps, "result": frames}
+    rows = {**({"source": original} if original else {}), **maps, "result": frames}
     _same_shape(rows)
     timing = _timing(frames, original, cfg)
     sound = _sound_track(cfg, original, inputs, ctx)
@@ -103,10 +104,10 @@ def _same_shape(rows: Mapping[str, Clip]) -> None:
         raise UserError(f"assemble: clips that do not belong together: {listed}")
 
 
-def _timing(frames: Clip, original: Clip, cfg: Assemble) -> Timing:
+def _timing(frames: Clip, original: Clip | None, cfg: Assemble) -> Timing:
     """Times from 0; an even clip is counted in whole frames, so that the movie states a clean rate."""
     pts = [tick - frames.pts[0] for tick in frames.pts]
-    source = original.meta.get("source")
+    source = original.meta.get("source") if original else None
     steps = {b - a for a, b in pairwise(pts)}
     base = frames.time_base
     duration = Fraction(source["range"]["duration"]) if source else (pts[-1] + timeline.frame_step(pts)) * base
@@ -120,8 +121,8 @@ def _timing(frames: Clip, original: Clip, cfg: Assemble) -> Timing:
     return Timing(pts, base, duration, 1 / step if step is not None else None)
 
 
-def _sound_track(cfg: Assemble, original: Clip, inputs: Mapping[str, str], ctx: Context) -> SoundTrack | None:
-    record = original.meta.get("source")
+def _sound_track(cfg: Assemble, original: Clip | None, inputs: Mapping[str, str], ctx: Context) -> SoundTrack | None:
+    record = original.meta.get("source") if original else None
     if not cfg.sound or record is None or record["sound"] is None:
         return None
     if record["digest"] != inputs.get("source"):
