@@ -77,7 +77,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     import torch
     from diffusers import MotionAdapter, UNet2DConditionModel, UNetMotionModel
 
-    from reel.models import ModelConfig
+    from reel.models.animatediff import AnimateDiff
     from tasks.stylize.load import join
     from tasks.stylize.settings import Animatediff
 
@@ -99,7 +99,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     if args.side == "stock":
         model = UNetMotionModel.from_unet2d(unet, adapter)
     else:
-        model = join(unet, adapter, Animatediff.model_construct(model=ModelConfig.model_construct(name="random")))
+        model = join(unet, adapter, Animatediff.model_construct(model=AnimateDiff.model_construct(name="random")))
     del unet, adapter
     seconds = time.perf_counter() - began
     loaded = memory()

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from benchmarks.sprite_bench import Bench
 from tasks.sprite import networks, probe
 from tasks.sprite.attributes import CHOICES, random_attributes
 from tasks.sprite.captions import plain_caption
 from tasks.sprite.clips import drawn_clip, flicker, load_pipeline, pose_maps, render_clip, travel
 from tasks.sprite.skeleton import CLIP_FRAMES, FRAME, random_clip
-
-if TYPE_CHECKING:
-    from benchmarks.sprite_bars import Bench
 
 MODES = {f"adapter {adapter}, {noise} noise": (adapter == "on", noise == "shared")
          for noise in ("independent", "shared") for adapter in ("on", "off")}  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 from flows.flow import Flow
 from flows.paths import Paths
 from tasks.sprite.settings import STAGES, TrainSettings, check_settings
-from tasks.tracking.render import Tracking
+from tasks.tracking.settings import Tracking
 
 
 class TrainSprite(TrainSettings):

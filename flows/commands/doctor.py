@@ -11,7 +11,7 @@ from flows.commands.common import SHARED, Parser, settings, size
 from flows.commands.machine import Finding, device, disk, ffmpeg, hub, memory, packages, python
 from flows.prefect_server import servers
 from reel.errors import UserError
-from reel.models import ModelSource
+from reel.models.source import ModelSource
 
 
 def main(argv: Sequence[str]) -> int:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from flows.commands.common import Parser, table
 from flows.config.compose import project_root
 from reel.config import parse
-from reel.models import ModelConfig, ModelSource
+from reel.models.catalogue import class_of
+from reel.models.family import Family
+from reel.models.source import ModelSource
 
 
 def main(argv: Sequence[str]) -> int:
@@ -19,7 +21,7 @@ def main(argv: Sequence[str]) -> int:
         print(described(family(options.name)))
     else:
         found = [family(name) for name in names()]
-        header = ("model", "here", "GPU memory", "window", "licence", "what")
+        header = ("model", "architecture", "here", "GPU memory", "licence", "what")
         print(table([_row(model) for model in found], header))
         print("\nmore on one: rotoscope models NAME; use it: rotoscope FLOW model=NAME")
     return 0
@@ -31,11 +33,11 @@ def names() -> list[str]:
     return sorted(stems, key=lambda stem: stem != "sprite")
 
 
-def family(name: str) -> ModelConfig:
-    """A family of the catalogue, ``conf/model/<name>.yaml``.
+def family(name: str) -> Family:
+    """A family of the catalogue, ``conf/model/<name>.yaml``, of the class that its architecture says.
 
     Raises:
-        UserError: no such file, or one with wrong keys.
+        UserError: no such file, or one with wrong keys or an unknown architecture.
     """
     from hydra import compose
     from hydra.errors import HydraException
@@ -43,23 +45,24 @@ def family(name: str) -> ModelConfig:
     from flows.config.compose import Root, hydra_ready, plain
     from flows.config.diagnose import diagnose
 
-    root = Root(f"model/{name}", ModelConfig)
+    root = Root(f"model/{name}", Family)
     with hydra_ready(root) as engine:
         try:
             data = plain(compose(root.name), root)
         except HydraException as error:
             raise diagnose(root, engine, [], error) from error
-    return parse(ModelConfig, data.get("model", data), f"model={name}")
+    settings = data.get("model", data)
+    return parse(class_of(settings.get("architecture"), f"model={name}.architecture"), settings, f"model={name}")
 
 
-def missing(model: ModelConfig) -> list[ModelSource]:
+def missing(model: Family) -> list[ModelSource]:
     """Sources of a family that would have to be fetched before it renders (ControlNets included)."""
     from tasks.weights.fetch import present
 
-    return [source for source in model.sources() if not present(source)]
+    return [source for source in model.sources().values() if not present(source)]
 
 
-def described(model: ModelConfig) -> str:
+def described(model: Family) -> str:
     """All about a family: notes, advice, and every source with its licence, size and whether it is here."""
     from tasks.weights.fetch import present
 
@@ -67,7 +70,7 @@ def described(model: ModelConfig) -> str:
     facts = {
         "licence": model.license or "not stated",
         "GPU memory": f"{model.memory_gb:g} GB" if model.memory_gb is not None else "not measured",
-        "motion window": f"{model.motion_window} frames",
+        **model.facts(),
         "sides": f"multiples of {model.multiple_of} px",
         "verified": "this project has rendered with these weights"
         if model.verified
@@ -79,24 +82,15 @@ def described(model: ModelConfig) -> str:
     facts |= {f"advised {name}": str(value) for name, value in advice.items()}
     lines += [f"  {name:28}{value}" for name, value in facts.items()] + [""]
     rows = [
-        (role, "yes" if present(source) else "no", source.size or "", source.license or "", source.label)
-        for role, source in roles(model)
+        (key, "yes" if present(source) else "no", source.size or "", source.license or "", source.label)
+        for key, source in model.sources().items()
     ]
     return "\n".join([*lines, table(rows, ("part", "here", "size", "licence", "source"))])
 
 
-def roles(model: ModelConfig) -> list[tuple[str, ModelSource]]:
-    """Every source of a family with the part it plays."""
-    parts = ("base", "base_config", "motion", "motion_config", "vae", "ip_adapter", "ip_image_encoder")
-    found = [(name, getattr(model, name)) for name in parts]
-    found += [(f"controlnet {kind}", source) for kind, source in model.controlnets.items()]
-    found += [(f"lora {number}", lora.source) for number, lora in enumerate(model.loras)]
-    return [(name, source) for name, source in found if source is not None]
-
-
-def _row(model: ModelConfig) -> tuple[str, ...]:
+def _row(model: Family) -> tuple[str, ...]:
     absent = len(missing(model))
     total = len(model.sources())
     here = "yes" if not absent else "no" if absent == total else f"{total - absent} of {total}"
     memory = f"{model.memory_gb:g} GB" if model.memory_gb is not None else "?"
-    return (model.name, here, memory, f"{model.motion_window} frames", model.license or "?", model.title)
+    return (model.name, model.architecture, here, memory, model.license or "?", model.title)

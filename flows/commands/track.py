@@ -10,7 +10,8 @@ from reel.config import parse
 
 def main(argv: Sequence[str]) -> int:
     """``rotoscope track``: records are the truth, MLflow a copy that can be brought up to date at any time."""
-    from tasks.tracking.render import Tracking, flush_pending, rebuild
+    from tasks.tracking.rebuild import flush_pending, rebuild
+    from tasks.tracking.settings import Tracking
 
     parser = Parser("track", __doc__ or "")
     parser.add_argument("--all", action="store_true", help="every record, into the MLflow that conf/tracking names")

@@ -37,7 +37,7 @@ from tasks.cached import Stage, call
 from tasks.compare.footage import Footage, Reel, clip, find
 from tasks.compare.page import Pictures, build, film_budget, label
 from tasks.tracking.links import read_link
-from tasks.tracking.render import Tracking
+from tasks.tracking.settings import Tracking
 
 PAGE = "compare.html"
 ROLES: dict[str, Role] = {"grid.mp4": "movie", "grid.png": "sheet", PAGE: "page"}

@@ -11,7 +11,7 @@ from reel.history.record import RenderRecord, list_records
 from reel.history.recorder import reconcile
 from reel.history.sweep import Manifest
 from reel.store import Store
-from tasks.tracking.render import Tracking
+from tasks.tracking.settings import Tracking
 
 
 def gather(

@@ -10,7 +10,7 @@ from pydantic import field_validator, model_validator
 from flows.render import schedules
 from flows.render.settings import Rendering
 from reel.config import Text
-from reel.models import ModelConfig
+from reel.models.animatediff import AnimateDiff
 from reel.schedule.setting import ScheduleText
 from tasks.assemble import Assemble
 from tasks.extract import Extract
@@ -77,7 +77,7 @@ class Dance(Rendering):
     preprocess: dict[str, dict[str, Any]]
     controls: dict[str, DanceControl] = {}
     """ControlNets in use, by name; none (`control=[]`) is plain video-to-video."""
-    model: ModelConfig
+    model: AnimateDiff
     stylize: Sampling
     assemble: Assemble
     embed_facts: bool = True

@@ -8,7 +8,7 @@ from typing import Any
 from flows.paths import Paths
 from reel.compute import Compute
 from reel.config import Config
-from tasks.tracking.render import Tracking
+from tasks.tracking.settings import Tracking
 
 
 class Rendering(Config):

@@ -18,7 +18,7 @@ from flows.flow import Flow
 from flows.serve.settings import Deployment, Serve
 from reel.config import Config, suggest
 from reel.errors import UserError
-from reel.models import ModelSource
+from reel.models.source import ModelSource
 
 NEVER = ("hydra", "paths", "experiment", "local")
 """Keys and groups that no list can allow: where things lie is `serve`'s, and the experiment has a field of its own."""

@@ -86,7 +86,7 @@ def plain_point(root: Root[Any], fn: Callable[[Any], Any], failed: list[BaseExce
 def keep_tracking(store: Store, config: Any) -> None:
     """One logging process for all points of this process: starting one costs seconds."""
     from tasks.tracking.process import keep_logger
-    from tasks.tracking.render import Tracking
+    from tasks.tracking.settings import Tracking
 
     tracking = getattr(config, "tracking", None)
     if isinstance(tracking, Tracking) and tracking.enabled:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reel.clip import Clip
-from reel.models import ModelSource
+from reel.models.source import ModelSource
 
 if TYPE_CHECKING:
     from tasks.sprite.probe import Reading

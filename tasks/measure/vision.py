@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from reel.config import Config
-from reel.models import ModelSource
+from reel.models.source import ModelSource
 from reel.op import Context
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from reel.config import Config, Field
-from reel.models import ModelSource
+from reel.models.source import ModelSource
 from reel.op import Context
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 
 from reel import pose
 from reel.config import Config, Field
-from reel.models import ModelSource
+from reel.models.source import ModelSource
 from reel.op import Context, op
 from tasks.preprocess.detect import Find, Found, detect_poses
 

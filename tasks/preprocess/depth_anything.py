@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from reel.config import Field
-from reel.models import ModelSource
+from reel.models.source import ModelSource
 from reel.op import Context, op
 from tasks.preprocess.annotators import device
 from tasks.preprocess.depth import Depth, depth_maps

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from reel.config import Config, Field
-from reel.models import ModelSource
+from reel.models.source import ModelSource
 from reel.op import Context, op
 from tasks.preprocess.annotators import report_provider
 from tasks.preprocess.detect import Find, Found, detect_poses

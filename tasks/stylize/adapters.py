@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reel.errors import UserError
-from reel.models import LoraSource
+from reel.models.source import LoraSource
 from tasks.stylize.files import builder, not_a_model, safetensors_file
 from tasks.stylize.settings import Animatediff
 from tasks.weights import fetch as weights

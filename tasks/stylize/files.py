@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reel.errors import UserError
-from reel.models import ModelSource
+from reel.models.source import ModelSource
 from tasks.weights import fetch as weights
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from reel.config import Config, Field, Finite
 from reel.errors import UserError
-from reel.models import ModelSource
+from reel.models.source import ModelSource
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -14,7 +14,9 @@ from reel.compute import Attention
 from reel.config import Config, Field, Finite, Text, suggest
 from reel.emphasis import parse_emphasis
 from reel.errors import UserError
-from reel.models import LoraSource, ModelConfig, ModelSource, Scheduler, only_safetensors
+from reel.models.animatediff import AnimateDiff
+from reel.models.family import Scheduler
+from reel.models.source import LoraSource, ModelSource, only_safetensors
 from reel.prompt import check_prompt
 from tasks.stylize import schedulers
 from tasks.stylize.control import Control, ControlSettings, Mask, PerFrame, live_controls
@@ -108,7 +110,7 @@ class Animatediff(Sampling):
     """Regional prompts by name."""
     controls: dict[str, Control] = Field(default_factory=dict)
     """ControlNets by name."""
-    model: ModelConfig
+    model: AnimateDiff
     """The family."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Number format of the models; `compute.dtype=auto` is resolved before it comes here."""
@@ -256,7 +258,7 @@ class Sampled(Protocol):
     guidance_scale: float
     guidance_schedule: PerFrame
     controls: dict[str, Control]
-    model: ModelConfig
+    model: AnimateDiff
 
 
 def is_guided(cfg: Sampled) -> bool:
@@ -291,7 +293,7 @@ def _check_steps(cfg: Sampled) -> None:
         )
 
 
-def _check_kind(name: str, control: Control, model: ModelConfig) -> None:
+def _check_kind(name: str, control: Control, model: AnimateDiff) -> None:
     if control.weight > 0 and control.kind not in model.controlnets:
         known = ", ".join(sorted(model.controlnets)) or "none"
         raise ValueError(

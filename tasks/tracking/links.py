@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reel.errors import UserError
 from reel.history.record import Status, load, record_path
 from reel.store import Store, write_atomic
-
-if TYPE_CHECKING:
-    from tasks.tracking.render import Tracking
+from tasks.tracking.settings import Tracking
 
 
 class Link(BaseModel):

@@ -1,4 +1,4 @@
-"""The logging process: MLflow works in a process of its own, told what begins and ends (`tasks.tracking.log`)."""
+"""The logging process: MLflow works in a process of its own, told what begins and ends (`tasks.tracking.worker`)."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _spawn(store: Store, errors: Path) -> subprocess.Popen[bytes]:
     path = os.pathsep.join(filter(None, [first, os.environ.get("PYTHONPATH", "")]))
     with errors.open("wb") as stderr:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "tasks.tracking.log", str(store.root)],
+            [sys.executable, "-P", "-m", "tasks.tracking.worker", str(store.root)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,

@@ -3,11 +3,12 @@
 The record in the store is the truth (`reel.history.record`). Beside it stands a `Link`: where the run is to be
 logged and how far that got. Logging means bringing MLflow up to date with the record; it can be repeated at any time,
 so a server that is down or a locked database loses nothing: the link stays behind its record, and a later run or
-`flush_pending` catches up.
+`tasks.tracking.rebuild.flush_pending` catches up.
 
-MLflow itself works in a process of its own (`tasks.tracking.log`): its import, a new database (5 s) and a server that
-does not answer cost the render nothing, and it notices at once when the render is killed. The points of a sweep share
-one such process (`sweeping`, `keep_logger`) and do not wait for it; a sweep is a run of its own, the parent of theirs.
+MLflow itself works in a process of its own (`tasks.tracking.worker`): its import, a new database (5 s) and a server
+that does not answer cost the render nothing, and it notices at once when the render is killed. The points of a sweep
+share one such process (`sweeping`, `keep_logger`) and do not wait for it; a sweep is a run of its own, the parent of
+theirs.
 """
 
 from __future__ import annotations
@@ -18,37 +19,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
-from reel.config import Config, Text
 from reel.errors import UserError
-from reel.history.record import Status, list_records
+from reel.history.record import Status
 from reel.history.recorder import Recorder, begin, reconcile
-from reel.history.sweep import Manifest, list_sweeps
+from reel.history.sweep import Manifest
 from reel.store import Store
 from tasks.cached import peak_memory
-from tasks.tracking.links import Link, new_link, new_sweep_link, pending, read_link, save_link, save_sweep_link
+from tasks.tracking.links import Link, new_link, new_sweep_link, read_link, save_link, save_sweep_link
 from tasks.tracking.process import KEPT, Logger, keep_logger
+from tasks.tracking.settings import Tracking
 
 logger = logging.getLogger(__name__)
-
-
-class Tracking(Config):
-    """Where runs are logged. The store's records are the truth; MLflow can be rebuilt from them."""
-
-    enabled: bool = True
-    """Log this run to MLflow."""
-    uri: Text
-    """MLflow tracking address: sqlite:///<file> or http://host:port."""
-    experiment: Text = "rotoscope"
-    """MLflow experiment that runs are filed under."""
-    artifacts: Path
-    """Folder of logged files when the address is a database file."""
-    log_clip: bool = True
-    """Log the film itself; contact sheet, map preview and settings are logged either way."""
-    timeout: float = Field(default=3.0, gt=0)
-    """How long the end of a render may wait for MLflow (seconds); after that it is logged in the background.
-    A render that computed nothing does not wait."""
 
 
 @contextlib.contextmanager
@@ -180,26 +161,3 @@ def reason(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return str(error) or "interrupted from the keyboard"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
-
-def flush_pending(store: Store) -> tuple[list[str], dict[str, str]]:
-    """Log what could not be logged before; renders whose process is gone are closed first.
-
-    Returns:
-        the runs that were logged, and the reason by run for those that still could not be.
-    """
-    from tasks.tracking.log import catch_up
-    from tasks.tracking.sweep import catch_up_sweeps
-
-    reconcile(store)
-    logged, failed = catch_up(store, pending(store))
-    return logged, failed | catch_up_sweeps(store)
-
-
-def rebuild(store: Store, tracking: Tracking) -> tuple[list[str], dict[str, str]]:
-    """Log every record and every sweep, as into a fresh MLflow; runs that are there already are not doubled."""
-    for manifest in list_sweeps(store):
-        save_sweep_link(store, new_sweep_link(tracking, manifest.id))
-    for record in list_records(store)[0]:
-        save_link(store, new_link(tracking, record.run))
-    return flush_pending(store)

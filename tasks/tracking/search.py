@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from reel.errors import UserError
 from reel.store import Store
-from tasks.tracking.log import RUN_TAG, connect
-from tasks.tracking.render import Tracking
+from tasks.tracking.client import connect
+from tasks.tracking.record import RUN_TAG
+from tasks.tracking.settings import Tracking
 
 _PAGE = 1000
 _SYNTAX = "metrics.`flicker.mean` < 0.1 and params.`controls.pose.weight` = '0.6' and attributes.status = 'FINISHED'"

@@ -4,14 +4,15 @@ so that it can be made again.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from reel.errors import UserError
 from reel.history.sweep import Manifest
 from reel.store import Store, canonical_json, sha256_bytes
+from tasks.tracking.client import connect, each_reachable, experiment_id
 from tasks.tracking.links import Link, SweepLink, read_sweep_link, save_sweep_link, tracked_sweeps
-from tasks.tracking.log import connect, experiment_id, one_line
 
 SWEEP_TAG = "rotoscope.sweep.parent"
 
@@ -67,20 +68,8 @@ def log_sweep(store: Store, sweep: str) -> None:
 
 def catch_up_sweeps(store: Store, sweeps: Sequence[str] | None = None) -> dict[str, str]:
     """`log_sweep` of each, of all that are tracked where none is named; gives the reason by id of those that failed."""
-    failed: dict[str, str] = {}
-    dead: dict[str, str] = {}
-    for sweep in tracked_sweeps(store) if sweeps is None else sweeps:
-        link = read_sweep_link(store, sweep)
-        uri = link.uri if link else ""
-        try:
-            if uri in dead:
-                raise ConnectionError(dead[uri])
-            log_sweep(store, sweep)
-        except UserError as error:  # its manifest is gone or damaged: nothing to show
-            failed[sweep] = error.message
-        except Exception as error:
-            failed[sweep] = dead[uri] = one_line(error)
-    return failed
+    named = tracked_sweeps(store) if sweeps is None else sweeps
+    return each_reachable(named, lambda sweep: read_sweep_link(store, sweep), lambda sweep: log_sweep(store, sweep))[1]
 
 
 def parent_run(client: Any, store: Store, link: Link, sweep: str) -> str | None:
@@ -143,8 +132,6 @@ def _there(client: Any, run: str) -> bool:
 
 
 def _update(client: Any, link: SweepLink, now: dict[str, Any]) -> None:
-    import time
-
     from mlflow.entities import Metric
 
     at = int(time.time() * 1000)

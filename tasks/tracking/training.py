@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,8 +16,8 @@ from typing import Any
 
 from reel.history.comparison import flatten
 from reel.store import write_atomic
-from tasks.tracking.log import ENVIRONMENT, allowed
-from tasks.tracking.render import Tracking
+from tasks.tracking.client import allowed, experiment_id, open_client
+from tasks.tracking.settings import Tracking
 
 logger = logging.getLogger(__name__)
 
@@ -94,13 +93,7 @@ class TrainingCurves:
 
     def _connect(self) -> Any:
         if self._client is None:
-            for name, value in ENVIRONMENT.items():
-                os.environ.setdefault(name, value)
-            from mlflow import MlflowClient
-
-            if self.tracking.uri.startswith("sqlite:///"):
-                Path(self.tracking.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-            self._client = MlflowClient(tracking_uri=self.tracking.uri)
+            self._client = open_client(self.tracking.uri)
         if self._state["run"] is None:
             self._open(self._client)
         return self._client
@@ -108,12 +101,7 @@ class TrainingCurves:
     def _open(self, client: Any) -> None:
         from mlflow.entities import Param
 
-        known = client.get_experiment_by_name(self.tracking.experiment)
-        if known:
-            experiment = known.experiment_id
-        else:
-            place = None if self.tracking.uri.startswith("http") else self.tracking.artifacts.absolute().as_uri()
-            experiment = client.create_experiment(self.tracking.experiment, artifact_location=place)
+        experiment = experiment_id(client, self.tracking)
         run = client.create_run(experiment, run_name=f"train_sprite {time.strftime('%Y-%m-%d %H:%M')}")
         said = [(key, value) for key, value in flatten(self.config) if value not in (None, "", {}, [])]
         found = {allowed(key): str(value)[:500] for key, value in said}

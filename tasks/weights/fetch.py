@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from reel.errors import UserError
-from reel.models import ModelSource
+from reel.models.source import ModelSource
 from tasks.weights import hub as weights_hub
 from tasks.weights import wheel as weights_wheel
 from tasks.weights.files import ROOT, ModelAbsent, ModelChanged, cache_dir, sha256_of

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from reel.models import ModelSource
+from reel.models.source import ModelSource
 from tasks.weights.files import (
     ROOT,
     ModelAbsent,

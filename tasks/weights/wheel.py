@@ -15,7 +15,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from reel.models import ModelSource
+from reel.models.source import ModelSource
 from tasks.weights.files import (
     ModelAbsent,
     ModelChanged,

@@ -217,7 +217,8 @@ def test_models_lists_the_catalogue(run):
 def test_models_describes_one(run):
     code, out, _ = run("models", "sd15")
     assert code == 0
-    assert "controlnet openpose" in out
+    assert "controlnets.openpose" in out
+    assert "motion window" in out
     assert "licence" in out
     code, _, err = run("models", "sd51")
     assert code == 2

@@ -19,7 +19,8 @@ from reel.history.record import RenderRecord, list_records, load, record_path
 from reel.history.sweep import Manifest
 from reel.history.sweep_files import Axis, Planned
 from reel.store import Store
-from tasks.tracking.render import Tracking, flush_pending, rebuild
+from tasks.tracking.rebuild import flush_pending, rebuild
+from tasks.tracking.settings import Tracking
 from tests.browser import PATIENCE, browser, watched
 
 pytestmark = pytest.mark.usefixtures("prefect_server")

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from flows.commands.models import family, names
 from reel.compute import Compute
 from reel.config import parse
-from reel.models import ModelConfig
+from reel.models.animatediff import AnimateDiff
 from tasks.stylize import schedulers
 from tasks.stylize.settings import Sampling
 from tasks.weights import fetch as weights
@@ -24,7 +24,7 @@ NAMES = names()
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def model(request: pytest.FixtureRequest) -> ModelConfig:
+def model(request: pytest.FixtureRequest) -> AnimateDiff:
     return family(request.param)
 
 
@@ -36,7 +36,7 @@ def test_the_catalogue_is_not_empty_and_begins_with_the_embedded_family() -> Non
     }
 
 
-def test_name_is_the_file_stem_and_people_are_told_what_it_is(model: ModelConfig) -> None:
+def test_name_is_the_file_stem_and_people_are_told_what_it_is(model: AnimateDiff) -> None:
     assert (CONF / "model" / f"{model.name}.yaml").is_file()
     assert len(model.title) > 10
     assert model.license
@@ -48,29 +48,29 @@ def test_name_is_the_file_stem_and_people_are_told_what_it_is(model: ModelConfig
         assert size.height % model.multiple_of == 0
 
 
-def test_every_source_states_its_licence(model: ModelConfig) -> None:
-    for source in model.sources():
+def test_every_source_states_its_licence(model: AnimateDiff) -> None:
+    for source in model.sources().values():
         assert source.license or source.kind == "embedded", source.label
 
 
-def test_sources_have_names_of_their_own(model: ModelConfig) -> None:
-    labels = [source.label for source in model.sources()]
+def test_sources_have_names_of_their_own(model: AnimateDiff) -> None:
+    labels = [source.label for source in model.sources().values()]
     assert len(labels) == len(set(labels))
 
 
-def test_advice_and_allowed_schedulers_agree(model: ModelConfig) -> None:
+def test_advice_and_allowed_schedulers_agree(model: AnimateDiff) -> None:
     assert model.schedulers is None or model.advice.scheduler in model.schedulers
     for name in model.schedulers or []:
         assert name in schedulers.REGISTRY
 
 
-def test_revisions_are_commits_or_left_to_the_lock(model: ModelConfig) -> None:
-    for source in model.sources():
+def test_revisions_are_commits_or_left_to_the_lock(model: AnimateDiff) -> None:
+    for source in model.sources().values():
         assert source.revision is None or re.fullmatch(r"[0-9a-f]{40}", source.revision), source.label
 
 
-def test_only_what_was_rendered_with_is_marked_verified(model: ModelConfig) -> None:
-    assert model.verified == all(source.kind == "embedded" for source in model.sources())
+def test_only_what_was_rendered_with_is_marked_verified(model: AnimateDiff) -> None:
+    assert model.verified == all(source.kind == "embedded" for source in model.sources().values())
 
 
 def test_few_step_families_refuse_other_schedulers() -> None:
@@ -110,7 +110,7 @@ def test_every_control_finds_its_kind_in_the_default_and_in_sd15() -> None:
         assert kind in family("sd15").controlnets
 
 
-def test_stylize_yaml_holds_every_setting_and_starts_from_the_advice(model: ModelConfig) -> None:
+def test_stylize_yaml_holds_every_setting_and_starts_from_the_advice(model: AnimateDiff) -> None:
     data = yaml.safe_load((CONF / "stylize" / "animatediff.yaml").read_text())
     assert data.keys() == Sampling.model_fields.keys()
     composed = OmegaConf.create({"model": {"advice": model.advice.model_dump()}, "stylize": data})

@@ -240,6 +240,7 @@ def test_lists_per_frame_are_picked_from(tmp_path: Path):
 
     model = {
         "name": "m",
+        "architecture": "sd15",
         "motion": {"kind": "embedded", "id": "sprite", "subfolder": "motion_adapter"},
         "motion_window": 16,
         "base": {"kind": "embedded", "id": "sprite"},

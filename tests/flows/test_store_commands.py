@@ -10,7 +10,7 @@ from reel.history.record import find_record
 from reel.history.recorder import begin
 from reel.store import Store
 from tasks.tracking.links import new_link, read_link, save_link
-from tasks.tracking.render import Tracking
+from tasks.tracking.settings import Tracking
 
 
 def test_a_render_goes_to_a_mirror_and_into_a_store_that_is_new(store: Store, tmp_path, capsys):

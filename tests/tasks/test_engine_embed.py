@@ -10,7 +10,7 @@ import torch
 
 from reel.emphasis import Phrase, parse_emphasis
 from reel.errors import UserError
-from reel.models import ModelSource
+from reel.models.source import ModelSource
 from tasks.stylize.engine.embed import encode_sdxl, encode_texts, pieces, report
 from tasks.stylize.engine.inversion import learn
 from tests.tasks.tiny_family import LIMIT, _text

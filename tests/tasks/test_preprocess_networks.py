@@ -16,7 +16,7 @@ import pytest
 from benchmarks.pose_figures import figures
 from reel.clip import Clip
 from reel.compute import Compute
-from reel.models import ModelSource
+from reel.models.source import ModelSource
 from reel.op import Context, get
 from reel.pose import Poses
 from tasks.preprocess import annotators, depth

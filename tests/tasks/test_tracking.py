@@ -19,7 +19,9 @@ from reel.history.record import load, record_path
 from reel.store import Store
 from tasks.cached import Stage
 from tasks.tracking.links import pending, read_link
-from tasks.tracking.render import Tracking, flush_pending, rebuild, tracked
+from tasks.tracking.rebuild import flush_pending, rebuild
+from tasks.tracking.render import tracked
+from tasks.tracking.settings import Tracking
 
 DEAD = "http://127.0.0.1:9"
 
@@ -143,7 +145,8 @@ RENDER = """
 import sys, time
 from pathlib import Path
 from reel.store import Store
-from tasks.tracking.render import Tracking, tracked
+from tasks.tracking.render import tracked
+from tasks.tracking.settings import Tracking
 root, uri, artifacts = sys.argv[1:]
 with tracked(Store(root), Tracking(uri=uri, artifacts=artifacts, timeout=100), "dance", {}) as recorder:
     print(recorder.run, flush=True)
@@ -250,8 +253,35 @@ def test_tracking_off_leaves_the_record_and_nothing_else(store, tracking):
     assert not (store.root / "tracking").exists()
 
 
+def test_an_address_that_does_not_answer_is_asked_once_and_a_damaged_record_says_nothing_of_it():
+    from tasks.tracking.client import each_reachable
+    from tasks.tracking.links import Link
+
+    asked: list[str] = []
+
+    def log(run: str) -> None:
+        asked.append(run)
+        if run.startswith("damaged"):
+            raise UserError(f"{run} cannot be read")
+        if run.startswith("far"):
+            raise ConnectionError("no answer\nat all")
+
+    def link(run: str) -> Link:
+        uri = run.split("-")[0].replace("damaged", "near")
+        return Link(run=run, uri=uri, experiment="e", artifacts="", log_clip=False)
+
+    logged, failed = each_reachable(["damaged-1", "near-2", "far-3", "far-4", "near-5"], link, log)
+    assert logged == ["near-2", "near-5"]
+    assert failed == {
+        "damaged-1": "damaged-1 cannot be read",
+        "far-3": "ConnectionError: no answer",
+        "far-4": "ConnectionError: no answer",
+    }
+    assert asked == ["damaged-1", "near-2", "far-3", "near-5"]
+
+
 def test_parameters_are_the_settings_people_compare():
-    from tasks.tracking.log import params
+    from tasks.tracking.record import params
 
     found = params(
         {
@@ -284,7 +314,7 @@ def test_parameters_are_the_settings_people_compare():
 def test_the_render_pays_for_no_heavy_import():
     code = (
         "import sys, tempfile; from pathlib import Path; from reel.store import Store\n"
-        "from tasks.tracking.render import Tracking, tracked\n"
+        "from tasks.tracking.render import tracked; from tasks.tracking.settings import Tracking\n"
         f"with tempfile.TemporaryDirectory() as d, tracked(Store(d), Tracking(uri={DEAD!r}, artifacts=d), 'x', {{}}):\n"
         "    pass\n"
         "print([name for name in ('mlflow', 'torch', 'pandas', 'cv2') if name in sys.modules])"
@@ -295,9 +325,9 @@ def test_the_render_pays_for_no_heavy_import():
 
 def test_what_mlflow_prints_does_not_get_among_the_answers(tmp_path):
     code = (
-        "import sys; from tasks.tracking import log\n"
-        "log._show_sweep = lambda store, sweep: print('View run at http://...', flush=True) or ''\n"
-        "log.main(sys.argv[1])"
+        "import sys; from tasks.tracking import worker\n"
+        "worker._show_sweep = lambda store, sweep: print('View run at http://...', flush=True) or ''\n"
+        "worker.main(sys.argv[1])"
     )
     arguments = [sys.executable, "-c", code, str(tmp_path)]
     done = subprocess.run(arguments, input="sweep a\n", capture_output=True, text=True, check=True)
@@ -310,7 +340,7 @@ def test_logging_itself_does_not_import_torch(store, tracking):
     with tracked(store, tracking.model_copy(update={"uri": DEAD}), "dance", {}) as recorder:
         pass
     code = (
-        "import sys; from reel.store import Store; from tasks.tracking.log import log_record\n"
+        "import sys; from reel.store import Store; from tasks.tracking.record import log_record\n"
         "from tasks.tracking.links import read_link, save_link\n"
         "store, run, uri = Store(sys.argv[1]), sys.argv[2], sys.argv[3]\n"
         "save_link(store, read_link(store, run).model_copy(update={'uri': uri}))\n"

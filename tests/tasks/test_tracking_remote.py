@@ -15,7 +15,8 @@ import pytest
 
 from reel.history.recorder import as_point
 from tasks.tracking.links import read_sweep_link
-from tasks.tracking.render import Tracking, sweeping, tracked
+from tasks.tracking.render import sweeping, tracked
+from tasks.tracking.settings import Tracking
 from tests.tasks.test_tracking_sweep import ends, runs, start
 
 BUCKET = "films"

@@ -18,7 +18,9 @@ from reel.history.sweep_files import Axis, Planned
 from reel.store import Store
 from tasks.tracking.links import read_sweep_link
 from tasks.tracking.process import keep_logger
-from tasks.tracking.render import Tracking, rebuild, sweeping, tracked
+from tasks.tracking.rebuild import rebuild
+from tasks.tracking.render import sweeping, tracked
+from tasks.tracking.settings import Tracking
 
 ROOT = Path(__file__).parents[2]
 
@@ -129,7 +131,8 @@ KILLED = """
 import sys, time
 from reel.store import Store
 from reel.history.sweep import Manifest
-from tasks.tracking.render import Tracking, sweeping, tracked
+from tasks.tracking.render import sweeping, tracked
+from tasks.tracking.settings import Tracking
 from reel.history.recorder import as_point
 root, uri, artifacts, sweep = sys.argv[1:]
 tracking = Tracking(uri=uri, artifacts=artifacts)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.sprite.loop import Log
-from tasks.tracking.render import Tracking
+from tasks.tracking.settings import Tracking
 from tasks.tracking.training import TrainingCurves
 
 DEAD = "http://127.0.0.1:9"

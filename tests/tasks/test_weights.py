@@ -15,7 +15,7 @@ import pytest
 
 from reel.config import parse
 from reel.errors import UserError
-from reel.models import ModelSource
+from reel.models.source import ModelSource
 from tasks.weights import fetch as weights
 from tasks.weights import files as weights_files
 from tasks.weights import wheel as weights_wheel
@@ -186,7 +186,7 @@ def test_embedded_content_follows_the_wanted_files_only(
 
 def test_content_ids_do_not_import_torch(cache: Path) -> None:
     code = (
-        "import sys; from reel.models import ModelSource; from tasks import weights; "
+        "import sys; from reel.models.source import ModelSource; from tasks import weights; "
         "weights.content_id(ModelSource(kind='embedded', id='sprite', subfolder='unet')); "
         "assert 'torch' not in sys.modules"
     )

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CALL = """
 import json, sys
 from reel.errors import UserError
-from reel.models import ModelSource
+from reel.models.source import ModelSource
 from tasks.weights import fetch as weights
 from tasks.weights import files as weights_files
 retries = weights_files.with_retries

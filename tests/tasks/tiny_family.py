@@ -72,6 +72,7 @@ def family_config(name: str, kinds: Sequence[str] = ("openpose", "lineart"), win
     parts = ["text_encoder/*", "tokenizer/*", "unet/*", "vae/*", "scheduler/*"]
     return {
         "name": name,
+        "architecture": "sd15",
         "base": {"kind": "embedded", "id": name, "files": parts},
         "motion": {"kind": "embedded", "id": name, "subfolder": "motion_adapter"},
         "controlnets": {k: {"kind": "embedded", "id": name, "subfolder": f"controlnet_{k}"} for k in kinds},

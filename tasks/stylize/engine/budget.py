@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from reel.compute import Compute
-from reel.models import ModelSource
+from reel.models.source import ModelSource
 from tasks.stylize.device import resolve_device
 from tasks.stylize.engine import models
 from tasks.stylize.engine.memory import MemoryPlan, bias_per_frame, kept_per_frame, per_window, plan

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from reel.errors import UserError
-from reel.models import ModelSource
+from reel.models.source import ModelSource
 from reel.prompt import EMBEDDING
 from tasks.stylize.files import safetensors_file
 

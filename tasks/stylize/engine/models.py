@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reel.models import LoraSource, ModelConfig, ModelSource
+from reel.models.animatediff import AnimateDiff
+from reel.models.source import LoraSource, ModelSource
 from tasks.stylize import load
 from tasks.stylize.engine.inversion import learn
 from tasks.stylize.engine.settings import Decode, Denoise, Embed, Encode
@@ -64,7 +65,7 @@ def vae(cfg: Encode | Decode, device: str) -> Any:
     def build() -> Any:
         found: Any
         if cfg.vae is not None:
-            model = ModelConfig.model_construct(base=cfg.base, base_config=codec_sources(cfg)[-1])
+            model = AnimateDiff.model_construct(base=cfg.base, base_config=codec_sources(cfg)[-1])
             found = load.vae(_family(model, cfg.dtype, vae=cfg.vae))
         elif cfg.base.single:
             found = load.single_file(_family(_model(cfg), cfg.dtype))["vae"]
@@ -172,7 +173,7 @@ def _bytes(source: ModelSource, folder: str, dtype: str) -> int:
 
 
 def _family(
-    model: ModelConfig,
+    model: AnimateDiff,
     dtype: str,
     loras: Sequence[LoraSource] = (),
     motion_loras: Sequence[LoraSource] = (),
@@ -184,8 +185,8 @@ def _family(
     )
 
 
-def _model(cfg: Encode | Decode | Embed) -> ModelConfig:
-    return ModelConfig.model_construct(base=cfg.base, base_config=cfg.base_config)
+def _model(cfg: Encode | Decode | Embed) -> AnimateDiff:
+    return AnimateDiff.model_construct(base=cfg.base, base_config=cfg.base_config)
 
 
 def _text_loras(encoder: Any, loras: Sequence[LoraSource]) -> None:

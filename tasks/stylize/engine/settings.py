@@ -12,7 +12,9 @@ from pydantic import model_validator
 
 from reel.compute import Attention
 from reel.config import Config, Field, Finite, Text
-from reel.models import LoraSource, ModelConfig, ModelSource, Scheduler
+from reel.models.animatediff import AnimateDiff
+from reel.models.family import Scheduler
+from reel.models.source import LoraSource, ModelSource
 from tasks.stylize.control import Control, Mask, PerFrame, live_controls
 from tasks.stylize.engine.embed import parse_emphasis
 from tasks.stylize.reference import IpAdapter
@@ -109,7 +111,7 @@ class Embed(Config):
 class Denoise(Config):
     """Latents, embeddings and control maps to new latents."""
 
-    model: ModelConfig
+    model: AnimateDiff
     """The family: UNet, motion module, ControlNets, scheduler settings."""
     loras: list[LoraSource] = Field(default_factory=list)
     """Style LoRAs."""

@@ -1,4 +1,4 @@
-"""Where a model's files come from (`ModelSource`) and what a model family is made of (`ModelConfig`).
+"""Where a model's files come from: `ModelSource`, a LoRA's `LoraSource`, and `sources_in` any settings.
 
 Nothing here touches the network or the disk: `tasks.weights.fetch` turns a source into a path and into its content id.
 """
@@ -6,7 +6,7 @@ Nothing here touches the network or the disk: `tasks.weights.fetch` turns a sour
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
@@ -137,97 +137,6 @@ def only_safetensors(source: ModelSource | None, name: str = "") -> ModelSource 
     return source
 
 
-class Size(Config):
-    """A frame size the family was trained on or is known to work at (pixels)."""
-
-    width: int = Field(gt=0)
-    height: int = Field(gt=0)
-
-
-Scheduler = Literal[
-    "ddim", "ddpm", "euler", "euler_a", "dpmpp_2m", "dpmpp_2m_karras", "dpmpp_2m_sde", "heun", "lcm", "pndm", "unipc"
-]
-"""Registered scheduler names; what each is stands in tasks/stylize/schedulers.py."""
-
-
-class Advice(Config):
-    """Settings that a family's authors recommend: the defaults in conf/, by name (`${model.advice.scheduler}`)."""
-
-    strength: float | None = Field(default=None, gt=0, le=1)
-    scheduler: Scheduler | None = None
-    num_inference_steps: int | None = Field(default=None, ge=1)
-    guidance_scale: float | None = Field(default=None, ge=0)
-    sizes: list[Size] = Field(default_factory=list)
-
-
-class ModelConfig(Config):
-    """A model family: a base picture model, a motion module for it, and its ControlNets by kind."""
-
-    name: str
-    """Stem of its file in conf/model/."""
-    architecture: Literal["sd15", "sdxl"] = "sd15"
-    """Shapes and conditioning of the base: SD 1.5 (also the embedded family's) or SDXL."""
-    base: ModelSource
-    """Text encoder, tokenizer, UNet, VAE and scheduler settings; or one checkpoint file with all of them."""
-    base_config: ModelSource | None = None
-    """For a base that is one checkpoint file: where its tokenizer and settings come from."""
-    motion: ModelSource
-    """AnimateDiff motion module."""
-    motion_config: ModelSource | None = None
-    """For a motion module that is a bare file: where its config.json comes from."""
-    vae: ModelSource | None = None
-    """A VAE instead of the base's own."""
-    controlnets: dict[str, ModelSource] = Field(default_factory=dict)
-    """ControlNet by kind (openpose, depth, lineart, ...)."""
-    loras: list[LoraSource] = Field(default_factory=list)
-    """LoRAs that belong to the family (AnimateLCM's, say), always applied."""
-    ip_adapter: ModelSource | None = None
-    """IP-Adapter weights that fit the base."""
-    ip_image_encoder: ModelSource | None = None
-    """CLIP picture encoder of the IP-Adapter."""
-    scheduler_config: dict[str, bool | int | float | str] = Field(default_factory=dict)
-    """Changes to the base's scheduler settings that the motion module was trained with (beta_schedule, ...)."""
-    schedulers: list[Scheduler] | None = None
-    """Schedulers the family works with; None: all."""
-    motion_window: int = Field(ge=1)
-    """Most frames the motion module was made for (its position table); longer clips are seen in context windows."""
-    multiple_of: int = Field(default=8, ge=1)
-    """Both sides of a frame must be multiples of this (px)."""
-    title: str = Field(default="", exclude=True)
-    notes: str = Field(default="", exclude=True)
-    license: str = Field(default="", exclude=True)
-    memory_gb: float | None = Field(default=None, ge=0, exclude=True)
-    """Accelerator memory for 16 frames at the first size, no ControlNet (GB)."""
-    verified: bool = Field(default=False, exclude=True)
-    """True only when the project has rendered with these very weights."""
-    advice: Advice = Field(default_factory=Advice, exclude=True)
-
-    @field_validator("base", "motion", "vae", "ip_adapter")
-    @classmethod
-    def _safetensors(cls, source: ModelSource | None) -> ModelSource | None:
-        return only_safetensors(source)
-
-    @model_validator(mode="after")
-    def _complete(self) -> ModelConfig:
-        if self.base.single and self.base_config is None:
-            raise ValueError("a base that is one checkpoint file needs base_config (tokenizer and settings)")
-        if self.motion.single and self.motion_config is None:
-            raise ValueError("a motion module that is one file needs motion_config (its config.json)")
-        return self
-
-    def only(self, kinds: Iterable[str]) -> ModelConfig:
-        """The family without the ControlNets that a render does not use, so that they are not in its key."""
-        wanted = set(kinds)
-        return self.model_copy(update={"controlnets": {k: v for k, v in self.controlnets.items() if k in wanted}})
-
-    def sources(self) -> list[ModelSource]:
-        """Every source of the family."""
-        several = [self.base, self.base_config, self.motion, self.motion_config, self.vae]
-        several += [*self.controlnets.values(), *(lora.source for lora in self.loras)]
-        several += [self.ip_adapter, self.ip_image_encoder]
-        return [source for source in several if source is not None]
-
-
 class LoraSource(Config):
     """A LoRA and how strongly it is applied."""
 
@@ -254,4 +163,15 @@ class LoraSource(Config):
         return source
 
 
-ModelConfig.model_rebuild()
+def sources_in(value: Any, key: str = "") -> Iterator[tuple[str, ModelSource]]:
+    """Every source in settings, a list or a mapping, however deep, with its dotted key: ``controlnets.openpose``."""
+    if isinstance(value, ModelSource):
+        yield key, value
+    elif isinstance(value, Config):
+        yield from sources_in({name: getattr(value, name) for name in type(value).model_fields}, key)
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from sources_in(item, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from sources_in(item, f"{key}.{index}".lstrip("."))

@@ -1,0 +1,25 @@
+"""Settings of tracking: where renders are logged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reel.config import Config, Field, Text
+
+
+class Tracking(Config):
+    """Where runs are logged. The store's records are the truth; MLflow can be rebuilt from them."""
+
+    enabled: bool = True
+    """Log this run to MLflow."""
+    uri: Text
+    """MLflow tracking address: sqlite:///<file> or http://host:port."""
+    experiment: Text = "rotoscope"
+    """MLflow experiment that runs are filed under."""
+    artifacts: Path
+    """Folder of logged files when the address is a database file."""
+    log_clip: bool = True
+    """Log the film itself; contact sheet, map preview and settings are logged either way."""
+    timeout: float = Field(default=3.0, gt=0)
+    """How long the end of a render may wait for MLflow (seconds); after that it is logged in the background.
+    A render that computed nothing does not wait."""
