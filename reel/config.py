@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic.fields import FieldInfo
 
 from reel.errors import UserError
 
 
-class _Marker:
-    """Marks a field as free text: the command line hands it over byte for byte, whatever it contains."""
+@dataclass(frozen=True)
+class Marker:
+    """Says something of a setting that its type does not: ``Annotated[str, TEXT]``. `places` finds it."""
+
+    name: str
 
 
-TEXT, SCHEDULE = _Marker(), _Marker()
+TEXT = Marker("text")
+"""Free text: the command line hands it over byte for byte, whatever it contains."""
+SCHEDULE = Marker("schedule")
 Text = Annotated[str, TEXT]
 """A string that reaches the render literally: prompts, paths, file names.
 
@@ -35,6 +43,113 @@ class Config(BaseModel):
 
 
 C = TypeVar("C", bound=Config)
+
+NAME, INDEX = "*", "[]"
+"""Parts of a place's path that stand for any name of a mapping, and for any number of a list."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a setting can stand in the tree of a settings class.
+
+    Attributes:
+        path: names of the fields from the root down; `NAME` for any name of a mapping, `INDEX` for any item of a list.
+        annotation: the type of what stands there, as it is written (``Path | None``).
+        field: the field that says so; for what a mapping or a list holds, the field that holds these.
+        markers: of the field and of all that it stands in.
+        inner: further places stand under it.
+    """
+
+    path: tuple[str, ...]
+    annotation: Any
+    field: FieldInfo
+    markers: frozenset[Marker]
+    inner: bool
+
+    @property
+    def key(self) -> str:
+        return ".".join(self.path)
+
+    def matches(self, path: Sequence[str]) -> bool:
+        """Whether a path of names ends here."""
+        return len(path) == len(self.path) and self.begins(path)
+
+    def begins(self, path: Sequence[str]) -> bool:
+        """Whether a path of names leads here or stops on the way."""
+        return len(path) <= len(self.path) and all(
+            mine in (NAME, part) or (mine == INDEX and part.isdecimal())
+            for mine, part in zip(self.path, path, strict=False)
+        )
+
+
+@functools.cache
+def places(cls: type[Config]) -> tuple[Place, ...]:
+    """Every place of a settings class, each before those under it, in the order of the fields.
+
+    Nested classes, values of mappings and classes in lists are walked through, each type that a union allows in turn.
+    A class that holds itself is walked through once.
+    """
+    return tuple(_fields(cls, (), frozenset(), frozenset()))
+
+
+def leaves(cls: type[Config]) -> tuple[Place, ...]:
+    """The places of a settings class that hold a value: those that nothing stands under."""
+    return tuple(place for place in places(cls) if not place.inner)
+
+
+def _fields(
+    cls: type[Config], path: tuple[str, ...], markers: frozenset[Marker], seen: frozenset[type]
+) -> Iterator[Place]:
+    for name, field in cls.model_fields.items() if cls not in seen else ():
+        yield from _place((*path, name), field.annotation, field, markers | _marks(field.metadata), seen | {cls})
+
+
+def _place(
+    path: tuple[str, ...], annotation: Any, field: FieldInfo, markers: frozenset[Marker], seen: frozenset[type]
+) -> Iterator[Place]:
+    markers |= _marks(_metadata(annotation))
+    under: list[Place] = []
+    for arm in arms(annotation):
+        origin, arguments = get_origin(arm), get_args(arm)
+        if isinstance(arm, type) and issubclass(arm, Config):
+            under += _fields(arm, path, markers, seen)
+        elif is_a(origin, Mapping):
+            under += _place((*path, NAME), arguments[1], field, markers, seen)
+        elif is_a(origin, Sequence):
+            items = list(_place((*path, INDEX), arguments[0], field, markers, seen))
+            under += items if items[0].inner else []  # a list of plain values is one value
+    yield Place(path, annotation, field, markers, bool(under))
+    yield from under
+
+
+def arms(annotation: Any) -> Iterator[Any]:
+    """The types that an annotation allows: those of a union, or it alone; ``Annotated`` taken off."""
+    if get_origin(annotation) in (Union, UnionType):
+        for arm in get_args(annotation):
+            yield from arms(arm)
+    elif get_origin(annotation) is Annotated:
+        yield from arms(get_args(annotation)[0])
+    else:
+        yield annotation
+
+
+def is_a(origin: Any, kind: type) -> bool:
+    """Whether the origin of a generic type (``dict`` of ``dict[str, int]``) is a class of that kind."""
+    return isinstance(origin, type) and issubclass(origin, kind)
+
+
+def _metadata(annotation: Any) -> Iterator[Any]:
+    """What ``Annotated`` adds to a type, or to those of a union."""
+    if get_origin(annotation) in (Union, UnionType):
+        for arm in get_args(annotation):
+            yield from _metadata(arm)
+    elif get_origin(annotation) is Annotated:
+        yield from annotation.__metadata__
+        yield from _metadata(get_args(annotation)[0])
+
+
+def _marks(metadata: Iterable[Any]) -> frozenset[Marker]:
+    return frozenset(one for one in metadata if isinstance(one, Marker))
 
 
 def parse(cls: type[C], data: Mapping[str, Any], where: str = "") -> C:
@@ -56,7 +171,7 @@ def _explain(cls: type[Config], item: Any, where: str) -> str:
     path = [str(part) for part in item["loc"]]
     key = ".".join(filter(None, [where, *path]))
     if item["type"] == "extra_forbidden":
-        known = _siblings(cls, item["loc"][:-1])
+        known = _siblings(cls, path[:-1])
         return f"unknown key '{key}'" + (suggest(path[-1], known) or (f"; known: {', '.join(known)}" if known else ""))
     if item["type"] == "missing":
         return f"{key}: a value is needed"
@@ -76,27 +191,11 @@ def _allowed(item: Any) -> list[str]:
     return re.findall(r"'([^']*)'", item["ctx"]["expected"])
 
 
-def _siblings(cls: type[Config], parents: Iterable[Any]) -> list[str]:
-    """Field names that stand beside a wrong key, found by walking the annotations."""
-    current: list[Any] = [cls]
-    for part in parents:
-        current = [inner for one in current for inner in _within(one, part)]
-    return [name for one in current for name in getattr(one, "model_fields", {})]
-
-
-def _within(annotation: Any, part: Any) -> list[Any]:
-    """What may stand under a part of a key: a field's classes, a mapping's values, a list's items."""
-    if part in getattr(annotation, "model_fields", {}):
-        return list(arms(annotation.model_fields[part].annotation))
-    arguments = get_args(annotation)
-    return list(arms(arguments[-1])) if get_origin(annotation) in (dict, list, Mapping) and arguments else []
-
-
-def arms(annotation: Any) -> Iterable[Any]:
-    """The types that an annotation allows: those of a union, or it alone; ``Annotated`` taken off."""
-    if get_origin(annotation) in (Union, UnionType):
-        return get_args(annotation)
-    return (get_args(annotation)[0],) if hasattr(annotation, "__metadata__") else (annotation,)
+def _siblings(cls: type[Config], parents: Sequence[str]) -> list[str]:
+    """Field names that can stand beside a wrong key."""
+    depth = len(parents)
+    beside = [place.path[depth] for place in places(cls) if len(place.path) == depth + 1 and place.begins(parents)]
+    return [name for name in dict.fromkeys(beside) if name not in (NAME, INDEX)]
 
 
 def suggest(word: str, known: Iterable[str], limit: int = 3) -> str:
@@ -105,4 +204,21 @@ def suggest(word: str, known: Iterable[str], limit: int = 3) -> str:
     return f"; nearest: {', '.join(near)}" if near else ""
 
 
-__all__ = ["SCHEDULE", "TEXT", "Config", "Field", "Finite", "Text", "arms", "parse", "suggest"]
+__all__ = [
+    "INDEX",
+    "NAME",
+    "SCHEDULE",
+    "TEXT",
+    "Config",
+    "Field",
+    "Finite",
+    "Marker",
+    "Place",
+    "Text",
+    "arms",
+    "is_a",
+    "leaves",
+    "parse",
+    "places",
+    "suggest",
+]
