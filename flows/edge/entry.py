@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flows.config.quoting import literal_overrides
+from flows.edge.help_first import topics
 from flows.paths import debugging
 from reel import interrupt
 from reel.config import Config, suggest
@@ -179,14 +180,15 @@ def tell(error: BaseException, where: str) -> None:
 def _dispatch(name: str, cls: type[C], fn: Callable[[C], Any], argv: list[str], conf: Path | None) -> int:
     from flows.config.compose import Root, hydra_ready, single
 
-    options = parse_arguments(argv)
     root = Root(name, cls, conf)
-    with hydra_ready(root) as engine:
-        if options.help:
-            from flows.config.help import help_text
+    if (asked := topics(argv)) is not None:
+        from flows.config.help import help_text
 
-            print(help_text(root, engine, fn, options.overrides))
-            return OK
+        with hydra_ready(root) as engine:
+            print(help_text(root, engine, fn, asked))
+        return OK
+    options = parse_arguments(argv)
+    with hydra_ready(root) as engine:
         overrides = literal_overrides(options.overrides, root.keys, multirun=options.multirun)
         if options.cfg or options.info:
             return _show(root, engine, overrides, options)
@@ -209,7 +211,7 @@ def _no_sweep(overrides: Sequence[str]) -> None:
 
 
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
-    """Flags and overrides of a flow's command line, in any order.
+    """Flags and overrides of a flow's command line, in any order; ``--help`` is dealt with before.
 
     Raises:
         UserError: a flag that does not exist, with the nearest that does.
