@@ -1,7 +1,8 @@
 # The few commands of the project. `make setup` is quick when nothing has changed; the others call it first.
 #
 #   make demo                 the sample clip, rendered with the embedded model; a second time nothing is rendered anew
-#   make test ARGS="-k pose"  tests, as many files at a time as there are cores; ARGS goes to pytest
+#   make test ARGS="-k pose"  tests, as many files at a time as there are cores; ARGS goes to pytest;
+#                             property tests draw the same examples each time, python -m benchmarks.property_search others
 #   make check                lint, format, types
 #   make accept-ops           accept changed ops whose output cannot have changed (else raise their version)
 #   make clean                what tools leave behind; the store and your renders stay (rotoscope gc)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flows import flow
 from flows.edge import entry
+from flows.edge.help_first import topics
 from reel.config import suggest
 from reel.errors import UserError
 
@@ -41,8 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(argv: list[str]) -> int:
-    name, rest = (argv[0], argv[1:]) if argv else ("--help", [])
-    if name in ("--help", "-h", "help"):
+    argv = argv or ["--help"]
+    name, rest = argv[0], argv[1:]
+    if name == "help" or (name.startswith("-") and topics(argv) is not None):
         print(overview())
         return entry.OK
     if name in ("--version", "version"):

@@ -1,4 +1,4 @@
-"""What tests share: one real Prefect server for the whole session, and a store of their own each."""
+"""What tests share: one real Prefect server for the whole session, a store of their own each, fixed random examples."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from benchmarks.runs import server
 from reel.store import Store
 
 os.environ |= {"DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1"}
 os.environ.setdefault("ROTOSCOPE_LOG_NICE", "0")  # tests wait for what is logged, beside other tests
+
+# Property tests try the same examples in every run: a change is judged by itself, not by the luck of the draw. New
+# examples are what `python -m benchmarks.property_search` is for.
+settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
+settings.register_profile("search", deadline=None, database=None, print_blob=True)
+settings.load_profile("fixed")
 
 
 @pytest.fixture

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from flows.edge.help_first import HelpFirst
 from reel.config import Config, suggest
 from reel.errors import UserError
 from reel.store import Store
 
 
-class Parser(argparse.ArgumentParser):
+class Parser(HelpFirst):
     """argparse whose complaints are user errors: one message, a fix, exit code 2."""
 
     def __init__(self, command: str, description: str) -> None:

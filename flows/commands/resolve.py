@@ -8,7 +8,6 @@ of weight 0 and what only they would use are not in it. So it changes exactly wh
 
 from __future__ import annotations
 
-import argparse
 import functools
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from flows.config.compose import Root, hydra_ready, project_root, single
 from flows.config.quoting import literal_overrides
 from flows.dance.plan import map_makers
 from flows.edge import entry
+from flows.edge.help_first import HelpFirst
 from flows.render import schedules
 from reel.config import suggest
 from reel.errors import UserError
@@ -86,9 +86,7 @@ def _relative(value: Any, root: Path) -> Any:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the resolved settings to a file, or print them."""
-    parser = argparse.ArgumentParser(
-        prog="python -m flows.commands.resolve", description=(__doc__ or "").partition("\n")[0]
-    )
+    parser = HelpFirst(prog="python -m flows.commands.resolve", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("flow")
     parser.add_argument("overrides", nargs="*", help="as for the flow itself: experiment=dance/x seed=3")
     parser.add_argument("--out", type=Path, help="file to write; printed when absent")

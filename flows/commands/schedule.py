@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from flows.edge.help_first import HelpFirst
 from reel.errors import UserError
 from reel.schedule.codes import ERROR, NOTE, WARNING
 from reel.schedule.dialects.base import Options
@@ -52,12 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = HelpFirst(
         prog="rotoscope schedule", description=__doc__, epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    common = argparse.ArgumentParser(add_help=False)
+    parser.commands = commands.choices
+    common = HelpFirst(add_help=False)
     common.add_argument("schedule", metavar="FILE|TEXT|-", help="a file, the schedule itself, or - for standard input")
     common.add_argument("--dialect", choices=[*DIALECTS], help="read it as this dialect (default: detected)")
     common.add_argument("--kind", choices=KINDS, help="what it schedules (default: as it says or looks)")

@@ -133,6 +133,24 @@ def compose(root: Root[C], engine: Any, overrides: Sequence[str], typed: Sequenc
     )
 
 
+def unchecked(root: Root[C], engine: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The defaults as plain data and the chosen file by group, inside `hydra_ready`.
+
+    What conf/ holds is not held against the settings class: help is wanted most where something is wrong or missing.
+
+    Raises:
+        UserError: the files do not compose.
+    """
+    from hydra import compose as hydra_compose
+    from omegaconf import OmegaConf
+
+    def read() -> tuple[dict[str, Any], Any]:
+        cfg = hydra_compose(root.name, overrides=[], return_hydra_config=True)
+        return plain(cfg, root), OmegaConf.to_container(cfg.hydra.runtime.choices)
+
+    return diagnosed(root, engine, [], read)
+
+
 def compose_points(
     root: Root[C], engine: Any, plan: Sequence[Sequence[str]], own: Sequence[str]
 ) -> Iterator[Composed[C] | UserError]:

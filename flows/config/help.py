@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from flows.config.compose import Root, compose, defaults, project_root, roots
+from flows.config.compose import Root, defaults, project_root, roots, unchecked
 from flows.flow import Flow
 from flows.sweep.axes import Sweep
 from reel import op
@@ -61,21 +61,22 @@ def help_text(root: Root[Any], engine: Any, flow: Flow[Any], topics: Sequence[st
         UserError: no key of that name.
     """
     width = min(max(shutil.get_terminal_size((100, 24)).columns, 60), 120)
-    composed = compose(root, engine, [])
-    choices = {**composed.choices, **{group: one for group, one in defaults(root).items() if isinstance(one, list)}}
+    command = f"rotoscope {root.name.replace('_', '-')}"
+    data, choices = unchecked(root, engine)
+    choices |= {group: one for group, one in defaults(root).items() if isinstance(one, list)}
     notes = comments(root, choices)
-    table = list(rows(root.cls, composed.data, notes))
+    table = list(rows(root.cls, data, notes))
     if "sweep" in defaults(root):
         table += rows(Sweep, Sweep().model_dump(), {}, "sweep.")
     if topics:
-        return _block(f"rotoscope {root.name}: key=default", _lines(_under(table, topics)), width)
+        return _block(f"{command}: key=default", _lines(_under(table, topics)), width)
     parts = [
-        f"rotoscope {root.name} [key=value ...] [group=choice ...] [-m]",
+        f"{command} [key=value ...] [group=choice ...] [-m]",
         inspect.cleandoc(flow.about or root.cls.__doc__ or ""),
         _block("Examples", [(example, "") for example in flow.examples], width),
         _block("Groups (group=choice; * is the default)", _groups(root, engine, choices), width),
         textwrap.fill(_LITERAL, width),
-        _block("Keys (key=default)", _folded(root, table), width),
+        _block("Keys (key=default)", _folded(command, table), width),
         _block("Flags", _FLAGS, width),
         "Exit codes: 0 done, 1 failure, 2 something to put right, 130 interrupted. More: docs/cli.md",
     ]
@@ -91,7 +92,7 @@ def _under(table: Sequence[Row], topics: Sequence[str]) -> list[Row]:
     return [row for row in table if any(f"{row.key}.".startswith(f"{topic}.") for topic in topics)]
 
 
-def _folded(root: Root[Any], table: Sequence[Row]) -> list[tuple[str, str]]:
+def _folded(command: str, table: Sequence[Row]) -> list[tuple[str, str]]:
     """Lines of all keys; a section that would fill a screen is one line that tells how to see it."""
     lines = []
     for section, group in itertools.groupby(table, key=lambda row: row.key.partition(".")[0]):
@@ -100,7 +101,7 @@ def _folded(root: Root[Any], table: Sequence[Row]) -> list[tuple[str, str]]:
             lines += _lines(members)
             continue
         inner = dict.fromkeys(row.key.split(".")[1] for row in members)
-        text = f"{len(members)} keys ({', '.join(inner)}): rotoscope {root.name} --help {section}"
+        text = f"{len(members)} keys ({', '.join(inner)}): {command} --help {section}"
         lines.append((f"{section}.*", text))
     return lines
 

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flows.config.quoting import literal_overrides
+from flows.edge.help_first import topics
 from flows.paths import debugging
 from reel import interrupt
 from reel.config import Config, suggest
@@ -175,14 +176,15 @@ def tell(error: BaseException, where: str) -> None:
 def _dispatch(flow: Flow[Any], argv: list[str], conf: Path | None) -> int:
     from flows.config.compose import Root, hydra_ready, single
 
-    options = parse_arguments(argv)
     root = Root(flow.name, flow.settings, conf)
-    with hydra_ready(root) as engine:
-        if options.help:
-            from flows.config.help import help_text
+    if (asked := topics(argv)) is not None:
+        from flows.config.help import help_text
 
-            print(help_text(root, engine, flow, options.overrides))
-            return OK
+        with hydra_ready(root) as engine:
+            print(help_text(root, engine, flow, asked))
+        return OK
+    options = parse_arguments(argv)
+    with hydra_ready(root) as engine:
         overrides = literal_overrides(options.overrides, root.keys, multirun=options.multirun)
         if options.cfg or options.info:
             return _show(root, engine, overrides, options)
@@ -205,7 +207,7 @@ def _no_sweep(overrides: Sequence[str]) -> None:
 
 
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
-    """Flags and overrides of a flow's command line, in any order.
+    """Flags and overrides of a flow's command line, in any order; ``--help`` is dealt with before.
 
     Raises:
         UserError: a flag that does not exist, with the nearest that does.

@@ -20,7 +20,7 @@ from tasks.stylize.quiet import quiet
 @op(
     "stylize",
     "denoise",
-    version=4,
+    version=5,
     config=Denoise,
     inputs=("latents", "embeddings", "map_*", "poses", "mask_*", "region_*"),
     distributions=LIBRARIES,

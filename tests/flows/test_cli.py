@@ -82,13 +82,29 @@ def test_every_root_config_has_its_flow():
     assert stems <= {path.stem for path in (root / "flows").iterdir()}
 
 
-def test_every_command_tells_its_use(run):
-    commands = [name for name in cli.available() if name in cli.COMMANDS and name != "schedule"]
-    assert len(commands) >= 7
-    for name in commands:
-        with pytest.raises(SystemExit) as caught:
-            cli._dispatch([name, "--help"])
-        assert caught.value.code == 0
+@pytest.mark.parametrize("name", cli.available())
+def test_help_wins_over_whatever_stands_beside_it(name, capsys):
+    try:
+        code = cli.main([name, "--bogus", "no.such=1", "clip=", "-n", "many", "--help", "--store"])
+    except SystemExit as end:  # argparse's way to be done
+        code = end.code
+    out, err = capsys.readouterr()
+    assert (code, err) == (0, "")
+    assert f"rotoscope {name} " in out.partition("\n")[0]
+    assert len(out.splitlines()) > 5
+
+
+@pytest.mark.parametrize("argv", [["-h"], ["--debug", "--help"], ["--bogus", "-h"]], ids=" ".join)
+def test_help_of_the_program(run, argv):
+    assert run(*argv)[:2] == run("--help")[:2]
+
+
+def test_help_of_a_command_below_another(capsys):
+    for argv in (["lint", "--frames", "none", "-h"], ["--bogus", "lint", "--help"]):
+        with pytest.raises(SystemExit) as end:
+            cli.main(["schedule", *argv])
+        assert end.value.code == 0
+        assert capsys.readouterr().out.startswith("usage: rotoscope schedule lint ")
 
 
 def test_version(run):

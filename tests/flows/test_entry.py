@@ -251,6 +251,30 @@ def test_help_teaches(call):
         assert wanted in " ".join(out.split())  # wherever lines are broken
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [["prmpt=x", "-h"], ["--bogus", "--help", "steps=0"], ["--cfg", "no", "my.mp4", "--help"], ["steps=1,2", "-mh"]],
+    ids=" ".join,
+)
+def test_help_wins_over_wrong_settings(call, argv):
+    assert call(*argv) == call("--help")
+
+
+def test_help_needs_no_valid_settings(tmp_path, capsys):
+    """What conf/ holds may be what somebody needs help with."""
+    conf = tmp_path / "conf"
+    shutil.copytree(Path(demo.__file__).parent / "demo_conf", conf)
+    root = conf / "demo.yaml"
+    root.write_text(root.read_text("utf-8").replace("steps: 8", "steps: many"), "utf-8")
+    assert entry.run_flow("demo", demo.Demo, demo.run, ["--help", "steps"], conf=conf) == 0
+    assert "steps=many  Denoising steps. (integer, 1 to 100)" in " ".join(capsys.readouterr().out.split(" " * 3))
+
+
+def test_help_on_a_key_that_does_not_exist(call):
+    code, _, _, err = call("--help", "stesp")
+    assert (code, "error: --help stesp: no such key; nearest: steps" in err) == (2, True)
+
+
 def test_help_follows_the_config(call):
     """Defaults in the help come from the YAML files, not from the classes."""
     assert demo.Control.model_fields["weight"].default == 1.0

@@ -194,7 +194,8 @@ async def main():
     [plan] = register.check(cfg)
     id = await (await register.deployment(cfg, plan)).aapply()
     async with get_client() as client:
-        run = await client.create_flow_run_from_deployment(id, parameters={"overrides": ["swatch.seed=3", "swatch.frames=4"]})
+        given = {"overrides": ["swatch.seed=3", "swatch.frames=4"]}
+        run = await client.create_flow_run_from_deployment(id, parameters=given)
         await client.delete_flow_run(run.id)
     return run.parameters
 given = asyncio.run(main())

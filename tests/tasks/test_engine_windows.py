@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reel.errors import UserError
-from tasks.stylize.engine.windows import WindowPlan, make_windows, ordered_halving, work
+from tasks.stylize.engine.windows import WindowPlan, cut, make_windows, ordered_halving, work
 
 SCHEDULES = ("standard-static", "standard-uniform", "looped-uniform")
 
@@ -42,6 +44,35 @@ def test_every_frame_is_covered_and_its_weights_sum_to_one(plan, count, step):
         assert (window.weights > 0).all()
         total[window.frames] += window.weights
     np.testing.assert_allclose(total, 1.0, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "closed", "strides", "steps"),
+    [
+        ("standard-static", False, 1, 1),
+        ("standard-uniform", False, 4, 8),
+        ("looped-uniform", False, 4, 2),  # its windows turn with the step and change in nothing else
+        ("looped-uniform", True, 4, 2),
+    ],
+)
+def test_every_frame_of_every_small_clip_is_covered_at_every_step(schedule, closed, strides, steps):
+    """Lengths 2 to 16, all overlaps, strides to 4, up to 40 frames; each set of windows once.
+
+    A clip no longer than a window is a window; a stride too wide for the clip does what the widest does that fits.
+    """
+    for length, stride, step in itertools.product(range(2, 17), range(1, strides + 1), range(steps)):
+        shortest = length if schedule == "looped-uniform" else length + 1
+        if stride > 1:
+            shortest = max(shortest, length * 2 ** (stride - 2) + 1)
+        for overlap, count in itertools.product(range(length), range(shortest, 41)):
+            windows = cut(count, WindowPlan(length, overlap, stride, schedule, closed_loop=closed), step)
+            assert set().union(*windows) == set(range(count)), (length, overlap, stride, count, step)
+
+
+def test_a_frame_that_every_window_leaves_out_gets_one():
+    """The window that follows the one over the end was moved away from frame 0 as well, the next one is too wide."""
+    found = [[*window] for window in cut(5, WindowPlan(4, 0, 2, "standard-uniform"), 3)]
+    assert found == [[1, 2, 3, 4], [0, 1, 2, 3]]
 
 
 @settings(max_examples=60, deadline=None)

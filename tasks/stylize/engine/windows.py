@@ -2,11 +2,17 @@
 
 Names and meaning are those of AnimateDiff-Evolved's context options. The uniform schedules move from step to step by
 an ordered halving (0, 1/2, 1/4, 3/4, ... of the clip), so that no frame is always at a window's border.
+
+The frames of each window are those that AnimateDiff-Evolved (``animatediff/context.py``) gives, but for two things at
+strides above 1: a window that would see a frame twice or run out of the clip is left out (AnimateDiff-Evolved keeps it,
+and stops with an index error at the latter), and a frame in no window gets one (there its result is divided by a total
+weight of zero).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -82,6 +88,15 @@ def make_windows(count: int, plan: WindowPlan, step: int = 0) -> list[Window]:
     Returns:
         windows that together cover every frame; each frame's weights sum to one.
     """
+    return _weighed([np.array(window) for window in cut(count, plan, step)], count, plan)
+
+
+def cut(count: int, plan: WindowPlan, step: int = 0) -> list[Sequence[int]]:
+    """The frame numbers of each of a step's windows, without weights; arguments as for `make_windows`.
+
+    Raises:
+        UserError: a closed loop of fewer frames than a window has.
+    """
     looped = plan.schedule == "looped-uniform"
     if plan.closed_loop and count < plan.context_length:
         raise UserError(
@@ -89,14 +104,14 @@ def make_windows(count: int, plan: WindowPlan, step: int = 0) -> list[Window]:
             fix=f"stylize.windows.context_length={count}",
         )
     if count < plan.context_length or (count == plan.context_length and not looped):
-        frames = [np.arange(count)]
-    elif plan.schedule == "standard-static":
-        frames = _static(count, plan)
-    elif looped:
-        frames = [window for window in _uniform(count, plan, step) if len(set(window.tolist())) == len(window)]
-    else:
-        frames = _straightened(_uniform(count, plan, step), count)
-    return _weighed(frames, count, plan)
+        return [range(count)]
+    if plan.schedule == "standard-static":
+        return [*_static(count, plan)]
+    if looped:
+        rounds = [[frame % count for frame in window] for window in _uniform(count, plan, step)]
+        return [window for window in rounds if len(set(window)) == len(window)]
+    straight = _straightened(_uniform(count, plan, step), count)
+    return [*_completed(straight, count, plan.context_length)]
 
 
 def ordered_halving(step: int) -> float:
@@ -108,47 +123,62 @@ def ordered_halving(step: int) -> float:
     return int(f"{step:064b}"[::-1], 2) / 2**64
 
 
-def _static(count: int, plan: WindowPlan) -> list[np.ndarray]:
+def _static(count: int, plan: WindowPlan) -> list[range]:
     """Windows at a fixed distance; the last one is moved back so that it ends with the clip."""
     length, hop = plan.context_length, plan.context_length - plan.context_overlap
     starts = [*range(0, count - length, hop), count - length]
-    return [np.arange(start, start + length) for start in starts]
+    return [range(start, start + length) for start in starts]
 
 
-def _uniform(count: int, plan: WindowPlan, step: int) -> list[np.ndarray]:
-    """Windows around the circle of frames, moved by the step, at every stride that fits the clip."""
+def _uniform(count: int, plan: WindowPlan, step: int) -> list[range]:
+    """Windows around the circle of frames, moved by the step, at every stride that fits the clip.
+
+    Frame numbers go on beyond the clip's end: frame ``count`` is frame 0 of the next round.
+    """
     length, overlap = plan.context_length, plan.context_overlap
     strides = min(plan.context_stride, math.ceil(math.log2(count / length)) + 1)
-    shift = round(count * ordered_halving(step))
+    part = ordered_halving(step)
+    shift = round(count * part)
     windows = []
     for stride in (1 << k for k in range(strides)):
-        first = int(ordered_halving(step) * stride) + shift
+        first = int(part * stride) + shift
         end = count + shift - (0 if plan.closed_loop else overlap)
         starts = range(first, end, length * stride - overlap)
-        windows += [np.arange(start, start + length * stride, stride) % count for start in starts]
+        windows += [range(start % count, start % count + length * stride, stride) for start in starts]
     return windows
 
 
-def _straightened(windows: list[np.ndarray], count: int) -> list[np.ndarray]:
+def _straightened(windows: list[range], count: int) -> list[range]:
     """Windows that run over the clip's end, moved back so that they end with it.
 
-    Where one went over, its first frame in the new round may be seen by no window any more: then a window of
-    neighbouring frames begins there. Windows too wide for the clip are left out.
+    Where one went over and the window that follows lacks its first frame of the new round, a window of neighbouring
+    frames begins there. Windows too wide for the clip are left out.
     """
-    straight: list[np.ndarray] = []
+    straight: list[range] = []
     for place, window in enumerate(windows):
-        falls = np.flatnonzero(np.diff(window) < 0)
-        if len(falls) == 0:
+        over = window[-1] - (count - 1)
+        if over <= 0:
             straight.append(window)
             continue
-        stride = int(window[1] - window[0]) % count
-        straight.append(count - 1 - np.arange(len(window))[::-1] * stride)
-        again = int(window[falls[0] + 1])
+        straight.append(range(window.start - over, window.stop - over, window.step))
+        again = next(frame for frame in window if frame >= count) - count
         following = windows[place + 1] if place + 1 < len(windows) else straight[0]
-        if again not in following:
-            straight.append(again + np.arange(len(window)))
-    unique = {tuple(w.tolist()): w for w in straight if w[0] >= 0 and w[-1] < count}
-    return list(unique.values())
+        if again not in {frame % count for frame in following}:
+            straight.append(range(again, again + len(window)))
+    return [window for window in dict.fromkeys(straight) if window[0] >= 0 and window[-1] < count]
+
+
+def _completed(windows: list[range], count: int, length: int) -> list[range]:
+    """Windows of neighbouring frames added until every frame is in one, from the first missing frame on.
+
+    Frames go missing at strides above 1: the window that follows one over the end may be moved or left out as well.
+    """
+    missing = set(range(count)).difference(*windows)
+    while missing:
+        start = min(min(missing), count - length)
+        windows = [*windows, range(start, start + length)]
+        missing.difference_update(windows[-1])
+    return windows
 
 
 def _weighed(frames: list[np.ndarray], count: int, plan: WindowPlan) -> list[Window]:
@@ -177,4 +207,4 @@ def _shape(window: np.ndarray, count: int, plan: WindowPlan) -> np.ndarray:
 
 def work(count: int, plan: WindowPlan, steps: int = 1) -> float:
     """Frames that the motion modules compute, over the clip's frames: 1 for a single window."""
-    return sum(len(w.frames) for step in range(steps) for w in make_windows(count, plan, step)) / (count * steps)
+    return sum(len(window) for step in range(steps) for window in cut(count, plan, step)) / (count * steps)
