@@ -1,6 +1,7 @@
-"""A flow from outside: added by one module and one YAML, with an op of its own, it has all that a flow has.
+"""Extensions from outside, exactly as docs/extending.md has them: its files are laid over a copy of the checkout.
 
-The toy under tests/flows/toy is laid over a copy of the checkout, and the real program is run there.
+A flow that is added by one module and one YAML has all that a flow has; a preprocessor, a control, a metric and a model
+family work as the page says.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.runs import ROOT
@@ -21,7 +23,7 @@ from reel.clip import Clip
 from reel.history.record import RenderRecord, list_records
 from reel.store import Store
 
-TOY = Path(__file__).parent / "toy"
+PAGE = ROOT / "docs" / "extending.md"
 DRIVER = """
 import contextlib, io, json, sys
 from flows import cli
@@ -63,7 +65,7 @@ class Checkout:
         """Run commands; those of flows get the copy's store."""
         own = [f"paths.store={self.root}/store"]
         told = [
-            [*argv, *(own if argv[0] in ("swatch", "compare", "serve") and "--help" not in argv else [])]
+            [*argv, *(own if argv[0] in ("swatch", "dance", "compare", "serve") and "--help" not in argv else [])]
             for argv in commands
         ]
         done = self.python(["-c", DRIVER], json.dumps(told))
@@ -88,8 +90,20 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> 
     root = tmp_path_factory.mktemp("checkout")
     for name in ("conf", "flows", "reel", "tasks"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "local"))
-    shutil.copytree(TOY, root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "data").mkdir()
+    for name in ("models", "source"):
+        (root / "data" / name).symlink_to(ROOT / "data" / name)
+    for name, text in extensions().items():
+        assert not (root / name).exists(), f"{name} is there already"
+        (root / name).write_text(text, "utf-8")
     return Checkout(root)
+
+
+def extensions() -> dict[str, str]:
+    """The files that the page shows, by path."""
+    found = re.findall(r"^```\w+ title=(\S+)\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert len(found) >= 9
+    return dict(found)
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +216,26 @@ given = asyncio.run(main())
 state = served.flow_of(cfg, "daily")(**given, return_state=True)
 print(json.dumps([state.type.value, given]))
 """
+
+
+def test_a_preprocessor_a_control_a_metric_and_a_family(checkout: Checkout) -> None:
+    """The example map drives a ControlNet; the example metric reads the render; the family's advice is taken."""
+    small = ["extract.max_frames=2", "extract.short_side=64", "tracking=none", "assemble.side_by_side=false"]
+    added = ["preprocess=[blazepose,pose_map,posterize]", "control=[poster]", "preprocess.posterize.levels=3"]
+    listed, done, wrong = checkout.rotoscope(
+        ["models"],
+        ["dance", *small, *added, "measure=[brightness]", "model=soft_sprite", "stylize.strength=0.3"],
+        ["dance", *small, *added, "preprocess.posterize.levels=1"],
+    )
+    assert re.search(r"^soft_sprite .* yes .*in eight steps$", listed.out, re.MULTILINE)
+    assert done.code == 0, done.err
+    record = checkout.records[-1]
+    assert record.config["stylize"]["num_inference_steps"] == 8
+    assert 0 < record.metrics["brightness.mean"] < 255
+    drawn = Clip.open(checkout.store, record.pictures["map_poster"]).array()
+    assert set(np.unique(drawn)) <= {0, 127, 255}
+    assert wrong.code == 2
+    assert "preprocess.posterize.levels: must be greater than or equal to 2" in wrong.err
 
 
 def test_only_its_own_folder_conf_docs_and_tests_name_a_flow() -> None:
