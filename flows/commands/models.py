@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flows.commands.common import Parser, table
-from flows.config.compose import project_root
+from flows.commands.common import Parser
+from flows.config.compose import plain_settings
+from flows.config.root import Root, project_root
+from flows.edge.text import table
 from reel.config import parse
 from reel.models import ModelConfig, ModelSource
 
@@ -37,18 +39,7 @@ def family(name: str) -> ModelConfig:
     Raises:
         UserError: no such file, or one with wrong keys.
     """
-    from hydra import compose
-    from hydra.errors import HydraException
-
-    from flows.config.compose import Root, hydra_ready, plain
-    from flows.config.diagnose import diagnose
-
-    root = Root(f"model/{name}", ModelConfig)
-    with hydra_ready(root) as engine:
-        try:
-            data = plain(compose(root.name), root)
-        except HydraException as error:
-            raise diagnose(root, engine, [], error) from error
+    data = plain_settings(Root(f"model/{name}", ModelConfig))
     return parse(ModelConfig, data.get("model", data), f"model={name}")
 
 
