@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.runs import server
-from flows.config.compose import Root, hydra_ready, single
+from flows.config import compose
+from flows.config.root import Root
 from flows.search import plan, run
 from flows.search.flow import BASE, FLOW
 from flows.search.settings import Search
@@ -50,8 +51,7 @@ SEEDS = range(5)
 def settings(store: Path, overrides: Sequence[str]) -> Search:
     """Checked settings of `search` for the sample clip."""
     root = Root("search", FLOW.settings)
-    with hydra_ready(root) as engine:
-        return single(root, engine, [*SETTINGS, f"paths.store={store}", *overrides]).config
+    return compose.settings(root, [*SETTINGS, f"paths.store={store}", *overrides], literal=False).config
 
 
 class Bench:

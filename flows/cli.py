@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import ast
 import importlib
-import importlib.metadata
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from flows import flow
-from flows.edge import entry
+from flows.edge.entry import run_named
+from flows.edge.exits import OK, guarded
 from flows.edge.help_first import topics
-from reel.config import suggest
-from reel.errors import UserError
+from reel.errors import UserError, suggest
 
 COMMANDS = {
     "schedule": "flows.commands.schedule",
@@ -35,10 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The ``rotoscope`` program.
 
     Returns:
-        the exit code, see `flows.edge.entry`.
+        the exit code, see `flows.edge.exits`.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    return entry.guarded(lambda: _dispatch(arguments), debug="--debug" in arguments)
+    return guarded(lambda: _dispatch(arguments), debug="--debug" in arguments)
 
 
 def _dispatch(argv: list[str]) -> int:
@@ -46,18 +45,17 @@ def _dispatch(argv: list[str]) -> int:
     name, rest = argv[0], argv[1:]
     if name == "help" or (name.startswith("-") and topics(argv) is not None):
         print(overview())
-        return entry.OK
+        return OK
     if name in ("--version", "version"):
         print(f"rotoscope {version()}")
-        return entry.OK
+        return OK
     name = name.replace("_", "-")  # train_sprite is the flow's name, train-sprite the command's
     if name in COMMANDS:
-        return int(importlib.import_module(COMMANDS[name]).main(rest) or entry.OK)
+        return int(importlib.import_module(COMMANDS[name]).main(rest) or OK)
     known = available()
     if name not in known:
         raise UserError(f"no command {name!r}{suggest(name, known)}", fix=f"commands: {', '.join(known)}")
-    found = flow.get(name.replace("-", "_"))
-    return found.main(rest) if found.main else entry.run_flow(found, rest)
+    return run_named(name.replace("-", "_"), rest)
 
 
 def available() -> dict[str, Path]:
@@ -68,6 +66,8 @@ def available() -> dict[str, Path]:
 
 
 def version() -> str:
+    import importlib.metadata
+
     try:
         return importlib.metadata.version("rotoscope")
     except importlib.metadata.PackageNotFoundError:  # a checkout on the path, not installed

@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from flows.config.compose import project_root
-from reel.config import Config, suggest
-from reel.errors import UserError
-from reel.op import Context, Op
+from flows.config.root import project_root
+from reel.errors import UserError, suggest
 
 if TYPE_CHECKING:
     from flows.render.measures import Measures
+    from reel.config import Config
+    from reel.op import Context, Op
     from reel.store import Store
 
-C = TypeVar("C", bound=Config)
+C = TypeVar("C", bound="Config")
 
 
 @dataclass(frozen=True)

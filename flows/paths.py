@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from reel.config import Config
@@ -21,8 +20,3 @@ class Paths(Config):
     """Parent of the folders of finished renders."""
     output: Path | None = None
     """Folder of this render; empty: a new one under `renders`, named after the run."""
-
-
-def debugging() -> bool:
-    """Whether tracebacks are wanted for every error: ``--debug``, which sets the variable for workers, too."""
-    return os.environ.get("ROTOSCOPE_DEBUG", "") not in ("", "0")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from pydantic.fields import FieldInfo
 
-from reel.errors import UserError
+from reel.errors import UserError, suggest
 
 
 @dataclass(frozen=True)
@@ -37,9 +36,13 @@ Finite = FiniteFloat
 
 
 class Config(BaseModel):
-    """Base of every settings class. Unknown keys are errors, and a changed field is checked again."""
+    """Base of every settings class. Unknown keys are errors, and a changed field is checked again.
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, use_attribute_docstrings=True)
+    The text under a field is its help: `reel.descriptions` reads it where it is shown. A class becomes a validator when
+    its first settings are read, since a command imports many classes and uses few.
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, defer_build=True)
 
 
 C = TypeVar("C", bound=Config)
@@ -56,6 +59,7 @@ class Place:
         path: names of the fields from the root down; `NAME` for any name of a mapping, `INDEX` for any item of a list.
         annotation: the type of what stands there, as it is written (``Path | None``).
         field: the field that says so; for what a mapping or a list holds, the field that holds these.
+        owner: the class that has the field.
         markers: of the field and of all that it stands in.
         inner: further places stand under it.
     """
@@ -63,6 +67,7 @@ class Place:
     path: tuple[str, ...]
     annotation: Any
     field: FieldInfo
+    owner: type[Config]
     markers: frozenset[Marker]
     inner: bool
 
@@ -97,28 +102,42 @@ def leaves(cls: type[Config]) -> tuple[Place, ...]:
     return tuple(place for place in places(cls) if not place.inner)
 
 
+def place(cls: type[Config], path: Sequence[str]) -> Place | None:
+    """The place that a path of names leads to; None: there is none. The first, where a union allows several."""
+    return next((one for one in places(cls) if one.matches(path)), None)
+
+
+def below(cls: type[Config], path: Sequence[str]) -> list[str]:
+    """Names of the fields that can stand directly under a path; none for what a mapping or a list holds."""
+    depth = len(path)
+    found = [one.path[depth] for one in places(cls) if len(one.path) == depth + 1 and one.begins(path)]
+    return [name for name in dict.fromkeys(found) if name not in (NAME, INDEX)]
+
+
 def _fields(
     cls: type[Config], path: tuple[str, ...], markers: frozenset[Marker], seen: frozenset[type]
 ) -> Iterator[Place]:
     for name, field in cls.model_fields.items() if cls not in seen else ():
-        yield from _place((*path, name), field.annotation, field, markers | _marks(field.metadata), seen | {cls})
+        found = Place((*path, name), field.annotation, field, cls, markers | _marks(field.metadata), inner=False)
+        yield from _place(found, seen | {cls})
 
 
-def _place(
-    path: tuple[str, ...], annotation: Any, field: FieldInfo, markers: frozenset[Marker], seen: frozenset[type]
-) -> Iterator[Place]:
-    markers |= _marks(_metadata(annotation))
+def _place(found: Place, seen: frozenset[type]) -> Iterator[Place]:
+    """A place, and before it is known what stands under it, all of that."""
+    markers = found.markers | _marks(_metadata(found.annotation))
     under: list[Place] = []
-    for arm in arms(annotation):
+    for arm in arms(found.annotation):
         origin, arguments = get_origin(arm), get_args(arm)
         if isinstance(arm, type) and issubclass(arm, Config):
-            under += _fields(arm, path, markers, seen)
+            under += _fields(arm, found.path, markers, seen)
         elif is_a(origin, Mapping):
-            under += _place((*path, NAME), arguments[1], field, markers, seen)
+            item = replace(found, path=(*found.path, NAME), annotation=arguments[1], markers=markers)
+            under += _place(item, seen)
         elif is_a(origin, Sequence):
-            items = list(_place((*path, INDEX), arguments[0], field, markers, seen))
+            item = replace(found, path=(*found.path, INDEX), annotation=arguments[0], markers=markers)
+            items = list(_place(item, seen))
             under += items if items[0].inner else []  # a list of plain values is one value
-    yield Place(path, annotation, field, markers, bool(under))
+    yield replace(found, markers=markers, inner=bool(under))
     yield from under
 
 
@@ -171,7 +190,7 @@ def _explain(cls: type[Config], item: Any, where: str) -> str:
     path = [str(part) for part in item["loc"]]
     key = ".".join(filter(None, [where, *path]))
     if item["type"] == "extra_forbidden":
-        known = _siblings(cls, path[:-1])
+        known = below(cls, path[:-1])
         return f"unknown key '{key}'" + (suggest(path[-1], known) or (f"; known: {', '.join(known)}" if known else ""))
     if item["type"] == "missing":
         return f"{key}: a value is needed"
@@ -191,19 +210,6 @@ def _allowed(item: Any) -> list[str]:
     return re.findall(r"'([^']*)'", item["ctx"]["expected"])
 
 
-def _siblings(cls: type[Config], parents: Sequence[str]) -> list[str]:
-    """Field names that can stand beside a wrong key."""
-    depth = len(parents)
-    beside = [place.path[depth] for place in places(cls) if len(place.path) == depth + 1 and place.begins(parents)]
-    return [name for name in dict.fromkeys(beside) if name not in (NAME, INDEX)]
-
-
-def suggest(word: str, known: Iterable[str], limit: int = 3) -> str:
-    """``; nearest: a, b`` for a mistyped word, or an empty string when nothing is near."""
-    near = difflib.get_close_matches(word, list(known), n=limit, cutoff=0.5)
-    return f"; nearest: {', '.join(near)}" if near else ""
-
-
 __all__ = [
     "INDEX",
     "NAME",
@@ -216,9 +222,11 @@ __all__ = [
     "Place",
     "Text",
     "arms",
+    "below",
     "is_a",
     "leaves",
     "parse",
+    "place",
     "places",
     "suggest",
 ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class UserError(Exception):
     """Something the user can put right. The command line prints it without a traceback and exits with 2.
@@ -29,6 +32,12 @@ class MissingObject(UserError):
 
 class DamagedObject(UserError):
     """Bytes in the store are not those that were stored."""
+
+
+def suggest(word: str, known: Iterable[str], limit: int = 3) -> str:
+    """``; nearest: a, b`` for a mistyped word, or an empty string when nothing is near."""
+    near = difflib.get_close_matches(word, list(known), n=limit, cutoff=0.5)
+    return f"; nearest: {', '.join(near)}" if near else ""
 
 
 def _rebuild(cls: type[UserError], message: str, fix: str | None) -> UserError:

@@ -1,16 +1,14 @@
-"""What the commands share: their settings as conf/ has them, the store, and plain tables."""
+"""What the commands share: their flags, their settings as conf/ has them, and the store."""
 
 from __future__ import annotations
 
-import datetime
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from flows.edge.help_first import HelpFirst
-from reel.config import Config, suggest
-from reel.errors import UserError
+from reel.errors import UserError, suggest
 from reel.store import Store
 
 
@@ -44,20 +42,16 @@ def settings(name: str = SHARED) -> Mapping[str, Any]:
     Raises:
         UserError: the files do not compose.
     """
-    from hydra import compose
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
+    from flows.config.compose import plain_settings
+    from flows.config.root import Root
 
-    from flows.config.compose import Root, hydra_ready, plain
-    from flows.config.diagnose import diagnose
+    root: Root[Any] = Root(name, _no_class)
+    own = name == SHARED and (root.folder / "local" / "default.yaml").is_file()
+    return plain_settings(root, ["+local=default"] if own else [])
 
-    root = Root(name, Config)
-    own = ["+local=default"] if name == SHARED and (root.folder / "local" / "default.yaml").is_file() else []
-    with hydra_ready(root) as engine:
-        try:
-            return plain(compose(root.name, overrides=own), root)
-        except (HydraException, OmegaConfBaseException) as error:
-            raise diagnose(root, engine, own, error) from error
+
+def _no_class() -> NoReturn:
+    raise TypeError("these settings are held against no class")
 
 
 def store_path(chosen: Path | None) -> Path:
@@ -75,26 +69,3 @@ def open_store(chosen: Path | None) -> Store:
     if not (path / "objects").is_dir():
         raise UserError(f"no store at {path}", fix="render something first (rotoscope FLOW), or give --store")
     return Store(path)
-
-
-def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
-    """Left-aligned columns; the last one is as long as it likes."""
-    cells = [[str(cell) for cell in row] for row in [header, *rows]]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    return "\n".join(
-        "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
-    )
-
-
-def size(count: float) -> str:
-    """Bytes in words: ``3.4 GB``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
-
-
-def local(moment: datetime.datetime) -> str:
-    """A time as the clock on the wall shows it."""
-    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"

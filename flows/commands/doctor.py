@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from flows import flow
-from flows.commands.common import SHARED, Parser, settings, size
+from flows.commands.common import SHARED, Parser, settings
 from flows.commands.machine import Finding, device, disk, ffmpeg, hub, memory, packages, python
+from flows.edge.text import size
 from flows.prefect_server import servers
 from reel.errors import UserError
 from reel.models.source import ModelSource
@@ -74,7 +75,7 @@ def models() -> Iterator[Finding]:
 
 def _rendering(name: str) -> Mapping[str, Any]:
     """Settings of a flow that renders by itself; none of another one."""
-    from flows.config.compose import Root, roots
+    from flows.config.root import Root, roots
     from reel.config import Config
 
     return settings(name) if roots(Root(name, Config))[-2:] == [SHARED, name] else {}

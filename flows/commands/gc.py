@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from flows.commands.common import Parser, open_store, size, table
+from flows.commands.common import Parser, open_store
+from flows.edge.text import size, table
 from reel.errors import UserError
 from reel.gc import collect, latest_runs
 from reel.history.record import find_record

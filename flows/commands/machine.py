@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from flows.commands.common import size
+from flows.edge.text import memory as told
+from flows.edge.text import size
 
 GIB = 2**30
 HUB_TIMEOUT = 3.0  # seconds
@@ -87,7 +88,7 @@ def device() -> Iterator[Finding]:
         for index in range(torch.cuda.device_count()):
             free, total = torch.cuda.mem_get_info(index)
             name = torch.cuda.get_device_name(index)
-            text = f"cuda:{index} {name}, {free / GIB:.1f} of {total / GIB:.1f} GiB free, torch {torch.__version__}"
+            text = f"cuda:{index} {name}, {told(free)} of {told(total)} free, torch {torch.__version__}"
             tight = free < 4 * GIB
             yield Finding(
                 "warn" if tight else "ok", "device", text, "free the GPU, or compute.offload=model" if tight else ""
@@ -114,7 +115,7 @@ def memory() -> Iterator[Finding]:
         total = min(total, int(limit.read_text()))
         used = Path("/sys/fs/cgroup/memory.current")
         available = min(available, total - int(used.read_text()) if used.is_file() else total)
-    text = f"{available / GIB:.1f} of {total / GIB:.1f} GiB free"
+    text = f"{told(available)} of {told(total)} free"
     if available < 2 * GIB:
         yield Finding("fail", "memory", text, "close something: even the embedded family wants 2 GiB")
     elif available < 8 * GIB:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.commands.common import Parser, open_store, size, store_path
+from flows.commands.common import Parser, open_store, store_path
+from flows.edge.text import size
 from reel.mirror import pull, push
 from reel.store import Store
 

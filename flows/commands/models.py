@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flows.commands.common import Parser, table
-from flows.config.compose import project_root
+from flows.commands.common import Parser
+from flows.config.compose import plain_settings
+from flows.config.root import Root, project_root
+from flows.edge.text import table
 from reel.config import parse
 from reel.models.catalogue import class_of
 from reel.models.family import Family
@@ -39,19 +41,8 @@ def family(name: str) -> Family:
     Raises:
         UserError: no such file, or one with wrong keys or an unknown architecture.
     """
-    from hydra import compose
-    from hydra.errors import HydraException
-
-    from flows.config.compose import Root, hydra_ready, plain
-    from flows.config.diagnose import diagnose
-
-    root = Root(f"model/{name}", Family)
-    with hydra_ready(root) as engine:
-        try:
-            data = plain(compose(root.name), root)
-        except HydraException as error:
-            raise diagnose(root, engine, [], error) from error
-    settings = data.get("model", data)
+    settings = plain_settings(Root(f"model/{name}", Family))
+    settings = settings.get("model", settings)
     return parse(class_of(settings.get("architecture"), f"model={name}.architecture"), settings, f"model={name}")
 
 

@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flows.config.compose import Root, hydra_ready, project_root, single
-from flows.config.quoting import literal_overrides
+from flows.config.compose import settings
+from flows.config.root import Root, project_root
 from flows.dance.plan import map_makers
-from flows.edge import entry
+from flows.edge import exits
 from flows.edge.help_first import HelpFirst
 from flows.render import schedules
 from reel.config import suggest
@@ -38,10 +38,7 @@ def resolved(flow: str, overrides: Sequence[str]) -> dict[str, Any]:
     Raises:
         UserError: no such flow, or settings that it would refuse.
     """
-    root = Root(flow, _settings_class(flow))
-    with hydra_ready(root) as engine:
-        literal = literal_overrides(list(overrides), root.keys, multirun=False)
-        config = single(root, engine, literal).config
+    config = settings(Root(flow, _settings_class(flow)), overrides).config
     data = canonical(config)
     live = live_controls(config.controls)
     model = canonical(config.model.only({control.kind for control in live.values()}))
@@ -91,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("overrides", nargs="*", help="as for the flow itself: experiment=dance/x seed=3")
     parser.add_argument("--out", type=Path, help="file to write; printed when absent")
     options = parser.parse_intermixed_args(None if argv is None else list(argv))
-    return entry.guarded(lambda: _write(resolved(options.flow, options.overrides), options.out))
+    return exits.guarded(lambda: _write(resolved(options.flow, options.overrides), options.out))
 
 
 def _write(data: Mapping[str, Any], out: Path | None) -> int:
@@ -102,7 +99,7 @@ def _write(data: Mapping[str, Any], out: Path | None) -> int:
         print(text, end="")
     else:
         write_atomic(out, text.encode())
-    return entry.OK
+    return exits.OK
 
 
 if __name__ == "__main__":

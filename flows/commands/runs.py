@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from flows.commands.common import Parser, local, open_store, table
+from flows.commands.common import Parser, open_store
+from flows.edge.text import local, table
 from reel.history.record import RenderRecord, list_records
 from reel.history.recorder import reconcile
 from tasks.stylize.engine.journal import unfinished

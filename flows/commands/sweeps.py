@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flows.commands.common import Parser, local, open_store, table
+from flows.commands.common import Parser, open_store
+from flows.edge.text import local, table
 from reel.history.sweep import Manifest, list_sweeps
 from reel.history.sweep_files import Point
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flows.commands.common import Parser, local, open_store
+from flows.commands.common import Parser, open_store
+from flows.edge.text import local
 from reel.history.record import StageRecord, find_record
 from reel.history.why import explain
 from reel.store import Store

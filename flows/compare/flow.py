@@ -20,7 +20,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, model_validator
 
 from flows.compare.gather import gather
-from flows.edge import entry
+from flows.edge import text
+from flows.edge.entry import run_flow
 from flows.flow import Flow
 from flows.paths import Paths
 from flows.prefect_server.run import as_flow
@@ -254,7 +255,7 @@ def say(record: RenderRecord, comparison: Comparison, store: Store) -> None:
         f"\ncompared {len(comparison.points)} renders ({done} done) in {record.seconds:.1f} s; {made} transcoded anew"
     )
     for output in record.outputs:
-        size = f"  ({output.size / 1e6:.1f} MB)" if output.role == "page" else ""
+        size = f"  ({text.size(output.size)})" if output.role == "page" else ""
         print(f"  {output.role:<8} {Path(record.output or '') / output.name}{size}")
     if link := read_link(store, record.run):
         print(f"  {'MLflow':<8} {link}")
@@ -262,7 +263,7 @@ def say(record: RenderRecord, comparison: Comparison, store: Store) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """``sweep=<id>`` is read as ``sweep_id=<id>``: to Hydra, ``sweep`` is the group of the settings of ``-m``."""
-    return entry.run_flow(FLOW, [re.sub(r"^sweep=", "sweep_id=", text) for text in argv])
+    return run_flow(FLOW, [re.sub(r"^sweep=", "sweep_id=", word) for word in argv])
 
 
 FLOW = Flow("compare", Compare, run, about=__doc__, main=main)

@@ -1,48 +1,31 @@
 """Composition: from a root config and overrides to checked, typed settings.
 
-Everything is composed and checked before anything runs; under ``-m`` that means every point of the sweep.
-What went wrong is worked out in `flows.config.diagnose`.
+Everything is composed and checked before anything runs; under ``-m`` that means every point of the sweep. Of three ways
+the first that can be taken is: the very same overrides were composed before (`flows.config.kept`), plain values are set
+on what the same choices of files gave before, or Hydra composes. What went wrong is worked out in
+`flows.config.diagnose`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from flows.config.quoting import TextKey, text_keys, unmarked
-from reel.config import Config, parse
+from flows.config import hydra_private
+from flows.config.diagnose import admitted, checked, chosen, diagnose, is_composition, parse_overrides, read_overrides
+from flows.config.engine import Base, Engine, hydra_ready, note_variables
+from flows.config.overrides import Override
+from flows.config.quoting import literal_overrides, unmarked
+from flows.config.root import Root
+from flows.config.setting_places import Origins, placed
 from reel.errors import UserError
 
 if TYPE_CHECKING:
-    from flows.config.setting_places import Origins
+    from reel.config import Config
 
-C = TypeVar("C", bound=Config)
+C = TypeVar("C", bound="Config")
 T = TypeVar("T")
-
-SWEEPER = "hydra_plugins.rotoscope.ManifestSweeper"
-"""Class path of the sweeper that resumes (`flows.sweep.sweeper`), as Hydra knows it."""
-
-
-@dataclass(frozen=True)
-class Root(Generic[C]):
-    """A root config: its name, the class of its settings, and the folder that holds it (None: the project's conf/)."""
-
-    name: str
-    cls: type[C]
-    conf: Path | None = None
-
-    @property
-    def folder(self) -> Path:
-        return (self.conf or project_root() / "conf").absolute()
-
-    @property
-    def keys(self) -> list[TextKey]:
-        return text_keys(self.cls)
 
 
 @dataclass(frozen=True)
@@ -64,36 +47,47 @@ class Composed(Generic[C]):
     job_logging: dict[str, Any] = field(default_factory=dict)
 
 
-def project_root() -> Path:
-    """The checkout (or site-packages, where installed as a wheel): the folder that holds ``conf/``."""
-    import conf
+class Given(NamedTuple):
+    """What a composition gives, in plain data: literal texts marked, everything resolved.
 
-    return Path(next(iter(conf.__path__))).resolve().parent
+    Attributes:
+        job_logging: None where the settings alone were asked for.
+    """
+
+    data: dict[str, Any]
+    overrides: list[str]
+    choices: dict[str, Any]
+    job_logging: dict[str, Any] | None
 
 
-@contextlib.contextmanager
-def hydra_ready(root: Root[C]) -> Iterator[Any]:
-    """Hydra set up for one root config; gives its engine. Leaves no global state of Hydra's behind.
+def settings(root: Root[C], overrides: Sequence[str] = (), *, literal: bool = True) -> Composed[C]:
+    """Compose one point, as `single`.
+
+    Args:
+        overrides: as they are typed.
+        literal: quote literal texts; False: they are as Hydra takes them.
+    """
+    with hydra_ready(root) as engine:
+        taken = literal_overrides(overrides, engine.shape.texts, multirun=False) if literal else overrides
+        return single(engine, taken, overrides)
+
+
+def plain_settings(root: Root[Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Compose one point as plain data, held against no class.
 
     Raises:
-        UserError: a file of the folder is no YAML.
+        UserError: the files do not compose.
     """
-    from hydra import initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from yaml import MarkedYAMLError
-
-    os.environ.setdefault("ROTOSCOPE_ROOT", str(project_root()))
-    with initialize_config_dir(str(root.folder), job_name=root.name, version_base="1.3"):
-        _COMPOSED.clear()
-        try:
-            yield GlobalHydra.instance().hydra
-        except MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            where = f"{mark.name}:{mark.line + 1}:{mark.column + 1}" if mark else str(root.folder)
-            raise UserError(f"{where}: cannot be read as YAML ({error.problem})", fix="put that line right") from error
+    with hydra_ready(root) as engine:
+        return plain_data(engine, overrides).data
 
 
-def single(root: Root[C], engine: Any, overrides: Sequence[str], typed: Sequence[str] | None = None) -> Composed[C]:
+def plain_data(engine: Engine, overrides: Sequence[str]) -> Given:
+    """As `plain_settings`, inside `hydra_ready`, with the choices that were made."""
+    return _given(engine, overrides, list(overrides), lambda: read_overrides(engine, overrides), logs=False)
+
+
+def single(engine: Engine, overrides: Sequence[str], typed: Sequence[str] | None = None) -> Composed[Any]:
     """Check, compose and check again the one point that overrides name, inside `hydra_ready`.
 
     Args:
@@ -103,198 +97,172 @@ def single(root: Root[C], engine: Any, overrides: Sequence[str], typed: Sequence
     Raises:
         UserError: as `compose`, or several values for a key.
     """
-    from hydra.errors import ConfigCompositionException
-
-    from flows.config.diagnose import admitted, checked
-
-    parsed = checked(root, engine, overrides, multirun=False)
-    try:
-        return compose(root, engine, overrides, typed)
-    except UserError as error:
-        if not isinstance(error.__cause__, ConfigCompositionException):
-            raise
-    return compose(root, engine, admitted(root, engine, parsed), typed)  # a wrong key, or one that wants ++
+    written = list(overrides if typed is None else typed)
+    given = _given(
+        engine, overrides, written, lambda: admitted(engine, checked(engine, overrides, multirun=False)), logs=True
+    )
+    return _typed(engine, given, written)
 
 
-def compose(root: Root[C], engine: Any, overrides: Sequence[str], typed: Sequence[str] | None = None) -> Composed[C]:
-    """Compose and check one point, inside `hydra_ready`.
+def compose(engine: Engine, overrides: Sequence[str]) -> Composed[Any]:
+    """Compose and check one point of overrides that were checked, inside `hydra_ready`.
 
     Raises:
         UserError: an unknown key or group choice (with the nearest), a value of a wrong type or out of range.
     """
-    from hydra import compose as hydra_compose
-
-    return _typed(
-        root,
-        engine,
-        overrides,
-        lambda: hydra_compose(root.name, overrides=list(overrides), return_hydra_config=True),
-        typed,
-    )
-
-
-def unchecked(root: Root[C], engine: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The defaults as plain data and the chosen file by group, inside `hydra_ready`.
-
-    What conf/ holds is not held against the settings class: help is wanted most where something is wrong or missing.
-
-    Raises:
-        UserError: the files do not compose.
-    """
-    from hydra import compose as hydra_compose
-    from omegaconf import OmegaConf
-
-    def read() -> tuple[dict[str, Any], Any]:
-        cfg = hydra_compose(root.name, overrides=[], return_hydra_config=True)
-        return plain(cfg, root), OmegaConf.to_container(cfg.hydra.runtime.choices)
-
-    return diagnosed(root, engine, [], read)
+    return _typed(engine, _compose(engine, parse_overrides(engine, overrides), overrides, logs=True), overrides)
 
 
 def compose_points(
-    root: Root[C], engine: Any, plan: Sequence[Sequence[str]], own: Sequence[str]
-) -> Iterator[Composed[C] | UserError]:
+    engine: Engine, plan: Sequence[Sequence[str]], own: Sequence[str]
+) -> Iterator[Composed[Any] | UserError]:
     """What `compose` gives or raises for every point of a sweep, with one composition a combination of groups.
 
     Args:
         own: overrides of Hydra's own part, the same for all points.
     """
-    from flows.config.diagnose import chosen, parse_overrides
-
-    first = parse_overrides(engine, [*own, *(plan[0] if plan else [])])
-    groups = {one.key_or_group for one in chosen(root, engine, first)}
     for point in plan:
-        parsed = parse_overrides(engine, [*own, *point])
-        picks = [one.input_line for one in parsed if one.key_or_group in groups]
-        values = [one for one in parsed if one.key_or_group not in groups]
         try:
-            yield _typed(root, engine, [*own, *point], functools.partial(with_values, root, picks, values))
+            yield compose(engine, [*own, *point])
         except UserError as error:
             yield error
 
 
-def with_values(root: Root[C], picks: Sequence[str], values: Sequence[Any]) -> Any:
+def with_values(engine: Engine, picks: Sequence[str], values: Sequence[Any]) -> Any:
     """The composed config, Hydra's own part included, inside `hydra_ready`.
-
-    Composing takes a second on a slow machine, setting values next to nothing: each combination of files is composed
-    once, however many points, checks and keys want it.
 
     Args:
         picks: overrides that choose files of groups.
         values: parsed overrides that set values.
     """
-    from hydra import compose as hydra_compose
-    from hydra._internal.config_loader_impl import ConfigLoaderImpl
-
-    key = (str(root.folder), root.name, *picks)
-    if key not in _COMPOSED:
-        _COMPOSED[key] = hydra_compose(root.name, overrides=list(picks), return_hydra_config=True)
-    config = _COMPOSED[key].copy()
-    ConfigLoaderImpl._apply_overrides_to_config(list(values), config)
+    config = engine.composed(picks)
+    hydra_private.apply_overrides(values, config)
     return config
 
 
-_COMPOSED: dict[tuple[str, ...], Any] = {}
-"""Composed so far inside `hydra_ready`."""
+def _given(
+    engine: Engine, overrides: Sequence[str], written: Sequence[str], read: Callable[[], list[Any]], *, logs: bool
+) -> Given:
+    """One composition, kept for the next process that asks for the very same.
+
+    Args:
+        read: gives the overrides parsed, after whatever checks there are.
+        logs: the logging configuration is needed, too.
+    """
+    key = ("point" if logs else "data", engine.root.name, *overrides)
+    if known := engine.kept.get(*key):
+        return Given(**known)
+    parsed = read()
+    given = _on_base(engine, parsed)
+    if given is None or (logs and given.job_logging is None):
+        given = _compose(engine, parsed, written, logs=logs)
+        if logs and engine.base(_parted(engine, parsed)[0]).job_logging is None:
+            return given
+    if engine.keeps(overrides):
+        engine.kept.put(given._asdict(), *key)
+    return given
 
 
-def _typed(
-    root: Root[C],
-    engine: Any,
-    overrides: Sequence[str],
-    composition: Callable[[], Any],
-    typed: Sequence[str] | None = None,
-) -> Composed[C]:
-    """Hydra's composition as typed settings, its errors as the user's."""
-    from flows.config.setting_places import Origins, placed
+def _on_base(engine: Engine, parsed: Sequence[Any]) -> Given | None:
+    """Plain values set on what choices of files give, without Hydra; None where that needs Hydra, or goes wrong."""
+    if not all(isinstance(one, Override) for one in parsed):
+        return None
+    picks, values = _parted(engine, parsed)
+    try:
+        base = engine.base(picks)
+        data = _set_on(base, values) if base.sealed else None
+    except Exception as error:
+        if not is_composition(error):
+            raise
+        return None
+    lines = [one.input_line for one in parsed]
+    return None if data is None else Given(data, lines, dict(base.choices), base.job_logging)
 
-    written = list(overrides if typed is None else typed)
 
-    def read() -> tuple[dict[str, Any], Any, Any]:
-        from omegaconf import OmegaConf
+def _set_on(base: Base, values: Sequence[Override]) -> dict[str, Any]:
+    from omegaconf import OmegaConf
 
-        cfg = composition()
-        job_logging: Any = OmegaConf.to_container(cfg.hydra.job_logging, resolve=True)
-        return plain(cfg, root), job_logging, OmegaConf.to_container(cfg.hydra.runtime.choices)
+    note_variables()
+    config = OmegaConf.create(dict(base.data))
+    OmegaConf.set_struct(config, True)
+    for one in values:  # as `hydra_private.apply_overrides` does it
+        OmegaConf.update(config, one.key_or_group, one.value(), merge=True, force_add=one.is_force_add())
+    return _resolved(config)
 
-    data, job_logging, choices = diagnosed(root, engine, overrides, read, written)
-    origins = Origins(root, written, choices, data)
+
+def _compose(engine: Engine, parsed: Sequence[Any], written: Sequence[str], *, logs: bool) -> Given:
+    """Hydra's composition; its errors are turned into the user's."""
+    from omegaconf import OmegaConf
+
+    def read() -> Given:
+        picks, values = _parted(engine, parsed)
+        cfg = with_values(engine, picks, values)
+        job_logging: Any = OmegaConf.to_container(cfg.hydra.job_logging, resolve=True) if logs else None
+        choices: Any = OmegaConf.to_container(cfg.hydra.runtime.choices)
+        return Given(_resolved(cfg), [one.input_line for one in parsed], choices, job_logging)
+
+    return diagnosed(engine, read, written)
+
+
+def _parted(engine: Engine, parsed: Sequence[Any]) -> tuple[list[str], list[Any]]:
+    """Overrides that choose files, as text, and those that set values."""
+    groups = chosen(engine, parsed)
+    return [one.input_line for one in groups], [one for one in parsed if one not in groups]
+
+
+def _typed(engine: Engine, given: Given, written: Sequence[str]) -> Composed[Any]:
+    from reel.config import parse
+
+    root = engine.root
+    data = unmarked(given.data, root.keys)
+    origins = Origins(root, list(written), given.choices, data)
     try:
         config = parse(root.cls, data)
     except UserError as error:
         raise placed(error, origins) from None
-    return Composed(
-        config=config,
-        data=data,
-        overrides=list(overrides),
-        origins=origins,
-        choices=choices,
-        job_logging=job_logging,
-    )
+    return Composed(config, data, given.overrides, origins, given.choices, given.job_logging or {})
 
 
-def diagnosed(
-    root: Root[C], engine: Any, overrides: Sequence[str], action: Callable[[], T], typed: Sequence[str] | None = None
-) -> T:
+def diagnosed(engine: Engine, action: Callable[[], T], written: Sequence[str]) -> T:
     """What a composition gives; its errors are turned into the user's.
 
     Args:
-        typed: the overrides as a person wrote them, where they differ.
+        written: the overrides as a person wrote them.
     """
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    from flows.config.diagnose import diagnose
-    from flows.config.setting_places import Origins, placed
-
     try:
         return action()
-    except (HydraException, OmegaConfBaseException) as error:
-        written = list(overrides if typed is None else typed)
-        raise placed(diagnose(root, engine, overrides, error), Origins(root, written)) from error
+    except Exception as error:
+        if not is_composition(error):
+            raise
+        raise placed(diagnose(engine, error), Origins(engine.root, list(written))) from error
 
 
-def plain(cfg: Any, root: Root[C]) -> dict[str, Any]:
-    """A composed config as plain data: without Hydra's own and the sweep's part, resolved, literal texts unmarked."""
+def part(cfg: Any, name: str) -> dict[str, Any]:
+    """A top-level part of a composed config as plain data; empty where it has none."""
     from omegaconf import OmegaConf
 
-    own = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in ("hydra", "sweep")])
-    data = unmarked(OmegaConf.to_container(own, resolve=True, throw_on_missing=True), root.keys)
-    assert isinstance(data, dict)
+    node = cfg.get(name)
+    data: Any = OmegaConf.to_container(node, resolve=True) if node is not None else {}
+    return data or {}
+
+
+def raw_texts(node: Any) -> list[str]:
+    """Strings of a list node as they are, their escaped ``${`` not taken for interpolations."""
+    from omegaconf import OmegaConf
+
+    data: Any = OmegaConf.to_container(node, resolve=False)
+    return [str(item) for item in data]
+
+
+def plain(cfg: Any, root: Root[Any]) -> dict[str, Any]:
+    """A composed config as plain data: without Hydra's own and the sweep's part, resolved, literal texts unmarked."""
+    data: dict[str, Any] = unmarked(_resolved(cfg), root.keys)
     return data
 
 
-def is_hydras(one: Any) -> bool:
-    """Whether a parsed override sets Hydra's own part (``hydra.sweep.dir``, ``hydra/launcher``)."""
-    return one.key_or_group == "hydra" or one.key_or_group.startswith(("hydra.", "hydra/"))
-
-
-def roots(root: Root[C]) -> list[str]:
-    """Names of the root configs that a root is made of: those that its defaults list takes in whole, then itself."""
-    found: list[str] = []
-    for entry in _entries(root.folder, root.name):
-        if isinstance(entry, str) and entry != "_self_":
-            found += roots(Root(entry, root.cls, root.conf))
-    return [*found, root.name]
-
-
-def defaults(root: Root[C]) -> dict[str, Any]:
-    """Groups that a root config's defaults list names, with what it chooses: a name, a list of names, or None."""
-    chosen = {}
-    for name in roots(root):
-        for entry in _entries(root.folder, name):
-            if isinstance(entry, Mapping):
-                key, choice = next(iter(entry.items()))
-                group = str(key).removeprefix("optional ").removeprefix("override ").partition("@")[0].strip("/ ")
-                if group.partition("/")[0] != "hydra":
-                    chosen[group] = choice
-    return chosen
-
-
-def _entries(folder: Path, name: str) -> list[Any]:
-    """The defaults list of a root config."""
+def _resolved(cfg: Any) -> dict[str, Any]:
     from omegaconf import OmegaConf
 
-    path = folder / f"{name}.yaml"
-    data: Any = OmegaConf.to_container(OmegaConf.load(path)) if path.is_file() else {}
-    return list(data.get("defaults", []))
+    own = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in ("hydra", "sweep")])
+    data: Any = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+    return data

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
-from reel.config import Config, arms, suggest
-from reel.errors import UserError
+from flows.config.overrides import Override, read
+from reel.errors import UserError, suggest
 
 if TYPE_CHECKING:
-    from flows.config.compose import Root
+    from flows.config.engine import Engine
 
 
-def parse_overrides(engine: Any, overrides: Sequence[str]) -> list[Any]:
+def parse_overrides(engine: Engine, overrides: Sequence[str]) -> list[Any]:
     """Hydra's own reading of the overrides.
 
     Raises:
@@ -22,7 +22,7 @@ def parse_overrides(engine: Any, overrides: Sequence[str]) -> list[Any]:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    parser = OverridesParser.create(config_loader=engine.config_loader)
+    parser = OverridesParser.create(config_loader=engine.loader)
     parsed = []
     for text in overrides:
         if text.startswith("="):
@@ -34,23 +34,29 @@ def parse_overrides(engine: Any, overrides: Sequence[str]) -> list[Any]:
     return parsed
 
 
-def checked(root: Root[Any], engine: Any, overrides: Sequence[str], *, multirun: bool) -> list[Any]:
+def read_overrides(engine: Engine, overrides: Sequence[str]) -> list[Any]:
+    """As `parse_overrides`, with Hydra's parser for those alone that need it."""
+    found = [read(text) for text in overrides]
+    return [one or parse_overrides(engine, [text])[0] for one, text in zip(found, overrides, strict=True)]
+
+
+def checked(engine: Engine, overrides: Sequence[str], *, multirun: bool) -> list[Any]:
     """Overrides as Hydra reads them, after the checks that need no composition.
 
     Raises:
         UserError: unreadable, a choice that does not exist, or several values in a single run.
     """
     try:
-        parsed = parse_overrides(engine, overrides)
+        parsed = parse_overrides(engine, overrides) if multirun else read_overrides(engine, overrides)
     except UserError:
-        _check_unreadable(root, engine, overrides)
+        _check_unreadable(engine, overrides)
         raise
-    for one in chosen(root, engine, parsed):
-        _check_choice(one, engine)
-        _check_group(root, one)
+    for one in chosen(engine, parsed):
+        _check_choice(engine, one)
+        _check_group(engine, one)
     for one in parsed:
         if one.is_sweep_override() and not multirun:
-            admitted(root, engine, parsed)  # a mistyped key is what to tell first
+            admitted(engine, parsed)  # a mistyped key is what to tell first
             raise UserError(
                 f"{one.key_or_group}: {one.input_line.partition('=')[2]!r} names several values, and this is one run",
                 fix="add -m to run one point for each of them",
@@ -58,58 +64,61 @@ def checked(root: Root[Any], engine: Any, overrides: Sequence[str], *, multirun:
     return parsed
 
 
-def chosen(root: Root[Any], engine: Any, parsed: Sequence[Any]) -> list[Any]:
+def chosen(engine: Engine, parsed: Sequence[Any]) -> list[Any]:
     """Those of the overrides that choose a file of a group."""
-    from flows.config.compose import defaults
-
-    groups = defaults(root)  # `local` may have no folder yet, `experiment` has files in sub-folders only
-    return [
-        one for one in parsed if one.key_or_group in groups or engine.config_loader.get_group_options(one.key_or_group)
-    ]
+    groups = engine.defaults  # `local` may have no folder yet, `experiment` has files in sub-folders only
+    return [one for one in parsed if one.key_or_group in groups or engine.options.get(one.key_or_group)]
 
 
-def admitted(root: Root[Any], engine: Any, parsed: Sequence[Any]) -> list[str]:
-    """The overrides, after a check of every key in them, inside `flows.config.compose.hydra_ready`.
+def admitted(engine: Engine, parsed: Sequence[Any]) -> list[Any]:
+    """The overrides, after a check of every key in them.
 
-    A key that the settings class knows and no YAML file sets is put in as ``++key``, which Hydra wants for it; so is
+    A key that the settings class knows and no YAML file sets is put in as ``++key``, which Hydra needs for it; so is
     what goes into a mapping that is empty so far (``regions.wall.prompt``), whose names are the user's.
 
     Raises:
         UserError: an unknown key, or one of a choice that is not chosen.
     """
-    from flows.config.compose import is_hydras
-
-    groups = chosen(root, engine, parsed)
+    groups = chosen(engine, parsed)
     changes = [one for one in parsed if one not in groups and one.type.name in ("CHANGE", "DEL") and not is_hydras(one)]
-    known = _known_keys(root, groups) if changes else []
-    empty = tuple(f"{key}." for key in _empty_maps(root.cls, known)) if changes else ()
+    known = _known_keys(engine, groups) if changes else []
+    empty = tuple(f"{key}." for key in _empty_maps(engine, known)) if changes else ()
     absent = [one for one in changes if one.key_or_group not in known or f"{one.key_or_group}." in empty]
     for one in absent:
         parent = one.key_or_group.rpartition(".")[0]
         placed = not parent or parent in known or one.key_or_group.startswith(empty)
-        if one.type.name != "CHANGE" or not placed or not in_class(root.cls, one.key_or_group):
-            raise _unknown_key(root, engine, one.key_or_group, known)
-    return [f"++{one.input_line}" if one in absent else one.input_line for one in parsed]
+        if one.type.name != "CHANGE" or not placed or not engine.shape.has(one.key_or_group):
+            raise _unknown_key(engine, one.key_or_group, known)
+    return [_forced(engine, one) if one in absent else one for one in parsed]
 
 
-def _empty_maps(cls: type[Config], known: Sequence[str]) -> list[str]:
+def _forced(engine: Engine, one: Any) -> Any:
+    return one.forced() if isinstance(one, Override) else parse_overrides(engine, [f"++{one.input_line}"])[0]
+
+
+def is_hydras(one: Any) -> bool:
+    """Whether a parsed override sets Hydra's own part (``hydra.sweep.dir``, ``hydra/launcher``)."""
+    return one.key_or_group == "hydra" or one.key_or_group.startswith(("hydra.", "hydra/"))
+
+
+def _empty_maps(engine: Engine, known: Sequence[str]) -> list[str]:
     """Those of the composed keys that are mappings with names of the user's own, and hold none yet."""
     branches = {key.rpartition(".")[0] for key in known}
-    return [key for key in known if key not in branches and in_class(cls, f"{key}.any-name")]
+    return [key for key in known if key not in branches and engine.shape.has(f"{key}.any-name")]
 
 
-def _check_unreadable(root: Root[Any], engine: Any, overrides: Sequence[str]) -> None:
+def _check_unreadable(engine: Engine, overrides: Sequence[str]) -> None:
     """A text under a mistyped key is not quoted, and so cannot be read: the key is what to tell."""
-    known = _known_keys(root, [])
+    known = _known_keys(engine, [])
     for text in overrides:
         key, equals, _ = text.partition("=")
         name = key.lstrip("+~")
-        if equals and name not in known and not in_class(root.cls, name) and re.fullmatch(r"[\w.]+", name):
-            raise _unknown_key(root, engine, name, known)
+        if equals and name not in known and not engine.shape.has(name) and re.fullmatch(r"[\w.]+", name):
+            raise _unknown_key(engine, name, known)
 
 
-def diagnose(root: Root[Any], engine: Any, overrides: Sequence[str], error: Exception) -> UserError:
-    """The error to show when admitted overrides did not compose all the same."""
+def diagnose(engine: Engine, error: Exception) -> UserError:
+    """The error to show when overrides did not compose."""
     missing = getattr(error, "missing_cfg_file", None)
     if missing:
         group, _, choice = str(missing).rpartition("/")
@@ -121,23 +130,6 @@ def diagnose(root: Root[Any], engine: Any, overrides: Sequence[str], error: Exce
     return UserError(f"{key[1]}: {text.strip()}" if key else text.strip())
 
 
-def in_class(annotation: Any, key: str) -> bool:
-    """Whether a dotted key is a field of a settings class, through nested classes and mappings."""
-    if not key:
-        return True
-    name, _, rest = key.partition(".")
-    for arm in arms(annotation):
-        if isinstance(arm, type) and issubclass(arm, Config):
-            if name in arm.model_fields and in_class(arm.model_fields[name].annotation, rest):
-                return True
-        elif isinstance(get_origin(arm), type) and issubclass(get_origin(arm), Mapping):
-            if in_class(get_args(arm)[1], rest):
-                return True
-        elif arm is Any:
-            return True
-    return False
-
-
 def flat(data: Any, prefix: str = "") -> Iterator[str]:
     """Dotted keys of nested mappings, the branches included."""
     if isinstance(data, Mapping):
@@ -146,7 +138,7 @@ def flat(data: Any, prefix: str = "") -> Iterator[str]:
             yield from flat(item, f"{prefix}{name}.")
 
 
-def _check_choice(one: Any, engine: Any) -> None:
+def _check_choice(engine: Engine, one: Any) -> None:
     """A group override must name files that exist: an ``optional`` group would pass over a typo in silence."""
     if one.is_delete():  # ~local: none of the group
         return
@@ -163,23 +155,21 @@ def _check_choice(one: Any, engine: Any) -> None:
                     f"choices: {', '.join(all_options(engine, one.key_or_group)) or 'none yet'}",
                 )
             folder, _, name = f"{one.key_or_group}/{choice}".rpartition("/")
-            if name.removesuffix(".yaml") not in engine.config_loader.get_group_options(folder):
+            if name.removesuffix(".yaml") not in engine.options.get(folder, ()):
                 raise _no_choice(engine, one.key_or_group, str(choice))
 
 
-def _check_group(root: Root[Any], one: Any) -> None:
-    """``experiment/<flow>=x``: a folder within a group chooses nothing by itself."""
-    from flows.config.compose import defaults
-
+def _check_group(engine: Engine, one: Any) -> None:
+    """``experiment/dance=x``: a folder within a group chooses nothing by itself."""
     group, _, folder = one.key_or_group.rpartition("/")
-    if one.type.name == "CHANGE" and group in defaults(root) and one.key_or_group not in defaults(root):
+    if one.type.name == "CHANGE" and group in engine.defaults and one.key_or_group not in engine.defaults:
         raise UserError(
             f"{one.input_line}: {folder} is a folder of the group {group}, and no group of its own",
             fix=f"{group}={folder}/{one.input_line.partition('=')[2]}",
         )
 
 
-def _no_choice(engine: Any, group: str, choice: str) -> UserError:
+def _no_choice(engine: Engine, group: str, choice: str) -> UserError:
     options = all_options(engine, group)
     fix = (
         f"choices of {group}: {', '.join(options)}" if options else f"there is no folder conf/{group} with files in it"
@@ -187,48 +177,41 @@ def _no_choice(engine: Any, group: str, choice: str) -> UserError:
     return UserError(f"{group}={choice}: no such choice{suggest(choice, options)}", fix=fix)
 
 
-def all_options(engine: Any, group: str) -> list[str]:
+def all_options(engine: Engine, group: str) -> list[str]:
     """Choices of a group, those in sub-folders as ``folder/name``."""
-    from hydra.core.object_type import ObjectType
-
-    loader = engine.config_loader
-    inner = [name for name in loader.list_groups(group) if not name.startswith("__")]
-    options = list(loader.get_group_options(group, ObjectType.CONFIG))
-    for folder in inner:
-        options += [f"{folder}/{name}" for name in loader.get_group_options(f"{group}/{folder}", ObjectType.CONFIG)]
-    return options
+    folders = [one for one in engine.options if one.startswith(f"{group}/") and "/" not in one[len(group) + 1 :]]
+    inner = [f"{folder[len(group) + 1 :]}/{name}" for folder in folders for name in engine.options[folder]]
+    return [*engine.options.get(group, ()), *inner]
 
 
-def _known_keys(root: Root[Any], chosen: Sequence[Any]) -> list[str]:
+def _known_keys(engine: Engine, chosen: Sequence[Any]) -> list[str]:
     """Keys of the composed config under the chosen groups; under a sweep, those of all choices together."""
-    from hydra.errors import HydraException
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    from flows.config.compose import with_values
-
     fixed = [one.input_line for one in chosen if not one.is_sweep_override()]
     tries = [fixed]
     for one in chosen:
         if one.is_discrete_sweep():
             tries += [[*fixed, f"{one.get_key_element()}={value}"] for value in one.sweep_string_iterator()]
-    known: dict[str, None] = {}
-    for overrides in tries:
-        try:
-            cfg = with_values(root, overrides, [])
-        except (HydraException, OmegaConfBaseException):
-            continue  # told by the composition of the whole, which follows
-        keys = flat(OmegaConf.to_container(cfg, resolve=False))
-        known |= dict.fromkeys(key for key in keys if key.partition(".")[0] != "hydra")
-    return list(known)
+    return list(dict.fromkeys(key for picks in tries for key in _keys_of(engine, picks)))
 
 
-def _unknown_key(root: Root[Any], engine: Any, key: str, known: Sequence[str]) -> UserError:
-    from flows.config.compose import defaults
+def _keys_of(engine: Engine, picks: Sequence[str]) -> list[str]:
+    try:
+        return list(flat(engine.base(picks).data))
+    except Exception as error:
+        if not is_composition(error):
+            raise
+        return []  # told by the composition of the whole, which follows
 
-    groups = defaults(root)
+
+def is_composition(error: BaseException) -> bool:
+    """Whether Hydra or OmegaConf raised an error: they are imported then, and not for asking this."""
+    return any(cls.__name__ in ("HydraException", "OmegaConfBaseException") for cls in type(error).__mro__)
+
+
+def _unknown_key(engine: Engine, key: str, known: Sequence[str]) -> UserError:
+    groups = engine.defaults
     for group, choice in groups.items():  # controls.lineart.weight while control=[pose]
-        options = engine.config_loader.get_group_options(group)
+        options = engine.options.get(group, ())
         taken = choice if isinstance(choice, list) else [choice]
         part = next((part for part in key.split(".")[:-1] if part in options and part not in taken), None)
         if part and not any(one.startswith(f"{key.partition(f'.{part}.')[0]}.{part}.") for one in known):
@@ -239,7 +222,8 @@ def _unknown_key(root: Root[Any], engine: Any, key: str, known: Sequence[str]) -
                 else f"choose it: {group}={part}",
             )
     tails = [one for one in known if one.endswith(f".{key}")]
-    leaves = [one for one in known if not any(other.startswith(f"{one}.") for other in known)]
+    branches = {one.rpartition(".")[0] for one in known}
+    leaves = [one for one in known if one not in branches]
     near = f"; nearest: {', '.join(tails[:3])}" if tails else suggest(key, dict.fromkeys([*leaves, *groups]))
     return UserError(f"unknown key '{key}'{near}", fix="--help lists all keys")
 

@@ -14,14 +14,16 @@ from __future__ import annotations
 
 import functools
 import re
-import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
-from reel.config import SCHEDULE, TEXT, Config
+from flows.config.overrides import quoted
 from reel.errors import UserError
+
+if TYPE_CHECKING:
+    from reel.config import Config
 
 _MARK = "\ue000"
 """Stands before a text that OmegaConf would take for "missing" (``???``); a private-use character nobody types."""
@@ -49,36 +51,16 @@ class TextKey:
 @functools.cache
 def text_keys(cls: type[Config]) -> list[TextKey]:
     """All literal keys of a settings class, nested ones included."""
-    return list(dict.fromkeys(_walk_class(cls, (), frozenset())))
+    from reel.config import INDEX, SCHEDULE, TEXT, arms, leaves
 
-
-def _walk_class(cls: type[Config], path: tuple[str, ...], seen: frozenset[type]) -> Iterator[TextKey]:
-    if cls in seen:  # a class that holds itself: one level is enough for a command line
-        return
-    for name, field in cls.model_fields.items():
-        annotation: Any = field.annotation
-        for marker in (TEXT, SCHEDULE):
-            if marker in field.metadata:
-                annotation = Annotated[annotation, marker]
-        yield from _walk_type(annotation, (*path, name), seen | {cls}, optional=False)
-
-
-def _walk_type(annotation: Any, path: tuple[str, ...], seen: frozenset[type], *, optional: bool) -> Iterator[TextKey]:
-    origin, args = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        if TEXT in args[1:]:
-            yield TextKey(path, is_path=False, optional=optional, is_schedule=SCHEDULE in args[1:])
-        else:
-            yield from _walk_type(args[0], path, seen, optional=optional)
-    elif origin in (Union, types.UnionType):
-        for arm in args:
-            yield from _walk_type(arm, path, seen, optional=type(None) in args)
-    elif isinstance(origin, type) and issubclass(origin, Mapping) and args:
-        yield from _walk_type(args[1], (*path, "*"), seen, optional=False)
-    elif isinstance(annotation, type) and issubclass(annotation, Path):
-        yield TextKey(path, is_path=True, optional=optional)
-    elif isinstance(annotation, type) and issubclass(annotation, Config):
-        yield from _walk_class(annotation, path, seen)
+    found: dict[TextKey, None] = {}
+    for leaf in leaves(cls):
+        types = list(arms(leaf.annotation))
+        is_path = any(isinstance(one, type) and issubclass(one, Path) for one in types)
+        if INDEX not in leaf.path and (is_path or TEXT in leaf.markers):
+            optional = type(None) in types
+            found[TextKey(leaf.path, is_path and TEXT not in leaf.markers, optional, SCHEDULE in leaf.markers)] = None
+    return list(found)
 
 
 def literal_overrides(overrides: Sequence[str], keys: Sequence[TextKey], *, multirun: bool) -> list[str]:
@@ -102,7 +84,7 @@ def _one(override: str, keys: Sequence[TextKey], multirun: bool) -> str:
                 f"{name}=choice(...) is an axis of a sweep, and this is a single run",
                 fix=f"add -m; or write {name}=\\choice(... if you mean these very characters",
             )
-        items = [literal(name, item, key, raw=quoted) for item, quoted in split_choice(name, value)]
+        items = [literal(name, item, key, raw=raw) for item, raw in split_choice(name, value)]
         return f"{head}={','.join(items)}"  # not choice(...): Hydra takes the quotes off its arguments too early
     return f"{head}={literal(name, value, key)}"
 
@@ -132,13 +114,10 @@ def literal(name: str, value: str, key: TextKey, *, raw: bool = False) -> str:
 
 def hydra_quoted(text: str) -> str:
     """A text as a quoted element of Hydra's override grammar that survives OmegaConf's interpolation, too."""
-    from hydra.core.override_parser.types import Quote, QuotedString
-
     if text == "???" or text.startswith(_MARK):
         text = _MARK + text
     # OmegaConf: n backslashes before ${ are written as 2n, and one more takes the meaning away from ${ itself.
-    escaped = re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + "\\${", text)
-    return QuotedString(text=escaped, quote=Quote.single).with_quotes()
+    return quoted(re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + "\\${", text))
 
 
 def unmarked(data: Any, keys: Sequence[TextKey], path: tuple[str, ...] = ()) -> Any:
@@ -174,8 +153,8 @@ def split_choice(name: str, value: str) -> list[tuple[str, bool]]:
     """
     items, rest = [], value.removeprefix("choice(")
     while True:
-        item, quoted, rest = _next_item(name, rest.lstrip())
-        items.append((item, quoted))
+        item, raw, rest = _next_item(name, rest.lstrip())
+        items.append((item, raw))
         if rest.startswith(","):
             rest = rest[1:]
             continue
@@ -185,7 +164,7 @@ def split_choice(name: str, value: str) -> list[tuple[str, bool]]:
             f"{name}=choice(...): found {rest[:20]!r} where ',' or the last ')' was expected",
             fix=f"put items that hold quotes or odd brackets into files: {name}=choice(@a.txt, @b.txt)",
         )
-    if any(not item and not quoted for item, quoted in items):
+    if any(not item and not raw for item, raw in items):
         raise UserError(f"{name}=choice(...): an empty item", fix="drop the comma, or write '' for an empty text")
     return items
 

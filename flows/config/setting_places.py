@@ -12,18 +12,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.config.root import Root, defaults, entries, group_of
 from reel.errors import UserError
-from reel.schedule.dialects.catalogue import DIALECTS
-from reel.schedule.dialects.own_yaml import read_node
 from reel.schedule.findings import Finding, Report, Source
-from reel.schedule.lint import LintResult
-from reel.schedule.read import Parsed, load, parse
-from reel.schedule.setting import parse_setting
-from reel.schedule.yaml_text import YamlNode, node_at
 
 if TYPE_CHECKING:
-    from flows.config.compose import Root
     from flows.render.schedules import Slot
+    from reel.schedule.lint import LintResult
+    from reel.schedule.read import Parsed
+    from reel.schedule.yaml_text import YamlNode
 
 _KEY = re.compile(r"(unknown key ')?([A-Za-z_][\w-]*(?:\.[\w-]+)*)(?:'|=[^:]*)?(?::|; nearest| is )")
 """The key that a line of an error's message is about: messages begin with it."""
@@ -61,6 +58,11 @@ class Origin:
 
     def parsed(self, slot: Slot) -> Parsed:
         """A schedule, read where it stands."""
+        from reel.schedule.dialects.catalogue import DIALECTS
+        from reel.schedule.dialects.own_yaml import read_node
+        from reel.schedule.read import Parsed, load, parse
+        from reel.schedule.setting import parse_setting
+
         if self.file is not None:
             text, name = load(self.file)
             return parse(text, None, slot.what, name=name)
@@ -148,6 +150,8 @@ class Origins:
         return None
 
     def _file(self, key: str) -> Origin | None:
+        from reel.schedule.yaml_text import node_at
+
         found = None
         for path, package in self._files():
             inner = key if not package else key.removeprefix(f"{package}.")
@@ -164,15 +168,14 @@ class Origins:
 
     def _files(self) -> Iterator[tuple[Path, str]]:
         """(file, package) of everything composed, the later ones winning."""
-        from flows.config.compose import defaults
-
         own = self.root.folder / f"{self.root.name}.yaml"
         listed = defaults(self.root)
         order = _order(own)
         for group in [*order, *(group for group in self.choices if group not in order)]:
-            if group == "_self_":
-                yield own, ""
-            if group == "_self_" or group.partition("/")[0] == "hydra":
+            taken = own if group == "_self_" else self.root.folder / f"{group}.yaml"
+            if taken.is_file():  # a root config that this one takes in whole, or itself
+                yield taken, ""
+            if taken.is_file() or group.partition("/")[0] == "hydra":
                 continue
             choice = self.choices.get(group, listed.get(group))
             folder = self.root.folder / group
@@ -185,11 +188,7 @@ class Origins:
 
 def _order(path: Path) -> list[str]:
     """Groups of a root config and ``_self_``, the root itself, in the order in which they are put over each other."""
-    import yaml
-
-    entries = (yaml.safe_load(path.read_text("utf-8")) or {}).get("defaults", [])
-    names = [next(iter(entry)) if isinstance(entry, Mapping) else entry for entry in entries]
-    order = [re.sub(r"^(optional|override)\s+|@.*$|^/", "", str(name)) for name in names]
+    order = [group_of(entry) for entry in entries(path)]
     return order if "_self_" in order else [*order, "_self_"]
 
 
@@ -212,11 +211,13 @@ def _named(path: Path, folder: Path) -> str:
 
 
 def placed(error: UserError, origins: Origins) -> UserError:
-    """The same error with the place of each setting that it names, where that is known."""
-    from flows.render.schedules import BadSchedule, BadSchedules
+    """The same error with the place of each setting that it names, where that is known.
 
-    if isinstance(error, (BadSchedule, BadSchedules)):
-        return error.placed(origins)
+    An error with a method ``placed`` knows itself where its parts stand.
+    """
+    if own := getattr(error, "placed", None):
+        told: UserError = own(origins)
+        return told
     lines: list[str] = []
     waiting: list[str] = []
     for line in error.message.split("\n"):

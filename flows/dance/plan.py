@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from flows.dance.mask_files import mask_files
 from flows.dance.settings import Dance
 from flows.dance.stages import DancePlan, FrameSource
-from flows.edge import entry
+from flows.edge.job import current
 from flows.render import measures, schedules
 from reel.config import Config, parse
 from reel.errors import UserError
@@ -32,13 +32,11 @@ def plan(cfg: Dance, store: Store) -> DancePlan:
     from tasks.media.source import source_digest
     from tasks.weights.fetch import fetch
 
-    schedules.refuse_both(entry.current().overrides)
+    schedules.refuse_both(current().overrides)
     _, job = prepare(cfg.extract, cfg.clip)
     width, height, count = job.plan.width, job.plan.height, len(job.expected)
     slots = schedules.slots(cfg, cfg.stylize.embeddings)
-    compiled = schedules.compiled(
-        slots, count, job.rate, cfg.seed, cfg.negative_prompt, origins=entry.current().origins
-    )
+    compiled = schedules.compiled(slots, count, job.rate, cfg.seed, cfg.negative_prompt, origins=current().origins)
     settings = _stylize(cfg, compiled)
     live = {name: cfg.controls[name] for name in live_controls(settings.controls)}
     detector = mask_detector(cfg, settings.controls)

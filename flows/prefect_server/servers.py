@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from flows.paths import debugging
+from flows.edge.exits import debugging
 from reel.errors import UserError
 from reel.store import flocked, make_folder, write_atomic
 

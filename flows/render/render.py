@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from flows.edge import entry
+from flows.edge.exits import keep_wish_to_stop
 from flows.flow import Flow, RenderPlan
 from flows.prefect_server.run import as_flow
 from flows.render import measures
@@ -65,7 +65,7 @@ def render(name: str, plan: Callable[[R, Store], RenderPlan], cfg: R) -> RenderR
         ctx = Context(store, cfg.compute, run=run, told=recorder.stage)
 
         def whole() -> None:
-            entry.keep_wish_to_stop()
+            keep_wish_to_stop()
             made = todo.draw(ctx)
             recorder.pictures(**made.pictures)
             publish(store, todo.assemble(made, ctx), output, recorder)  # before measuring, which may fail

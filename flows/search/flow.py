@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from flows import flow
-from flows.config.compose import Root, roots
+from flows.config.root import Root, roots
 from flows.prefect_server.run import as_flow
 from flows.render.published import guard
 from flows.search import definition, plan, report, run

@@ -6,7 +6,7 @@ import csv
 import io
 from pathlib import Path
 
-from flows.commands.common import table
+from flows.edge.text import table
 from flows.search.run import Found
 from reel.clip import Clip
 from reel.errors import UserError

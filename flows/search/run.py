@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from flows.edge.text import duration
 from flows.search.definition import Definition
 from flows.search.plan import Job
 from flows.search.settings import Search
@@ -145,12 +146,6 @@ class Runner:
         number = len(self.study.trials(rung.name))
         print(
             f"{rung.name} {number}/{max(number, self.wanted[rung.name])}  trial {trial.number}: {point}  "
-            f"{numbers}{beyond}" + (f"  (about {_clock(seconds)} left)" if self.left > 0 else ""),
+            f"{numbers}{beyond}" + (f"  (about {duration(seconds)} left)" if self.left > 0 else ""),
             flush=True,
         )
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

@@ -19,8 +19,10 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from flows.commands.common import table
-from flows.edge import entry
+from flows.edge import exits
+from flows.edge.entry import run_flow
+from flows.edge.job import current
+from flows.edge.text import table
 from flows.flow import Flow
 from flows.prefect_server import servers
 from flows.serve.settings import Serve
@@ -42,13 +44,13 @@ def run(cfg: Serve) -> None:
     from flows.serve import register, served
     from flows.serve.state import State
 
-    if entry.current().num is not None:
+    if current().num is not None:
         raise UserError("serve: takes no -m; it serves all deployments at once", fix="deployments=[a,b]")
     plans = register.check(cfg)
     if cfg.check:
         _show(plans)
         return
-    os.environ[served.OVERRIDES] = json.dumps(list(entry.current().overrides))
+    os.environ[served.OVERRIDES] = json.dumps(list(current().overrides))
     with State(cfg.paths.store).sole():
         _serve(cfg, plans)
 
@@ -71,7 +73,7 @@ def _serve(cfg: Serve, plans: Sequence[Plan]) -> None:
             )
         if cfg.work_pool:
             asyncio.run(check_pool(cfg.work_pool))
-    _served[:] = [entry.FAILED]
+    _served[:] = [exits.FAILED]
     _show(plans)
     print(f"Prefect: {url.removesuffix('/api')}   {'' if cfg.work_pool else 'stop with Ctrl-C'}", flush=True)
     supervisor = Supervisor(cfg, plans, url, local=local)
@@ -106,7 +108,7 @@ def main(argv: Sequence[str]) -> int:
     """``rotoscope serve``."""
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")  # a run's log belongs on the server's page
     atexit.register(_leave)  # before Prefect is imported: what it does at the end comes first
-    code = entry.run_flow(FLOW, argv)
+    code = run_flow(FLOW, argv)
     if _served:
         _served[:] = [code]
     return code

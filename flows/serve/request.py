@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from flows import flow
-from flows.config.compose import Composed, Root, hydra_ready, single
+from flows.config.compose import Composed, single
+from flows.config.diagnose import all_options
+from flows.config.engine import Engine, hydra_ready
 from flows.config.quoting import literal_overrides
+from flows.config.root import Root
 from flows.flow import Flow
 from flows.serve import allow
 from flows.serve.settings import Deployment, Serve
@@ -62,13 +65,11 @@ def composed(
                     fix=f"choices: {', '.join(known) or f'none in conf/experiment/{chosen.name}'}",
                 )
             wanted = [f"experiment={experiment}", *wanted]
-        return single(root, engine, literal_overrides([*wanted, *own], root.keys, multirun=False))
+        return single(engine, literal_overrides([*wanted, *own], root.keys, multirun=False))
 
 
-def experiments(engine: Any, chosen: Flow[Any]) -> list[str]:
+def experiments(engine: Engine, chosen: Flow[Any]) -> list[str]:
     """The flow's experiments, ``<flow>/<stem>`` for conf/experiment/<flow>/<stem>.yaml."""
-    from flows.config.diagnose import all_options
-
     return [name for name in all_options(engine, "experiment") if name.startswith(f"{chosen.name}/")]
 
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from prefect import Flow
 
-from flows.config.compose import Root, hydra_ready, single
+from flows.config.compose import settings
+from flows.config.root import Root
 from flows.serve import request, slots
 from flows.serve.settings import Deployment, Serve, file_of, names, read
 from flows.serve.state import State
@@ -42,9 +43,8 @@ def __getattr__(name: str) -> Flow[..., Any]:
 
 def load() -> Serve:
     """The settings of `serve`, as the one that registered the deployments had them."""
-    root = Root("serve", Serve)
-    with hydra_ready(root) as engine:
-        return single(root, engine, json.loads(os.environ.get(OVERRIDES, "[]"))).config
+    overrides = json.loads(os.environ.get(OVERRIDES, "[]"))
+    return settings(Root("serve", Serve), overrides, literal=False).config
 
 
 def flow_of(settings: Serve, name: str) -> Flow[..., Any]:
@@ -103,7 +103,7 @@ def perform(
     """
     from prefect.runtime import flow_run
 
-    from flows.edge import entry
+    from flows.edge.job import Job, call
 
     state = State(settings.paths.store)
     with state.rendering(str(flow_run.id)):
@@ -116,8 +116,8 @@ def perform(
             )
             _there(point.config, chosen.drop)
             with slots.held(deployment.slot, settings.slots.get(deployment.slot or "", 1)):
-                job = entry.Job(deployment.flow, point.overrides, dict(point.choices))
-                done = entry.call(chosen.run, point.config, job)
+                job = Job(deployment.flow, point.overrides, dict(point.choices))
+                done = call(chosen.run, point.config, job)
         except UserError:
             _no_retry(str(flow_run.id))
             raise

@@ -13,9 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.config.compose import Root, is_hydras
-from reel.config import Config, parse, suggest
-from reel.errors import UserError
+from flows.config import hydra_private
+from flows.config.compose import part
+from flows.config.diagnose import is_hydras
+from flows.config.root import Root
+from flows.sweep.settings import Sweep
+from reel.config import Config, parse
+from reel.errors import UserError, suggest
 from reel.history.sweep_files import Axis
 from reel.keys import canonical
 from reel.store import canonical_json, sha256_bytes, sha256_file
@@ -32,23 +36,6 @@ _RELOAD = (
     r"clip$|extract\b|preprocess\b|controls\..*\.preprocess",  # no model of the renderer, but detectors
 )
 """What a change of a key costs, the dearest first; everything else (weights, seeds, prompts) costs nothing."""
-
-
-class Sweep(Config):
-    """Settings of a sweep itself (conf/sweep/). No part of a point's settings, and of no cache key."""
-
-    paired: list[str] | list[list[str]] = []
-    """Axes that vary together, value by value: [a,b], or [[a,b],[c,d]] for two such pairs."""
-    only_failed: bool = False
-    """Run the points that failed before, and no others."""
-    plan: bool = False
-    """Show the points, what is cached and what the rest will take, and run nothing."""
-
-    @property
-    def pairs(self) -> list[list[str]]:
-        nested = [one for one in self.paired if isinstance(one, list)]
-        flat = [one for one in self.paired if isinstance(one, str)]
-        return nested or ([flat] if flat else [])
 
 
 @dataclass(frozen=True)
@@ -93,11 +80,7 @@ def settings(cfg: Any) -> Sweep:
     Raises:
         UserError: a wrong key or value.
     """
-    from omegaconf import OmegaConf
-
-    node = cfg.get("sweep")
-    data: Any = OmegaConf.to_container(node, resolve=True) if node is not None else {}
-    return parse(Sweep, data or {}, "sweep")
+    return parse(Sweep, part(cfg, "sweep"), "sweep")
 
 
 def span(parsed: Sequence[Any], pairs: Sequence[Sequence[str]] = ()) -> Span:
@@ -171,20 +154,18 @@ def _reload(key: str) -> int:
 
 
 def _choices(one: Any) -> _Choices:
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-
     key = one.key_or_group
     if not one.is_delete() and one.input_line.endswith("="):  # a text may be empty: it is quoted then
         raise _no_values(one)
     if not one.is_sweep_override():
-        [[text]] = BasicSweeper.split_arguments([one], None)[0]
+        [text] = hydra_private.split(one)
         return _Choices(key, (text,), ("",), swept=False)
     if not one.is_discrete_sweep():
         raise UserError(
             f"{one.input_line}: an interval has no points of its own",
             fix=f"{key}=range(start,stop,step) or {key}=a,b,c",
         )
-    texts = tuple(text for (text,) in BasicSweeper.split_arguments([one], None)[0])
+    texts = tuple(hydra_private.split(one))
     if not texts:
         raise _no_values(one)
     values = tuple(map(_shown, one.sweep_iterator(transformer=lambda value: value)))
@@ -203,10 +184,8 @@ def _no_values(one: Any) -> UserError:
 
 def _shown(value: Any) -> str:
     """A value of the override grammar as people read it: quotes and escapes taken off, 0.6000000000000001 as 0.6."""
-    from hydra.core.override_parser.types import QuotedString
-
-    if isinstance(value, QuotedString):
-        return value.text.replace("\\${", "${")
+    if (text := hydra_private.quoted_text(value)) is not None:
+        return text.replace("\\${", "${")
     if isinstance(value, float):
         return str(canonical(value))
     if isinstance(value, list):

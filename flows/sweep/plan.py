@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.commands.common import table
-from flows.sweep.point import spell
+from flows.edge.text import duration, memory, size, table
 from reel.errors import UserError
 from reel.forecast import Guess, History
 from reel.history.sweep_files import Point
@@ -117,19 +116,19 @@ def _totals(work: Work, order: Sequence[int], looks: dict[int, Outlook], history
             lines.append(f"  {text:22}" + ", ".join(f"{op} {count}" for op, count in counts.items()))
     fine = sum(not look.problem for look in looks.values())
     seconds = sum(guess.seconds or 0.0 for guess in guesses) + fine * history.overhead(flow)
-    size = sum(guess.size or 0 for guess in guesses) + fine * history.exported(flow)
-    memory = max((guess.memory_mib or 0.0 for guess in guesses), default=0.0)
+    wanted = sum(guess.size or 0 for guess in guesses) + fine * history.exported(flow)
+    peak = max((guess.memory_mib or 0.0 for guess in guesses), default=0.0)
     unknown = sorted({_short(op) for look in looks.values() for op, guess in look.computed if not guess.calls})
     folder = Path(work.manifest.store.root)
     free = shutil.disk_usage(folder).free
     if any(guess.calls for guess in guesses) or not guesses:
-        lines.append(f"  {'time':22}about {spell(seconds)}, one point after another")
-        lines.append(f"  {'disk':22}about {_bytes(size)} ({_bytes(free)} are free)")
-    if memory:
-        lines.append(f"  {'memory':22}about {_bytes(memory * 2**20)} at most")
+        lines.append(f"  {'time':22}about {duration(seconds)}, one point after another")
+        lines.append(f"  {'disk':22}about {size(wanted)} ({size(free)} are free)")
+    if peak:
+        lines.append(f"  {'memory':22}about {memory(peak * 2**20)} at most")
     if unknown:
         lines.append(f"  seconds and size not known from past runs, and left out of all sums: {', '.join(unknown)}")
-    if size > free:
+    if wanted > free:
         lines.append("  warning: the disk is too small for it (`rotoscope gc` shows what can go)")
     lines.append("nothing was run (leave out sweep.plan to run it)")
     return lines
@@ -142,11 +141,3 @@ def _short(op: str) -> str:
 
 def _cut(text: str) -> str:
     return f"{text[:37]}..." if len(text) > 40 else text
-
-
-def _bytes(count: float) -> str:
-    for unit in ("B", "KB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"

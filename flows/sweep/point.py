@@ -8,9 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flows.config.compose import Root, plain
+from flows.config import hydra_private
+from flows.config.compose import plain, raw_texts
+from flows.config.root import Root
 from flows.config.setting_places import Origins
-from flows.edge import entry
+from flows.edge import text
+from flows.edge.exits import tell
+from flows.edge.job import Job, call
 from reel.config import parse
 from reel.errors import UserError
 from reel.history.recorder import as_point
@@ -29,9 +33,7 @@ def flow_point(root: Root[Any], fn: Callable[[Any], Any], total: int) -> Callabl
     """
 
     def run_point(cfg: Any) -> Any:
-        from hydra.core.hydra_config import HydraConfig
-
-        hydra = HydraConfig.get()
+        hydra = hydra_private.running_point()
         data = plain(cfg, root)
         config = parse(root.cls, data)
         manifest = Manifest.load(Store(config.paths.store), hydra.sweeper.id)
@@ -45,7 +47,7 @@ def flow_point(root: Root[Any], fn: Callable[[Any], Any], total: int) -> Callabl
         job = job_of(root, data, hydra, claim.index)
         try:
             with as_point(claim):
-                result = entry.call(fn, config, job)
+                result = call(fn, config, job)
         except Exception as error:
             _failed(claim, error, where)
             raise
@@ -67,17 +69,15 @@ def plain_point(root: Root[Any], fn: Callable[[Any], Any], failed: list[BaseExce
     """
 
     def run_point(cfg: Any) -> Any:
-        from hydra.core.hydra_config import HydraConfig
-
-        hydra = HydraConfig.get()
+        hydra = hydra_private.running_point()
         where = f"point #{hydra.job.num}"
         print(where, file=sys.stderr)
         try:
             data = plain(cfg, root)
-            return entry.call(fn, parse(root.cls, data), job_of(root, data, hydra, hydra.job.num))
+            return call(fn, parse(root.cls, data), job_of(root, data, hydra, hydra.job.num))
         except Exception as error:
             failed.append(error)
-            entry.tell(error, where)
+            tell(error, where)
             raise
 
     return run_point
@@ -93,11 +93,11 @@ def keep_tracking(store: Store, config: Any) -> None:
         keep_logger(store)
 
 
-def job_of(root: Root[Any], data: dict[str, Any], hydra: Any, number: int) -> entry.Job:
+def job_of(root: Root[Any], data: dict[str, Any], hydra: Any, number: int) -> Job:
     """How a point was called, from its settings as plain data and Hydra's part of its config."""
-    overrides, choices = _raw(hydra.overrides.task), dict(hydra.runtime.choices)
+    overrides, choices = raw_texts(hydra.overrides.task), dict(hydra.runtime.choices)
     origins = Origins(root, overrides, choices, data)
-    return entry.Job(root.name, overrides, choices, origins, num=number, sweep=Path(hydra.sweep.dir).absolute())
+    return Job(root.name, overrides, choices, origins, num=number, sweep=Path(hydra.sweep.dir).absolute())
 
 
 def _failed(claim: Claim, error: Exception, where: str) -> None:
@@ -105,7 +105,7 @@ def _failed(claim: Claim, error: Exception, where: str) -> None:
 
     kind = UserError if isinstance(error, UserError) else type(error)
     claim.fail(reason(error), kind.__name__)
-    entry.tell(error, where)
+    tell(error, where)
     if _out_of_memory(error):
         free()
 
@@ -128,24 +128,7 @@ def _progress(manifest: Manifest, index: int) -> None:
     took = [point.seconds for point in points if point.status == "done" and point.seconds is not None]
     left = sum(point.status in ("pending", "running") for point in points)
     seconds = manifest.point(index).seconds or 0.0
-    text = f"point #{index}: done in {seconds:.1f} s"
+    told = f"point #{index}: done in {seconds:.1f} s"
     if left and took:
-        text += f"; {left} left, about {spell(left * sum(took) / len(took))} of work"
-    print(text, file=sys.stderr)
-
-
-def spell(seconds: float) -> str:
-    """A duration for people: ``40 s``, ``12 min``, ``3 h 05 min``."""
-    if seconds < 99.5:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"
-
-
-def _raw(node: Any) -> list[str]:
-    """Strings of a list node as they are, their escaped ``${`` not taken for interpolations."""
-    from omegaconf import OmegaConf
-
-    data = OmegaConf.to_container(node, resolve=False)
-    assert isinstance(data, list)
-    return [str(item) for item in data]
+        told += f"; {left} left, about {text.duration(left * sum(took) / len(took))} of work"
+    print(told, file=sys.stderr)

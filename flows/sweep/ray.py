@@ -16,6 +16,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from flows.config import hydra_private
 from reel.errors import UserError
 from reel.history.sweep import DEATHS
 
@@ -165,5 +166,4 @@ def _execute(payload: bytes, overrides: list[str], number: int) -> Exception | N
         job_dir_key="hydra.sweep.dir",
         job_subdir_key="hydra.sweep.subdir",
     )
-    error = done._return_value if done.status == JobStatus.FAILED else None
-    return error if isinstance(error, Exception) else None
+    return hydra_private.raised(done)

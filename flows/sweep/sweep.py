@@ -14,19 +14,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flows.config.compose import SWEEPER, Composed, Root, compose_points, diagnosed, with_values
+from flows.config.compose import Composed, compose_points, diagnosed, with_values
 from flows.config.diagnose import admitted, checked, chosen, parse_overrides
+from flows.config.engine import Engine
 from flows.config.quoting import literal_overrides
-from flows.edge import entry
+from flows.config.root import Root
+from flows.edge import exits
 from flows.flow import Flow
 from flows.sweep import axes as sweeps
 from flows.sweep.point import flow_point, plain_point
+from flows.sweep.settings import Sweep
 from reel.errors import UserError
 from reel.history.sweep import Manifest
 from reel.history.sweep_files import Planned, Point
 from reel.store import Store
 
 log = logging.getLogger(__name__)
+
+SWEEPER = "hydra_plugins.rotoscope.ManifestSweeper"
+"""Class path of the sweeper that resumes (`flows.sweep.sweeper`), as Hydra knows it."""
 
 
 @dataclass(frozen=True)
@@ -40,51 +46,50 @@ class Work:
     """
 
     root: Root[Any]
-    settings: sweeps.Sweep
+    settings: Sweep
     overrides: Sequence[str]
     manifest: Manifest
     points: Sequence[Composed[Any]]
     order: Sequence[int]
 
 
-def sweep(root: Root[Any], engine: Any, flow: Flow[Any], overrides: Sequence[str]) -> int:
-    """Run a flow at every point that the overrides span, inside `flows.config.compose.hydra_ready`.
+def sweep(engine: Engine, flow: Flow[Any], overrides: Sequence[str]) -> int:
+    """Run a flow at every point that the overrides span, inside `flows.config.engine.hydra_ready`.
 
     Raises:
         UserError: a bad key, or settings of any point that are not valid; nothing has run then.
     """
-    checked_overrides = admitted(root, engine, checked(root, engine, overrides, multirun=True))
-    base = _base(root, engine, parse_overrides(engine, checked_overrides))
+    parsed = admitted(engine, checked(engine, overrides, multirun=True))
+    base = _base(engine, parsed)
     if base.hydra.sweeper._target_ != SWEEPER:
-        return _foreign(root, engine, flow.run, checked_overrides, base)
-    work = prepare(root, engine, checked_overrides, base)
+        return _foreign(engine, flow.run, parsed, base)
+    work = prepare(engine, parsed, base)
     logging.config.dictConfig(work.points[0].job_logging)
     if work.settings.plan:
         from flows.render.render import foresee
         from flows.sweep.plan import show
 
         show(work, functools.partial(foresee, flow) if flow.plan else None)
-        return entry.OK
+        return exits.OK
     return _run(work, engine, flow.run)
 
 
-def prepare(root: Root[Any], engine: Any, overrides: Sequence[str], base: Any) -> Work:
+def prepare(engine: Engine, parsed: Sequence[Any], base: Any) -> Work:
     """Compose and check every point; with ``sweep.plan`` nothing is written.
 
     Args:
-        overrides: of the command line, admitted (`flows.config.diagnose.admitted`).
+        parsed: overrides of the command line, admitted (`flows.config.diagnose.admitted`).
         base: the config composed without the axes.
 
     Raises:
         UserError: the first point that is not valid and how many are not; one output folder for several points.
     """
-    settings = sweeps.settings(base)
-    params = _params(root, engine, overrides, base)
-    parsed = parse_overrides(engine, [*params, *overrides])
+    root, settings = engine.root, sweeps.settings(base)
+    parsed = [*_params(engine, parsed, base), *parsed]
     flow_part = [one for one in parsed if not sweeps.is_own(one)]
     span = sweeps.span(flow_part, settings.pairs)
     own = [one.input_line for one in parsed if sweeps.is_own(one)]
-    points = check_points(root, engine, span, own)
+    points = check_points(engine, span, own)
     planned = [
         Planned(index=index, overrides=one.overrides, values=dict(one.values), digest=sweeps.digest(root, point.config))
         for index, (one, point) in enumerate(zip(span.points, points, strict=True))
@@ -98,7 +103,7 @@ def prepare(root: Root[Any], engine: Any, overrides: Sequence[str], base: Any) -
     return Work(root, settings, [one.input_line for one in parsed], manifest, ordered, order)
 
 
-def check_points(root: Root[Any], engine: Any, span: sweeps.Span, own: Sequence[str]) -> list[Composed[Any]]:
+def check_points(engine: Engine, span: sweeps.Span, own: Sequence[str]) -> list[Composed[Any]]:
     """Settings of all points, composed and checked.
 
     Args:
@@ -110,7 +115,7 @@ def check_points(root: Root[Any], engine: Any, span: sweeps.Span, own: Sequence[
     good: list[Composed[Any]] = []
     bad: list[tuple[int, UserError]] = []
     plan = [one.overrides for one in span.points]
-    for number, point in enumerate(compose_points(root, engine, plan, own)):
+    for number, point in enumerate(compose_points(engine, plan, own)):
         if isinstance(point, UserError):
             bad.append((number, point))
         else:
@@ -132,26 +137,26 @@ def check_points(root: Root[Any], engine: Any, span: sweeps.Span, own: Sequence[
     return good
 
 
-def _base(root: Root[Any], engine: Any, parsed: Sequence[Any]) -> Any:
+def _base(engine: Engine, parsed: Sequence[Any]) -> Any:
     """The config composed without what varies, Hydra's own part included."""
     fixed = [one for one in parsed if not one.is_sweep_override()]
-    groups = chosen(root, engine, fixed)
+    groups = chosen(engine, fixed)
     picks, values = [one.input_line for one in groups], [one for one in fixed if one not in groups]
-    return diagnosed(root, engine, [one.input_line for one in fixed], lambda: with_values(root, picks, values))
+    return diagnosed(engine, lambda: with_values(engine, picks, values), [one.input_line for one in fixed])
 
 
-def _params(root: Root[Any], engine: Any, overrides: Sequence[str], base: Any) -> list[str]:
+def _params(engine: Engine, parsed: Sequence[Any], base: Any) -> list[Any]:
     """The axes that config files set (``hydra.sweeper.params``) and the command line does not."""
     params = base.hydra.sweeper.get("params") or {}
-    given = {one.key_or_group for one in parse_overrides(engine, overrides)}
+    given = {one.key_or_group for one in parsed}
     lines = [f"{key}={value}" for key, value in params.items() if key.lstrip("+~") not in given]
     if not lines:
         return []
-    lines = literal_overrides(lines, root.keys, multirun=True)
-    return admitted(root, engine, checked(root, engine, lines, multirun=True))
+    lines = literal_overrides(lines, engine.shape.texts, multirun=True)
+    return admitted(engine, checked(engine, lines, multirun=True))
 
 
-def _run(work: Work, engine: Any, fn: Callable[[Any], Any]) -> int:
+def _run(work: Work, engine: Engine, fn: Callable[[Any], Any]) -> int:
     from flows.prefect_server import servers
     from flows.prefect_server.run import one_client
     from flows.sweep import sweeper
@@ -170,7 +175,7 @@ def _run(work: Work, engine: Any, fn: Callable[[Any], Any]) -> int:
     servers.prepare(manifest.store.root)
     logged = tracking.sweeping(manifest, getattr(config, "tracking", None))
     with logged, sweeper.running(runner), one_client():
-        engine.multirun(
+        engine.hydra.multirun(
             config_name=work.root.name,
             task_function=flow_point(work.root, fn, len(before)),
             overrides=[*fixed, *own],
@@ -208,13 +213,12 @@ def _tell(work: Work, before: Sequence[Point]) -> int:
     if counts["running"]:
         print("another process runs the others", file=sys.stderr)
     if not failed:
-        return entry.OK
-    return entry.USER_ERROR if failed[0].state.kind == UserError.__name__ else entry.FAILED
+        return exits.OK
+    return exits.USER_ERROR if failed[0].state.kind == UserError.__name__ else exits.FAILED
 
 
-def _foreign(root: Root[Any], engine: Any, fn: Callable[[Any], Any], overrides: Sequence[str], base: Any) -> int:
+def _foreign(engine: Engine, fn: Callable[[Any], Any], parsed: Sequence[Any], base: Any) -> int:
     """Another sweeper picks the points: each is checked when it starts, and there is no manifest."""
-    parsed = parse_overrides(engine, overrides)
     ours = [one.input_line for one in parsed if sweeps.is_sweeps(one)]
     if ours:
         raise UserError(
@@ -223,16 +227,16 @@ def _foreign(root: Root[Any], engine: Any, fn: Callable[[Any], Any], overrides: 
         )
     failed: list[BaseException] = []
     try:
-        engine.multirun(
-            config_name=root.name,
-            task_function=plain_point(root, fn, failed),
-            overrides=[*overrides, "hydra.mode=MULTIRUN"],
+        engine.hydra.multirun(
+            config_name=engine.root.name,
+            task_function=plain_point(engine.root, fn, failed),
+            overrides=[*(one.input_line for one in parsed), "hydra.mode=MULTIRUN"],
         )
     except Exception as error:  # Hydra raises a failed point's error once all have run; in a worker it is told there
         if not failed:
             failed.append(error)
-            entry.tell(error, "a point")
+            exits.tell(error, "a point")
     if failed:
         print("sweep: not all points are done", file=sys.stderr)
-        return entry.USER_ERROR if isinstance(failed[0], UserError) else entry.FAILED
-    return entry.OK
+        return exits.USER_ERROR if isinstance(failed[0], UserError) else exits.FAILED
+    return exits.OK

@@ -14,22 +14,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from flows.config import hydra_private
 from reel.history.sweep import DEATHS, Manifest
 from reel.history.sweep_files import Point
 
 log = logging.getLogger(__name__)
 
 PACKAGE = "hydra_plugins.rotoscope"
-IN_PROCESS = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
 class Runner:
@@ -91,18 +89,18 @@ class ComposedOnce:
         chosen: list[Any] = []
         values: list[Any] = []
         for one in parsed:
-            group = self._loader.repository.group_exists(one.key_or_group)
+            group = hydra_private.is_group(self._loader, one.key_or_group)
             (chosen if group and not isinstance(one.value(), dict) else values).append(one)
         key = tuple(one.input_line for one in chosen)
         if key not in self._bases:
             self._bases[key] = self._loader.load_sweep_config(master_config, list(key))
         config = self._bases[key].copy()
-        ConfigLoaderImpl._apply_overrides_to_config(values, config)
+        hydra_private.apply_overrides(values, config)
         task = [one for one in parsed if not one.is_hydra_override()]
         config.hydra.overrides.task = [one.input_line for one in task]
         config.hydra.overrides.hydra.extend([one.input_line for one in values if one.is_hydra_override()])
         names: Any = OmegaConf.to_container(config.hydra.job.config.override_dirname)
-        config.hydra.job.override_dirname = get_overrides_dirname(task, **names)
+        config.hydra.job.override_dirname = hydra_private.overrides_dirname(task, names)
         OmegaConf.copy_cache(from_config=master_config, to_config=config)
         return config
 
@@ -117,7 +115,7 @@ class ManifestSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config = config
-        if config.hydra.launcher._target_ == IN_PROCESS:
+        if config.hydra.launcher._target_ == hydra_private.IN_PROCESS:
             loader: Any = ComposedOnce(hydra_context.config_loader)
             hydra_context = HydraContext(loader, hydra_context.callbacks)
         self.launcher = Plugins.instance().instantiate_launcher(
@@ -133,7 +131,7 @@ class ManifestSweeper(Sweeper):
         assert self.config is not None
         runner = _runner[-1]
         self._save_config()
-        if self.config.hydra.launcher._target_ != IN_PROCESS:
+        if self.config.hydra.launcher._target_ != hydra_private.IN_PROCESS:
             from flows.prefect_server import servers
 
             servers.share(runner.manifest.store.root)
@@ -161,18 +159,13 @@ class ManifestSweeper(Sweeper):
             returns = self.launcher.launch(batch, initial_job_idx=0)
         except Exception as error:
             return error, error
-        return next(filter(None, map(_error, returns)), None), None
+        return next(filter(None, map(hydra_private.raised, returns)), None), None
 
     def _save_config(self) -> None:
         assert self.config is not None
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
-
-
-def _error(one: JobReturn) -> Exception | None:
-    found = one._return_value if one.status == JobStatus.FAILED else None
-    return found if isinstance(found, Exception) else None
 
 
 def _first_line(error: Exception) -> str:

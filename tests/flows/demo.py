@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from flows.edge import entry
+from flows.edge.job import current
 from flows.flow import Flow
 from flows.paths import Paths
 from reel.config import Config, Field, Text
@@ -68,7 +69,7 @@ def run(cfg: Demo) -> dict:
         print("waiting", flush=True)
         time.sleep(60)
     _happen(cfg.steps)
-    job = entry.current()
+    job = current()
     line = cfg.model_dump(mode="json") | {"_num": job.num, "_flow": job.flow, "_overrides": list(job.overrides)}
     with Path(os.environ["DEMO_OUT"]).open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")

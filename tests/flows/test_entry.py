@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from flows.config.compose import Root, compose, compose_points, hydra_ready
-from flows.config.diagnose import in_class, parse_overrides
-from flows.edge import entry
+from flows.config.compose import compose, compose_points
+from flows.config.diagnose import parse_overrides
+from flows.config.engine import hydra_ready
+from flows.config.root import Root
+from flows.config.shape import shape
+from flows.edge import entry, exits, job
 from flows.sweep.axes import span
 from reel import interrupt
 from tests.flows import demo
@@ -174,8 +177,8 @@ def test_points_composed_together_are_those_composed_alone(call):
             "prompt='\\${a}',b",
         ]
         plan = [point.overrides for point in span(parse_overrides(engine, overrides)).points]
-        together = list(compose_points(root, engine, plan, []))
-        alone = [compose(root, engine, point) for point in plan]
+        together = list(compose_points(engine, plan, []))
+        alone = [compose(engine, point) for point in plan]
     assert len(plan) == 16
     assert [point.data for point in together] == [point.data for point in alone]
     assert [point.choices["model"] for point in together] == [point.choices["model"] for point in alone]
@@ -308,14 +311,16 @@ def test_hydra_state_is_cleared_for_the_run(call):
 
 
 def test_current_outside_of_a_run():
-    assert entry.current() == entry.Job(flow="")
+    assert job.current() == job.Job(flow="")
 
 
-def test_in_class():
-    assert in_class(demo.Demo, "controls.anything.note")
-    assert in_class(demo.Demo, "model.width")
-    assert not in_class(demo.Demo, "controls.pose.nope")
-    assert not in_class(demo.Demo, "model.width.deeper")
+def test_keys_of_a_class():
+    keys = shape(demo.Demo)
+    assert keys.has("controls.anything.note")
+    assert keys.has("model")
+    assert keys.has("model.width")
+    assert not keys.has("controls.pose.nope")
+    assert not keys.has("model.width.deeper")
 
 
 def spawn(tmp_path, *argv):
@@ -385,10 +390,10 @@ def test_help_and_errors_import_nothing_heavy(tmp_path, argv):
 def test_an_interruption_inside_exec_ends_with_the_same_code(tmp_path):
     """Dataclasses are made by exec(), so that importing anything may be interrupted in one."""
     (tmp_path / "made.py").write_text(
-        "import sys\nfrom flows.edge.entry import guarded\nsys.exit(guarded(lambda: exec('raise KeyboardInterrupt')))\n"
+        "import sys\nfrom flows.edge.exits import guarded\nsys.exit(guarded(lambda: exec('raise KeyboardInterrupt')))\n"
     )
     done = subprocess.run([sys.executable, "-m", "made"], cwd=tmp_path, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (entry.INTERRUPTED, "")
+    assert (done.returncode, done.stdout) == (exits.INTERRUPTED, "")
     assert "interrupted" in done.stderr
 
 
@@ -412,7 +417,7 @@ def test_an_interruption_that_python_drops_alarms_nobody_while_it_is_remembered(
         interrupt.remember("why")
         Finalised(KeyboardInterrupt())
 
-    assert entry.guarded(work) == entry.OK
+    assert exits.guarded(work) == exits.OK
     assert told == [KeyboardInterrupt, ValueError]
     Finalised(KeyboardInterrupt())
     assert len(told) == 3

@@ -143,13 +143,15 @@ def test_bad_input_is_refused_before_anything_runs(
 
 
 def test_metrics_that_do_not_fit_are_passed_over_in_a_plan():
-    from flows.config.compose import Root, hydra_ready, single
+    from flows.config.compose import single
+    from flows.config.engine import hydra_ready
+    from flows.config.root import Root
     from flows.dance.plan import subject
     from flows.dance.settings import Dance
     from flows.render import measures
 
     def planned(*overrides: str) -> measures.Measures:
-        cfg = single(root, engine, list(overrides)).config
+        cfg = single(engine, list(overrides)).config
         return measures.plan(cfg.measure, subject(cfg))
 
     root = Root("dance", Dance)

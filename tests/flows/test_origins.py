@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.config.compose import Composed, Root, hydra_ready, project_root, single
+from flows.config.compose import Composed, single
+from flows.config.engine import hydra_ready
 from flows.config.quoting import literal_overrides
+from flows.config.root import Root, project_root
 from flows.dance.flow import Dance
 from flows.render.schedules import BadSchedules, Compiled, compiled, slots, spelled
 from reel.errors import UserError
@@ -30,7 +32,7 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def composed(conf: Path, *overrides: str) -> Composed[Dance]:
     root = Root("dance", Dance, conf)
     with hydra_ready(root) as engine:
-        return single(root, engine, literal_overrides(overrides, root.keys, multirun=False), overrides)
+        return single(engine, literal_overrides(overrides, root.keys, multirun=False), overrides)
 
 
 def message(conf: Path, *overrides: str) -> str:

@@ -115,13 +115,15 @@ def test_bad_input_is_refused_before_anything_runs(
 
 
 def test_only_what_changes_a_trial_makes_another_search(tmp_path: Path):
-    from flows.config.compose import Root, hydra_ready, single
+    from flows.config.compose import single
+    from flows.config.engine import hydra_ready
+    from flows.config.root import Root
     from flows.search import definition, plan
 
     def id(*overrides: str) -> str:
         root = Root("search", FLOW.settings)
         with hydra_ready(root) as engine:
-            cfg = single(root, engine, [*at(tmp_path), *overrides]).config
+            cfg = single(engine, [*at(tmp_path), *overrides]).config
         return definition.new("", plan.prepare(BASE, cfg, Store(cfg.paths.store)).about(), {}).id
 
     same = id("measure=none", "assemble.crf=30", "search.trials=9", "promote=3", "embed_facts=false")

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from flows import cli
-from flows.config.compose import Root, hydra_ready, single
+from flows.config.compose import single
+from flows.config.engine import hydra_ready
+from flows.config.root import Root
 from flows.serve import allow, register, request
 from flows.serve.settings import Deployment, Serve, names, read
 from flows.serve.state import Entry, State
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("prefect_server")  # Prefect reads its addr
 def settings(*overrides: str) -> Serve:
     root = Root("serve", Serve)
     with hydra_ready(root) as engine:
-        return single(root, engine, list(overrides)).config
+        return single(engine, list(overrides)).config
 
 
 @pytest.fixture(scope="module")

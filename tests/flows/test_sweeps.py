@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.config.compose import Root, hydra_ready
 from flows.config.diagnose import parse_overrides
+from flows.config.engine import hydra_ready
+from flows.config.root import Root
 from flows.sweep.axes import run_order, span
 from reel.history.sweep import DEATHS, Manifest, list_sweeps
 from reel.history.sweep_files import Axis
@@ -147,8 +148,8 @@ def test_what_is_composed_once_for_many_points_is_what_hydra_composes_for_each(p
     ]
     root = Root("demo", demo.Demo, ROOT / "tests" / "flows" / "demo_conf")
     with hydra_ready(root) as engine:
-        own = engine.config_loader
-        master = engine.compose_config("demo", ["hydra.sweeper.id=x", "seed=3"], run_mode=RunMode.MULTIRUN)
+        own = engine.loader
+        master = engine.hydra.compose_config("demo", ["hydra.sweeper.id=x", "seed=3"], run_mode=RunMode.MULTIRUN)
         once = ComposedOnce(own)
         for point in points:
             ours, hydras = once.load_sweep_config(master, point), own.load_sweep_config(master, point)

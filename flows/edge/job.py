@@ -1,0 +1,65 @@
+"""How the running flow was called, and calling it."""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from reel.errors import UserError
+
+if TYPE_CHECKING:
+    from flows.config.setting_places import Origins
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True)
+class Job:
+    """How the running flow was called.
+
+    Attributes:
+        overrides: as Hydra got them, literal texts quoted.
+        choices: chosen file by config group.
+        origins: where each setting was written, for messages.
+        num: number of the point in its sweep, from 0; None in a single run.
+        sweep: the sweep's folder; None in a single run.
+    """
+
+    flow: str
+    overrides: Sequence[str] = ()
+    choices: dict[str, Any] = field(default_factory=dict)
+    origins: Origins | None = None
+    num: int | None = None
+    sweep: Path | None = None
+
+
+_job: contextvars.ContextVar[Job | None] = contextvars.ContextVar("job", default=None)
+
+
+def current() -> Job:
+    """The job of the flow that runs now; an unnamed one when a flow's ``run`` is called as a plain function."""
+    return _job.get() or Job(flow="")
+
+
+def call(fn: Callable[[C], Any], config: C, job: Job) -> Any:
+    """Run a flow on checked settings: servers found, the job known to `current`, the output folder its own."""
+    from flows.paths import Paths
+    from flows.prefect_server import servers
+
+    paths = getattr(config, "paths", None)
+    if isinstance(paths, Paths):
+        servers.prepare(paths.store)
+        if paths.output is None and job.sweep is not None and job.num is not None:
+            paths.output = job.sweep / str(job.num)
+    token = _job.set(job)
+    try:
+        return fn(config)
+    except UserError as error:
+        from flows.config.setting_places import placed
+
+        raise (placed(error, job.origins) if job.origins is not None else error) from error.__cause__
+    finally:
+        _job.reset(token)
