@@ -97,14 +97,26 @@ def make_key(op: Op, cfg: Config, inputs: Mapping[str, str], models: Mapping[str
     return Key(sha256_bytes(canonical_json(fields)), fields)
 
 
-def remember(store: Store, key: Key, output: str, facts: Mapping[str, Any], seconds: float) -> None:
-    """Keep what a key was made of and what it gave, for `why` and for finding an object's ancestors."""
+def remember(
+    store: Store,
+    key: Key,
+    output: str,
+    facts: Mapping[str, Any],
+    seconds: float,
+    work: Mapping[str, Any] | None = None,
+) -> None:
+    """Keep what a key was made of and what it gave, for `why` and for finding an object's ancestors.
+
+    Args:
+        work: what there was to do in those seconds, as `reel.forecast` reads it.
+    """
     entry = {
         "fields": key.fields,
         "output": output,
         "facts": dict(facts),
         "seconds": round(seconds, 3),
         "made": time.time(),
+        "work": dict(work or {}),
     }
     write_atomic(store.root / "keys" / f"{key.digest}.json", json.dumps(entry, ensure_ascii=False).encode())
 

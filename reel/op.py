@@ -21,6 +21,7 @@ from reel.config import Config, suggest
 from reel.errors import UserError
 from reel.progress import progress
 from reel.store import Store
+from reel.work import WorkOf, through_clips
 
 T = TypeVar("T")
 
@@ -53,7 +54,10 @@ class Context:
         return progress(total, desc, unit, done)
 
     def note(self, **facts: Any) -> None:
-        """Remember JSON values about how the work went (provider, peak memory, frames without a person)."""
+        """Remember JSON values about how the work went (provider, peak memory, frames without a person).
+
+        ``work_share`` (0..1) is what was left to do of the op's work, where an earlier run had done the rest.
+        """
         self.facts.update(facts)
 
 
@@ -71,6 +75,7 @@ class Op:
         distributions: installed packages whose version can change the output's bytes; all are in the key.
         models: the model sources that given settings use; their content is in the key.
         gives: what the output is to the wiring, where an op kind has several (``poses`` or ``map``).
+        work: how much given settings and inputs have to do, for forecasts; in no key.
     """
 
     kind: str
@@ -83,6 +88,7 @@ class Op:
     gives: str
     module: str
     fn: Function
+    work: WorkOf = through_clips
 
     @property
     def id(self) -> str:
@@ -105,6 +111,7 @@ def op(
     distributions: tuple[str, ...] = (),
     models: Models = lambda cfg: (),
     gives: str = "map",
+    work: WorkOf = through_clips,
 ) -> Callable[[Function], Function]:
     """Register a function ``(cfg, inputs, ctx) -> digest`` under ``kind`` and ``name``."""
 
@@ -112,7 +119,8 @@ def op(
         known = _REGISTRY.get((kind, name))
         if known and known.module != fn.__module__:
             raise ValueError(f"op {kind}.{name} is registered by {known.module} and by {fn.__module__}")
-        _REGISTRY[kind, name] = Op(kind, name, version, config, inputs, distributions, models, gives, fn.__module__, fn)
+        found = Op(kind, name, version, config, inputs, distributions, models, gives, fn.__module__, fn, work)
+        _REGISTRY[kind, name] = found
         return fn
 
     return register

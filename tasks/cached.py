@@ -13,7 +13,7 @@ import dataclasses
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,10 @@ from reel.config import Config
 from reel.errors import DamagedObject, MissingObject
 from reel.keys import Key, executed, make_key, recall, remember
 from reel.op import Context, Op
+from reel.startup import watched
 from reel.store import Store, sha256_bytes
+from reel.work import Work, extent
+from tasks.stylize.device import hardware
 from tasks.weights.fetch import content_id
 
 
@@ -60,7 +63,7 @@ def call(op: Op, cfg: Config, inputs: Mapping[str, str], ctx: Context) -> Stage:
     cfg = executed(cfg)
     key = make_key(op, cfg, inputs, {source.label: content_id(source) for source in op.models(cfg)})
     if (foreseen := _foreseen.get()) is not None:
-        foreseen.append(_foresee(op, key, ctx.store))
+        foreseen.append(_foresee(op, cfg, inputs, ctx, key, foreseen))
         return ctx.tell(foreseen[-1].stage)
     with ctx.store.lock(f"op-{key.digest}"):
         digest, reused = _through_prefect(op, cfg, inputs, ctx, key, refresh=False)
@@ -72,10 +75,16 @@ def call(op: Op, cfg: Config, inputs: Mapping[str, str], ctx: Context) -> Stage:
 
 @dataclass(frozen=True)
 class Foreseen:
-    """What a run would do at one op. Where it is to be computed, the stage's digest stands in for the output's."""
+    """What a run would do at one op. Where it is to be computed, the stage's digest stands in for the output's.
+
+    Attributes:
+        fields: of the cache key.
+        work: what there is to do; None: nothing, the output is there.
+    """
 
     stage: Stage
     fields: Mapping[str, Any]
+    work: Work | None = None
 
 
 _foreseen: contextvars.ContextVar[list[Foreseen] | None] = contextvars.ContextVar("foreseen", default=None)
@@ -96,14 +105,29 @@ def dry_run() -> Iterator[list[Foreseen]]:
         _foreseen.reset(token)
 
 
-def _foresee(op: Op, key: Key, store: Store) -> Foreseen:
-    entry = recall(store, key.digest)
-    known = entry is not None and (store.root / "results" / key.digest).exists()
-    if entry is not None and known and (store.folder(entry["output"]) / "manifest.json").exists():
-        stage = Stage(op.id, key.digest, entry["output"], True, 0.0, entry["facts"])
-    else:
-        stage = Stage(op.id, key.digest, sha256_bytes(f"foreseen {key.digest}".encode()), False, 0.0, {})
-    return Foreseen(stage, key.fields)
+def _foresee(
+    op: Op, cfg: Config, inputs: Mapping[str, str], ctx: Context, key: Key, before: Sequence[Foreseen]
+) -> Foreseen:
+    entry = recall(ctx.store, key.digest)
+    known = entry is not None and (ctx.store.root / "results" / key.digest).exists()
+    if entry is not None and known and (ctx.store.folder(entry["output"]) / "manifest.json").exists():
+        return Foreseen(Stage(op.id, key.digest, entry["output"], True, 0.0, entry["facts"]), key.fields)
+    stage = Stage(op.id, key.digest, sha256_bytes(f"foreseen {key.digest}".encode()), False, 0.0, {})
+    return Foreseen(stage, key.fields, _work(op, cfg, inputs, ctx, before))
+
+
+def _work(op: Op, cfg: Config, inputs: Mapping[str, str], ctx: Context, before: Sequence[Foreseen] = ()) -> Work:
+    """What a call has to do, and on what.
+
+    Args:
+        before: calls of the same dry run, whose outputs are not there yet.
+    """
+    coming = {one.stage.digest: one.work.extent for one in before if one.work is not None}
+    found = {name: coming.get(digest) or extent(ctx.store, digest) for name, digest in inputs.items()}
+    work = op.work(cfg, {name: one for name, one in found.items() if one is not None}, ctx)
+    torch = "torch" in op.distributions
+    place = {"hardware": hardware(ctx.compute, torch=torch), **({"offload": ctx.compute.offload} if torch else {})}
+    return dataclasses.replace(work, pace={**work.pace, **place})
 
 
 def sound(store: Store, digest: str) -> bool:
@@ -148,12 +172,24 @@ def _through_prefect(
 def _compute(op: Op, cfg: Config, inputs: Mapping[str, str], ctx: Context, key: Key) -> str:
     own = dataclasses.replace(ctx, facts={})
     started, before = time.perf_counter(), _loaded()
-    digest = op.fn(cfg, inputs, own)
+    with watched() as watch:
+        digest = op.fn(cfg, inputs, own)
+    seconds = time.perf_counter() - started
     own.note(peak_memory_mib=round(peak_memory() / 2**20))
     if new := sorted(_loaded() - before):
         own.note(loaded=new)
-    remember(ctx.store, key, digest, own.facts, time.perf_counter() - started)
+    did = _work(op, cfg, inputs, own).noted(own.facts.get("work_share", 1.0), watch)
+    remember(ctx.store, key, digest, own.facts, seconds, did)
+    _used.update(key.fields["libraries"], key.fields["models"].values())
     return digest
+
+
+_used: set[str] = set()
+
+
+def used() -> frozenset[str]:
+    """Names of libraries and contents of models that ops of this process have used, and need not wait for again."""
+    return frozenset(_used)
 
 
 def _loaded() -> set[str]:

@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from reel.clip import ClipWriter
 from reel.config import Config
 from reel.op import Context, op
+from reel.work import Extent, Work, clip_amounts
 from tasks.media import frames, geometry, timeline
 from tasks.media.colour import read as read_colour
 from tasks.media.probe import Probe, probe
@@ -89,7 +90,13 @@ class Extract(Config):
         return None if self.fps == "source" else Fraction(self.fps)
 
 
-@op("extract", "extract", version=1, config=Extract, inputs=("source",), gives="rgb",
+def _taken(cfg: Extract, given: Mapping[str, Extent], ctx: Context) -> Work:
+    _, job = prepare(cfg, Path(ctx.files["source"]))
+    clip = Extent(len(job.expected), job.plan.width, job.plan.height)
+    return Work(clip_amounts(clip), {}, clip)
+
+
+@op("extract", "extract", version=1, config=Extract, inputs=("source",), gives="rgb", work=_taken,
     distributions=("imageio-ffmpeg", "ffmpeg-python", "av", "pillow", "numpy"))  # fmt: skip
 def extract(cfg: Extract, inputs: Mapping[str, str], ctx: Context) -> str:
     """Extract the frames of ``ctx.files["source"]``, whose content digest is ``inputs["source"]``.

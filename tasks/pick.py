@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pydantic import field_validator
 
@@ -11,6 +12,7 @@ from reel.clip import Clip, ClipWriter, frame_name
 from reel.config import Config, Field
 from reel.errors import UserError
 from reel.op import Context, op
+from reel.work import Extent, Work, clip_amounts
 
 SHAPE = {"width", "height", "count", "time_base", "pts", "color"}
 
@@ -29,7 +31,12 @@ class Pick(Config):
         return frames
 
 
-@op("pick", "pick", version=1, config=Pick, inputs=("frames",), gives="frames")
+def _picked(cfg: Pick, given: Mapping[str, Extent], ctx: Context) -> Work:
+    clip = replace(given["frames"], frames=len(cfg.frames)) if "frames" in given else None
+    return Work(clip_amounts(*filter(None, [clip])), {}, clip)
+
+
+@op("pick", "pick", version=1, config=Pick, inputs=("frames",), gives="frames", work=_picked)
 def pick(cfg: Pick, inputs: Mapping[str, str], ctx: Context) -> str:
     """These frames alone, byte for byte those of the whole, so that what is known of a frame stays known.
 

@@ -6,12 +6,11 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.edge.text import duration, memory, size, table
 from reel.errors import UserError
-from reel.forecast import Guess, History
+from reel.forecast import Estimate, History, needs
 from reel.history.sweep_files import Point
 
 if TYPE_CHECKING:
@@ -27,15 +26,19 @@ class Outlook:
 
     Attributes:
         cached: ops whose output is in the store already.
-        computed: ops to compute, with what each will take; those that an earlier point computes are not in it.
         shared: ops that an earlier point of the sweep computes.
+        estimate: what the others will take, and the point beside them.
         problem: why it cannot be foreseen.
     """
 
     cached: list[str] = field(default_factory=list)
-    computed: list[tuple[str, Guess]] = field(default_factory=list)
     shared: list[str] = field(default_factory=list)
+    estimate: Estimate = field(default_factory=Estimate)
     problem: str = ""
+
+    @property
+    def computed(self) -> list[str]:
+        return [call.op for call in self.estimate.calls]
 
 
 def show(work: Work, foresee: Foresee | None) -> None:
@@ -59,9 +62,10 @@ def show(work: Work, foresee: Foresee | None) -> None:
 
 
 def _look(work: Work, order: Sequence[int], foresee: Foresee, history: History) -> dict[int, Outlook]:
-    """Outlooks of the points to run, in their order: what one computes is there for the next."""
+    """Outlooks of the points to run, in their order: what one computes, imports and loads is there for the next."""
     looks: dict[int, Outlook] = {}
     made: set[str] = set()
+    used: set[str] = set()
     for index in order:
         look = looks[index] = Outlook()
         try:
@@ -69,14 +73,12 @@ def _look(work: Work, order: Sequence[int], foresee: Foresee, history: History) 
         except UserError as error:
             look.problem = error.message.partition("\n")[0]
             continue
-        for one in stages:
-            if one.stage.reused:
-                look.cached.append(one.stage.op)
-            elif one.stage.key in made:
-                look.shared.append(one.stage.op)
-            else:
-                made.add(one.stage.key)
-                look.computed.append((one.stage.op, history.guess(one.fields)))
+        look.cached = [one.stage.op for one in stages if one.stage.reused]
+        look.shared = [one.stage.op for one in stages if one.stage.key in made]
+        coming = [one for one in stages if not one.stage.reused and one.stage.key not in made]
+        look.estimate = history.estimate(work.root.name, coming, used)
+        made.update(one.stage.key for one in coming)
+        used.update(*(needs(one) for one in coming))
     return looks
 
 
@@ -85,53 +87,64 @@ def _table(points: Sequence[Point], looks: dict[int, Outlook], todo: set[int]) -
     rows = []
     for point in points:
         look = looks.get(point.index)
-        seconds = what = ""
-        if look is not None:
-            known = [guess.seconds for _, guess in look.computed if guess.seconds is not None]
-            told = [f"{sum(known):.1f}"] if known or not look.computed else []
-            told += ["?"] * (len(known) < len(look.computed))
-            seconds = "" if look.problem else " + ".join(told)
-            what = look.problem or ", ".join(_short(op) for op, _ in look.computed) or "nothing: all is cached"
+        seconds = basis = what = ""
+        if look is not None and look.problem:
+            what = look.problem
+        elif look is not None:
+            seconds, basis = _seconds(look.estimate), look.estimate.basis if look.computed else ""
+            what = ", ".join(map(_short, look.computed)) or "nothing: all is cached"
         elif point.index in todo:
             what = "?"
         elif point.status == "failed":
             what = (point.reason or "").partition("\n")[0]
-        rows.append((point.index, *(_cut(point.values[key]) for key in keys), point.status, seconds, what))
-    return table(rows, ("#", *keys, "status", "seconds", "to compute"))
+        values = (_cut(point.values[key]) for key in keys)
+        rows.append((point.index, *values, point.status, seconds, basis, what))
+    return table(rows, ("#", *keys, "status", "seconds", "basis", "to compute"))
+
+
+def _seconds(estimate: Estimate) -> str:
+    """``12.3 (9.8-16.0)``; `` + ?`` where of some of it nothing is known."""
+    told = f"{estimate.seconds:.1f} ({estimate.low:.1f}-{estimate.high:.1f})"
+    if not estimate.unknown:
+        return told
+    return f"{told} + ?" if any(call.runs for call in estimate.calls) else "?"
 
 
 def _totals(work: Work, order: Sequence[int], looks: dict[int, Outlook], history: History) -> list[str]:
-    flow = work.root.name
     if not looks:
         left = len(order)
         return [f"{left} point{'s' * (left != 1)} to run; nothing was run (leave out sweep.plan to run them)"]
-    guesses = [guess for look in looks.values() for _, guess in look.computed]
-    ops = [(op, "computed") for look in looks.values() for op, _ in look.computed]
-    ops += [(op, "cached") for look in looks.values() for op in look.cached]
-    ops += [(op, "shared") for look in looks.values() for op in look.shared]
     lines = [f"{len(order)} of {len(work.points)} points to run"]
-    for kind, text in (("computed", "computed"), ("shared", "from an earlier point"), ("cached", "from the store")):
-        counts = Counter(_short(op) for op, how in ops if how == kind)
-        if counts:
+    for text, ops in (
+        ("computed", [op for look in looks.values() for op in look.computed]),
+        ("from an earlier point", [op for look in looks.values() for op in look.shared]),
+        ("from the store", [op for look in looks.values() for op in look.cached]),
+    ):
+        if counts := Counter(map(_short, ops)):
             lines.append(f"  {text:22}" + ", ".join(f"{op} {count}" for op, count in counts.items()))
-    fine = sum(not look.problem for look in looks.values())
-    seconds = sum(guess.seconds or 0.0 for guess in guesses) + fine * history.overhead(flow)
-    wanted = sum(guess.size or 0 for guess in guesses) + fine * history.exported(flow)
-    peak = max((guess.memory_mib or 0.0 for guess in guesses), default=0.0)
-    unknown = sorted({_short(op) for look in looks.values() for op, guess in look.computed if not guess.calls})
-    folder = Path(work.manifest.store.root)
-    free = shutil.disk_usage(folder).free
-    if any(guess.calls for guess in guesses) or not guesses:
-        lines.append(f"  {'time':22}about {duration(seconds)}, one point after another")
+    fine = [look.estimate for look in looks.values() if not look.problem]
+    calls = [call for estimate in fine for call in estimate.calls]
+    wanted = sum(call.size or 0 for call in calls) + len(fine) * history.exported(work.root.name)
+    free = shutil.disk_usage(work.manifest.store.root).free
+    if any(call.runs for call in calls) or not calls:
+        lines.append(f"  {'time':22}{_time(fine)}, one point after another")
         lines.append(f"  {'disk':22}about {size(wanted)} ({size(free)} are free)")
-    if peak:
+    if peak := max((call.memory_mib or 0.0 for call in calls), default=0.0):
         lines.append(f"  {'memory':22}about {memory(peak * 2**20)} at most")
-    if unknown:
-        lines.append(f"  seconds and size not known from past runs, and left out of all sums: {', '.join(unknown)}")
+    if unknown := sorted({_short(op) for estimate in fine for op in estimate.unknown}):
+        lines.append(f"  not known from past runs, and left out of all sums: {', '.join(unknown)}")
     if wanted > free:
         lines.append("  warning: the disk is too small for it (`rotoscope gc` shows what can go)")
     lines.append("nothing was run (leave out sweep.plan to run it)")
     return lines
+
+
+def _time(estimates: Sequence[Estimate]) -> str:
+    """Sums over all points; their errors add up, since it is the same costs that are too high or too low in each."""
+    seconds, low, high = (sum(getattr(one, name) for one in estimates) for name in ("seconds", "low", "high"))
+    once = sum(call.once for one in estimates for call in one.calls)
+    share = f", {duration(once)} of it for imports and loading" if once >= 1 else ""
+    return f"about {duration(seconds)} ({duration(low)} to {duration(high)}){share}"
 
 
 def _short(op: str) -> str:

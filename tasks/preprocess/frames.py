@@ -70,7 +70,7 @@ def cached_results(
                 bar.update()
         finally:  # an error or Ctrl-C must not wait for frames that nobody will read
             pool.shutdown(cancel_futures=True)
-    ctx.note(frames=clip.count, frames_computed=fresh)
+    ctx.note(frames=clip.count, frames_computed=fresh, work_share=fresh / clip.count)
 
 
 def cores(ctx: Context) -> int:

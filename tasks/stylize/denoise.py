@@ -9,6 +9,7 @@ from typing import Any
 from reel.op import Context, get, op
 from tasks.stylize import memory
 from tasks.stylize.engine import models, render, stored
+from tasks.stylize.engine.amounts import denoising
 from tasks.stylize.engine.clock import Clock
 from tasks.stylize.engine.journal import Journal
 from tasks.stylize.engine.preflight import check_denoise
@@ -26,6 +27,7 @@ from tasks.stylize.quiet import quiet
     distributions=LIBRARIES,
     models=models.denoise_sources,
     gives="latents",
+    work=denoising,
 )
 def denoise(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> str:
     """Denoise; a killed run goes on from its last checkpoint and ends in the same bits.

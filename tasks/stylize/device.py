@@ -107,6 +107,38 @@ def cpu_flags(path: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
     return frozenset.intersection(*cores) if cores else frozenset()
 
 
+def hardware(compute: Compute, *, torch: bool) -> str:
+    """What computes, in words by which machines are told apart: ``NVIDIA H100``, ``AMD EPYC 9R14 x 8``.
+
+    Args:
+        torch: by torch, which `compute.device` moves; anything else computes on the processor.
+    """
+    device = resolve_device(compute) if torch else "cpu"
+    if device == "cpu":
+        return f"{processor()} x {compute.threads or os.cpu_count() or 1}"
+    return card() if device == "cuda" else f"{device}, {processor()}"
+
+
+@functools.cache
+def processor(path: Path = Path("/proc/cpuinfo")) -> str:
+    """The processor's name, where the system says it (Linux), else its architecture."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+@functools.cache
+def card() -> str:
+    """The name of the first NVIDIA card; plain ``cuda`` where the driver does not say."""
+    name = ctypes.create_string_buffer(256)
+    if not cuda_devices() or _driver().cuDeviceGetName(name, len(name), 0) != 0:
+        return "cuda"
+    return name.value.decode(errors="replace")
+
+
 def check_device(device: str) -> None:
     """Raises: UserError when torch cannot use the device (a CPU build of torch beside an NVIDIA card, say)."""
     import torch
@@ -123,10 +155,15 @@ def check_device(device: str) -> None:
 def cuda_devices() -> int:
     """NVIDIA cards that the driver offers; 0 without a driver."""
     try:
-        driver = ctypes.CDLL("libcuda.so.1" if platform.system() == "Linux" else "nvcuda.dll")
+        driver = _driver()
     except OSError:
         return 0
     count = ctypes.c_int(0)
     if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
         return 0
     return count.value
+
+
+def _driver() -> ctypes.CDLL:
+    """Raises: OSError without an NVIDIA driver."""
+    return ctypes.CDLL("libcuda.so.1" if platform.system() == "Linux" else "nvcuda.dll")

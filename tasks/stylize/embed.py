@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reel.op import Context, op
+from reel.work import Work, choices
 from tasks.stylize.engine import embed, models, stored
 from tasks.stylize.engine.preflight import check_embed
 from tasks.stylize.engine.settings import Embed
@@ -21,6 +22,7 @@ from tasks.stylize.engine.work import LIBRARIES, ready, with_room, working
     distributions=LIBRARIES,
     models=models.embed_sources,
     gives="embeddings",
+    work=lambda cfg, given, ctx: Work({"texts": len(cfg.texts)}, choices(cfg)),
 )
 def embed_texts(cfg: Embed, inputs: Mapping[str, str], ctx: Context) -> str:
     """Embeddings of all texts, padded alike; words that the vocabulary does not hold are said.

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from reel.startup import loading
+
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 HEADROOM = 1 << 30
@@ -48,7 +50,8 @@ class LoadedModels:
                 self._entries.move_to_end(key)
                 return self._entries[key].value
             self.make_room(size)
-            value = build()
+            with loading():
+                value = build()
             self._entries[key] = _Entry(value, size)
             while len(self._entries) > self._most:
                 self._drop_oldest()

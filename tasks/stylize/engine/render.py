@@ -90,13 +90,14 @@ def run(job: Job, ctx: Context, journal: Journal, clock: Clock, keep: int | None
     latents, noise = noised(source, scheduler, timesteps, generator)
     hold = held(job, source, noise, len(timesteps), scheduler.order)
     rounds = FreeInitPlan(**cfg.free_init.model_dump())
+    steps = len(timesteps) * rounds.iterations
     if (resumed := journal.resume()) is not None:
-        log.info("going on after step %d of %d", resumed.step, len(timesteps) * rounds.iterations)
-        ctx.note(resumed_at_step=resumed.step)
+        log.info("going on after step %d of %d", resumed.step, steps)
+        ctx.note(resumed_at_step=resumed.step, work_share=1 - resumed.step / steps)
     with (
         models.placed(found.modules(), device, offload or _offload(job, ctx)),
         kernels.chosen(found.modules(), cfg.attention, cfg.compile),
-        ctx.progress(len(timesteps) * rounds.iterations, "denoise", "step", resumed.step if resumed else 0) as bar,
+        ctx.progress(steps, "denoise", "step", resumed.step if resumed else 0) as bar,
     ):
         network = _network(job, found, ctx, clock, keep)
         latents = denoise_in_rounds(
