@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from flows.edge.help_first import HelpFirst
-from reel.config import Config, suggest
+from reel.config import Config, from_home, suggest
 from reel.errors import UserError
 from reel.store import Store
 
@@ -19,7 +19,7 @@ class Parser(HelpFirst):
 
     def __init__(self, command: str, description: str) -> None:
         super().__init__(prog=f"rotoscope {command}", description=description, allow_abbrev=False)
-        self.add_argument("--store", type=Path, help="the store (default: paths.store, or $ROTOSCOPE_STORE)")
+        self.add_argument("--store", type=from_home, help="the store (default: paths.store, or $ROTOSCOPE_STORE)")
         self.add_argument("--debug", action="store_true", help="tracebacks for every error")
 
     def error(self, message: str) -> NoReturn:
@@ -62,7 +62,7 @@ def settings(name: str = SHARED) -> Mapping[str, Any]:
 
 def store_path(chosen: Path | None) -> Path:
     """The store's folder: the one asked for, or ``paths.store``."""
-    return chosen.absolute() if chosen else Path(settings()["paths"]["store"]).absolute()
+    return (chosen or from_home(settings()["paths"]["store"])).absolute()
 
 
 def open_store(chosen: Path | None) -> Store:

@@ -10,6 +10,7 @@ from flows import flow
 from flows.commands.common import SHARED, Parser, settings, size
 from flows.commands.machine import Finding, device, disk, ffmpeg, hub, memory, packages, python
 from flows.prefect_server import servers
+from reel.config import from_home
 from reel.errors import UserError
 from reel.models.source import ModelSource
 
@@ -41,7 +42,7 @@ def findings(store: Path | None) -> Iterator[Finding]:
     yield from _tried("config", config)
     if not chosen:  # which models, and where the store is, cannot be known
         return
-    root = store or Path(chosen["paths"]["store"])
+    root = store or from_home(chosen["paths"]["store"])
     yield from _tried("models", models)
     yield from _tried("disk", lambda: disk(root))
     yield from _tried("store", lambda: store_size(root))

@@ -16,11 +16,12 @@ from typing import Any
 
 from flows.config.compose import SWEEPER, Composed, Root, compose_points, diagnosed, with_values
 from flows.config.diagnose import admitted, checked, chosen, parse_overrides
-from flows.config.quoting import literal_overrides
+from flows.config.quoting import hydra_quoted, literal_overrides
 from flows.edge import entry
 from flows.flow import Flow
 from flows.sweep import axes as sweeps
 from flows.sweep.point import flow_point, plain_point
+from reel.config import from_home
 from reel.errors import UserError
 from reel.history.sweep import Manifest
 from reel.history.sweep_files import Planned, Point
@@ -55,6 +56,7 @@ def sweep(root: Root[Any], engine: Any, flow: Flow[Any], overrides: Sequence[str
     """
     checked_overrides = admitted(root, engine, checked(root, engine, overrides, multirun=True))
     base = _base(root, engine, parse_overrides(engine, checked_overrides))
+    checked_overrides += _folders_at_home(base)
     if base.hydra.sweeper._target_ != SWEEPER:
         return _foreign(root, engine, flow.run, checked_overrides, base)
     work = prepare(root, engine, checked_overrides, base)
@@ -90,7 +92,7 @@ def prepare(root: Root[Any], engine: Any, overrides: Sequence[str], base: Any) -
         for index, (one, point) in enumerate(zip(span.points, points, strict=True))
     ]
     begin = Manifest.preview if settings.plan else Manifest.start
-    store = Store(base.paths.store)
+    store = Store(from_home(base.paths.store))
     manifest = begin(store, root.name, sweeps.identity(flow_part, settings.pairs), span.axes, planned)
     by_values = {tuple(sorted(one.values.items())): point for one, point in zip(span.points, points, strict=True)}
     ordered = [by_values[tuple(sorted(point.values.items()))] for point in manifest.planned]
@@ -138,6 +140,12 @@ def _base(root: Root[Any], engine: Any, parsed: Sequence[Any]) -> Any:
     groups = chosen(root, engine, fixed)
     picks, values = [one.input_line for one in groups], [one for one in fixed if one not in groups]
     return diagnosed(root, engine, [one.input_line for one in fixed], lambda: with_values(root, picks, values))
+
+
+def _folders_at_home(base: Any) -> list[str]:
+    """Overrides for folders that are written with ``~/``: Hydra itself makes the sweep's folder in one of them."""
+    written = {name: folder for name, folder in base.paths.items() if str(folder).startswith("~/")}
+    return [f"paths.{name}={hydra_quoted(str(from_home(folder)))}" for name, folder in written.items()]
 
 
 def _params(root: Root[Any], engine: Any, overrides: Sequence[str], base: Any) -> list[str]:
