@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from reel.config import Config
+from reel.config import Config, LocalPath
 
 
 class Paths(Config):
     """Folders of the checkout. None of them is part of a cache key."""
 
-    root: Path
+    root: LocalPath
     """The checkout: the folder that holds conf/."""
-    store: Path
+    store: LocalPath
     """Cache of every stage's output, records and locks; one local file system."""
-    models: Path
+    models: LocalPath
     """The embedded model family, and files fetched from wheels."""
-    renders: Path
+    renders: LocalPath
     """Parent of the folders of finished renders."""
-    output: Path | None = None
+    output: LocalPath | None = None
     """Folder of this render; empty: a new one under `renders`, named after the run."""

@@ -6,10 +6,11 @@ import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from pydantic.fields import FieldInfo
 
 from reel.errors import UserError, suggest
@@ -33,6 +34,16 @@ Text = Annotated[str, TEXT]
 
 Finite = FiniteFloat
 """A float that is neither NaN nor infinite."""
+
+
+def from_home(path: str | Path) -> Path:
+    """``~/x`` as a path in the home folder, which shells make of it at a word's beginning alone and never in quotes."""
+    path = Path(path)
+    return path.expanduser() if path.parts[:1] == ("~",) else path
+
+
+LocalPath = Annotated[Path, AfterValidator(from_home)]
+"""A file or folder of this machine; what every setting that is a path is declared as."""
 
 
 class Config(BaseModel):
@@ -218,11 +229,13 @@ __all__ = [
     "Config",
     "Field",
     "Finite",
+    "LocalPath",
     "Marker",
     "Place",
     "Text",
     "arms",
     "below",
+    "from_home",
     "is_a",
     "leaves",
     "parse",

@@ -53,7 +53,7 @@ class Extract(Config):
     max_frames: int | None = Field(default=None, ge=1)
     """At most so many frames, counted at `fps`; empty: no limit."""
     short_side: int | None = Field(default=None, ge=8, le=8192)
-    """Shorter side of the frames (px), the other follows the clip's shape; instead of width and height."""
+    """Shorter side of the frames (px), the other follows the clip's shape; a width or a height takes its place."""
     width: int | None = Field(default=None, ge=8, le=8192)
     """Width of the frames (px); alone, the height follows."""
     height: int | None = Field(default=None, ge=8, le=8192)
@@ -80,7 +80,7 @@ class Extract(Config):
     @model_validator(mode="after")
     def _together(self) -> Extract:
         if self.short_side is not None and (self.width is not None or self.height is not None):
-            raise ValueError("short_side and width/height exclude each other: keep one of them")
+            self.short_side = None  # mostly the family's default, and it must not count in the key either
         if self.start is not None and self.end is not None and self.start >= self.end:
             raise ValueError(f"start ({self.start:g} s) must be before end ({self.end:g} s)")
         return self

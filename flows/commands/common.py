@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from flows.edge.help_first import HelpFirst
+from reel.config import from_home
 from reel.errors import UserError, suggest
 from reel.store import Store
 
@@ -17,7 +18,7 @@ class Parser(HelpFirst):
 
     def __init__(self, command: str, description: str) -> None:
         super().__init__(prog=f"rotoscope {command}", description=description, allow_abbrev=False)
-        self.add_argument("--store", type=Path, help="the store (default: paths.store, or $ROTOSCOPE_STORE)")
+        self.add_argument("--store", type=from_home, help="the store (default: paths.store, or $ROTOSCOPE_STORE)")
         self.add_argument("--debug", action="store_true", help="tracebacks for every error")
 
     def error(self, message: str) -> NoReturn:
@@ -56,7 +57,7 @@ def _no_class() -> NoReturn:
 
 def store_path(chosen: Path | None) -> Path:
     """The store's folder: the one asked for, or ``paths.store``."""
-    return chosen.absolute() if chosen else Path(settings()["paths"]["store"]).absolute()
+    return (chosen or from_home(settings()["paths"]["store"])).absolute()
 
 
 def open_store(chosen: Path | None) -> Store:

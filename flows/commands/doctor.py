@@ -11,6 +11,7 @@ from flows.commands.common import SHARED, Parser, settings
 from flows.commands.machine import Finding, device, disk, ffmpeg, hub, memory, packages, python
 from flows.edge.text import size
 from flows.prefect_server import servers
+from reel.config import from_home
 from reel.errors import UserError
 from reel.models.source import ModelSource
 
@@ -42,7 +43,7 @@ def findings(store: Path | None) -> Iterator[Finding]:
     yield from _tried("config", config)
     if not chosen:  # which models, and where the store is, cannot be known
         return
-    root = store or Path(chosen["paths"]["store"])
+    root = store or from_home(chosen["paths"]["store"])
     yield from _tried("models", models)
     yield from _tried("disk", lambda: disk(root))
     yield from _tried("store", lambda: store_size(root))

@@ -20,7 +20,7 @@ from flows.dance.plan import map_makers
 from flows.edge import exits
 from flows.edge.help_first import HelpFirst
 from flows.render import schedules
-from reel.config import suggest
+from reel.config import from_home, suggest
 from reel.errors import UserError
 from reel.keys import canonical
 from reel.store import write_atomic
@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = HelpFirst(prog="python -m flows.commands.resolve", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("flow")
     parser.add_argument("overrides", nargs="*", help="as for the flow itself: experiment=dance/x seed=3")
-    parser.add_argument("--out", type=Path, help="file to write; printed when absent")
+    parser.add_argument("--out", type=from_home, help="file to write; printed when absent")
     options = parser.parse_intermixed_args(None if argv is None else list(argv))
     return exits.guarded(lambda: _write(resolved(options.flow, options.overrides), options.out))
 

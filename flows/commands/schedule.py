@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows.edge.help_first import HelpFirst
+from reel.config import from_home
 from reel.errors import UserError
 from reel.schedule.codes import ERROR, NOTE, WARNING
 from reel.schedule.dialects.base import Options
@@ -87,14 +88,14 @@ def _parser() -> argparse.ArgumentParser:
     p = commands.add_parser("show", parents=[common], help="a timeline and a table of frames")
     p.add_argument("--table", action="store_true", help="also one row for each frame or stretch of equal frames")
     p.add_argument("--every", type=_positive_int, default=1, help="in the table: only each n-th frame")
-    p.add_argument("--out", type=Path, help="draw the timeline into a .png or .svg file")
+    p.add_argument("--out", type=from_home, help="draw the timeline into a .png or .svg file")
     p.add_argument("--for", choices=BACK_ENDS, dest="back_end", help="what this back-end gets of a track's pictures")
     p.add_argument("--thumbnails", action="store_true", help="show the pictures in the terminal")
     p.set_defaults(run=_show)
 
     p = commands.add_parser("convert", parents=[common], help="write it in another dialect, and say what is lost")
     p.add_argument("--to", choices=[*DIALECTS], default="yaml", help="the dialect to write (default: yaml)")
-    p.add_argument("--out", type=Path, help="write into this file")
+    p.add_argument("--out", type=from_home, help="write into this file")
     p.add_argument(
         "--strict", action="store_true", help="exit with 1 when the written schedule is not exactly the same"
     )
@@ -132,9 +133,10 @@ def _input(args: argparse.Namespace) -> tuple[str, str | None]:
     if word == "-":
         return decode(sys.stdin.buffer.read(), "<stdin>"), None
     looks_like_file = len(word) < 4096 and "\n" not in word and "\0" not in word
-    if looks_like_file and (word.startswith("@") or Path(word).is_file()):
-        return load(Path(word.removeprefix("@")))
-    if looks_like_file and word.strip() and Path(word).is_dir():
+    path = from_home(word.removeprefix("@"))
+    if looks_like_file and (word.startswith("@") or path.is_file()):
+        return load(path)
+    if looks_like_file and word.strip() and path.is_dir():
         raise UserError(f"{word} is a folder", fix="a file in it, or the schedule itself")
     named = Path(word).suffix in (".yaml", ".yml", ".json", ".txt") or ("/" in word and ":" not in word)
     if looks_like_file and named and " " not in word:

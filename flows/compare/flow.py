@@ -20,6 +20,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, model_validator
 
 from flows.compare.gather import gather
+from flows.compare.portable import portable, without_folders
 from flows.edge import text
 from flows.edge.entry import run_flow
 from flows.flow import Flow
@@ -135,8 +136,8 @@ def plan(comparison: Comparison, store: Store, page: Page) -> Plan:
         Pictures(
             tile=number,
             beside=[*([("source", tile(item.source))] if item.source else []), *_maps(item, tile)],
-            missing=item.missing,
-            clip=Path(str(point.record.config.get("clip", ""))).name if point.record else "",
+            missing=without_folders(item.missing),
+            clip=str(point.record.config.get("clip", "")) if point.record else "",
         )
         for number, item, point in zip(numbers, footage, comparison.points, strict=True)
     ]
@@ -210,9 +211,10 @@ def run(cfg: Compare) -> RenderRecord:
     from tasks.tracking.render import tracked
 
     store = Store(cfg.paths.store)
-    comparison = gather(
+    found = gather(
         store, cfg.tracking, sweep=cfg.sweep_id, runs=cfg.runs, query=cfg.filter, axes=cfg.axes, reference=cfg.reference
     )
+    comparison = portable(found, [cfg.paths.root, store.root, cfg.paths.renders, Path.cwd()])
     todo = plan(comparison, store, cfg.page)
     name = new_run_id()
     output = (cfg.paths.output or cfg.paths.renders / f"compare-{name}").absolute()

@@ -9,7 +9,7 @@ from pydantic import field_validator, model_validator
 
 from flows.render import schedules
 from flows.render.settings import Rendering
-from reel.config import Text
+from reel.config import LocalPath, Text
 from reel.models.animatediff import AnimateDiff
 from reel.schedule.setting import ScheduleText
 from tasks.assemble import Assemble
@@ -26,7 +26,7 @@ class DanceControl(ControlSettings):
     """Which preprocessor draws the map; its settings stand under `preprocess.<name>`."""
     weight_schedule: ScheduleText = None
     """Factor of `weight` over the frames, 0 to 10: `0: 1.0; 50%: 0.4`, a formula over t, @file; docs/schedules/."""
-    mask_file: Path | None = None
+    mask_file: LocalPath | None = None
     """For `mask.region=file`: a picture, or a clip of the source's length; white where the control does not count."""
 
     @model_validator(mode="after")
@@ -38,7 +38,7 @@ class DanceControl(ControlSettings):
 class DanceRegion(Region):
     """Words that count in a part of the picture alone."""
 
-    mask_file: Path | None = None
+    mask_file: LocalPath | None = None
     """For `mask.region=file`: a picture, or a clip of the source's length; white where the words count."""
 
     @model_validator(mode="after")
@@ -57,7 +57,7 @@ def _check_mask_file(mask: Mask, file: Path | None) -> None:
 class Dance(Rendering):
     """Settings of `dance`."""
 
-    clip: Path
+    clip: LocalPath
     """The live-action source: a video file, a GIF or a folder of pictures."""
     prompt: Text
     """What the clip shall show."""

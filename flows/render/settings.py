@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from flows.paths import Paths
 from reel.compute import Compute
-from reel.config import Config
+from reel.config import Config, LocalPath
 from tasks.tracking.settings import Tracking
 
 
@@ -16,7 +15,7 @@ class Rendering(Config):
 
     measure: dict[str, dict[str, Any] | None] = {}
     """Metrics of the finished render, by name; none (`measure=none`) measures nothing. See docs/measure.md."""
-    reference: Path | None = None
+    reference: LocalPath | None = None
     """A picture of the character, for measure.clip_image; empty: stylize.ip_adapter's, where there is one."""
     compute: Compute
     tracking: Tracking

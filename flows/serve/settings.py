@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, field_validator, model_validator
 
 from flows.paths import Paths
-from reel.config import Config, Field, parse, suggest
+from reel.config import Config, Field, LocalPath, from_home, parse, suggest
 from reel.errors import UserError
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -24,11 +24,11 @@ class Serve(Config):
 
     model_config = ConfigDict(extra="ignore")  # conf/local holds what other flows know; Hydra refuses typed-in typos
 
-    folder: Path
+    folder: LocalPath
     """Where the deployments' files lie."""
     deployments: list[str] = []
     """Names of those to serve; empty: all of the folder."""
-    roots: list[Path] = []
+    roots: list[LocalPath] = []
     """Folders that files may be named from, relative to the checkout."""
     slots: dict[str, int] = {}
     """Concurrency limits to be made on the Prefect server: name and number of renders at once."""
@@ -46,7 +46,7 @@ class Serve(Config):
 
     def absolute(self, path: Path) -> Path:
         """A path as the files mean it: relative to the checkout, links followed."""
-        return (self.paths.root / path.expanduser()).resolve()
+        return (self.paths.root / from_home(path)).resolve()
 
 
 class Schedule(Config):
@@ -116,7 +116,7 @@ class Schedule(Config):
 class Watch(Config):
     """A folder whose new clips are rendered."""
 
-    folder: Path
+    folder: LocalPath
     """Relative to the checkout; made if it is not there."""
     patterns: list[str] = ["*.mp4", "*.mov", "*.mkv", "*.webm", "*.avi", "*.m4v", "*.gif"]
     """Names that are taken, whatever their case."""

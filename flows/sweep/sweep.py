@@ -17,13 +17,14 @@ from typing import Any
 from flows.config.compose import Composed, compose_points, diagnosed, with_values
 from flows.config.diagnose import admitted, checked, chosen, parse_overrides
 from flows.config.engine import Engine
-from flows.config.quoting import literal_overrides
+from flows.config.quoting import hydra_quoted, literal_overrides
 from flows.config.root import Root
 from flows.edge import exits
 from flows.flow import Flow
 from flows.sweep import axes as sweeps
 from flows.sweep.point import flow_point, plain_point
 from flows.sweep.settings import Sweep
+from reel.config import from_home
 from reel.errors import UserError
 from reel.history.sweep import Manifest
 from reel.history.sweep_files import Planned, Point
@@ -61,6 +62,7 @@ def sweep(engine: Engine, flow: Flow[Any], overrides: Sequence[str]) -> int:
     """
     parsed = admitted(engine, checked(engine, overrides, multirun=True))
     base = _base(engine, parsed)
+    parsed += parse_overrides(engine, _folders_at_home(base))
     if base.hydra.sweeper._target_ != SWEEPER:
         return _foreign(engine, flow.run, parsed, base)
     work = prepare(engine, parsed, base)
@@ -95,7 +97,7 @@ def prepare(engine: Engine, parsed: Sequence[Any], base: Any) -> Work:
         for index, (one, point) in enumerate(zip(span.points, points, strict=True))
     ]
     begin = Manifest.preview if settings.plan else Manifest.start
-    store = Store(base.paths.store)
+    store = Store(from_home(base.paths.store))
     manifest = begin(store, root.name, sweeps.identity(flow_part, settings.pairs), span.axes, planned)
     by_values = {tuple(sorted(one.values.items())): point for one, point in zip(span.points, points, strict=True)}
     ordered = [by_values[tuple(sorted(point.values.items()))] for point in manifest.planned]
@@ -143,6 +145,12 @@ def _base(engine: Engine, parsed: Sequence[Any]) -> Any:
     groups = chosen(engine, fixed)
     picks, values = [one.input_line for one in groups], [one for one in fixed if one not in groups]
     return diagnosed(engine, lambda: with_values(engine, picks, values), [one.input_line for one in fixed])
+
+
+def _folders_at_home(base: Any) -> list[str]:
+    """Overrides for folders that are written with ``~/``: Hydra itself makes the sweep's folder in one of them."""
+    written = {name: folder for name, folder in base.paths.items() if str(folder).startswith("~/")}
+    return [f"paths.{name}={hydra_quoted(str(from_home(folder)))}" for name, folder in written.items()]
 
 
 def _params(engine: Engine, parsed: Sequence[Any], base: Any) -> list[Any]:

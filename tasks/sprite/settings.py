@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import Field
 
-from reel.config import Config, suggest
+from reel.config import Config, LocalPath, suggest
 from reel.errors import UserError
 
 STAGES = ("data", "text", "vae", "probe", "joint", "controls", "motion")
@@ -75,11 +73,11 @@ class MotionSettings(StageSettings):
 class TrainSettings(Config):
     """Settings of the whole training."""
 
-    folder: Path
+    folder: LocalPath
     """Working folder: drawn data, checkpoints, logs."""
-    output: Path
+    output: LocalPath
     """Where the family is written (fp16 safetensors in diffusers' layout)."""
-    start: Path | None = None
+    start: LocalPath | None = None
     """An exported family to go on from instead of from nothing: stages train its weights further, and parts of stages
     that are not run are taken from it."""
     seed: int = Field(default=1, ge=0)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reel.config import Config, Field, Finite
+from reel.config import Config, Field, Finite, LocalPath
 from reel.errors import UserError
 from reel.models.source import ModelSource
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 class IpAdapter(Config):
     """A picture as part of the prompt (arXiv:2308.06721)."""
 
-    picture: Path
+    picture: LocalPath
     """Path of the picture."""
     weight: Finite = Field(default=0.6, ge=0.0, le=2.0)
     """How much the picture decides beside the text."""
@@ -35,7 +34,7 @@ def read_picture(ip_adapter: IpAdapter) -> Image.Image:
     """
     from PIL import Image
 
-    path = ip_adapter.picture.expanduser()
+    path = ip_adapter.picture
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "is not there"
         raise UserError(f"stylize.ip_adapter.picture: {path} {what}", fix="the path of a picture: PNG, JPEG or WebP")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pydantic import field_validator
 
-from reel.config import Config, Field, Text
+from reel.config import Config, Field, LocalPath, Text, from_home
 
 
 class Tracking(Config):
@@ -16,10 +16,17 @@ class Tracking(Config):
     """MLflow tracking address: sqlite:///<file> or http://host:port."""
     experiment: Text = "rotoscope"
     """MLflow experiment that runs are filed under."""
-    artifacts: Path
+    artifacts: LocalPath
     """Folder of logged files when the address is a database file."""
     log_clip: bool = True
     """Log the film itself; contact sheet, map preview and settings are logged either way."""
     timeout: float = Field(default=3.0, gt=0)
     """How long the end of a render may wait for MLflow (seconds); after that it is logged in the background.
     A render that computed nothing does not wait."""
+
+    @field_validator("uri")
+    @classmethod
+    def _file_from_home(cls, uri: str) -> str:
+        """Most are made of ``paths.store``, and may hold its ``~``."""
+        file = uri.removeprefix("sqlite:///")
+        return uri if file == uri else f"sqlite:///{from_home(file)}"

@@ -16,7 +16,7 @@ from flows.edge import entry
 from flows.edge.job import current
 from flows.flow import Flow
 from flows.paths import Paths
-from reel.config import Config, Field, Text
+from reel.config import Config, Field, LocalPath, Text
 from reel.errors import UserError
 
 EXAMPLES = ('rotoscope demo prompt="a blue dancer"', "rotoscope demo -m controls.pose.weight=0.4,0.8")
@@ -42,7 +42,7 @@ class Demo(Config):
     """What to draw."""
     negative_prompt: Text = ""
     """What to avoid."""
-    clip: Path
+    clip: LocalPath
     """The clip to start from."""
     steps: int = Field(default=8, ge=1, le=100)
     """Denoising steps."""
@@ -50,7 +50,7 @@ class Demo(Config):
     """How far from the clip."""
     seed: int = Field(default=0, ge=0)
     """Noise."""
-    mask: Path | None = None
+    mask: LocalPath | None = None
     """Where to draw; empty: everywhere."""
     fail_at: int | None = None
     """For the tests: the step count at which the run fails."""

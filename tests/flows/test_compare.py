@@ -15,7 +15,7 @@ import pytest
 from benchmarks.synthetic_renders import grid
 from flows import cli
 from flows.prefect_server import servers
-from reel.history.record import RenderRecord, list_records, load, record_path
+from reel.history.record import RenderRecord, list_records, load, record_path, save
 from reel.history.sweep import Manifest
 from reel.history.sweep_files import Axis, Planned
 from reel.store import Store
@@ -139,6 +139,36 @@ def test_a_sweep_is_shown_with_its_axes_and_what_failed_or_is_pending(run: Run, 
     assert shown["points"][4]["reason"] == "out of memory </script>"
     assert shown["points"][5]["at"] == [2, 1]
     assert shown["points"][4]["tile"] is None
+
+
+def test_nothing_of_it_tells_where_things_lie_on_this_machine(run: Run, store: Store, tmp_path: Path):
+    """Not the page of clips from several folders, nor what a failed render says, nor the film's labels."""
+    clips = [tmp_path / "my films" / name for name in ("monday/take.mp4", "tuesday/take.mp4", "solo.mp4")]
+    for number, name in enumerate(renders(store)):
+        record = load(record_path(store, name))
+        config = record.config | {
+            "clip": str(clips[number % 3]),
+            "prompt": f"/imagine a girl/boy of {clips[0]}",
+            "stylize": {"loras": [{"source": {"kind": "file", "id": str(tmp_path / "loras" / "ink.safetensors")}}]},
+            "reference": str(tmp_path / f"me{number % 2}.png"),
+            "prompt_schedule": f"0: red --pic {tmp_path}/pics/{number}.png",
+            "paths": {"store": str(store.root), "root": "/srv/rotoscope"},
+        }
+        failed = {"status": "failed", "reason": f"no space left: {store.root}/tmp/x, see /var/log/disk.log"}
+        save(store, record.model_copy(update={"config": config, **(failed if number == 3 else {})}))
+    assert run(f"runs=[{','.join(renders(store))}]", "axes=[clip]") == 0
+    page, shown = (tmp_path / "out" / "compare.html").read_text("utf-8"), data(tmp_path / "out")
+    for folder in (tmp_path, store.root, clips[0].parent, Path.cwd(), Path.home(), "/srv/", "/var/"):
+        assert f"{folder}" not in page
+    assert [axis["values"] for axis in shown["axes"] if axis["key"] == "clip"] == [
+        ["monday/take.mp4", "tuesday/take.mp4", "solo.mp4"]
+    ]
+    settings = shown["common"] | shown["points"][1]["settings"]
+    assert settings["prompt"] == "/imagine a girl/boy of monday/take.mp4"
+    assert settings["prompt_schedule"] == "0: red --pic 1.png"
+    assert json.loads(settings["stylize.loras"])[0]["source"]["id"] == "ink.safetensors"
+    assert shown["points"][1]["clip"] == "tuesday/take.mp4"
+    assert shown["points"][3]["reason"] == "no space left: x, see disk.log"
 
 
 @pytest.mark.parametrize(

@@ -283,7 +283,7 @@ BAD = [
     (["stylize.strength=0.1"], "is less than one step"),
     (["model=sd16"], "sd15"),
     (["controls.pse.weight=1"], "controls.pose.weight"),
-    (["extract.width=100", "extract.height=64", "extract.short_side=null"], "96"),
+    (["extract.width=100", "extract.height=64"], "96"),
     (["extract.max_frames=17", "extract.fps=12", "stylize.windows.context_length=17"], "context_length=16"),
     (["prompt=a [red:blue:2] coat"], "character 3"),
     (["prompt=a (red coat"], "character 3"),

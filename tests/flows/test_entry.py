@@ -269,7 +269,7 @@ def test_help_needs_no_valid_settings(tmp_path, capsys):
     shutil.copytree(Path(demo.__file__).parent / "demo_conf", conf)
     root = conf / "demo.yaml"
     root.write_text(root.read_text("utf-8").replace("steps: 8", "steps: many"), "utf-8")
-    assert entry.run_flow("demo", demo.Demo, demo.run, ["--help", "steps"], conf=conf) == 0
+    assert entry.run_flow(demo.FLOW, ["--help", "steps"], conf=conf) == 0
     assert "steps=many  Denoising steps. (integer, 1 to 100)" in " ".join(capsys.readouterr().out.split(" " * 3))
 
 

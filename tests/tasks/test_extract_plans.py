@@ -130,7 +130,7 @@ def test_resampling_counts_from_the_exact_duration() -> None:
         ({"max_frames": 0}, r"extract.max_frames: must be greater than or equal to 1"),
         ({"fit": "zoom"}, r"extract.fit: must be 'crop', 'pad' or 'stretch'"),
         ({"background": "red; rm"}, r"extract.background"),
-        ({"short_side": 128, "width": 64}, r"short_side and width/height exclude each other"),
+        ({"short_side": -1, "width": 64}, r"extract.short_side: must be greater than or equal to 8"),
         ({"shortside": 128}, r"unknown key 'extract.shortside'; nearest: short_side"),
         ({"start": float("nan")}, r"extract.start"),
         ({"end": -1}, r"extract.end: must be greater than or equal to 0"),
@@ -139,6 +139,12 @@ def test_resampling_counts_from_the_exact_duration() -> None:
 def test_wrong_settings_are_named(settings: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         parse(Extract, settings, "extract")
+
+
+@pytest.mark.parametrize("given", [{"width": 64}, {"height": 32}, {"width": 64, "height": 32}], ids=str)
+def test_a_width_or_height_takes_the_place_of_the_short_side(given: dict) -> None:
+    """Which mostly is the default of the model family; the frames' key is the same as without any."""
+    assert parse(Extract, {"short_side": 128, **given}) == parse(Extract, given)
 
 
 def test_one_rate_has_one_spelling() -> None:
