@@ -95,7 +95,7 @@ def fit(runs: Sequence[tuple[Amounts, float]]) -> Fit:
 
 
 def _in_proportion(total: np.ndarray, seconds: np.ndarray) -> tuple[float, float]:
-    """Seconds for one of any amount, and the amounts of a typical run; where nothing is counted, of one of each."""
+    """Seconds for one of any amount, and a typical run's amounts; where nothing is counted, of one that counts 1."""
     import numpy as np
 
     some = total > 0
