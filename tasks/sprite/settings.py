@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
-from reel.config import Config, suggest
+from reel.config import OPERATIONAL, Config, suggest
 from reel.errors import UserError
 
 STAGES = ("data", "text", "vae", "probe", "joint", "controls", "motion")
@@ -94,7 +95,7 @@ class TrainSettings(Config):
     """Stills that the UNet stages learn from: each costs 20 ms of encoding before the first step."""
     learn_clips: int = Field(default=400, ge=1)
     """Dances that the UNet stages learn from."""
-    checkpoint_seconds: float = Field(default=180.0, ge=0)
+    checkpoint_seconds: Annotated[float, OPERATIONAL] = Field(default=180.0, ge=0)
     """Seconds between checkpoints: the most that a killed run loses."""
     stages: list[str]
     """Stages to run, in this order."""
