@@ -6,8 +6,11 @@ rotoscope train-sprite folder=/big/disk stages=[controls] controls.steps=4000
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from flows.flow import Flow
 from flows.paths import Paths
+from reel.config import OPERATIONAL
 from tasks.sprite.settings import STAGES, TrainSettings, check_settings
 from tasks.tracking.settings import Tracking
 
@@ -15,8 +18,8 @@ from tasks.tracking.settings import Tracking
 class TrainSprite(TrainSettings):
     """Settings of `train_sprite`."""
 
-    paths: Paths
-    tracking: Tracking
+    paths: Annotated[Paths, OPERATIONAL]
+    tracking: Annotated[Tracking, OPERATIONAL]
 
 
 def run(cfg: TrainSprite) -> dict[str, dict[str, float]]:
@@ -32,7 +35,7 @@ def run(cfg: TrainSprite) -> dict[str, dict[str, float]]:
     from tasks.sprite.pipeline import Training
     from tasks.tracking.training import TrainingCurves
 
-    curves = TrainingCurves(cfg.tracking, cfg.folder, cfg.model_dump(mode="json", exclude={"paths", "tracking"}))
+    curves = TrainingCurves(cfg.tracking, cfg.folder, cfg.result_part())
     training, status = Training(cfg, curves.report), "KILLED"
     try:
         figures = {name: training.run(name) for name in STAGES if name in cfg.stages}

@@ -1,8 +1,8 @@
-"""How to compute, as opposed to what: nothing here may change the bytes of a result, so none of it is in a key.
+"""How to compute, as opposed to what.
 
-The exceptions change the bytes, if only the last bits: ``dtype`` and ``memory_format`` (resolved from ``auto``),
-``attention``, ``compile``, and what is made smaller to fit ``max_memory``. They are decided first and then travel in
-the settings of the op that uses them.
+What is marked as operational may not change the bytes of a result, so it is in no key. The rest changes them, if only
+the last bits: ``dtype`` and ``memory_format`` (resolved from ``auto``), ``attention``, ``compile``, and what is made
+smaller to fit ``max_memory``. It is decided first and then travels in the settings of the op that uses it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from reel.config import Config
+from reel.config import OPERATIONAL, Config
 
 Attention = Literal["auto", "flash", "efficient", "cudnn", "math"]
 """Kernels of PyTorch's scaled dot-product attention."""
@@ -45,7 +45,7 @@ Size = Annotated[int, BeforeValidator(parse_size)]
 class Compute(Config):
     """Where and how the heavy work runs."""
 
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], OPERATIONAL] = "auto"
     """`auto` takes CUDA, then Apple's MPS, then the CPU."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of the models; `auto`: float16 on a GPU, bfloat16 on a CPU that computes it, else float32. In the
@@ -59,15 +59,15 @@ class Compute(Config):
     compile: bool = False
     """Compile the denoiser's blocks with torch.compile: minutes in the first render of a size and a process, faster
     steps from then on. In the key."""
-    offload: Literal["none", "model", "sequential"] = "none"
+    offload: Annotated[Literal["none", "model", "sequential"], OPERATIONAL] = "none"
     """Move models to the GPU only while they work: `model` saves about half the memory, `sequential` nearly all."""
-    threads: int | None = Field(default=None, ge=1)
+    threads: Annotated[int | None, OPERATIONAL] = Field(default=None, ge=1)
     """CPU threads; empty: as many as there are cores."""
-    batch: int = Field(default=8, ge=1)
+    batch: Annotated[int, OPERATIONAL] = Field(default=8, ge=1)
     """Frames at a time in preprocessors; never changes a result."""
     max_memory: Size | None = Field(default=None, ge=1)
     """Memory that a render may take, models included (6GiB): blocks, chunks and tiling are chosen to fit and are then
     in the key; what does not fit is spilled. Empty: nothing is made smaller, activations of all frames stay under half
     of what is free."""
-    profile: bool = False
+    profile: Annotated[bool, OPERATIONAL] = False
     """Note in the record where the time of the denoising went, by kind of work; costs some speed on a GPU."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import UnionType
@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from pydantic.fields import FieldInfo
 
+from reel.canonical import canonical
 from reel.errors import UserError, suggest
 
 
@@ -26,6 +27,12 @@ class Marker:
 TEXT = Marker("text")
 """Free text: the command line hands it over byte for byte, whatever it contains."""
 SCHEDULE = Marker("schedule")
+OPERATIONAL = Marker("operational")
+"""Where and how a result is made: changes no byte of it and nothing that is measured of it. All else counts."""
+FILES = Marker("files")
+"""Changes the files that a result is handed over as, and not the pictures in them."""
+FIGURES = Marker("figures")
+"""Changes what is measured of a result, and not the result."""
 Text = Annotated[str, TEXT]
 """A string that reaches the render literally: prompts, paths, file names.
 
@@ -55,8 +62,36 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True, defer_build=True)
 
+    def result_part(self, without: Collection[Marker] = ()) -> dict[str, Any]:
+        """What of these settings a result is made of, as canonical plain data: all but what is `OPERATIONAL`.
+
+        It may hold what changes nothing, but must differ wherever a result can. A class says what its fields cannot by
+        overriding this: what the machine decides, what does nothing beside other settings.
+
+        Args:
+            without: markers of what else shall be left out.
+        """
+        plain, left_out = self.model_dump(mode="json"), {OPERATIONAL, *without}
+        return {
+            name: _result_part(getattr(self, name), plain[name], without)
+            for name, marks in _marked_fields(type(self)).items()
+            if name in plain and not left_out & marks
+        }
+
 
 C = TypeVar("C", bound=Config)
+
+
+def _result_part(value: Any, plain: Any, without: Collection[Marker]) -> Any:
+    """As `Config.result_part`, of a value that a field holds and of the same as plain data."""
+    if isinstance(value, Config):
+        return value.result_part(without)
+    if isinstance(value, Mapping):
+        return {str(name): _result_part(item, plain[str(name)], without) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_result_part(item, one, without) for item, one in zip(value, plain, strict=True)]
+    return canonical(plain)
+
 
 NAME, INDEX = "*", "[]"
 """Parts of a place's path that stand for any name of a mapping, and for any number of a list."""
@@ -129,7 +164,7 @@ def _fields(
     cls: type[Config], path: tuple[str, ...], markers: frozenset[Marker], seen: frozenset[type]
 ) -> Iterator[Place]:
     for name, field in cls.model_fields.items() if cls not in seen else ():
-        found = Place((*path, name), field.annotation, field, cls, markers | _marks(field.metadata), inner=False)
+        found = Place((*path, name), field.annotation, field, cls, markers | _field_marks(field), inner=False)
         yield from _place(found, seen | {cls})
 
 
@@ -178,8 +213,24 @@ def _metadata(annotation: Any) -> Iterator[Any]:
         yield from _metadata(get_args(annotation)[0])
 
 
+@functools.cache
+def _marked_fields(cls: type[Config]) -> dict[str, frozenset[Marker]]:
+    return {name: _field_marks(field) for name, field in cls.model_fields.items()}
+
+
+def _field_marks(field: FieldInfo) -> frozenset[Marker]:
+    return _marks([*field.metadata, *_metadata(field.annotation)])
+
+
 def _marks(metadata: Iterable[Any]) -> frozenset[Marker]:
     return frozenset(one for one in metadata if isinstance(one, Marker))
+
+
+def counts(cls: type[Config], key: str) -> bool:
+    """Whether a setting, or any of a group of them, can change a result (see `OPERATIONAL`). An unknown one counts."""
+    path = key.split(".")
+    under = [place for place in leaves(cls) if place.begins(path)]
+    return not under or any(OPERATIONAL not in place.markers for place in under)
 
 
 def parse(cls: type[C], data: Mapping[str, Any], where: str = "") -> C:
@@ -222,8 +273,11 @@ def _allowed(item: Any) -> list[str]:
 
 
 __all__ = [
+    "FIGURES",
+    "FILES",
     "INDEX",
     "NAME",
+    "OPERATIONAL",
     "SCHEDULE",
     "TEXT",
     "Config",
@@ -235,6 +289,7 @@ __all__ = [
     "Text",
     "arms",
     "below",
+    "counts",
     "from_home",
     "is_a",
     "leaves",

@@ -27,7 +27,7 @@ from flows.flow import Flow
 from flows.paths import Paths
 from flows.prefect_server.run import as_flow
 from flows.render.published import guard
-from reel.config import Config, Text
+from reel.config import OPERATIONAL, Config, Text
 from reel.errors import UserError
 from reel.history.comparison import Comparison, places
 from reel.history.record import RenderRecord, Role
@@ -78,8 +78,8 @@ class Compare(Config):
     """Also write grid.mp4 and grid.png: the grid with its labels, without the page."""
     plots: bool = True
     """Also write plots/*.png."""
-    tracking: Tracking
-    paths: Paths
+    tracking: Annotated[Tracking, OPERATIONAL]
+    paths: Annotated[Paths, OPERATIONAL]
 
     @model_validator(mode="after")
     def _one_way(self) -> Compare:
@@ -220,7 +220,8 @@ def run(cfg: Compare) -> RenderRecord:
     output = (cfg.paths.output or cfg.paths.renders / f"compare-{name}").absolute()
     guard(output, cfg.paths.root)
     check_writable(output)
-    with tracked(store, cfg.tracking, "compare", cfg.model_dump(mode="json"), output=output, run=name) as recorder:
+    settings, result = cfg.model_dump(mode="json"), cfg.result_part()
+    with tracked(store, cfg.tracking, "compare", settings, output=output, run=name, result=result) as recorder:
         if comparison.sweep:
             recorder.of_sweep(comparison.sweep)
         ctx = Context(store, told=recorder.stage)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 
+from flows.dance.makers import map_makers, mask_detector
 from flows.dance.mask_files import mask_files
 from flows.dance.settings import Dance
 from flows.dance.stages import DancePlan, FrameSource
 from flows.edge.job import current
 from flows.render import measures, schedules
-from reel.config import Config, parse
+from reel.config import parse
 from reel.errors import UserError
-from reel.op import Op, get
 from reel.store import Store
 from tasks.assemble import Assemble
-from tasks.stylize.control import ControlSettings, live_controls
+from tasks.stylize.control import live_controls
 from tasks.stylize.engine import preflight
 from tasks.stylize.engine.budget import fit
 from tasks.stylize.engine.split import split
-from tasks.stylize.settings import Animatediff, check_clip, needs_poses
+from tasks.stylize.settings import Animatediff, check_clip
 
 
 def plan(cfg: Dance, store: Store) -> DancePlan:
@@ -112,40 +111,3 @@ def _stylize(cfg: Dance, compiled: schedules.Compiled) -> Animatediff:
         "compile": cfg.compute.compile,
     }
     return parse(Animatediff, whole)
-
-
-def mask_detector(cfg: Dance, controls: Mapping[str, ControlSettings]) -> str:
-    """The detector whose poses masks and compositing need; empty: they need none.
-
-    Args:
-        controls: the flow's own, or as compiled for a clip: only then is it known which a schedule leaves at 0.
-    """
-    if not needs_poses(cfg.stylize.composite, controls, cfg.regions):
-        return ""
-    measures.pose_detector(cfg.stylize.detector, cfg.preprocess, "stylize.detector")
-    return cfg.stylize.detector
-
-
-def map_makers(cfg: Dance, controls: Mapping[str, ControlSettings]) -> dict[str, tuple[Op, Config]]:
-    """Every preprocessor in use with its settings: those that controls name, and the detectors behind them.
-
-    Args:
-        controls: as `mask_detector` takes them.
-    """
-    found: dict[str, tuple[Op, Config]] = {}
-    names = {cfg.controls[name].preprocess for name in live_controls(controls)}
-    todo = sorted({*names, *filter(None, [mask_detector(cfg, controls)])})
-    while todo:
-        name = todo.pop()
-        if name in found:
-            continue
-        op = get("preprocess", name)
-        chosen = parse(op.config, cfg.preprocess.get(name, {}), f"preprocess.{name}")
-        found[name] = (op, chosen)
-        if op.gives == "poses":
-            todo.append("pose_map")
-        elif op.takes("poses") and name != "pose_map":
-            detector = getattr(chosen, "detector", "")
-            measures.pose_detector(detector, cfg.preprocess, "preprocess")
-            todo.append(detector)
-    return found

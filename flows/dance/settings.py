@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import field_validator, model_validator
 
+from flows.dance.makers import map_makers
 from flows.render import schedules
 from flows.render.settings import Rendering
-from reel.config import LocalPath, Text
+from reel.config import FIGURES, FILES, LocalPath, Marker, Text
 from reel.models.animatediff import AnimateDiff
 from reel.schedule.setting import ScheduleText
 from tasks.assemble import Assemble
 from tasks.extract import Extract
-from tasks.stylize.control import ControlSettings, Mask
-from tasks.stylize.region import Region
+from tasks.stylize.control import ControlSettings, Mask, live_controls
+from tasks.stylize.region import Region, live_regions
 from tasks.stylize.settings import Sampling
 
 
@@ -79,8 +81,8 @@ class Dance(Rendering):
     """ControlNets in use, by name; none (`control=[]`) is plain video-to-video."""
     model: AnimateDiff
     stylize: Sampling
-    assemble: Assemble
-    embed_facts: bool = True
+    assemble: Annotated[Assemble, FILES]
+    embed_facts: Annotated[bool, FILES] = True
     """Write render key, prompt, seed and model into the movie's metadata."""
 
     @field_validator("clip", mode="before")
@@ -94,3 +96,16 @@ class Dance(Rendering):
     def _readable_schedules(self) -> Dance:
         schedules.check(schedules.slots(self, self.stylize.embeddings))
         return self
+
+    def result_part(self, without: Collection[Marker] = ()) -> dict[str, Any]:
+        """Without what has no effect: what has a weight of 0, what only that uses, a prompt under a schedule."""
+        part, live = super().result_part(without), live_controls(self.controls)
+        part["controls"] = {name: part["controls"][name] for name in live}
+        part["regions"] = {name: part["regions"][name] for name in live_regions(self.regions)}
+        part["model"] = self.model.only({control.kind for control in live.values()}).result_part(without)
+        if FIGURES in without:  # metrics have detectors of their own
+            makers = map_makers(self, self.controls)
+            part["preprocess"] = {name: chosen.result_part(without) for name, (_, chosen) in sorted(makers.items())}
+        if self.prompt_schedule is not None:
+            del part["prompt"]
+        return part

@@ -14,6 +14,7 @@ from flows.prefect_server.run import as_flow
 from flows.render import measures
 from flows.render.published import guard
 from flows.render.settings import Rendering
+from reel.config import FIGURES
 from reel.history.record import RenderRecord, Role, StageRecord
 from reel.history.recorder import Recorder, new_run_id
 from reel.op import Context
@@ -61,7 +62,8 @@ def render(name: str, plan: Callable[[R, Store], RenderPlan], cfg: R) -> RenderR
     output = cfg.paths.output or cfg.paths.renders / run
     guard(output, cfg.paths.root)
     check_writable(output)
-    with tracked(store, cfg.tracking, name, cfg.model_dump(mode="json"), output=output, run=run) as recorder:
+    settings, result = cfg.model_dump(mode="json"), cfg.result_part({FIGURES})
+    with tracked(store, cfg.tracking, name, settings, output=output, run=run, result=result) as recorder:
         ctx = Context(store, cfg.compute, run=run, told=recorder.stage)
 
         def whole() -> None:

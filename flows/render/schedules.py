@@ -14,8 +14,6 @@ from reel.config import SCHEDULE, Config
 from reel.errors import UserError
 from reel.schedule.codes import ERROR, NOTE
 from reel.schedule.compile import PromptTrack, compile_prompts, compile_values
-from reel.schedule.dialects.base import Target
-from reel.schedule.dialects.catalogue import DIALECTS
 from reel.schedule.findings import Finding, ScheduleError
 from reel.schedule.lint import PARAMETERS, LintResult, judge
 from reel.schedule.model import What
@@ -225,16 +223,6 @@ def _warn(findings: Sequence[Finding], slot: Slot, name: str) -> None:
     for one in findings:
         if one.severity != NOTE:
             log.warning("%s: %s", slot.key, one.render(name))
-
-
-def spelled(schedules: Iterable[Slot]) -> dict[str, str]:
-    """Every schedule by its key, in one spelling: comments, layout and dialect are gone."""
-    texts: dict[str, str] = {}
-    for slot in schedules:
-        values = listed(slot.text, slot.key)
-        schedule = parse_setting(slot.text, slot.what, slot.key).schedule if values is None else None
-        texts[slot.key] = str(values) if schedule is None else DIALECTS["yaml"].write(schedule, Target())
-    return texts
 
 
 def refuse_both(overrides: Sequence[str]) -> None:

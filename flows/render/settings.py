@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
+from typing import Annotated, Any
 
 from flows.paths import Paths
 from reel.compute import Compute
-from reel.config import Config, LocalPath
+from reel.config import FIGURES, OPERATIONAL, Config, LocalPath, Marker
+from tasks.stylize.device import decided
 from tasks.tracking.settings import Tracking
 
 
 class Rendering(Config):
     """What a render needs beside what it shows."""
 
-    measure: dict[str, dict[str, Any] | None] = {}
+    measure: Annotated[dict[str, dict[str, Any] | None], FIGURES] = {}
     """Metrics of the finished render, by name; none (`measure=none`) measures nothing. See docs/measure.md."""
-    reference: LocalPath | None = None
+    reference: Annotated[LocalPath | None, FIGURES] = None
     """A picture of the character, for measure.clip_image; empty: stylize.ip_adapter's, where there is one."""
     compute: Compute
-    tracking: Tracking
-    paths: Paths
+    tracking: Annotated[Tracking, OPERATIONAL]
+    paths: Annotated[Paths, OPERATIONAL]
+
+    def result_part(self, without: Collection[Marker] = ()) -> dict[str, Any]:
+        """With what this machine decides about ``compute``: `auto` is another result on another machine."""
+        part = super().result_part(without)
+        return {**part, "compute": {**part["compute"], **decided(self.compute)}}

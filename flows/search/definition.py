@@ -16,9 +16,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from reel.canonical import canonical
 from reel.config import suggest
 from reel.errors import UserError
-from reel.keys import canonical, differences
+from reel.keys import differences
 from reel.search.goals import Goal, front
 from reel.search.search_axes import Axis
 from reel.store import Store, canonical_json, sha256_bytes, write_atomic

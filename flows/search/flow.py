@@ -19,11 +19,11 @@ from flows.prefect_server.run import as_flow
 from flows.render.published import guard
 from flows.search import definition, plan, report, run
 from flows.search.settings import Search, settings_for
-from reel.config import Config, parse
+from reel.config import FIGURES, FILES, OPERATIONAL, Config, parse, places
 from reel.errors import UserError
 from reel.history.record import RenderRecord
 from reel.history.recorder import new_run_id
-from reel.search.search_axes import placed
+from reel.search.search_axes import at, placed
 from reel.store import Store
 
 BASE: flow.Flow[Any] = flow.get(roots(Root("search", Config))[-2])
@@ -58,8 +58,10 @@ def search(cfg: Search, store: Store, job: plan.Job) -> RenderRecord:
                 f"another process works on search {known.id}",
                 fix="wait for it, or give this one another search.name or search.seed",
             )
-        settings = cfg.model_dump(mode="json")
-        with tracked(store, cfg.tracking, "search", settings, output=output, run=name, title=known.id) as recorder:
+        settings, result = cfg.model_dump(mode="json"), cfg.result_part({FIGURES})
+        with tracked(
+            store, cfg.tracking, "search", settings, output=output, run=name, title=known.id, result=result
+        ) as recorder:
             print(job.announcement(known), flush=True)
             found = as_flow(lambda: run.search(job, known, cfg, recorder), "search", f"{known.id} {name}")
             report.publish(found, output, recorder)
@@ -79,10 +81,19 @@ def promote(cfg: Search, store: Store) -> RenderRecord:
         known = definition.find(store, definition.new("", plan.prepare(BASE, cfg, store).about(), {}).id)
     assert cfg.promote is not None
     point = definition.point(known, store, cfg.promote)
-    own = cfg.model_dump(mode="json", include=set(plan.APART))
+    own = {key: at(cfg.model_dump(mode="json"), key) for key in beside(BASE.settings)}
     print(f"trial {cfg.promote} of {known.id}: " + "  ".join(f"{key}={value:g}" for key, value in point.items()))
-    done: RenderRecord = BASE.run(parse(BASE.settings, placed({**known.settings, **own}, point)))
+    done: RenderRecord = BASE.run(parse(BASE.settings, placed(known.settings, {**own, **point})))
     return done
+
+
+def beside(settings: type[Config]) -> list[str]:
+    """The settings that change no picture, those of a whole group as one: a trial is rendered with those of today."""
+    found: list[str] = []
+    for place in places(settings):
+        if place.markers & {OPERATIONAL, FILES, FIGURES} and not any(place.key.startswith(f"{key}.") for key in found):
+            found.append(place.key)
+    return found
 
 
 FLOW = flow.Flow(

@@ -8,21 +8,19 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from flows.flow import Divisible, Flow
+from flows.render.settings import Rendering
 from flows.search import definition
 from flows.search.definition import Definition
-from flows.search.settings import OWN, Search, Searched
+from flows.search.settings import EXTENT, OWN, Search, Searched
 from reel import measure
-from reel.compute import Compute
-from reel.config import parse, suggest
+from reel.config import FIGURES, FILES, parse, suggest
+from reel.content import with_content
 from reel.errors import UserError
 from reel.search.goals import Goal, Limit, Rung, affordable, entrants, parse_limit, passages, rung
 from reel.search.search_axes import Axis, at, axes, placed
 from reel.store import Store
-from tasks.stylize.device import resolve_dtype
 
 FLICKER = {"flicker.mean": "1.5x"}
-APART = ("paths", "tracking", "compute", "assemble", "embed_facts", "measure")
-"""Settings of the flow that change no trial's numbers, or that stand in the search's identity in another form."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,8 @@ class Job:
 
     Attributes:
         flow: what trials are rendered with.
-        settings: what trials start from: plain settings of the flow, with the metrics that the search needs.
+        base: what trials start from: settings of the flow, with the metrics that the search needs.
+        settings: the same as plain data.
         plan: the render of the given settings.
         trials: points to try on the proxy.
     """
@@ -39,7 +38,7 @@ class Job:
     flow: Flow[Any]
     store: Store
     search: Searched
-    compute: Compute
+    base: Rendering
     settings: Mapping[str, Any]
     axes: Sequence[Axis]
     goals: Sequence[Goal]
@@ -59,15 +58,14 @@ class Job:
 
     def about(self) -> dict[str, Any]:
         """What makes this search the one it is."""
-        own = {name: value for name, value in self.settings.items() if name not in (*APART, self.flow.drop)}
-        metrics = self.plan.measures.metrics.items()
+        rendered, measures = self.base.result_part({FILES, FIGURES}), self.plan.measures
         return {
-            **{"settings": own, "sources": {name: source.digest for name, source in self.plan.sources.items()}},
-            "measure": {name: settings.model_dump(mode="json") for name, (_, settings) in metrics},
-            **{"dtype": resolve_dtype(self.compute), "proxy": self.search.proxy.model_dump()},
+            "settings": with_content(type(self.base), rendered),
+            "measure": {op.id: settings.result_part() for op, settings in measures.ops},
+            "reference": measures.reference.digest if measures.reference else None,
+            **self.search.result_part({EXTENT}),
             **{"space": [str(axis) for axis in self.axes], "objectives": [goal.key for goal in self.goals]},
-            **{"constraints": [str(limit) for limit in self.limits]},
-            **{"sampler": self.search.sampler, "seed": self.search.seed},
+            "constraints": [str(limit) for limit in self.limits],
         }
 
     def begin(self) -> Definition:
@@ -133,7 +131,7 @@ def prepare(flow: Flow[Any], cfg: Search, store: Store) -> Job:
     if cfg.search.constraints is None and min(len(part) for one in rungs for part in one.passages) < 2:
         limits = []  # one frame cannot flicker
     trials = _trials(cfg.search, rungs)
-    return Job(flow, store, cfg.search, base.compute, settings, space, goals, limits, plan, trials)
+    return Job(flow, store, cfg.search, base, settings, space, goals, limits, plan, trials)
 
 
 def levels(poses: Sequence[Any], search: Searched, steps: int) -> list[Rung]:

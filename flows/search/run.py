@@ -12,7 +12,7 @@ from flows.search.definition import Definition
 from flows.search.plan import Job
 from flows.search.settings import Search
 from flows.search.trials import evaluate, needed
-from reel.config import parse
+from reel.config import FIGURES, parse
 from reel.errors import UserError
 from reel.history.recorder import Recorder
 from reel.op import Context
@@ -119,11 +119,12 @@ class Runner:
         flow = self.job.flow
         data = placed(self.job.settings, {**trial.point, str(flow.effort): rung.steps})
         told = {"number": trial.number, "rung": rung.name, "frames": rung.frames, "cost": rung.cost}
-        title = f"trial {trial.number} {rung.name}"
+        title, settings = f"trial {trial.number} {rung.name}", parse(flow.settings, data)
+        result = {"trial": told, **settings.result_part({FIGURES})}
         with tracked(self.job.store, self.cfg.tracking, "trial", {"trial": told, **data}, parent=self.recorder.run,
-                     title=title) as recorder:  # fmt: skip
+                     title=title, result=result) as recorder:  # fmt: skip
             ctx = replace(self.ctx, run=recorder.run, told=recorder.stage)
-            found, made = evaluate(flow, parse(flow.settings, data), rung, ctx)
+            found, made = evaluate(flow, settings, rung, ctx)
             values = needed(found, self.job.keys)
             recorder.pictures(**made.pictures)
             recorder.metric(**values)

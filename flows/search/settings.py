@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import model_validator
 
 from flows.flow import Flow
 from flows.render.settings import Rendering
-from reel.config import Config, Field, Finite, Text
+from reel.config import Config, Field, Finite, Marker, Text
 from tasks.search.optuna_study import Sampler
+
+EXTENT = Marker("extent")
+"""How far a search goes, and what it is called: another value goes on with the same one."""
 
 
 class Proxy(Config):
@@ -32,18 +35,18 @@ class Searched(Config):
     """Numbers of metrics (docs/measure.md); empty: pose and character fidelity, as the model allows."""
     constraints: dict[str, float | str] | None = None
     """Bounds by number: 4, or 1.5x for a factor of what the given settings come to; empty: flicker.mean 1.5x."""
-    trials: int | None = Field(None, ge=1)
+    trials: Annotated[int | None, EXTENT] = Field(None, ge=1)
     """Points tried on the proxy; empty: as many as the budget pays for."""
-    budget: Finite | None = Field(10, gt=0)
+    budget: Annotated[Finite | None, EXTENT] = Field(10, gt=0)
     """What the whole search may cost, in renders of the whole clip; empty: no end but `trials`."""
-    reduction: Finite = Field(3, gt=1, le=20)
+    reduction: Annotated[Finite, EXTENT] = Field(3, gt=1, le=20)
     """One in so many points goes on to the next level."""
     proxy: Proxy = Proxy.model_validate({})
     sampler: Sampler = "tpe"
     """Who proposes points: tpe, nsga2, random; gp is thriftiest with trials and takes seconds to think."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Seed of the search, not of the noise."""
-    name: Text = ""
+    name: Annotated[Text, EXTENT] = ""
     """The search's name; empty: worked out from its settings, so that the same command goes on with the same one."""
 
     @model_validator(mode="after")

@@ -6,12 +6,12 @@ import datetime
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, field_validator, model_validator
 
 from flows.paths import Paths
-from reel.config import Config, Field, LocalPath, from_home, parse, suggest
+from reel.config import OPERATIONAL, Config, Field, LocalPath, from_home, parse, suggest
 from reel.errors import UserError
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -42,7 +42,7 @@ class Serve(Config):
     """Read and check everything, and stop there."""
     allow: dict[str, list[str]] = {}
     """By flow: keys that overrides may set; `*` stands for anything."""
-    paths: Paths
+    paths: Annotated[Paths, OPERATIONAL]
 
     def absolute(self, path: Path) -> Path:
         """A path as the files mean it: relative to the checkout, links followed."""

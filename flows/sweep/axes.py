@@ -10,7 +10,6 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from flows.config import hydra_private
@@ -18,15 +17,13 @@ from flows.config.compose import part
 from flows.config.diagnose import is_hydras
 from flows.config.root import Root
 from flows.sweep.settings import Sweep
-from reel.config import Config, parse
+from reel.canonical import canonical
+from reel.config import Config, counts, parse
+from reel.content import with_content
 from reel.errors import UserError, suggest
 from reel.history.sweep_files import Axis
-from reel.keys import canonical
-from reel.store import canonical_json, sha256_bytes, sha256_file
+from reel.store import canonical_json, sha256_bytes
 
-_ELSEWHERE = ("paths", "tracking", "compute")
-"""Settings that change where and how a sweep runs, and not what it is."""
-_WHAT = ("compute.dtype",)
 _RELOAD = (
     r"model$|model\.(?!loras)",  # the base model, its motion module, its ControlNets
     r"compute\.dtype",
@@ -110,27 +107,15 @@ def span(parsed: Sequence[Any], pairs: Sequence[Sequence[str]] = ()) -> Span:
     return Span(tuple(axes), tuple(points))
 
 
-def identity(parsed: Sequence[Any], pairs: Sequence[Sequence[str]]) -> list[str]:
+def identity(root: Root[Any], parsed: Sequence[Any], pairs: Sequence[Sequence[str]]) -> list[str]:
     """The overrides that make the sweep what it is; the same ones, in any order, go on with it."""
-    kept = []
-    for one in parsed:
-        elsewhere = one.key_or_group.partition(".")[0] in _ELSEWHERE and one.key_or_group not in _WHAT
-        if one.is_sweep_override() or not elsewhere:
-            kept.append(one.input_line)
+    kept = [one.input_line for one in parsed if one.is_sweep_override() or counts(root.cls, one.key_or_group)]
     return kept + [f"sweep.paired=[{','.join(sorted(pair))}]" for pair in sorted(map(tuple, pairs))]
 
 
-def digest(root: Root[Any], config: Config) -> str:
-    """Digest of what a point renders: its settings and the content of the files that they name.
-
-    Not in it: folders, tracking, the device.
-    """
-    data: dict[str, Any] = canonical(config)
-    compute = data.get("compute")
-    kept = {name: value for name, value in data.items() if name not in _ELSEWHERE}
-    if isinstance(compute, Mapping):
-        kept |= {name: compute.get(name.partition(".")[2]) for name in _WHAT}
-    return sha256_bytes(canonical_json(_with_content(root, kept, ())))
+def digest(config: Config) -> str:
+    """Digest of what a point's result is made of: its settings and the content of the files that they name."""
+    return sha256_bytes(canonical_json(with_content(type(config), config.result_part())))
 
 
 def run_order(axes: Sequence[Axis], points: Sequence[Mapping[str, str]]) -> list[int]:
@@ -232,30 +217,3 @@ def _axis(members: Sequence[_Choices]) -> Axis:
         keys=tuple(one.key for one in members),
         values=tuple(zip(*(one.values for one in members), strict=True)),
     )
-
-
-def _with_content(root: Root[Any], value: Any, path: tuple[str, ...]) -> Any:
-    """Plain data with files and folders that literal paths name replaced by the digest of what they hold."""
-    if isinstance(value, Mapping):
-        return {name: _with_content(root, item, (*path, name)) for name, item in value.items()}
-    if isinstance(value, str) and value and any(key.is_path and key.matches(".".join(path)) for key in root.keys):
-        return _content(Path(value))
-    return value
-
-
-_KNOWN: dict[tuple[Path, int, int], str] = {}
-"""Digests of files by path, size and time of change: a sweep names the same clip at every point."""
-
-
-def _content(path: Path) -> str:
-    if path.is_dir():
-        files = sorted(item for item in path.rglob("*") if item.is_file())
-        return sha256_bytes(canonical_json([[item.relative_to(path).as_posix(), _content(item)] for item in files]))
-    try:
-        known = path.stat()
-    except OSError:
-        return str(path)
-    key = (path.absolute(), known.st_size, known.st_mtime_ns)
-    if key not in _KNOWN:
-        _KNOWN[key] = sha256_file(path)
-    return _KNOWN[key]

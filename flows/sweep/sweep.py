@@ -93,12 +93,12 @@ def prepare(engine: Engine, parsed: Sequence[Any], base: Any) -> Work:
     own = [one.input_line for one in parsed if sweeps.is_own(one)]
     points = check_points(engine, span, own)
     planned = [
-        Planned(index=index, overrides=one.overrides, values=dict(one.values), digest=sweeps.digest(root, point.config))
+        Planned(index=index, overrides=one.overrides, values=dict(one.values), digest=sweeps.digest(point.config))
         for index, (one, point) in enumerate(zip(span.points, points, strict=True))
     ]
     begin = Manifest.preview if settings.plan else Manifest.start
     store = Store(from_home(base.paths.store))
-    manifest = begin(store, root.name, sweeps.identity(flow_part, settings.pairs), span.axes, planned)
+    manifest = begin(store, root.name, sweeps.identity(root, flow_part, settings.pairs), span.axes, planned)
     by_values = {tuple(sorted(one.values.items())): point for one, point in zip(span.points, points, strict=True)}
     ordered = [by_values[tuple(sorted(point.values.items()))] for point in manifest.planned]
     order = sweeps.run_order(manifest.axes, [point.values for point in manifest.planned])

@@ -24,8 +24,6 @@ Better = Literal["higher", "lower"]
 ABSENT = "not set"
 """Stands for a setting that a render does not have."""
 _PAIRED = " & "
-_ELSEWHERE = ("paths", "tracking", "compute", "measure", "deployment", "hydra", "sweep")
-"""Groups of settings that never change a picture: where things lie, the machine, who started it."""
 _TELLING = ("weight", "prompt", "model.name", "seed", "clip")
 """Endings of the keys that name an axis best, in this order."""
 
@@ -89,7 +87,7 @@ class Point:
     @property
     def settings(self) -> dict[str, str]:
         """The settings that can change the pictures, flat, as text."""
-        return {key: text(value) for key, value in settings(self.record.config).items()} if self.record else {}
+        return {key: text(value) for key, value in settings(self.record).items()} if self.record else {}
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -246,21 +244,10 @@ def _named(axes: Sequence[Axis], key: str) -> Axis:
     )
 
 
-def settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A render's settings that can change its pictures, flat.
-
-    Left out: folders, the machine, tracking, what a model is made of, and preprocessors that no control uses.
-    """
-    controls = config.get("controls") or {}
-    used = {"pose_map", *(item.get("preprocess") for item in controls.values() if isinstance(item, Mapping))}
-    found = {}
-    for key, value in flatten(config):
-        group, _, rest = key.partition(".")
-        foreign = group == "preprocess" and rest.partition(".")[0] not in used
-        inside = group == "model" and rest != "name"
-        if group not in _ELSEWHERE and not foreign and not inside and value not in (None, "", [], {}):
-            found[key] = value
-    return found
+def settings(record: RenderRecord) -> dict[str, Any]:
+    """A render's settings that can change its files, flat; what a model is made of stands last."""
+    found = {key: value for key, value in flatten(record.made_of) if value not in (None, "", [], {})}
+    return dict(sorted(found.items(), key=lambda item: item[0].startswith("model.") and item[0] != "model.name"))
 
 
 def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

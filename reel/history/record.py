@@ -24,6 +24,9 @@ Status = Literal["running", "done", "failed", "interrupted"]
 
 Role = Literal["movie", "sheet", "preview", "page", "plot", "other"]
 
+_BESIDE_RESULT = ("paths", "tracking", "compute", "measure", "deployment", "hydra", "sweep")
+"""Groups of settings that records of before 0.2.0 hold and that make no result: folders, addresses, the machine."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
@@ -70,6 +73,8 @@ class RenderRecord(_Frozen):
     ended: datetime | None = None
     config: dict[str, Any]
     """The resolved settings, canonical."""
+    result: dict[str, Any] | None = None
+    """What of them the result is made of (`reel.config.Config.result_part`); None: not said, as before 0.2.0."""
     stages: tuple[StageRecord, ...] = ()
     metrics: dict[str, float] = Field(default_factory=dict)
     pictures: dict[str, str] = Field(default_factory=dict)
@@ -93,6 +98,13 @@ class RenderRecord(_Frozen):
     """Number of that point; None for a comparison."""
     host: str = ""
     pid: int = 0
+
+    @property
+    def made_of(self) -> dict[str, Any]:
+        """``result``, or what comes nearest to it in a record that does not say it."""
+        if self.result is not None:
+            return self.result
+        return {name: value for name, value in self.config.items() if name not in _BESIDE_RESULT}
 
     @property
     def reused(self) -> bool:

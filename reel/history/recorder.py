@@ -17,9 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from reel.canonical import canonical
 from reel.errors import UserError
 from reel.history.record import Output, RenderRecord, Role, StageRecord, Status, load, record_path, save
-from reel.keys import canonical, library_version, recall
+from reel.keys import library_version, recall
 from reel.store import Store, sha256_file
 
 LOST = "the process ended without closing the render (killed, or the machine went down)"
@@ -133,6 +134,7 @@ def begin(
     run: str | None = None,
     parent: str | None = None,
     title: str | None = None,
+    result: Mapping[str, Any] | None = None,
 ) -> Recorder:
     """Open the record of a render that starts now; until `Recorder.finish` it counts as running.
 
@@ -140,7 +142,7 @@ def begin(
         config: the resolved settings, plain data.
         output: folder that files will be exported to.
         run: an id from `new_run_id`, where the caller needed it before (a folder's name).
-        parent, title: see `RenderRecord`.
+        parent, title, result: see `RenderRecord`.
     """
     settings = canonical(config)
     root = settings.get("paths", {}).get("root") if isinstance(settings.get("paths"), Mapping) else None
@@ -152,6 +154,7 @@ def begin(
         title=title,
         started=_now(),
         config=settings,
+        result=canonical(result),
         output=str(output.absolute()) if output else None,
         packages={"rotoscope": library_version("rotoscope")},
         sweep=point.sweep if point else None,

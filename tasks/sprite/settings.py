@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
-from reel.config import Config, LocalPath, suggest
+from reel.config import OPERATIONAL, Config, LocalPath, suggest
 from reel.errors import UserError
 
 STAGES = ("data", "text", "vae", "probe", "joint", "controls", "motion")
@@ -92,7 +94,7 @@ class TrainSettings(Config):
     """Stills that the UNet stages learn from: each costs 20 ms of encoding before the first step."""
     learn_clips: int = Field(default=400, ge=1)
     """Dances that the UNet stages learn from."""
-    checkpoint_seconds: float = Field(default=180.0, ge=0)
+    checkpoint_seconds: Annotated[float, OPERATIONAL] = Field(default=180.0, ge=0)
     """Seconds between checkpoints: the most that a killed run loses."""
     stages: list[str]
     """Stages to run, in this order."""

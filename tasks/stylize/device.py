@@ -50,6 +50,17 @@ def resolve_memory_format(compute: Compute) -> MemoryFormat:
     return "channels_last" if resolve_device(compute) == "cpu" else "contiguous"
 
 
+def decided(compute: Compute) -> dict[str, str]:
+    """What this machine decides of ``compute`` as far as it changes bytes, for `reel.config.Config.result_part`."""
+    found: dict[str, str] = {
+        "dtype": resolve_dtype(compute) if compute.dtype == "auto" else compute.dtype,
+        "memory_format": resolve_memory_format(compute),
+    }
+    if compute.max_memory is not None:  # what fits depends on whether models can be moved off a device
+        found["device"] = resolve_device(compute)
+    return found
+
+
 ATTENTION = {"cpu": ("flash", "math"), "cuda": ("flash", "efficient", "cudnn", "math"), "mps": ("math",)}
 """Kernels of `scaled_dot_product_attention` by device."""
 

@@ -17,6 +17,8 @@ from tasks.tracking.links import Link, read_link, save_link
 from tasks.tracking.sweep import parent_run
 
 RUN_TAG = "rotoscope.run"
+PARAMS = 100
+"""Parameters that MLflow takes in one call."""
 _STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 _FOLDERS = {"movie": "clip", "sheet": "contact_sheet", "preview": "preview", "page": "compare", "plot": "plots"}
 
@@ -60,15 +62,18 @@ def _opened(client: Any, store: Store, link: Link, record: RenderRecord) -> Link
     save_link(store, link)
     from mlflow.entities import Param, RunTag
 
+    found = [Param(key, value) for key, value in params(record).items()]
     client.log_batch(
         mlflow_run,
-        params=[Param(key, value) for key, value in params(record.config).items()],
+        params=found[:PARAMS],
         tags=[
             *_run_tags(record),
             *(RunTag(key, value) for key, value in tags.items() if value),
             *_parent_tags(store, record),
         ],
     )
+    for start in range(PARAMS, len(found), PARAMS):
+        client.log_batch(mlflow_run, params=found[start : start + PARAMS])
     return link
 
 
@@ -119,10 +124,9 @@ def _compared(client: Any, store: Store, link: Link, record: RenderRecord) -> st
     return parent_run(client, store, link, record.sweep)
 
 
-def params(config: Mapping[str, Any]) -> dict[str, str]:
-    """The settings that people compare, as MLflow takes them; the rest is in config.yaml."""
-    found = {allowed(key): str(value)[:500] for key, value in settings(config).items()}
-    return dict(list(found.items())[:100])
+def params(record: RenderRecord) -> dict[str, str]:
+    """The settings that can change the result, as MLflow takes them; all of them are in config.yaml."""
+    return {allowed(key): str(value)[:500] for key, value in settings(record).items()}
 
 
 def metrics(record: RenderRecord) -> dict[str, float]:

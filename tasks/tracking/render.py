@@ -119,14 +119,15 @@ def tracked(
     run: str | None = None,
     parent: str | None = None,
     title: str | None = None,
+    result: Mapping[str, Any] | None = None,
 ) -> Iterator[Recorder]:
     """Record a render and log it, whatever happens inside: done, failed with the reason, or interrupted.
 
     Args:
-        config, output, run, parent, title: as for `reel.history.recorder.begin`.
+        config, output, run, parent, title, result: as for `reel.history.recorder.begin`.
     """
     reconcile(store)
-    recorder = begin(store, flow, config, output=output, run=run, parent=parent, title=title)
+    recorder = begin(store, flow, config, output=output, run=run, parent=parent, title=title, result=result)
     tracker = open_run(tracking, recorder)
     if tracker:
         _OPEN[recorder.run] = tracker

@@ -11,12 +11,13 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Annotated
 
 from flows.edge import entry
 from flows.edge.job import current
 from flows.flow import Flow
 from flows.paths import Paths
-from reel.config import Config, Field, LocalPath, Text
+from reel.config import OPERATIONAL, Config, Field, LocalPath, Text
 from reel.errors import UserError
 
 EXAMPLES = ('rotoscope demo prompt="a blue dancer"', "rotoscope demo -m controls.pose.weight=0.4,0.8")
@@ -56,7 +57,7 @@ class Demo(Config):
     """For the tests: the step count at which the run fails."""
     model: Model
     controls: dict[str, Control]
-    paths: Paths
+    paths: Annotated[Paths, OPERATIONAL]
 
 
 def run(cfg: Demo) -> dict:

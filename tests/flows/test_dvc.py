@@ -2,77 +2,153 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from benchmarks.runs import ROOT
+from flows import flow as flows
 from flows.commands.resolve import main, resolved
 from flows.render.published import guard
+from reel import keys, op
 from reel.errors import UserError
+from reel.store import sha256_file
+from tasks import cached
 
-ROOT = Path(__file__).parents[2]
-NAMES = sorted(path.stem for path in (ROOT / "conf" / "experiment" / "dance").glob("*.yaml"))
+CLIP = ROOT / "data" / "source" / "sample.mp4"
+NAMES = sorted(f"{path.parent.name}/{path.stem}" for path in (ROOT / "conf" / "experiment").glob("*/*.yaml"))
 
 
-def pipeline() -> dict:
-    return yaml.safe_load((ROOT / "dvc.yaml").read_text())
+def pipeline() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    return found
 
 
 def test_every_experiment_is_published_and_nothing_else():
     assert len(NAMES) >= 2
-    matrices = pipeline()["vars"][0]
-    assert sorted(matrices["dance"]) == NAMES
-    for stage in pipeline()["stages"].values():
-        assert stage["matrix"] == {"experiment": "${dance}"}
+    published = pipeline()["vars"][0]["published"]
+    assert sorted(published) == NAMES
+    assert {name: one["flow"] for name, one in published.items()} == {name: name.partition("/")[0] for name in NAMES}
 
 
-def test_dvc_owns_published_renders_only():
-    outs = [
-        next(iter(out)) if isinstance(out, dict) else out for s in pipeline()["stages"].values() for out in s["outs"]
-    ]
-    assert outs
-    assert all(out.startswith("data/published/${item.experiment}") for out in outs)
+def test_dvc_owns_published_renders_only_and_renders_for_one_reason():
+    stages = {name: stage["do"] for name, stage in pipeline()["stages"].items()}
+    outs = [next(iter(out)) if isinstance(out, dict) else out for stage in stages.values() for out in stage["outs"]]
+    assert sorted(outs) == ["data/published/${key}", "data/published/${key}.yaml"]
+    assert stages["render"]["deps"] == ["data/published/${key}.yaml"]
+    assert "always_changed" not in stages["render"]
+
+
+def experiment(name: str, *overrides: str) -> dict[str, Any]:
+    flow = name.partition("/")[0]
+    return resolved(flow, [f"experiment={name}", "~local", *overrides])
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_experiment_resolves_to_what_it_renders_and_not_to_a_machine(name):
-    data = resolved("dance", [f"experiment=dance/{name}"])
-    assert data["clip"] == "data/source/sample.mp4"
-    assert data["prompt"]
-    assert data["compute"] == {"dtype": "float32"}
-    assert str(ROOT) not in yaml.safe_dump(data)
-    assert not {"paths", "tracking"} & set(data)
-    used = {control["preprocess"] for control in data["controls"].values()}
-    assert used
-    assert used <= set(data["preprocess"])
+def test_what_is_published_is_up_to_date(name: str):
+    """`dvc repro` and a commit of dvc.lock and data/published/*/*.yaml put it right."""
+    file = ROOT / "data" / "published" / f"{name}.yaml"
+    assert yaml.safe_load(file.read_text("utf-8")) == experiment(name)
+    known = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
+    md5 = hashlib.md5(file.read_bytes()).hexdigest()
+    assert known[f"resolve@{name}"]["outs"][0]["md5"] == md5
+    assert known[f"render@{name}"]["deps"][0]["md5"] == md5
 
 
-def test_settings_that_change_nothing_do_not_change_the_file():
-    one = ["experiment=dance/traced", "controls.lineart.weight=0.3"]
-    same = [*one, "compute.device=cpu", "compute.threads=1", "paths.renders=/elsewhere", "tracking=none"]
-    same += ["preprocess.canny.low_threshold=33"]  # no control uses it
-    assert resolved("dance", one) == resolved("dance", same)
-    assert resolved("dance", one) != resolved("dance", ["experiment=dance/traced", "controls.lineart.weight=0.2"])
-    odd = ["experiment=dance/traced", "controls.lineart.weight=0.30000000000000004"]
-    assert resolved("dance", one) == resolved("dance", odd)
+def test_the_file_is_the_render_stage_by_stage():
+    data = experiment("dance/traced")
+    stages = data["stages"]
+    assert data["flow"] == "dance"
+    assert stages["extract"]["inputs"] == {"source": sha256_file(CLIP)}
+    assert stages["stylize.denoise"]["inputs"] == {
+        "latents": "stylize.encode",
+        "embeddings": "stylize.embed",
+        "map_lineart": "preprocess.lineart_standard",
+        "map_pose": "preprocess.pose_map",
+    }
+    assert stages["stylize.denoise"]["settings"]["dtype"] == "float32"
+    assert stages["stylize.denoise"]["version"] == op.get("stylize", "denoise").version
+    assert all(len(content) > 64 for content in stages["stylize.denoise"]["models"].values())
+    assert stages["assemble"]["settings"]["metadata"]["render"] == "stylize.denoise"
+    text = yaml.safe_dump(data)
+    assert str(ROOT) not in text
+    assert not any(stage.startswith("measure.") for stage in stages)
+    assert "null" not in text
 
 
-def test_a_dropped_control_takes_its_preprocessor_along():
-    data = resolved("dance", ["experiment=dance/traced", "controls.lineart.weight=0"])
-    assert "lineart" not in data["controls"]
-    assert "lineart" not in data["model"]["controlnets"]
-    assert "lineart_standard" not in data["preprocess"]
-    assert {"blazepose", "pose_map"} <= set(data["preprocess"])
+def test_which_map_goes_where_is_in_the_file():
+    one = ["controls.pose.preprocess=lineart_standard", "controls.lineart.preprocess=blazepose"]
+    swapped, given = experiment("dance/traced", *one), experiment("dance/traced")
+    assert swapped["stages"]["stylize.denoise"]["settings"] == given["stages"]["stylize.denoise"]["settings"]
+    assert swapped != given
 
 
-def test_wrong_names_are_named(tmp_path, capsys):
-    with pytest.raises(UserError, match=r"no flow 'danse' to resolve.*dance"):
+NOTHING = [
+    *("compute.device=cpu", "compute.threads=1", "compute.batch=3", "tracking=none", "paths.renders=/elsewhere"),
+    *("measure=none", "preprocess.canny.low_threshold=33", "controls.lineart.weight=0.40000000000000004"),
+]
+
+
+def test_what_changes_no_byte_does_not_change_the_file():
+    assert experiment("dance/traced", *NOTHING) == experiment("dance/traced")
+
+
+def test_a_dropped_control_takes_its_map_and_its_model_along():
+    stages = experiment("dance/traced", "controls.lineart.weight=0")["stages"]
+    assert "preprocess.lineart_standard" not in stages
+    assert "lineart" not in yaml.safe_dump(stages["stylize.denoise"])
+    assert {"preprocess.blazepose", "preprocess.pose_map"} <= stages.keys()
+
+
+def test_a_machines_libraries_and_code_that_is_not_accepted_do_not_change_the_file(monkeypatch: pytest.MonkeyPatch):
+    before = experiment("dance/traced")
+    monkeypatch.setattr(keys, "library_version", lambda name: "9.9")
+    monkeypatch.setattr(keys, "namespace", lambda *which: "dev-0")
+    assert experiment("dance/traced") == before
+
+
+def test_an_ops_version_a_model_and_a_sources_content_change_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    before = experiment("dance/traced")
+    denoise = op.get("stylize", "denoise")
+    with monkeypatch.context() as patched:
+        patched.setitem(op._REGISTRY, ("stylize", "denoise"), replace(denoise, version=99))
+        assert experiment("dance/traced") != before
+    with monkeypatch.context() as patched:
+        patched.setattr(cached, "content_id", lambda source: "sha256:0")
+        assert experiment("dance/traced") != before
+    with monkeypatch.context() as patched:  # of an op that is not in use
+        edges = op.get("preprocess", "canny")
+        patched.setitem(op._REGISTRY, ("preprocess", "canny"), replace(edges, version=99))
+        assert experiment("dance/traced") == before
+    same, other = tmp_path / "same.mp4", tmp_path / "other.mp4"
+    same.write_bytes(CLIP.read_bytes())
+    other.write_bytes(CLIP.read_bytes() + b"\0\0\0\x08free")
+    assert experiment("dance/traced", f"clip={same}") == before
+    assert experiment("dance/traced", f"clip={other}") != before
+
+
+def test_what_a_machine_decides_must_be_said():
+    with pytest.raises(UserError, match=r"compute\.dtype: auto is another result on another machine") as told:
+        experiment("dance/traced", "compute.dtype=auto")
+    assert "compute.dtype=" in str(told.value.fix)
+    with pytest.raises(UserError, match=r"compute\.memory_format, compute\.device: auto"):
+        experiment("dance/traced", "compute.memory_format=auto", "compute.max_memory=4GiB")
+
+
+def test_wrong_names_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(UserError, match=r"there is no flow 'danse'; nearest: dance"):
         resolved("danse", [])
+    with pytest.raises(UserError, match="search renders nothing that could be published") as told:
+        resolved("search", [])
+    assert str(told.value.fix) == f"flows that do: {', '.join(n for n in flows.names() if flows.get(n).plan)}"
     out = tmp_path / "x.yaml"
     assert main(["dance", "experiment=dance/nothing", "--out", str(out)]) == 2
     assert "traced" in capsys.readouterr().err
@@ -87,8 +163,8 @@ def test_nobody_but_dvc_writes_published_renders(tmp_path, monkeypatch):
             guard(folder, tmp_path)
     guard(tmp_path / "data" / "renders" / "x", tmp_path)
     guard(tmp_path / "data" / "published-too", tmp_path)
-    monkeypatch.setenv("DVC_STAGE", "dance@traced")
-    guard(published / "traced", tmp_path)
+    monkeypatch.setenv("DVC_STAGE", "render@dance/traced")
+    guard(published / "dance" / "traced", tmp_path)
 
 
 class Checkout:
@@ -124,6 +200,8 @@ class Checkout:
         return len(list((self.folder / "data" / ".store" / "records").glob("*.json")))
 
 
+NAME = "dance/small (it is one)"
+"""Shells have a meaning for most of its characters."""
 SMALL = """\
 # @package _global_
 # A comment.
@@ -131,7 +209,7 @@ clip: ${paths.root}/data/source/sample.mp4
 extract: {max_frames: 4}
 stylize: {num_inference_steps: 2, strength: 1.0}
 assemble: {contact_sheet: 2, side_by_side: false}
-compute: {dtype: float32}
+compute: {dtype: float32, memory_format: contiguous}
 tracking: {enabled: false}
 """
 
@@ -141,16 +219,20 @@ def origin(tmp_path_factory, prefect_server) -> Checkout:
     """The project with one quick experiment, rendered, committed, its output pushed to a remote folder."""
     top = tmp_path_factory.mktemp("dvc")
     checkout = Checkout(top / "origin")
-    left_out = shutil.ignore_patterns("__pycache__", ".store", "renders", "published", "dance", "cache", "tmp")
+    left_out = shutil.ignore_patterns("__pycache__", ".store", "renders", "published", "dance.lock", "cache", "tmp")
     for name in ("conf", "flows", "reel", "tasks", "data", ".dvc"):
         shutil.copytree(ROOT / name, checkout.folder / name, ignore=left_out)
     for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, checkout.folder / name)
     (checkout.folder / "data" / "published").mkdir()
     shutil.copy(ROOT / "data/published/.gitignore", checkout.folder / "data/published/.gitignore")
+    shutil.rmtree(checkout.folder / "conf/experiment/dance")
     (checkout.folder / "conf/experiment/dance").mkdir()
-    (checkout.folder / "conf/experiment/dance/small.yaml").write_text(SMALL)
-    checkout.edit("dvc.yaml", "[new_character, traced]", "[small]")
+    (checkout.folder / f"conf/experiment/{NAME}.yaml").write_text(SMALL)
+    whole = (checkout.folder / "dvc.yaml").read_text()
+    listed = "".join(f"      {name}: {{flow: {name.partition('/')[0]}}}\n" for name in NAMES)
+    assert listed in whole
+    (checkout.folder / "dvc.yaml").write_text(whole.replace(listed, f"      {NAME}: {{flow: dance}}\n"))
     checkout.git("init", "-q")
     checkout.run("dvc", "remote", "add", "-q", "-d", "shelf", str(top / "shelf"))
     checkout.run("dvc", "repro", "-q")
@@ -170,34 +252,40 @@ def clone(origin: Checkout, tmp_path: Path) -> Checkout:
 
 
 @pytest.mark.slow
-def test_the_render_lies_in_the_published_folder_and_git_holds_only_its_settings(origin):
-    files = {path.name for path in (origin.folder / "data/published/small").iterdir()}
+def test_the_render_lies_in_the_published_folder_and_git_holds_only_what_it_is_made_of(origin):
+    files = {path.name for path in (origin.folder / "data/published" / NAME).iterdir()}
     assert any(name.endswith(".mp4") for name in files)
-    tracked = origin.git("ls-files", "data/published").split()
-    assert sorted(tracked) == ["data/published/.gitignore", "data/published/small.yaml"]
+    tracked = origin.git("ls-files", "-z", "data/published").split("\0")
+    assert sorted(filter(None, tracked)) == ["data/published/.gitignore", f"data/published/{NAME}.yaml"]
     assert origin.renders() == 1
     assert origin.git("status", "--porcelain") == ""
 
 
 @pytest.mark.slow
-def test_a_comment_renders_nothing_even_in_a_fresh_clone_with_an_empty_store(origin, clone):
-    clone.edit("conf/experiment/dance/small.yaml", "# A comment.", "# Another comment, and a blank line.\n")
-    (clone.folder / "conf/local/default.yaml").write_text("# @package _global_\nseed: 99\n")
+def test_a_fresh_clone_with_an_empty_store_renders_nothing_whatever_changes_no_byte(origin, clone):
     said = clone.run("dvc", "repro")
-    assert "resolve@small" in said
+    assert f"resolve@{NAME}" in said
+    assert clone.git("status", "--porcelain") == ""
+    clone.edit(f"conf/experiment/{NAME}.yaml", "# A comment.", "# Another comment, and a blank line.\n")
+    (clone.folder / "conf/local/default.yaml").write_text("# @package _global_\nseed: 99\n")
+    (clone.folder / "data/source/other.mp4").write_bytes(b"another clip")
+    clone.edit("tasks/assemble.py", "    timing = _timing(", "    timing = None\n    timing = _timing(")
+    clone.run("python", "-m", "reel.code_hash")  # accepts it
+    clone.run("dvc", "repro")
     assert clone.renders() == 0
-    for path in (origin.folder / "data/published/small").iterdir():
-        assert (clone.folder / "data/published/small" / path.name).read_bytes() == path.read_bytes()
-    changed = clone.git("status", "--porcelain").split()
-    assert set(changed) == {"M", "conf/experiment/dance/small.yaml", "dvc.lock"}
+    for path in (origin.folder / "data/published" / NAME).iterdir():
+        assert (clone.folder / "data/published" / NAME / path.name).read_bytes() == path.read_bytes()
+    changed = {line[3:].strip('"') for line in clone.git("status", "--porcelain").splitlines()}
+    mine = {f"conf/experiment/{NAME}.yaml", "data/source/other.mp4", "tasks/assemble.py", "tasks/ops.json"}
+    assert changed == mine, "neither dvc.lock nor what is published"
 
 
 @pytest.mark.slow
 def test_a_changed_setting_renders_and_shows_in_git(origin, clone):
     clone.environment["ROTOSCOPE_STORE"] = str(origin.folder / "data" / ".store")  # only the last stage is new
     before = origin.renders()
-    clone.edit("conf/experiment/dance/small.yaml", "contact_sheet: 2", "contact_sheet: 3")
+    clone.edit(f"conf/experiment/{NAME}.yaml", "contact_sheet: 2", "contact_sheet: 3")
     clone.run("dvc", "repro", "-q")
     assert origin.renders() == before + 1
-    assert "contact_sheet: 3" in clone.git("diff", "data/published/small.yaml")
+    assert "contact_sheet: 3" in clone.git("diff", f"data/published/{NAME}.yaml")
     assert "contact_sheet.png" in clone.run("dvc", "diff")

@@ -45,19 +45,26 @@ def test_settings_that_change_together_are_one_axis_named_by_the_most_telling():
     assert by_key["model.name"].linked == ("stylize.sampler",)
 
 
-def test_what_cannot_change_a_picture_is_no_axis_and_what_is_missing_is_a_value():
-    one = weights(1.0, paths={"store": "/a"}, tracking={"uri": "http://me:pw@x"}, compute={"device": "cpu"})
-    other = weights(1.0, paths={"store": "/b"}, tracking={"uri": "y"}, seed=3)
-    found = compare("x", of_runs([run("a", one), run("b", other)]))
+def test_only_what_the_result_is_made_of_is_an_axis_and_what_is_missing_is_a_value():
+    one = run("a", weights(1.0, paths={"store": "/a"}, tracking={"uri": "http://me:pw@x"}))
+    other = run("b", weights(1.0, paths={"store": "/b"}, tracking={"uri": "y"}, seed=3))
+    one = one.model_copy(update={"result": weights(1.0)})
+    other = other.model_copy(update={"result": weights(1.0, seed=3)})
+    found = compare("x", of_runs([one, other]))
     assert keys(found.axes) == ["seed"]
     assert found.axes[0].values == (ABSENT, "3")
     assert not any("pw" in str(value) for value in settings(one).values())
 
 
-def test_preprocessors_that_no_control_uses_are_left_out():
-    config = weights(1.0, preprocess={"blazepose": {"hands": True}, "canny": {"low": 100}})
-    assert "preprocess.blazepose.hands" in settings(config)
-    assert not any(key.startswith("preprocess.canny") for key in settings(config))
+def test_a_record_that_does_not_say_what_it_is_made_of_shows_no_folder_and_no_address():
+    old = run("a", weights(1.0, paths={"store": "/a"}, tracking={"uri": "http://me:pw@x"}, compute={"device": "cpu"}))
+    assert old.result is None
+    assert settings(old) == {"controls.pose.weight": 1.0, "controls.pose.preprocess": "blazepose", "prompt": "a dancer"}
+
+
+def test_what_a_model_is_made_of_stands_after_all_other_settings():
+    found = settings(run("a", {"model": {"name": "sprite", "base": {"id": "x"}}, "seed": 0}))
+    assert list(found) == ["model.name", "seed", "model.base.id"]
 
 
 def test_places_span_the_first_axis_across_and_the_others_down():

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
+from reel.canonical import canonical
 from reel.code_hash import closure, closure_hash, code_hash
 from reel.config import Config, Finite, parse
 from reel.errors import UserError
-from reel.keys import canonical, differences, executed, make_key
+from reel.keys import differences, executed, make_key
 from reel.op import Context, Op
 
 

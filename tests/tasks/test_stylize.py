@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from reel import op
+from reel.canonical import canonical as canonical_data
 from reel.clip import Clip, ClipWriter
 from reel.compute import Compute
 from reel.config import parse
 from reel.errors import UserError
-from reel.keys import canonical as canonical_data
 from reel.keys import executed, make_key
 from reel.store import Store
 from tasks.stylize import schedulers

@@ -10,12 +10,13 @@ import sqlite3
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from reel.errors import UserError
-from reel.history.record import load, record_path
+from reel.history.record import RenderRecord, load, record_path
 from reel.store import Store
 from tasks.cached import Stage
 from tasks.tracking.links import pending, read_link
@@ -74,11 +75,12 @@ def test_a_render_is_running_in_mlflow_then_finished_with_all_that_was_recorded(
     config = {"prompt": "1girl, (red:1.2)", "controls": {"pose": {"weight": 0.6}}, "paths": {"root": str(tmp_path)}}
     out = tmp_path / "out"
     out.mkdir()
-    with tracked(store, tracking, "dance", config, output=out) as recorder:
+    many = {f"n{number}": number for number in range(150)}  # more than MLflow takes in one call
+    with tracked(store, tracking, "dance", config, output=out, result={"seed": 7, "many": many}) as recorder:
         wait_for(lambda: read_link(store, recorder.run).logged == "running")
         run = seen(store, tracking, recorder.run)
         assert run.info.status == "RUNNING"
-        assert run.data.params == {"prompt": "1girl, (red:1.2)", "controls.pose.weight": "0.6"}
+        assert run.data.params == {"seed": "7", **{f"many.{name}": str(number) for name, number in many.items()}}
         recorder.stage(stage("extract", reused=True))
         recorder.stage(stage("stylize", digest="e" * 64))
         for name, role in (("clip.mp4", "movie"), ("sheet.png", "sheet"), ("maps.png", "preview"), ("f.txt", "other")):
@@ -283,31 +285,35 @@ def test_an_address_that_does_not_answer_is_asked_once_and_a_damaged_record_says
 def test_parameters_are_the_settings_people_compare():
     from tasks.tracking.record import params
 
-    found = params(
-        {
+    record = RenderRecord(
+        run="r",
+        flow="dance",
+        started=datetime.now(UTC),
+        config={"paths": {"store": "/somewhere"}, "tracking": {"uri": "x"}},
+        result={
             "prompt": "a" * 900,
             "negative_prompt": "",
             "seed": 0,
             "controls": {"pose": {"weight": 0.5, "preprocess": "blazepose"}, "odd,name": {"weight": 1}},
-            "preprocess": {"blazepose": {"passes": 2}, "pose_map": {"missing": "hold"}, "canny": {"low_threshold": 1}},
+            "preprocess": {"blazepose": {"passes": 2}},
             "model": {"name": "sprite", "base": {"id": "sprite", "sha256": "ab"}},
             "stylize": {"strength": 0.8, "vae": None, "loras": []},
-            "paths": {"store": "/somewhere"},
-            "compute": {"device": "cpu"},
-            "tracking": {"uri": "x"},
+            "compute": {"dtype": "float32"},
             "empty": {},
-        }
+        },
     )
-    assert found == {
+    assert params(record) == {
         "prompt": "a" * 500,
         "seed": "0",
         "controls.pose.weight": "0.5",
         "controls.pose.preprocess": "blazepose",
         "controls.odd_name.weight": "1",
         "preprocess.blazepose.passes": "2",
-        "preprocess.pose_map.missing": "hold",
         "model.name": "sprite",
         "stylize.strength": "0.8",
+        "compute.dtype": "float32",
+        "model.base.id": "sprite",
+        "model.base.sha256": "ab",
     }
 
 

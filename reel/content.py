@@ -1,0 +1,55 @@
+"""What files hold, in the place of their paths: settings that name the same bytes are the same settings."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from reel.config import Config, Place, arms, leaves
+from reel.store import canonical_json, sha256_bytes, sha256_file
+
+
+def with_content(cls: type[Config], part: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain settings of a class with each file or folder that a path names replaced by the digest of what it holds."""
+    paths = _path_places(cls)
+    return {name: _replaced(value, (name,), paths) for name, value in part.items()}
+
+
+@functools.cache
+def _path_places(cls: type[Config]) -> tuple[Place, ...]:
+    return tuple(
+        place
+        for place in leaves(cls)
+        if any(isinstance(arm, type) and issubclass(arm, Path) for arm in arms(place.annotation))
+    )
+
+
+def _replaced(value: Any, path: tuple[str, ...], paths: tuple[Place, ...]) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _replaced(item, (*path, name), paths) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_replaced(item, (*path, str(number)), paths) for number, item in enumerate(value)]
+    if isinstance(value, str) and value and any(place.matches(path) for place in paths):
+        return content(Path(value).expanduser())
+    return value
+
+
+_KNOWN: dict[tuple[Path, int, int], str] = {}
+"""Digests of files by path, size and time of change: a sweep names the same clip at every point."""
+
+
+def content(path: Path) -> str:
+    """Digest of a file, or of a folder's files with their names; the path itself where there is nothing."""
+    if path.is_dir():
+        files = sorted(item for item in path.rglob("*") if item.is_file())
+        return sha256_bytes(canonical_json([[item.relative_to(path).as_posix(), content(item)] for item in files]))
+    try:
+        known = path.stat()
+    except OSError:
+        return str(path)
+    key = (path.absolute(), known.st_size, known.st_mtime_ns)
+    if key not in _KNOWN:
+        _KNOWN[key] = sha256_file(path)
+    return _KNOWN[key]

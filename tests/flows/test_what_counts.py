@@ -1,0 +1,368 @@
+"""What counts for a result is said once, at the field: each setting of each flow is changed, and all who ask agree.
+
+Sweeps, DVC's file, comparisons and searches are held against the cache keys of a dry run. A setting that has no effect
+beside others (a mask's size without a mask) may count all the same, but each must have an effect somewhere or a marker.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.runs import ROOT
+from flows import flow as flows
+from flows.commands import resolve
+from flows.config.compose import Root, hydra_ready, single
+from flows.config.quoting import literal_overrides
+from flows.flow import Flow
+from flows.render import measures
+from flows.search.plan import Job
+from flows.search.settings import EXTENT, Searched
+from flows.sweep.axes import digest
+from reel.canonical import canonical
+from reel.config import FIGURES, FILES, INDEX, NAME, OPERATIONAL, Config, Marker, Place, arms, leaves, parse, places
+from reel.errors import UserError
+from reel.history.comparison import settings as compared
+from reel.history.record import RenderRecord
+from reel.models import ModelSource
+from reel.op import Context, get
+from reel.store import Store
+from tasks.cached import dry_run
+from tests.other_values import others
+
+BASES: dict[str, Sequence[Sequence[str]]] = {
+    "dance": [
+        [
+            *("control=[pose,lineart,depth]", "controls.lineart.mask.region=face", "controls.depth.mask.region=file"),
+            *("controls.depth.mask_file=$mask", "negative_prompt=blurred", "assemble.metadata={artist: me}"),
+            "controls.lineart.timestep_keyframes=[{at: 0.0, scale: 1.0}, {at: 0.5, scale: 0.5}]",
+            "regions={wall: {prompt: green, mask: {region: background}}, "
+            "sign: {prompt: red, mask: {region: file}, mask_file: $mask}}",
+            "measure=[flicker,motion,palette,ssim]",
+        ],
+        [
+            *("control=[lineart]", "measure=[pose,probe_attributes,probe_joints]", "measure.pose.embedded=true"),
+            *("extract.short_side=null", "extract.width=64", "extract.height=64"),
+            *("stylize.composite=keep_background", "stylize.strength=0.7", "stylize.free_init.iterations=2"),
+            *("stylize.windows.context_length=4", "stylize.windows.context_overlap=1"),
+            *("stylize.windows.context_schedule=looped-uniform", "stylize.guidance_scale=4"),
+            *("prompt=a girl with embedding:bad hair", "stylize.embeddings={bad: {kind: file, id: $weights}}"),
+            *(f"{key}=[{{source: {{kind: file, id: $weights}}}}]" for key in ("stylize.loras", "model.loras")),
+            "stylize.motion_loras=[{source: {kind: file, id: $weights}}]",
+            *("model.ip_adapter={kind: file, id: $weights}", "stylize.ip_adapter={picture: $mask}"),
+            "model.ip_image_encoder={kind: embedded, id: sprite, subfolder: unet}",
+            "model.scheduler_config={clip_sample: false}",
+        ],
+    ],
+    "compare": [["sweep_id=x"]],
+}
+"""Settings to start from, by flow; a flow that is not here starts from its defaults."""
+SMALL = ("extract.max_frames=4", "extract.short_side=64", "stylize.num_inference_steps=4", "paths.output=$here/out")
+DECIDED = ("compute.dtype=float32", "compute.memory_format=contiguous")
+"""Of every base where the flow has these settings: a dry run takes little, and nothing is left to the machine."""
+VALUES: dict[str, Any] = {
+    "clip": "$clip",
+    "controls.*.kind": "openpose",
+    "controls.*.preprocess": "canny",
+    "controls.*.layer_weights": [0.5] * 7,
+    "controls.*.mask_file": "$picture",
+    "regions.*.mask_file": "$picture",
+    "prompt_schedule": "0: a red top; -1: a blue top",
+    "strength_schedule": "0: 1; -1: 0.5",
+    "guidance_schedule": "0: 1; -1: 0.5",
+    "controls.*.weight_schedule": "0: 1; -1: 0.5",
+    "compute.max_memory": "96MiB",
+    "model.schedulers": ["ddim", "euler"],
+    "stylize.ip_adapter.picture": "$picture",
+    "reference": "$picture",
+}
+"""Other values of settings whose type does not tell them: names of something, files, texts in a language."""
+HUB = "what else there is has its weights on a hub"
+NO_OTHER = {
+    "model.architecture": "families of one architecture can be rendered",
+    "stylize.detector": HUB,
+    "preprocess.figure_depth.detector": HUB,
+    "measure.pose.detector": HUB,
+    "measure.probe_joints.detector": HUB,
+    "reference": HUB,
+    "measure.probe_attributes.prompt": "the render's own takes its place",
+}
+"""Settings that can be changed to no effect here, with the reason."""
+OPEN = ("preprocess", "measure")
+"""Mappings from names of ops to their settings, which the flow's classes do not know; named like the ops' kind."""
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Files that settings name, by the word that stands for each."""
+    import numpy as np
+    from PIL import Image
+    from safetensors.numpy import save_file
+
+    here = tmp_path_factory.mktemp("files")
+    for name, shade in (("mask", 0), ("picture", 255)):
+        Image.new("L", (64, 64), shade).save(here / f"{name}.png")
+    (here / "clip.mp4").write_bytes((ROOT / "data/source/sample.mp4").read_bytes() + b"\0\0\0\x08free")
+    for number, name in enumerate(("weights", "others")):
+        save_file({"a": np.full(1, number, np.float32)}, here / f"{name}.safetensors")
+    (here / "families").mkdir()
+    for name in ("sprite", "sprite2"):
+        (here / "families" / name).symlink_to(ROOT / "data/models/sprite")
+    named = {f"${path.stem}": str(path) for path in here.iterdir() if path.is_file()}
+    return {**named, "$here": str(here)}
+
+
+@pytest.fixture(autouse=True)
+def families(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROTOSCOPE_MODELS", f"{files['$here']}/families")
+
+
+def filled(value: Any, files: Mapping[str, str]) -> Any:
+    """A value with the files' paths in it."""
+    if isinstance(value, str):
+        for word, path in files.items():
+            value = value.replace(word, path)
+    return value
+
+
+def composed(flow: Flow[Any], base: Sequence[str], files: Mapping[str, str]) -> dict[str, Any]:
+    """A flow's settings as plain data, defaults included."""
+    root = Root(flow.name, flow.settings)
+    known = {place.key for place in places(flow.settings)}
+    given = [text for text in (*SMALL, *DECIDED) if text.partition("=")[0] in known] + list(base)
+    with hydra_ready(root) as engine:
+        overrides = literal_overrides([filled(text, files) for text in given], root.keys, multirun=False)
+        data: dict[str, Any] = single(root, engine, overrides).config.model_dump(mode="json")
+    return data
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A render's ops and cache keys, as far as its frames, its files, its figures; and what those who ask say of it."""
+
+    ops: Sequence[str]
+    drawn: Sequence[str]
+    made: Sequence[str]
+    measured: Sequence[str]
+    sweep: str
+    file: Mapping[str, Any]
+    page: Mapping[str, Any]
+    search: Mapping[str, Any]
+
+    def changed(self, other: Seen) -> set[str]:
+        """Names of the fields in which two differ."""
+        return {name for name, value in vars(self).items() if value != getattr(other, name)}
+
+
+def seen(flow: Flow[Any], data: Mapping[str, Any], store: Store) -> Seen:
+    """Raises: UserError for settings that the flow refuses."""
+    cfg = parse(flow.settings, data)
+    assert flow.plan is not None
+    plan, ctx = flow.plan(cfg, store), Context(store, cfg.compute)
+    with dry_run() as found:
+        made = plan.draw(ctx)
+        drawn = len(found)
+        plan.assemble(made, ctx)
+    with dry_run() as measured:
+        measures.run(plan.measures, made, ctx)
+    record = RenderRecord(
+        run="r", flow=flow.name, started=datetime.now(UTC), config={}, result=canonical(cfg.result_part({FIGURES}))
+    )
+    job = Job(flow, store, Searched(), cfg, data, axes=[], goals=[], limits=[], plan=plan, trials=1)  # type: ignore[arg-type]
+    keys = [one.stage.key for one in found]
+    return Seen(
+        ops=[one.stage.op for one in [*found, *measured]],
+        drawn=keys[:drawn],
+        made=keys,
+        measured=[one.stage.key for one in measured],
+        sweep=digest(cfg),
+        file=resolve.stages(found),
+        page=compared(record),
+        search=canonical(job.about()),
+    )
+
+
+def walk(
+    cls: type[Config], data: Mapping[str, Any], ops: Sequence[str] = ()
+) -> Iterator[tuple[str, Place, tuple[str, ...]]]:
+    """Every setting of a class that some data has a place for: its key, itself, and the path to it in the data.
+
+    Args:
+        ops: ids of those in use; settings of others are passed over.
+    """
+    for place in walked(cls):
+        yield from ((place.key, place, path) for path in paths(place.path, data))
+    for group in OPEN:
+        for name in (name for name in data.get(group, {}) if f"{group}.{name}" in ops):
+            for place in leaves(get(group, name).config):
+                marked = Place(place.path, place.annotation, place.field, place.markers | markers(cls, group), False)
+                yield f"{group}.{name}.{place.key}", marked, (group, name, *place.path)
+
+
+def walked(cls: type[Config]) -> list[Place]:
+    """The settings of a class, a model's source as one; without those of ops."""
+    sources = [place for place in places(cls) if ModelSource in arms(place.annotation)]
+    single = [place for place in leaves(cls) if not any(place.key.startswith(f"{source.key}.") for source in sources)]
+    return [place for place in [*single, *sources] if place.path[0] not in OPEN]
+
+
+def markers(cls: type[Config], name: str) -> frozenset[Marker]:
+    return next(place.markers for place in places(cls) if place.key == name)
+
+
+def for_people(cls: type[Config], place: Place) -> bool:
+    """Whether a setting is kept out of all data, or stands under one that is."""
+    return any(each.field.exclude for each in places(cls) if each.path == place.path[: len(each.path)])
+
+
+def paths(path: Sequence[str], data: Any) -> Iterator[tuple[str, ...]]:
+    """The ways into some data that a place's path stands for."""
+    if not path:
+        yield ()
+        return
+    head, *rest = path
+    if head == NAME:
+        steps: Sequence[Any] = list(data) if isinstance(data, Mapping) else []
+    elif head == INDEX:
+        steps = list(range(len(data))) if isinstance(data, list) else []
+    else:
+        steps = [head]
+    for step in steps:
+        inner = data.get(step) if isinstance(data, Mapping) else data[step] if isinstance(data, list) else None
+        yield from ((step, *more) for more in paths(rest, inner))
+
+
+def at(data: Any, path: Sequence[Any]) -> Any:
+    for step in path:
+        data = data[step] if isinstance(data, list) else (data or {}).get(step)
+    return data
+
+
+def put(data: Mapping[str, Any], path: Sequence[Any], value: Any) -> dict[str, Any]:
+    """A copy of some data with another value at a path."""
+    changed: Any = copy.deepcopy(data)
+    place = changed
+    for step in path[:-1]:
+        if isinstance(place, dict) and place.get(step) is None:
+            place[step] = {}
+        place = place[step]
+    place[path[-1]] = value
+    return changed  # type: ignore[no-any-return]
+
+
+def candidates(key: str, place: Place, now: Any, files: Mapping[str, str]) -> Iterator[Any]:
+    """Other values for a setting; a model's source is one value, of which another is named."""
+    if key in VALUES:
+        yield from (value for value in [filled(VALUES[key], files)] if value != now)
+    elif ModelSource in arms(place.annotation):
+        source = now or {"kind": "embedded", "id": ""}
+        yield {**source, "id": "sprite2" if source["kind"] == "embedded" else files["$others"]}
+    else:
+        yield from others(place, now)
+
+
+ASKED = ("sweep", "file", "page", "search")
+
+
+def wrong(key: str, place: Place, changed: set[str], *, quiet: bool) -> Iterator[str]:
+    """What does not fit the keys that changed, and the setting's markers.
+
+    Args:
+        quiet: it must change nothing.
+    """
+    must = {
+        "sweep": bool(changed & {"made", "measured"}),
+        "file": "made" in changed,
+        "page": "made" in changed,
+        "search": bool(changed & {"drawn", "measured"}),
+    }
+    may_not = {"file"} if "made" not in changed else set()
+    may_not |= {"file", "page", "made"} if FIGURES in place.markers else set()
+    may_not |= {"search", "drawn"} if FILES in place.markers else set()
+    may_not |= {"made", "measured", *ASKED} if quiet else set()
+    for name in ASKED:
+        if must[name] and name not in changed:
+            yield f"{key}: cache keys change and {name} does not"
+    for name in sorted(may_not & changed):
+        yield f"{key}: {name} changes"
+
+
+RENDERING = [name for name in flows.names() if flows.get(name).plan]
+
+
+@pytest.mark.parametrize("name", RENDERING)
+def test_who_asks_what_counts_agrees_with_the_cache_keys(name: str, files: dict[str, str], tmp_path: Path):
+    flow, store = flows.get(name), Store(tmp_path / "store")
+    mistakes: list[str] = []
+    effect: dict[str, bool] = {}
+    for base in BASES.get(name, [[]]):
+        data = composed(flow, base, files)
+        before = seen(flow, data, store)
+        for key, place, path in walk(flow.settings, data, before.ops):
+            quiet = OPERATIONAL in place.markers or for_people(flow.settings, place)
+            if effect.get(key):
+                continue
+            effect.setdefault(key, quiet or key in NO_OTHER)
+            for value in itertools.islice(candidates(key, place, at(data, path), files), 16):
+                try:
+                    changed = seen(flow, put(data, path, value), store).changed(before)
+                except UserError:
+                    continue
+                mistakes += wrong(f"{key}={value!r}", place, changed, quiet=quiet)
+                if quiet or changed & {"made", "measured"}:
+                    effect[key] = True
+                    break
+    assert not mistakes, "\n".join(mistakes)
+    idle = [key for key, found in effect.items() if not found]
+    assert not idle, f"no other value of these changes a cache key; mark them, or give them a base: {', '.join(idle)}"
+    missing = {place.key for place in walked(flow.settings) if not for_people(flow.settings, place)} - effect.keys()
+    assert not missing, f"no base has a place for {', '.join(missing)}"
+
+
+@pytest.mark.parametrize("name", [name for name in flows.names() if name not in RENDERING])
+def test_a_flow_that_renders_nothing_itself_counts_all_that_is_not_marked(name: str, files: dict[str, str]):
+    flow = flows.get(name)
+    quiet: set[str] = set()
+    counts: dict[str, bool] = {}
+    for base in BASES.get(name, [[]]):
+        data = composed(flow, base, files)
+        before = digest(parse(flow.settings, data))
+        for key, place, path in walk(flow.settings, data):
+            if OPERATIONAL in place.markers or for_people(flow.settings, place):
+                quiet.add(key)
+            for value in candidates(key, place, at(data, path), files):
+                try:
+                    after = digest(parse(flow.settings, put(data, path, value)))
+                except UserError:
+                    continue
+                counts[key] = counts.get(key, False) or after != before
+                break
+    assert quiet
+    assert {key for key, found in counts.items() if not found} == quiet & counts.keys()
+
+
+def test_how_far_a_search_goes_makes_no_other_search():
+    before = Searched().result_part({EXTENT})
+    for place in leaves(Searched):
+        for value in others(place, at(Searched().model_dump(), place.path)):
+            try:
+                after = parse(Searched, put({}, place.path, value)).result_part({EXTENT})
+            except UserError:
+                continue
+            assert (after == before) is (EXTENT in place.markers), f"search.{place.key}={value!r}"
+            break
+
+
+@pytest.mark.parametrize("name", flows.names())
+def test_where_things_lie_and_who_is_told_never_counts(name: str):
+    """A flow that forgets the marker of these would render everything anew in another folder."""
+    for place in places(flows.get(name).settings):
+        if place.key in ("paths", "tracking"):
+            assert OPERATIONAL in place.markers, place.key
