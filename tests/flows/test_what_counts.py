@@ -31,7 +31,7 @@ from reel.config import FIGURES, FILES, INDEX, NAME, OPERATIONAL, Config, Marker
 from reel.errors import UserError
 from reel.history.comparison import settings as compared
 from reel.history.record import RenderRecord
-from reel.models import ModelSource
+from reel.models.source import ModelSource
 from reel.op import Context, get
 from reel.store import Store
 from tasks.cached import dry_run
