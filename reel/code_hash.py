@@ -71,6 +71,7 @@ def golden() -> dict[str, dict[str, int | str]]:
     return json.loads(GOLDEN.read_text("utf-8")) if GOLDEN.exists() else {}
 
 
+@functools.cache
 def _file(name: str) -> Path | None:
     """The file of a first-party module, found without importing anything; None for other names."""
     top, *rest = name.split(".")

@@ -41,10 +41,14 @@ def executed(cfg: C) -> C:
 
 @functools.cache
 def library_version(distribution: str) -> str:
+    """Version of an installed distribution: its metadata's own field, without reading all the rest of them."""
     try:
-        return importlib.metadata.version(distribution)
+        found = importlib.metadata.distribution(distribution)
     except importlib.metadata.PackageNotFoundError:
         return "absent"
+    head = (found.read_text("METADATA") or "").partition("\n\n")[0]
+    version = re.search(r"^Version:[ \t]*(.+?)[ \t]*$", head, re.MULTILINE)
+    return version[1] if version else found.version
 
 
 def make_key(op: Op, cfg: Config, inputs: Mapping[str, str], models: Mapping[str, str]) -> Key:

@@ -133,11 +133,19 @@ def get(kind: str, name: str) -> Op:
         UserError: no such op; the message lists what there is.
     """
     if (kind, name) not in _REGISTRY:
-        known = names(kind)
-        if name not in known:
+        if not _registers(kind, name):
+            known = names(kind)
             raise UserError(f"no {kind} named {name!r}{suggest(name, known)}", fix=f"known: {', '.join(known)}")
         importlib.import_module(_module(kind, name))
     return _REGISTRY[kind, name]
+
+
+def _registers(kind: str, name: str) -> bool:
+    """Whether the module where an op of that name belongs registers it, read from its source without importing it."""
+    if not (kind.isidentifier() and name.isidentifier()):
+        return False
+    path = _tasks().joinpath(*_module(kind, name).split(".")[1:]).with_suffix(".py")
+    return path.is_file() and (kind, name) in _registered(path)
 
 
 def names(kind: str) -> list[str]:
@@ -148,14 +156,19 @@ def names(kind: str) -> list[str]:
 @functools.cache
 def catalogue() -> list[tuple[str, str]]:
     """Kind and name of every op under tasks/, read from the sources without importing them; sorted."""
+    return sorted({one for path in _tasks().rglob("*.py") for one in _registered(path)})
+
+
+@functools.cache
+def _tasks() -> Path:
     spec = importlib.util.find_spec("tasks")
     assert spec is not None
-    root = Path(next(iter(spec.submodule_search_locations or [])))
-    found = set()
-    for path in root.rglob("*.py"):
-        for match in _DECORATOR.finditer(path.read_text("utf-8")):
-            found.add((match["kind"], match["name"]))
-    return sorted(found)
+    return Path(next(iter(spec.submodule_search_locations or [])))
+
+
+def _registered(path: Path) -> set[tuple[str, str]]:
+    """Kind and name of the ops that a source file registers."""
+    return {(match["kind"], match["name"]) for match in _DECORATOR.finditer(path.read_text("utf-8"))}
 
 
 def _module(kind: str, name: str) -> str:

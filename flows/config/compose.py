@@ -214,7 +214,7 @@ def _typed(engine: Engine, given: Given, written: Sequence[str]) -> Composed[Any
     from reel.config import parse
 
     root = engine.root
-    data = unmarked(given.data, root.keys)
+    data = unmarked(given.data, engine.shape.texts)
     origins = Origins(root, list(written), given.choices, data)
     try:
         config = parse(root.cls, data)

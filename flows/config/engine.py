@@ -77,7 +77,7 @@ class Engine:
     @functools.cached_property
     def shape(self) -> Shape:
         """Keys of the settings class, which is not imported for it where they are kept."""
-        if self.root.imported:
+        if not self.root.named:
             return shape(self._cls)
         return Shape.of_plain(self.keep("shape", lambda: shape(self._cls).plain()))
 
@@ -87,8 +87,8 @@ class Engine:
         return self.keep("options", lambda: dict(self._listed("")), of_files=True)
 
     def _listed(self, group: str) -> Iterator[tuple[str, list[str]]]:
-        yield group, list(self.loader.get_group_options(group))
-        for name in self.loader.list_groups(group):
+        yield group, hydra_private.names(self.loader, group)
+        for name in hydra_private.names(self.loader, group, folders=True):
             if not name.startswith("__"):
                 yield from self._listed(f"{group}/{name}".lstrip("/"))
 
@@ -125,7 +125,7 @@ class Engine:
         choices: Any = OmegaConf.to_container(cfg.hydra.runtime.choices)
         written: Any = OmegaConf.to_container(cfg.hydra.job_logging)
         base = Base(own, choices, None if "${" in str(written) else written, self.keeps(picks))
-        if base.sealed:
+        if base.sealed and self.options:  # kept, too, or the next process needs Hydra for them
             self.kept.put(asdict(base), "base", self.root.name, *picks)
         return base
 

@@ -48,6 +48,17 @@ def overrides_dirname(overrides: Sequence[Any], names: Mapping[str, Any]) -> str
     return str(get_overrides_dirname(list(overrides), **names))
 
 
+def names(loader: Any, group: str, *, folders: bool = False) -> list[str]:
+    """Names of the config files of a group, or of the folders in it.
+
+    The loader's own ``get_group_options`` copies all that it knows of the files at each call.
+    """
+    from hydra.core.object_type import ObjectType
+
+    kind = ObjectType.GROUP if folders else ObjectType.CONFIG
+    return list(loader.repository.get_group_options(group, results_filter=kind))
+
+
 def is_group(loader: Any, name: str) -> bool:
     """Whether a folder of that name holds config files."""
     return bool(loader.repository.group_exists(name))

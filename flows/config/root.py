@@ -40,9 +40,9 @@ class Root(Generic[C]):
         return self._cls if isinstance(self._cls, type) else self._cls()
 
     @property
-    def imported(self) -> bool:
-        """Whether the class is at hand."""
-        return isinstance(self._cls, type) or "cls" in self.__dict__
+    def named(self) -> bool:
+        """Whether the class is imported when it is needed."""
+        return not isinstance(self._cls, type)
 
     @property
     def keys(self) -> list[TextKey]:

@@ -14,8 +14,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -116,6 +114,9 @@ def running(store: Path, name: str) -> Server | None:
 
 def healthy(server: Server, timeout: float = 1.0) -> bool:
     """Whether it answers (seconds to wait)."""
+    import urllib.error
+    import urllib.request
+
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback never goes through a proxy
     try:
         with opener.open(f"{server.url}{_HEALTH[server.name]}", timeout=timeout) as answer:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 from reel.config import SCHEDULE, Config
 from reel.errors import UserError
 from reel.schedule.codes import ERROR, NOTE
-from reel.schedule.compile import PromptTrack, compile_prompts, compile_values
 from reel.schedule.findings import Finding, ScheduleError
-from reel.schedule.lint import PARAMETERS, LintResult, judge
-from reel.schedule.model import What
 from reel.schedule.setting import listed, parse_setting
 
 if TYPE_CHECKING:
     from flows.config.setting_places import Origin, Origins
+    from reel.schedule.compile import PromptTrack
+    from reel.schedule.lint import LintResult
+    from reel.schedule.model import What
 
 log = logging.getLogger(__name__)
 
@@ -107,10 +107,16 @@ def _slots(value: Any, key: str, embeddings: tuple[str, ...]) -> Iterator[Slot]:
         inner, at = getattr(value, name), f"{key}.{name}".lstrip(".")
         if SCHEDULE not in known.metadata:
             yield from _slots(inner, at, embeddings)
-        elif inner is not None and name in PARAMETERS:
-            yield Slot(at, inner, "value", PARAMETERS[name])
         elif inner is not None:
-            yield Slot(at, inner, "prompt", embeddings=embeddings)
+            yield _slot(name, inner, at, embeddings)
+
+
+def _slot(name: str, text: str, key: str, embeddings: tuple[str, ...]) -> Slot:
+    from reel.schedule.lint import PARAMETERS  # with all that reads schedules: most renders have none
+
+    if name in PARAMETERS:
+        return Slot(key, text, "value", PARAMETERS[name])
+    return Slot(key, text, "prompt", embeddings=embeddings)
 
 
 def check(schedules: Iterable[Slot]) -> None:
@@ -134,6 +140,8 @@ def look(
     slot: Slot, frames: int | None = None, fps: float | None = None, seed: int = 0, origin: Origin | None = None
 ) -> LintResult:
     """Findings of a schedule, at their places in its own text or where it was written (``origin``)."""
+    from reel.schedule.lint import judge
+
     parsed = parse_setting(slot.text, slot.what, slot.key) if origin is None else origin.parsed(slot)
     schedule = parsed.schedule
     if schedule is not None and not schedule.serves(slot.what):
@@ -171,6 +179,8 @@ def compiled(
     """
     result = Compiled()
     for slot in schedules:
+        from reel.schedule.compile import compile_prompts, compile_values
+
         values = listed(slot.text, slot.key)
         if values is not None:
             result.values[slot.key] = _fitting(values, slot, frames)

@@ -29,7 +29,7 @@ _BESIDE_RESULT = ("paths", "tracking", "compute", "measure", "deployment", "hydr
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class StageRecord(_Frozen):

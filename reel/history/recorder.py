@@ -10,8 +10,10 @@ import contextlib
 import contextvars
 import os
 import platform
+import re
 import secrets
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +25,8 @@ from reel.history.record import Output, RenderRecord, Role, StageRecord, Status,
 from reel.keys import library_version, recall
 from reel.store import Store, sha256_file
 
+TOGETHER = 0.5
+"""Seconds within which stages that come from the store are written to the record at once."""
 LOST = "the process ended without closing the render (killed, or the machine went down)"
 
 
@@ -66,6 +70,7 @@ class Recorder:
         self.record = record
         self._held = contextlib.ExitStack()
         self._held.enter_context(store.lock(_lock_name(record.run)))
+        self._written = 0.0
         commit, dirty = git_state(root)
         self._update(commit=commit, dirty=dirty)
 
@@ -74,7 +79,10 @@ class Recorder:
         return self.record.run
 
     def stage(self, stage: S) -> S:
-        """Note a finished stage, with the models and library versions of its key; hands it back."""
+        """Note a finished stage, with the models and library versions of its key; hands it back.
+
+        What comes from the store in quick succession is written together, at the latest with the record's end.
+        """
         fields = (recall(self.store, stage.key) or {}).get("fields", {})
         noted = StageRecord(
             op=stage.op,
@@ -85,6 +93,7 @@ class Recorder:
             facts=dict(stage.facts),
         )
         self._update(
+            write=not stage.reused or time.monotonic() - self._written > TOGETHER,
             stages=(*self.record.stages, noted),
             models={**self.record.models, **fields.get("models", {})},
             packages={**self.record.packages, **fields.get("libraries", {})},
@@ -118,11 +127,13 @@ class Recorder:
         self._held.close()
         return self.record
 
-    def _update(self, **fields: Any) -> None:
+    def _update(self, *, write: bool = True, **fields: Any) -> None:
         if self.record.status != "running":
             raise ValueError(f"the record of {self.run} is closed")
         self.record = RenderRecord.model_validate({**dict(self.record), **fields})
-        save(self.store, self.record)
+        if write:
+            save(self.store, self.record)
+            self._written = time.monotonic()
 
 
 def begin(
@@ -220,16 +231,15 @@ def _lost(store: Store, run: str) -> RenderRecord | None:
 def git_state(root: Path | None = None) -> tuple[str | None, bool | None]:
     """Commit of the checkout and whether tracked files differ from it; (None, None) outside of git."""
     # `describe --dirty` would write the index anew, and a render that dies meanwhile would leave the checkout locked
+    command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
     try:
-        commit = _git(root, "rev-parse", "HEAD")
-        return commit, bool(_git(root, "--no-optional-locks", "status", "--porcelain", "--untracked-files=no"))
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None, None
-
-
-def _git(root: Path | None, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, timeout=10, check=True)
-    return done.stdout.strip()
+    commit = re.search(r"^# branch\.oid ([0-9a-f]{40,})$", done.stdout, re.MULTILINE)
+    if commit is None:  # nothing is committed yet
+        return None, None
+    return commit[1], any(line and not line.startswith("#") for line in done.stdout.splitlines())
 
 
 def _lock_name(run: str) -> str:

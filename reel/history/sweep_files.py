@@ -24,7 +24,7 @@ PointStatus = Literal["pending", "running", "done", "failed"]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Axis(_Frozen):

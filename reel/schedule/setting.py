@@ -1,4 +1,7 @@
-"""A schedule as a setting: a text in a schedule language, ``@file``, a mapping or list in YAML, or one number."""
+"""A schedule as a setting: a text in a schedule language, ``@file``, a mapping or list in YAML, or one number.
+
+Settings classes import this module, and most renders have no schedule: what reads one is imported where one is read.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,15 @@ import re
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import yaml
 from pydantic import BeforeValidator
 
 from reel.config import SCHEDULE, TEXT
-from reel.schedule.dialects.catalogue import detect
-from reel.schedule.expressions import ExpressionError, parse_expression
-from reel.schedule.findings import Report, ScheduleError, Source
-from reel.schedule.model import What
-from reel.schedule.read import Parsed, load, parse
-from reel.schedule.settings import NAMES_OF_SETTINGS
+
+if TYPE_CHECKING:
+    from reel.schedule.model import What
+    from reel.schedule.read import Parsed
 
 OFF = ("", "null", "none")
 """Texts that switch a schedule off again, on a command line after a file that has one."""
@@ -36,6 +36,10 @@ def as_text(value: Any) -> str | None:
     if isinstance(value, str):
         return _file(value) if value.startswith("@") else value
     if isinstance(value, Mapping):
+        import yaml
+
+        from reel.schedule.settings import NAMES_OF_SETTINGS
+
         data = dict(value) if {*NAMES_OF_SETTINGS, "keys"} & value.keys() else {"keys": dict(value)}
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=10**9)
     if isinstance(value, (list, tuple)):
@@ -47,6 +51,9 @@ def as_text(value: Any) -> str | None:
 
 def _file(where: str) -> str:
     """A file's text, to be read the same without the file's name: YAML of keys alone looks like web UI lines."""
+    from reel.schedule.dialects.catalogue import detect
+    from reel.schedule.read import load
+
     text, name = load(f"@{Path(where[1:]).expanduser()}")
     if Path(name or "").suffix.lower() in (".yaml", ".yml") and detect(text)[0].name != "yaml":
         return "keys:\n" + textwrap.indent(text, "  ")
@@ -59,6 +66,9 @@ ScheduleText = Annotated[str | None, BeforeValidator(as_text), TEXT, SCHEDULE]
 
 def parse_setting(text: str, what: What, name: str) -> Parsed:
     """Read a setting's text, as `reel.schedule.read.parse`; a lone formula is a value schedule with one key."""
+    from reel.schedule.expressions import ExpressionError, parse_expression
+    from reel.schedule.read import parse
+
     dialect = None
     if what == "value":
         try:
@@ -77,6 +87,8 @@ def listed(text: str, name: str) -> list[float] | None:
     """
     if not text.lstrip().startswith("["):
         return None
+    from reel.schedule.findings import Report, ScheduleError, Source
+
     found = list(re.finditer(r"[^\s,\[\]]+", text))
     values = []
     for match in found:

@@ -17,7 +17,7 @@ from tasks.tracking.settings import Tracking
 class Link(BaseModel):
     """A record's place in MLflow, kept in ``<store>/tracking/<run>.json``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     run: str
     uri: str
