@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from benchmarks.runs import ROOT
 from reel.clip import Clip
@@ -191,6 +192,17 @@ def test_it_is_served_and_takes_no_file(checkout: Checkout) -> None:
         {"experiment": None, "overrides": ["swatch.seed=3", "swatch.frames=4"]},
     ]
     assert checkout.records[-1].config["swatch"] == {"colour": "#3355ff", "frames": 4, "seed": 3}
+
+
+def test_dvc_can_watch_what_it_is_made_of(checkout: Checkout) -> None:
+    decided = ["compute.dtype=float32", "compute.memory_format=contiguous"]
+    made_of = [
+        yaml.safe_load(checkout.python(["-m", "flows.commands.resolve", "swatch", *decided, *more]))["stages"]
+        for more in ([], ["swatch.seed=7"])
+    ]
+    assert list(made_of[0]) == ["swatch", "assemble"]
+    assert made_of[0]["assemble"]["inputs"] == {"frames": "swatch"}
+    assert [stages["swatch"]["settings"]["seed"] for stages in made_of] == [0, 7]
 
 
 SERVED = """

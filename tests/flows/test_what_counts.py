@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ import pytest
 from benchmarks.runs import ROOT
 from flows import flow as flows
 from flows.commands import resolve
-from flows.config.compose import Root, hydra_ready, single
-from flows.config.quoting import literal_overrides
+from flows.config.compose import settings
+from flows.config.root import Root
 from flows.flow import Flow
 from flows.render import measures
 from flows.search.plan import Job
@@ -134,12 +134,10 @@ def filled(value: Any, files: Mapping[str, str]) -> Any:
 
 def composed(flow: Flow[Any], base: Sequence[str], files: Mapping[str, str]) -> dict[str, Any]:
     """A flow's settings as plain data, defaults included."""
-    root = Root(flow.name, flow.settings)
     known = {place.key for place in places(flow.settings)}
     given = [text for text in (*SMALL, *DECIDED) if text.partition("=")[0] in known] + list(base)
-    with hydra_ready(root) as engine:
-        overrides = literal_overrides([filled(text, files) for text in given], root.keys, multirun=False)
-        data: dict[str, Any] = single(root, engine, overrides).config.model_dump(mode="json")
+    root = Root(flow.name, flow.settings)
+    data: dict[str, Any] = settings(root, [filled(text, files) for text in given]).config.model_dump(mode="json")
     return data
 
 
@@ -202,7 +200,7 @@ def walk(
     for group in OPEN:
         for name in (name for name in data.get(group, {}) if f"{group}.{name}" in ops):
             for place in leaves(get(group, name).config):
-                marked = Place(place.path, place.annotation, place.field, place.markers | markers(cls, group), False)
+                marked = replace(place, markers=place.markers | markers(cls, group))
                 yield f"{group}.{name}.{place.key}", marked, (group, name, *place.path)
 
 
