@@ -1,4 +1,4 @@
-"""What tests share: one real Prefect server for the whole session, a store of their own each, fixed random examples."""
+"""What tests share: one real Prefect server for the whole run, a store of their own each, fixed random examples."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from benchmarks.runs import server
 from reel.store import Store
+from tests import servers
 
 os.environ |= {"DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1"}
 os.environ.setdefault("ROTOSCOPE_LOG_NICE", "0")  # tests wait for what is logged, beside other tests
@@ -28,7 +28,14 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A real Prefect server on loopback; this process and the ones it starts use it."""
-    with server(tmp_path_factory.mktemp("prefect")):
-        yield
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a real Prefect server on loopback; this process and the ones it starts use it."""
+    home = servers.common(tmp_path_factory) / "prefect"
+    with servers.shared(home):
+        yield home
+
+
+@pytest.fixture(scope="session")
+def mlflow_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database without a run in it, to copy from."""
+    return servers.mlflow_tables(tmp_path_factory)

@@ -19,6 +19,7 @@ from reel.history.recorder import begin
 from reel.keys import make_key, remember
 from reel.op import Op
 from reel.store import Store
+from tests.servers import free_port
 
 
 @pytest.fixture
@@ -330,14 +331,6 @@ def test_a_taken_port_is_told(run, tmp_path):
         code, _, err = run("up", "--store", tmp_path, "--only", "prefect", "--prefect-port", port)
     assert code == 2
     assert f"prefect: port {port} is in use by another program" in err
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind((servers.HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.mark.slow

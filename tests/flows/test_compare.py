@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from reel.store import Store
 from tasks.tracking.rebuild import flush_pending, rebuild
 from tasks.tracking.settings import Tracking
 from tests.browser import PATIENCE, browser, watched
+from tests.servers import free_port
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 Run = Callable[..., int]
@@ -200,12 +200,16 @@ def test_renders_whose_pictures_are_gone_are_told(run: Run, store: Store, capsys
 
 
 @pytest.fixture(scope="module")
-def tracked_store(rendered: Store, tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Tracking]:
+def tracked_store(
+    rendered: Store, tmp_path_factory: pytest.TempPathFactory, mlflow_tables: Path
+) -> tuple[Store, Tracking]:
     """The renders in a real MLflow database."""
     root = tmp_path_factory.mktemp("tracked")
     shutil.copytree(rendered.root, root / "store")
     store = Store(root / "store")
     place = store.root / "mlflow"
+    place.mkdir()
+    shutil.copy(mlflow_tables, place / "mlflow.db")
     tracking = Tracking(uri=f"sqlite:///{place / 'mlflow.db'}", artifacts=place / "artifacts", timeout=60)
     logged, failed = rebuild(store, tracking)
     assert len(logged) == 4, failed
@@ -248,10 +252,7 @@ def _plays_in_the_viewer(store: Store, record: RenderRecord) -> None:
 
     link = read_link(store, record.run)
     assert link is not None
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server, _ = servers.up(store.root, "mlflow", port)
+    server, _ = servers.up(store.root, "mlflow", free_port())
     try:
         with browser() as running:
             page = running.new_page(reduced_motion="reduce", viewport={"width": 1600, "height": 1000})

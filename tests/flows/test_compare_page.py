@@ -45,7 +45,7 @@ GROUND = """canvas => {
 
 
 @pytest.fixture(scope="module")
-def page_file(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> Path:
+def page_file(tmp_path_factory: pytest.TempPathFactory, prefect_server: Path) -> Path:
     """A hundred renders, compared by the real flow."""
     folder = tmp_path_factory.mktemp("hundred")
     store = Store(folder / "store")

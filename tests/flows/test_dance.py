@@ -30,7 +30,7 @@ SMALL = [*rendering.SMALL, "assemble.contact_sheet=2", "measure=none"]
 
 
 @pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> Store:
+def warm(tmp_path_factory: pytest.TempPathFactory, prefect_server: Path) -> Store:
     """A store in which the small render stands already; copied by the tests that use it."""
     return rendering.rendered(tmp_path_factory.mktemp("warm"), SMALL)
 

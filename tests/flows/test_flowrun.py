@@ -16,6 +16,7 @@ from benchmarks.runs import ROOT, command
 from flows.prefect_server import run as flowrun
 from reel import interrupt
 from tests.flows.rendering import SMALL
+from tests.servers import prefect_tables
 
 
 @pytest.mark.usefixtures("prefect_server")
@@ -65,7 +66,8 @@ def test_an_error_that_an_interruption_leaves_behind_is_that_interruption():
         interrupt.forget()
 
 
-def test_a_temporary_servers_complaints_go_to_its_log(tmp_path: Path):
+def test_a_temporary_servers_complaints_go_to_its_log(tmp_path: Path, prefect_server: Path):
+    prefect_tables(prefect_server, tmp_path)
     code = (
         "import os, sys; from pathlib import Path; from flows import servers;"
         "servers.share(Path(sys.argv[1])); from prefect.server.api.server import SubprocessASGIServer as Server;"

@@ -22,7 +22,7 @@ SMALL = [*rendering.SMALL, "assemble.contact_sheet=0"]
 
 
 @pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> Store:
+def warm(tmp_path_factory: pytest.TempPathFactory, prefect_server: Path) -> Store:
     """A store in which the small render stands already, measured by default; copied by the tests that use it."""
     return rendering.rendered(tmp_path_factory.mktemp("warm"), SMALL)
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.config.overrides import quoted, read
+from tests.examples import examples
 
 PARSER = OverridesParser.create()
 
@@ -98,7 +99,7 @@ KEYS = st.sampled_from(
 )
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=examples(3000), deadline=None)
 @given(KEYS, st.lists(PIECES, max_size=8).map("".join))
 def test_whatever_is_read_is_what_hydra_reads(key: str, value: str):
     text = f"{key}={value}"
@@ -106,7 +107,7 @@ def test_whatever_is_read_is_what_hydra_reads(key: str, value: str):
         assert told == hydras(text)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 @given(st.lists(PIECES, max_size=12).map("".join) | st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
 def test_a_quoted_text_is_hydras_and_is_read_back(text: str):
     assert quoted(text) == QuotedString(text, Quote.single).with_quotes()

@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from flows.config.quoting import TextKey, hydra_quoted, literal_overrides, split_choice, text_keys, unmarked
 from reel.config import TEXT, Config, Text
 from reel.errors import UserError
+from tests.examples import examples
 from tests.flows.hostile import HOSTILE
 
 PROMPT = TextKey(("prompt",), is_path=False, optional=False)
@@ -59,13 +60,13 @@ FRAGMENTS = st.sampled_from(
 TEXTS = st.lists(FRAGMENTS, max_size=20).map("".join) | st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(TEXTS)
 def test_any_text_survives(text):
     assert read_back(f"prompt={hydra_quoted(text)}") == text
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(TEXTS, min_size=1, max_size=4))
 def test_any_quoted_choice_items_survive(texts):
     items = ", ".join('"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in texts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from flows.commands import mirror, track
@@ -26,12 +28,13 @@ def test_a_render_goes_to_a_mirror_and_into_a_store_that_is_new(store: Store, tm
 
 
 @pytest.mark.slow
-def test_pending_runs_are_logged_or_named(store: Store, tmp_path, capsys):
+def test_pending_runs_are_logged_or_named(store: Store, tmp_path, capsys, mlflow_tables):
     run = begin(store, "dance", {}).finish("done").run
     down = Tracking(uri="http://127.0.0.1:9", artifacts=tmp_path / "a")
     save_link(store, new_link(down, run))
     assert track.main(["--store", str(store.root)]) == 1
     assert run in capsys.readouterr().out
+    shutil.copy(mlflow_tables, tmp_path / "mlflow.db")
     up = down.model_copy(update={"uri": f"sqlite:///{tmp_path}/mlflow.db"})
     save_link(store, new_link(up, run))
     assert track.main(["--store", str(store.root)]) == 0

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from reel.errors import UserError
 from tasks.stylize.engine.windows import WindowPlan, cut, make_windows, ordered_halving, work
+from tests.examples import examples
 
 SCHEDULES = ("standard-static", "standard-uniform", "looped-uniform")
 
@@ -29,7 +30,7 @@ def plans(draw):
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(plan=plans(), count=st.integers(1, 300), step=st.integers(0, 40))
 def test_every_frame_is_covered_and_its_weights_sum_to_one(plan, count, step):
     if plan.closed_loop and count < plan.context_length:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -28,9 +29,11 @@ DEAD = "http://127.0.0.1:9"
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
-    """One MLflow database for all tests here: a new one takes seconds to create."""
-    return tmp_path_factory.mktemp("mlflow")
+def place(tmp_path_factory, mlflow_tables) -> Path:
+    """One MLflow database for all tests here."""
+    place = tmp_path_factory.mktemp("mlflow")
+    shutil.copy(mlflow_tables, place / "mlflow.db")
+    return place
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,9 +27,11 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
-    """One MLflow database for all tests here: a new one takes seconds to create."""
-    return tmp_path_factory.mktemp("mlflow")
+def place(tmp_path_factory, mlflow_tables) -> Path:
+    """One MLflow database for all tests here."""
+    place = tmp_path_factory.mktemp("mlflow")
+    shutil.copy(mlflow_tables, place / "mlflow.db")
+    return place
 
 
 @pytest.fixture

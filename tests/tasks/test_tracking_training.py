@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ DEAD = "http://127.0.0.1:9"
 
 
 @pytest.fixture(scope="module")
-def tracking(tmp_path_factory) -> Tracking:
+def tracking(tmp_path_factory, mlflow_tables) -> Tracking:
     place = tmp_path_factory.mktemp("mlflow")
+    shutil.copy(mlflow_tables, place / "mlflow.db")
     return Tracking(uri=f"sqlite:///{place}/mlflow.db", artifacts=place / "artifacts")
 
 

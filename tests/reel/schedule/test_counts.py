@@ -1,4 +1,4 @@
-"""How much is tried: cases drawn by hypothesis in this folder, as its tests are declared."""
+"""How much a round of the random search tries: cases drawn by Hypothesis in this folder, as its tests are declared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WANTED = 20_000
 
 
 def drawn(path: Path) -> Iterator[tuple[str, int]]:
-    """(test, cases) of every test with ``@settings(max_examples=...)``, times the dialects it is parametrised over."""
+    """(test, cases of a search) of every test with ``@settings(max_examples=examples(...))``, times its dialects."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if not isinstance(node, ast.FunctionDef):
             continue
@@ -18,7 +18,9 @@ def drawn(path: Path) -> Iterator[tuple[str, int]]:
         if "settings" in calls and "given" in calls:
             times = calls.get("pytest.mark.parametrize")
             many = len(times.args[1].elts) if times is not None and isinstance(times.args[1], ast.List) else 1
-            yield node.name, many * next(k.value.value for k in calls["settings"].keywords if k.arg == "max_examples")
+            asked = next(k.value for k in calls["settings"].keywords if k.arg == "max_examples")
+            assert isinstance(asked, ast.Call)
+            yield node.name, many * ast.literal_eval(asked.args[0])
 
 
 def test_enough_cases_are_drawn() -> None:

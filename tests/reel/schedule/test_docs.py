@@ -24,6 +24,7 @@ from reel.schedule.model import Key, Schedule, What
 from reel.schedule.read import read
 from reel.schedule.times import frame
 from reel.schedule.yaml_text import quote
+from tests.examples import examples
 
 from .corpus import CASES
 from .strategies import prompt_schedules, tracks, value_schedules
@@ -158,7 +159,7 @@ def test_unquoted_numbers_are_read_as_they_are_written() -> None:
     assert [schedule.head, *(key.prompt for key in schedule.keys)] == ["007", "1e3", "yes", "2024-01-02", "0x1f", "~"]
 
 
-@settings(max_examples=100, deadline=None, database=None)
+@settings(max_examples=examples(100), deadline=None, database=None)
 @example(Schedule("prompt", (Key(frame(0), prompt="0", negative="1984"),), head="0", tail="null", negative="yes"))
 @given(prompt_schedules() | value_schedules() | tracks())
 def test_the_schema_takes_whatever_is_written(schedule: Schedule) -> None:

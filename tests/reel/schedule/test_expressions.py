@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from reel.schedule.expressions import MAX_DEPTH, MAX_TEXT, Expression, ExpressionError, Node, number, parse_expression
+from tests.examples import examples
 
 from .strategies import expressions
 
@@ -76,7 +77,7 @@ def with_numpy(node: Node) -> Any:
     return UNARY[name](args[0]) if name in UNARY else getattr(np, name)(args[0])
 
 
-@settings(max_examples=4000, deadline=None, database=None)
+@settings(max_examples=examples(4000), deadline=None, database=None)
 @given(expressions())
 def test_agrees_with_numpy(formula: Expression) -> None:
     read = parse_expression(formula.text)
@@ -85,7 +86,7 @@ def test_agrees_with_numpy(formula: Expression) -> None:
     np.testing.assert_array_equal(read.evaluate(ENV), expected)
 
 
-@settings(max_examples=1500, deadline=None, database=None)
+@settings(max_examples=examples(1500), deadline=None, database=None)
 @given(expressions())
 def test_written_formulas_read_back_to_the_same_tree(formula: Expression) -> None:
     assert parse_expression(formula.text).root == formula.root

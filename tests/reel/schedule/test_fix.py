@@ -11,13 +11,14 @@ from reel.schedule.dialects.catalogue import DIALECTS
 from reel.schedule.fix import fix
 from reel.schedule.lint import lint
 from reel.schedule.read import read
+from tests.examples import examples
 
 from .corpus import CASES
 from .corpus_case import Case
 from .strategies import typed
 
 
-@settings(max_examples=1800, deadline=None, database=None)
+@settings(max_examples=examples(1800), deadline=None, database=None)
 @example("0: " + "`" * 9)
 @example("\ufeff")
 @given(typed())
@@ -30,13 +31,13 @@ def test_no_text_raises_and_every_finding_has_a_place(text: str) -> None:
         assert "^" in finding.excerpt
 
 
-@settings(max_examples=700, deadline=None, database=None)
+@settings(max_examples=examples(700), deadline=None, database=None)
 @given(typed(), st.sampled_from(sorted(DIALECTS)))
 def test_no_forced_dialect_raises(text: str, dialect: str) -> None:
     lint(text, dialect, frames=16)
 
 
-@settings(max_examples=1000, deadline=None, database=None)
+@settings(max_examples=examples(1000), deadline=None, database=None)
 @given(typed(), st.booleans())
 def test_fixing_is_idempotent_and_leaves_nothing_certain(text: str, unsafe: bool) -> None:
     once = fix(text, unsafe=unsafe)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from reel.schedule.compile import PromptTrack, compile_prompts, compile_values
 from reel.schedule.read import parse
+from tests.examples import examples
 
 N = st.integers(2, 40)
 KEYS = st.dictionaries(st.integers(0, 44), st.sampled_from(["a", "b", "c", "d e", "f, g"]), min_size=1, max_size=6)
@@ -52,7 +53,7 @@ def fizz(keys: dict[int, str], n: int) -> list[Weights]:
     return out
 
 
-@settings(max_examples=1000, deadline=None, database=None)
+@settings(max_examples=examples(1000), deadline=None, database=None)
 @given(KEYS, N)
 def test_fizznodes(keys: dict[int, str], n: int) -> None:
     text = ",\n".join(f'"{k}": "{p}"' for k, p in keys.items())
@@ -81,7 +82,7 @@ def webui(keys: dict[int, str], n: int) -> list[Weights]:
     return out
 
 
-@settings(max_examples=1000, deadline=None, database=None)
+@settings(max_examples=examples(1000), deadline=None, database=None)
 @given(KEYS, N)
 def test_webui(keys: dict[int, str], n: int) -> None:
     keys = {k: p for k, p in sorted(keys.items()) if k < n} or {0: "a"}
@@ -118,7 +119,7 @@ def travel(keys: dict[int, str], ratio: float, n: int) -> list[Weights]:
     return out
 
 
-@settings(max_examples=1000, deadline=None, database=None)
+@settings(max_examples=examples(1000), deadline=None, database=None)
 @given(KEYS, st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0]), N)
 def test_prompt_travel(keys: dict[int, str], ratio: float, n: int) -> None:
     keys = {**keys, min(min(keys), n - 1): "first"}
@@ -146,7 +147,7 @@ def evolved(pairs: list[tuple[int, str, bool]], n: int) -> list[Weights]:
     return [frame or {} for frame in out]
 
 
-@settings(max_examples=1000, deadline=None, database=None)
+@settings(max_examples=examples(1000), deadline=None, database=None)
 @given(KEYS, st.integers(0, 2**6 - 1), N)
 def test_animatediff_evolved(keys: dict[int, str], holds: int, n: int) -> None:
     rows = sorted(keys.items())
@@ -158,7 +159,7 @@ def test_animatediff_evolved(keys: dict[int, str], holds: int, n: int) -> None:
     same(compile_prompts(schedule, n), evolved(pairs, n))
 
 
-@settings(max_examples=500, deadline=None, database=None)
+@settings(max_examples=examples(500), deadline=None, database=None)
 @given(
     st.dictionaries(
         st.integers(1, 44),
@@ -186,7 +187,7 @@ def test_value_schedules(rest: dict[int, float | str], n: int) -> None:
     np.testing.assert_allclose(compile_values(schedule, n), expected, atol=1e-9)
 
 
-@settings(max_examples=500, deadline=None, database=None)
+@settings(max_examples=examples(500), deadline=None, database=None)
 @given(
     st.lists(
         st.tuples(st.integers(-40, 40), st.integers(1, 6), st.sampled_from([0.25, 0.5, 1.0])), min_size=1, max_size=4

@@ -16,6 +16,7 @@ from reel.schedule.dialects.catalogue import DIALECTS
 from reel.schedule.model import Schedule
 from reel.schedule.read import parse, read
 from reel.schedule.write import write
+from tests.examples import examples
 
 from .strategies import FRAMES, WORDS, compound_then, plain_then, prompt_schedules, tracks, value_schedules
 
@@ -46,7 +47,7 @@ def values_survive(schedule: Schedule, dialect: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["yaml", "short"])
-@settings(max_examples=900, deadline=None, database=None)
+@settings(max_examples=examples(900), deadline=None, database=None)
 @given(schedule=prompt_schedules())
 def test_own_forms_keep_every_prompt_schedule(dialect: str, schedule: Schedule) -> None:
     again = back(schedule, dialect)
@@ -64,14 +65,14 @@ def _normal(schedule: Schedule) -> Schedule:
 
 
 @pytest.mark.parametrize("dialect", ["yaml", "short"])
-@settings(max_examples=350, deadline=None, database=None)
+@settings(max_examples=examples(350), deadline=None, database=None)
 @given(schedule=value_schedules())
 def test_own_forms_keep_every_value_schedule(dialect: str, schedule: Schedule) -> None:
     values_survive(schedule, dialect)
 
 
 @pytest.mark.parametrize("dialect", ["yaml", "short"])
-@settings(max_examples=300, deadline=None, database=None)
+@settings(max_examples=examples(300), deadline=None, database=None)
 @given(schedule=tracks())
 def test_own_forms_keep_every_track(dialect: str, schedule: Schedule) -> None:
     again = back(schedule, dialect)
@@ -85,46 +86,46 @@ def test_own_forms_keep_every_track(dialect: str, schedule: Schedule) -> None:
     ]
 
 
-@settings(max_examples=600, deadline=None, database=None)
+@settings(max_examples=examples(600), deadline=None, database=None)
 @given(schedule=prompt_schedules(then=plain_then, loops=False))
 def test_fizznodes_keeps_holds_fades_and_negatives(schedule: Schedule) -> None:
     prompts_survive(replace(schedule, mixing="lerp"), "fizz")
 
 
-@settings(max_examples=600, deadline=None, database=None)
+@settings(max_examples=examples(600), deadline=None, database=None)
 @given(schedule=prompt_schedules(words=WORDS, then=plain_then, loops=False, negatives=False))
 def test_webui_keeps_holds_and_fades_inside_the_clip(schedule: Schedule) -> None:
     prompts_survive(replace(schedule, mixing="slerp", beyond="drop"), "webui")
 
 
-@settings(max_examples=600, deadline=None, database=None)
+@settings(max_examples=examples(600), deadline=None, database=None)
 @given(schedule=prompt_schedules(then=plain_then, loops=False, negatives=False))
 def test_prompt_travel_keeps_holds_and_fades_inside_the_clip(schedule: Schedule) -> None:
     prompts_survive(replace(schedule, mixing="slerp", beyond="drop"), "travel")
 
 
 @pytest.mark.parametrize("dialect", ["evolved", "evolved-json"])
-@settings(max_examples=350, deadline=None, database=None)
+@settings(max_examples=examples(350), deadline=None, database=None)
 @given(schedule=prompt_schedules(words=WORDS, then=compound_then, loops=False, negatives=False))
 def test_animatediff_evolved_keeps_holds_and_its_own_fades(dialect: str, schedule: Schedule) -> None:
     prompts_survive(schedule, dialect)
 
 
 @pytest.mark.parametrize("dialect", ["fizz-value", "deforum", "evolved", "evolved-json"])
-@settings(max_examples=250, deadline=None, database=None)
+@settings(max_examples=examples(250), deadline=None, database=None)
 @given(schedule=value_schedules())
 def test_value_dialects_keep_every_value(dialect: str, schedule: Schedule) -> None:
     values_survive(schedule, dialect)
 
 
-@settings(max_examples=250, deadline=None, database=None)
+@settings(max_examples=examples(250), deadline=None, database=None)
 @given(schedule=value_schedules())
 def test_latent_keyframes_keep_every_value_from_0_up(schedule: Schedule) -> None:
     if (compile_values(schedule, FRAMES, 12.0) >= 0).all():
         values_survive(schedule, "latent")
 
 
-@settings(max_examples=400, deadline=None, database=None)
+@settings(max_examples=examples(400), deadline=None, database=None)
 @given(
     schedule=prompt_schedules(),
     dialect=st.sampled_from(["fizz", "webui", "travel", "evolved", "evolved-json", "yaml", "short"]),
