@@ -24,7 +24,7 @@ from reel.config import suggest
 from reel.errors import UserError
 from reel.keys import canonical
 from reel.store import write_atomic
-from tasks.stylize.control import live_controls
+from tasks.stylize.settings.controls import live_controls
 
 HEADER = "# Written from conf/ by flows/commands/resolve.py: what the render of that name is made with. Do not edit.\n"
 _ELSEWHERE = ("paths", "tracking", "measure", "reference")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from flows.commands.common import Parser, local, open_store, table
 from reel.history.record import RenderRecord, list_records
 from reel.history.recorder import reconcile
-from tasks.stylize.engine.journal import unfinished
+from tasks.stylize.job.journal import unfinished
 
 
 def main(argv: Sequence[str]) -> int:

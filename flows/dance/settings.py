@@ -14,9 +14,9 @@ from reel.models.animatediff import AnimateDiff
 from reel.schedule.setting import ScheduleText
 from tasks.assemble import Assemble
 from tasks.extract import Extract
-from tasks.stylize.control import ControlSettings, Mask
-from tasks.stylize.region import Region
-from tasks.stylize.settings import Sampling
+from tasks.stylize.settings.controls import ControlSettings, Mask
+from tasks.stylize.settings.regions import Region
+from tasks.stylize.settings.sampling import Sampling
 
 
 class DanceControl(ControlSettings):

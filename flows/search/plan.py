@@ -18,7 +18,7 @@ from reel.errors import UserError
 from reel.search.goals import Goal, Limit, Rung, affordable, entrants, parse_limit, passages, rung
 from reel.search.search_axes import Axis, at, axes, placed
 from reel.store import Store
-from tasks.stylize.device import resolve_dtype
+from tasks.stylize.settings.compute import resolve_dtype
 
 FLICKER = {"flicker.mean": "1.5x"}
 APART = ("paths", "tracking", "compute", "assemble", "embed_facts", "measure")

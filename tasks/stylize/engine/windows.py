@@ -175,6 +175,6 @@ def _shape(window: np.ndarray, count: int, plan: WindowPlan) -> np.ndarray:
     return weights
 
 
-def work(count: int, plan: WindowPlan, steps: int = 1) -> float:
+def relative_cost(count: int, plan: WindowPlan, steps: int = 1) -> float:
     """Frames that the motion modules compute, over the clip's frames: 1 for a single window."""
     return sum(len(w.frames) for step in range(steps) for w in make_windows(count, plan, step)) / (count * steps)
