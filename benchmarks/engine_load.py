@@ -78,8 +78,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     from diffusers import MotionAdapter, UNet2DConditionModel, UNetMotionModel
 
     from reel.models.animatediff import AnimateDiff
-    from tasks.stylize.load import join
-    from tasks.stylize.settings import Animatediff
+    from tasks.stylize.models.networks import join
 
     peak, done = {"RssAnon": 0, "VmRSS": 0}, threading.Event()
 
@@ -99,7 +98,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     if args.side == "stock":
         model = UNetMotionModel.from_unet2d(unet, adapter)
     else:
-        model = join(unet, adapter, Animatediff.model_construct(model=AnimateDiff.model_construct(name="random")))
+        model = join(unet, adapter, AnimateDiff.model_construct(name="random"))
     del unet, adapter
     seconds = time.perf_counter() - began
     loaded = memory()

@@ -27,10 +27,10 @@ from typing import Any
 import numpy as np
 import yaml
 
+from benchmarks import renderer
 from reel import op
 from reel.clip import Clip, ClipWriter, encode_png
 from reel.compute import Compute
-from reel.config import parse
 from reel.pose import dump, mask_name
 from reel.store import Store
 from tasks.sprite import probe
@@ -40,8 +40,6 @@ from tasks.sprite.clips import flicker
 from tasks.sprite.drawing import draw_figure
 from tasks.sprite.maps import control_map
 from tasks.sprite.skeleton import FRAME, random_clip
-from tasks.stylize.engine.split import split
-from tasks.stylize.settings import Animatediff
 
 ROOT = Path(__file__).parents[1]
 
@@ -87,20 +85,16 @@ class Bench:
 
     def render(self, dancer: Dancer, controls: dict[str, dict[str, Any]], **more: Any) -> tuple[np.ndarray, float]:
         """Pictures ``(F, 128, 128, 3)`` and the CPU seconds of the denoising."""
-        cfg = parse(
-            Animatediff,
-            {
-                "prompt": plain_caption(dancer.wanted),
-                "model": self.model,
-                "strength": 1.0,
-                "num_inference_steps": self.steps,
-                "guidance_scale": 4.0,
-                "memory_format": "channels_last",
-                "seed": self.seed,
-                "controls": controls,
-                **more,
-            },
-        )
+        given = {
+            "prompt": plain_caption(dancer.wanted),
+            "strength": 1.0,
+            "num_inference_steps": self.steps,
+            "guidance_scale": 4.0,
+            "memory_format": "channels_last",
+            "seed": self.seed,
+            "controls": controls,
+        }
+        stages = renderer.stages(self.model, **{**given, **more})
         ctx = op.Context(self.store, Compute(device="cpu", threads=self.threads))
         drawings = [draw_figure(person, dancer.drawn) for person in dancer.people]
         inputs = {
@@ -110,7 +104,6 @@ class Bench:
             )
             for name, control in controls.items()
         }
-        stages = split(cfg)
         run = lambda name, given: op.get("stylize", name).fn(getattr(stages, name), given, ctx)  # noqa: E731
         gray = self._clip("rgb", [np.full((FRAME, FRAME, 3), 128, np.uint8)] * len(drawings))
         inputs |= {"latents": run("encode", {"frames": gray}), "embeddings": run("embed", {})}

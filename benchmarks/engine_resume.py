@@ -80,11 +80,12 @@ def child(args: argparse.Namespace) -> None:
     """Renders, and prints a line for each step and one at the end."""
     from benchmarks.engine_meaning import Bench, pose
     from reel.store import Store
-    from tasks.stylize.engine import loop, render
-    from tasks.stylize.engine.journal import Journal
+    from tasks.stylize.engine import network
+    from tasks.stylize.job import render
+    from tasks.stylize.job.journal import Journal
 
     facts: dict[str, Any] = {"written": 0, "cost": 0.0}
-    save, write, predict, run = Journal.save, Journal.write, loop.Network.__call__, render.run
+    save, write, predict, run = Journal.save, Journal.write, network.Network.__call__, render.run
 
     def timed(self: Any, *state: Any) -> None:
         began = time.perf_counter()
@@ -105,7 +106,7 @@ def child(args: argparse.Namespace) -> None:
         facts.update(ctx.facts, seconds=time.perf_counter() - began)
         return found
 
-    Journal.save, Journal.write, loop.Network.__call__, render.run = timed, counted, told, noted  # type: ignore[assignment]
+    Journal.save, Journal.write, network.Network.__call__, render.run = timed, counted, told, noted  # type: ignore[assignment]
     bench = Bench(1, 20270000, args.steps, Store(args.store), None, 2)
     dancer = bench.dancer(0, args.frames)
     pictures, _ = bench.render(dancer, {"pose": pose()}, scheduler=args.schedulers)

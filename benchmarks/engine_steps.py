@@ -172,7 +172,7 @@ def network(
     from tasks.stylize.engine.buffers import Buffers
     from tasks.stylize.engine.clock import Clock
     from tasks.stylize.engine.controls import Controls, ControlTrack
-    from tasks.stylize.engine.loop import Network
+    from tasks.stylize.engine.network import Network
     from tasks.stylize.engine.prompts import Conditioning, TextTrack
     from tasks.stylize.engine.windows import WindowPlan
 
@@ -208,7 +208,7 @@ def engine(args: argparse.Namespace, models: Models, side: str) -> Took:
     scheduler = DDIMScheduler(clip_sample=False)
     timesteps = timesteps_of(scheduler, args.steps, device=args.device)
     attention = side if side in ("flash", "math") else "auto"
-    with kernels.chosen((models.unet, models.net), attention, side == "compile"):
+    with kernels.use_kernels((models.unet, models.net), attention, side == "compile"):
         began = now(args)
         denoise(made, scheduler, timesteps, latents.float(), torch.Generator())
         ended = now(args)

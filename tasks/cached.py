@@ -24,7 +24,7 @@ from reel.op import Context, Op
 from reel.startup import watched
 from reel.store import Store, sha256_bytes
 from reel.work import Work, extent
-from tasks.stylize.device import hardware
+from tasks.stylize.settings.compute import hardware
 from tasks.weights.fetch import content_id
 
 

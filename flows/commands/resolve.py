@@ -27,7 +27,7 @@ from reel.errors import UserError
 from reel.op import Context
 from reel.store import Store, write_atomic
 from tasks.cached import Foreseen, dry_run
-from tasks.stylize.device import decided
+from tasks.stylize.settings.compute import decided
 
 HEADER = "# Written by flows/commands/resolve.py: what the published render of that name is made of. Do not edit.\n"
 

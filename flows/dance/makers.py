@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from flows.render import measures
 from reel.config import Config, parse
 from reel.op import Op, get
-from tasks.stylize.control import ControlSettings, live_controls
-from tasks.stylize.settings import needs_poses
+from tasks.stylize.settings.controls import ControlSettings, live_controls
+from tasks.stylize.settings.regions import needs_poses
 
 if TYPE_CHECKING:
     from flows.dance.settings import Dance

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reel.errors import UserError
-from tasks.stylize.region import live_regions
+from tasks.stylize.settings.regions import live_regions
 
 if TYPE_CHECKING:
     from flows.dance.flow import Dance

@@ -10,15 +10,12 @@ from flows.dance.settings import Dance
 from flows.dance.stages import DancePlan, FrameSource
 from flows.edge.job import current
 from flows.render import measures, schedules
-from reel.config import parse
-from reel.errors import UserError
 from reel.store import Store
 from tasks.assemble import Assemble
-from tasks.stylize.control import live_controls
-from tasks.stylize.engine import preflight
-from tasks.stylize.engine.budget import fit
-from tasks.stylize.engine.split import split
-from tasks.stylize.settings import Animatediff, check_clip
+from tasks.stylize.job.budget import fit
+from tasks.stylize.job.preflight import check_clip, check_models
+from tasks.stylize.settings.compute import check_compute
+from tasks.stylize.settings.split import Stages, split
 
 
 def plan(cfg: Dance, store: Store) -> DancePlan:
@@ -36,18 +33,17 @@ def plan(cfg: Dance, store: Store) -> DancePlan:
     width, height, count = job.plan.width, job.plan.height, len(job.expected)
     slots = schedules.slots(cfg, cfg.stylize.embeddings)
     compiled = schedules.compiled(slots, count, job.rate, cfg.seed, cfg.negative_prompt, origins=current().origins)
-    settings = _stylize(cfg, compiled)
-    live = {name: cfg.controls[name] for name in live_controls(settings.controls)}
-    detector = mask_detector(cfg, settings.controls)
-    makers = map_makers(cfg, settings.controls)
-    check_clip(settings, width, height, count)
+    stages = _stylize(cfg, compiled)
+    live = stages.denoise.controls
+    detector = mask_detector(cfg, live)
+    makers = map_makers(cfg, live)
+    check_clip(stages.denoise, width, height, count)
     files = mask_files(cfg, live, width, height, count)
-    stages = split(settings, compiled.prompts)
     planned = DancePlan(
         source=FrameSource(cfg.clip, source_digest(cfg.clip), cfg.extract),
         masks={name: FrameSource(file.path, source_digest(file.path), file.extract) for name, file in files.items()},
         makers=makers,
-        maps={name: control.preprocess for name, control in live.items()},
+        maps={name: cfg.controls[name].preprocess for name in live},
         detector=detector,
         stylize=stages,
         assembly=_assembly(cfg, compiled),
@@ -56,7 +52,7 @@ def plan(cfg: Dance, store: Store) -> DancePlan:
         count=count,
     )
     fetch([source for op, chosen in [*planned.ops, *planned.measures.ops] for source in op.models(chosen)])
-    preflight.check(settings, stages, compiled.prompts)
+    check_models(stages)
     return dataclasses.replace(planned, stylize=fit(stages, cfg.compute, width, height, count))
 
 
@@ -80,34 +76,18 @@ def _assembly(cfg: Dance, compiled: schedules.Compiled) -> Assemble:
     return cfg.assemble.model_copy(update={"metadata": {**facts, **cfg.assemble.metadata}})
 
 
-def _stylize(cfg: Dance, compiled: schedules.Compiled) -> Animatediff:
-    """The renderer's whole settings, schedules compiled for the clip."""
-    from tasks.stylize.device import check_kernels, cuda_devices, resolve_dtype, resolve_memory_format
-
-    if cfg.compute.device == "cuda" and not cuda_devices():
-        raise UserError("compute.device: no NVIDIA driver offers a card here", fix="compute=auto, or compute=cpu")
-    check_kernels(cfg.compute)
-
-    controls = {
-        name: {
-            **control.model_dump(exclude={"preprocess", "mask_file"}),
-            "weight_schedule": compiled.values.get(f"controls.{name}.weight_schedule"),
-        }
-        for name, control in cfg.controls.items()
-    }
-    whole = {
-        **dict(cfg.stylize),
-        "prompt": cfg.prompt,
-        "negative_prompt": cfg.negative_prompt,
-        "seed": cfg.seed,
-        "model": cfg.model,
-        "strength_schedule": compiled.values.get("strength_schedule"),
-        "guidance_schedule": compiled.values.get("guidance_schedule"),
-        "regions": {name: region.model_dump(exclude={"mask_file"}) for name, region in cfg.regions.items()},
-        "controls": controls,
-        "dtype": resolve_dtype(cfg.compute),
-        "memory_format": resolve_memory_format(cfg.compute),
-        "attention": cfg.compute.attention,
-        "compile": cfg.compute.compile,
-    }
-    return parse(Animatediff, whole)
+def _stylize(cfg: Dance, compiled: schedules.Compiled) -> Stages:
+    """The settings of the renderer's ops, schedules compiled for the clip."""
+    check_compute(cfg.compute)
+    return split(
+        cfg.stylize,
+        cfg.model,
+        cfg.compute,
+        prompt=cfg.prompt,
+        negative_prompt=cfg.negative_prompt,
+        track=compiled.prompts,
+        seed=cfg.seed,
+        controls=cfg.controls,
+        regions=cfg.regions,
+        per_frame=compiled.values,
+    )

@@ -16,9 +16,9 @@ from reel.models.animatediff import AnimateDiff
 from reel.schedule.setting import ScheduleText
 from tasks.assemble import Assemble
 from tasks.extract import Extract
-from tasks.stylize.control import ControlSettings, Mask, live_controls
-from tasks.stylize.region import Region, live_regions
-from tasks.stylize.settings import Sampling
+from tasks.stylize.settings.controls import ControlSettings, Mask, live_controls
+from tasks.stylize.settings.regions import Region, live_regions
+from tasks.stylize.settings.sampling import Sampling
 
 
 class DanceControl(ControlSettings):

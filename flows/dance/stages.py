@@ -18,7 +18,7 @@ from tasks.assemble import Assemble
 from tasks.cached import call
 from tasks.extract import Extract
 from tasks.pick import Pick
-from tasks.stylize.engine.split import Stages, at_frames
+from tasks.stylize.settings.split import Stages, at_frames
 
 
 @dataclass(frozen=True)

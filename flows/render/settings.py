@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from flows.paths import Paths
 from reel.compute import Compute
 from reel.config import FIGURES, OPERATIONAL, Config, LocalPath, Marker
-from tasks.stylize.device import decided
+from tasks.stylize.settings.compute import decided
 from tasks.tracking.settings import Tracking
 
 

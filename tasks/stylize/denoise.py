@@ -7,15 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 from reel.op import Context, get, op
-from tasks.stylize import memory
-from tasks.stylize.engine import models, render, stored
-from tasks.stylize.engine.amounts import denoising
 from tasks.stylize.engine.clock import Clock
-from tasks.stylize.engine.journal import Journal
-from tasks.stylize.engine.preflight import check_denoise
-from tasks.stylize.engine.settings import Denoise
-from tasks.stylize.engine.work import FREED, LIBRARIES, identity, laddered, ready
-from tasks.stylize.quiet import quiet
+from tasks.stylize.job import render, stored
+from tasks.stylize.job.amounts import denoising
+from tasks.stylize.job.journal import Journal
+from tasks.stylize.job.memory import OutOfMemory, out_of_memory
+from tasks.stylize.job.preflight import check_denoise
+from tasks.stylize.job.prepare import Job, prepare
+from tasks.stylize.job.retry import FREED, retry_with_less_memory
+from tasks.stylize.job.work import LIBRARIES, identity, set_up
+from tasks.stylize.models.quiet import quiet
+from tasks.stylize.models.sources import denoise_sources
+from tasks.stylize.settings.denoise import Denoise
 
 
 @op(
@@ -25,7 +28,7 @@ from tasks.stylize.quiet import quiet
     config=Denoise,
     inputs=("latents", "embeddings", "map_*", "poses", "mask_*", "region_*"),
     distributions=LIBRARIES,
-    models=models.denoise_sources,
+    models=denoise_sources,
     gives="latents",
     work=denoising,
 )
@@ -41,8 +44,8 @@ def denoise(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> str:
     Raises:
         UserError: settings, sizes or lengths that do not go together; memory that ran out.
     """
-    job = render.prepare(cfg, inputs, ctx)  # lengths, sizes and inputs, before any model is fetched or loaded
-    device = ready(ctx, models.denoise_sources(cfg))
+    job = prepare(cfg, inputs, ctx)  # lengths, sizes and inputs, before any model is fetched or loaded
+    device = set_up(ctx, denoise_sources(cfg))
     check_denoise(cfg)
     name = identity(get("stylize", "denoise"), cfg, inputs, device)
     journal = Journal(ctx.store.root / "journals" / name, {"identity": name}, run=ctx.run)
@@ -55,11 +58,11 @@ def denoise(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> str:
     return digest
 
 
-def _denoised(job: render.Job, ctx: Context, journal: Journal, clock: Clock) -> Any:
+def _denoised(job: Job, ctx: Context, journal: Journal, clock: Clock) -> Any:
     """Denoise; when memory runs out, again with less of it, by steps that change no bit of the result."""
     import torch
 
-    rungs = [
+    fallbacks = [
         FREED,
         ("spilled activations", {"keep": 0}),
         ("spilled activations and offloaded the models layer by layer", {"keep": 0, "offload": "sequential"}),
@@ -69,7 +72,7 @@ def _denoised(job: render.Job, ctx: Context, journal: Journal, clock: Clock) -> 
         with quiet(), torch.inference_mode():
             return render.run(job, ctx, journal, clock, **more)
 
-    def give_up(tried: Sequence[str]) -> memory.OutOfMemory:
-        return memory.explain(job.cfg, job.meta["width"], job.meta["height"], job.count, ctx.compute, tried)
+    def give_up(tried: Sequence[str]) -> OutOfMemory:
+        return out_of_memory(job.cfg, job.meta["width"], job.meta["height"], job.count, ctx.compute, tried)
 
-    return laddered(attempt, rungs, ctx, give_up)
+    return retry_with_less_memory(attempt, fallbacks, ctx, give_up)

@@ -7,10 +7,14 @@ from typing import Any
 
 from reel.op import Context, op
 from reel.work import Work, choices
-from tasks.stylize.engine import embed, models, stored
-from tasks.stylize.engine.preflight import check_embed
-from tasks.stylize.engine.settings import Embed
-from tasks.stylize.engine.work import LIBRARIES, ready, with_room, working
+from tasks.stylize.engine import embed
+from tasks.stylize.job import stored
+from tasks.stylize.job.preflight import check_embed
+from tasks.stylize.job.retry import retry_offloaded
+from tasks.stylize.job.work import LIBRARIES, computing, set_up
+from tasks.stylize.models.sources import embed_sources
+from tasks.stylize.models.text import load_text
+from tasks.stylize.settings.embed import Embed
 
 
 @op(
@@ -20,7 +24,7 @@ from tasks.stylize.engine.work import LIBRARIES, ready, with_room, working
     config=Embed,
     inputs=(),
     distributions=LIBRARIES,
-    models=models.embed_sources,
+    models=embed_sources,
     gives="embeddings",
     work=lambda cfg, given, ctx: Work({"texts": len(cfg.texts)}, choices(cfg)),
 )
@@ -33,18 +37,18 @@ def embed_texts(cfg: Embed, inputs: Mapping[str, str], ctx: Context) -> str:
     Raises:
         UserError: a text that is too long, or files and settings that do not go together.
     """
-    device = ready(ctx, models.embed_sources(cfg))
+    device = set_up(ctx, embed_sources(cfg))
     check_embed(cfg)
     both = [text for pair in cfg.texts for text in pair]
-    tokenizer = models.text(cfg, device)[0]  # the encoder is held nowhere, so that it can be freed
+    tokenizer = load_text(cfg, device)[0]  # the encoder is held nowhere, so that it can be freed
     ctx.note(prompt_tokens=embed.report(tokenizer, both))
 
     def attempt(offload: str) -> Any:
-        tokenizer, encoder = models.text(cfg, device)
-        with working([encoder], device, offload):
+        tokenizer, encoder = load_text(cfg, device)
+        with computing([encoder], device, offload):
             return embed.encode_texts(tokenizer, encoder, both, cfg.clip_skip, device).float().cpu()
 
-    found = with_room(attempt, device, ctx, "compute.device=cpu, or a shorter prompt")
+    found = retry_offloaded(attempt, device, ctx, "compute.device=cpu, or a shorter prompt")
     return stored.put(
         ctx.store,
         "embeddings",

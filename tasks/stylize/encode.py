@@ -10,10 +10,14 @@ import numpy as np
 
 from reel.clip import Clip
 from reel.op import Context, get, op
-from tasks.stylize.engine import codec, models, stored
-from tasks.stylize.engine.journal import Shelf
-from tasks.stylize.engine.settings import Encode
-from tasks.stylize.engine.work import LIBRARIES, chunks, identity, ready, with_room, working
+from tasks.stylize.engine import codec
+from tasks.stylize.job import stored
+from tasks.stylize.job.journal import ChunkCache
+from tasks.stylize.job.retry import retry_offloaded
+from tasks.stylize.job.work import LIBRARIES, chunks, computing, identity, set_up
+from tasks.stylize.models.codec import load_vae
+from tasks.stylize.models.sources import codec_sources
+from tasks.stylize.settings.codec import Encode
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +33,7 @@ FIX = "stylize.encode_chunk_size=1, stylize.encode_tiling=true, a lower extract.
     config=Encode,
     inputs=("frames",),
     distributions=LIBRARIES,
-    models=models.codec_sources,
+    models=codec_sources,
     gives="latents",
 )
 def encode(cfg: Encode, inputs: Mapping[str, str], ctx: Context) -> str:
@@ -39,9 +43,11 @@ def encode(cfg: Encode, inputs: Mapping[str, str], ctx: Context) -> str:
         digest of an object of kind ``latents``: ``mean`` and ``std`` ``(F, C, h, w)``, unscaled.
     """
     clip = Clip.open(ctx.store, inputs["frames"])
-    device = ready(ctx, models.codec_sources(cfg))
-    shelf = Shelf(ctx.store, identity(get("stylize", "encode"), cfg, inputs, device))
-    (mean, std), scaling = with_room(lambda offload: _encoded(cfg, clip, shelf, device, ctx, offload), device, ctx, FIX)
+    device = set_up(ctx, codec_sources(cfg))
+    done = ChunkCache(ctx.store, identity(get("stylize", "encode"), cfg, inputs, device))
+    (mean, std), scaling = retry_offloaded(
+        lambda offload: _encoded(cfg, clip, done, device, ctx, offload), device, ctx, FIX
+    )
     digest = stored.put(
         ctx.store,
         "latents",
@@ -51,30 +57,30 @@ def encode(cfg: Encode, inputs: Mapping[str, str], ctx: Context) -> str:
         scaling_factor=scaling,
         **stored.times(clip),
     )
-    shelf.clear()
+    done.clear()
     return digest
 
 
 def _encoded(
-    cfg: Encode, clip: Clip, shelf: Shelf, device: str, ctx: Context, offload: str
+    cfg: Encode, clip: Clip, done: ChunkCache, device: str, ctx: Context, offload: str
 ) -> tuple[torch.Tensor, float]:
     """Mean and standard deviation ``(2, F, C, h, w)``, and the VAE's factor of latents."""
     import torch
 
-    vae = models.vae(cfg, device)
+    vae = load_vae(cfg, device)
     parts: list[torch.Tensor] = []
     with (
         codec.upcast(vae),
         codec.tiled(vae, cfg.tiling),
-        working([vae], device, offload),
+        computing([vae], device, offload),
         ctx.progress(len(clip), "encode") as bar,
     ):
         for start, stop in chunks(len(clip), cfg.chunk_size):
-            kept = shelf.get(start)
+            kept = done.get(start)
             if kept is None:
                 pictures = np.stack([clip.frame(i) for i in range(start, stop)])
                 both = torch.stack(codec.encode_chunk(vae, pictures, device))
-                shelf.put(start, _to_bytes(both))
+                done.put(start, _to_bytes(both))
             else:
                 both = _from_bytes(kept)
             parts.append(both)

@@ -20,7 +20,7 @@ from reel.clip import Clip
 from reel.history.record import StageRecord, list_records
 from reel.history.why import explain
 from reel.store import Store
-from tasks.stylize.device import cuda_devices
+from tasks.stylize.settings.compute import cuda_devices
 from tests.flows import rendering
 from tests.flows.rendering import Render, computed
 

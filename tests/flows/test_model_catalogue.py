@@ -15,8 +15,8 @@ from flows.commands.models import family, names
 from reel.compute import Compute
 from reel.config import parse
 from reel.models.animatediff import AnimateDiff
-from tasks.stylize import schedulers
-from tasks.stylize.settings import Sampling
+from tasks.stylize.engine import schedulers
+from tasks.stylize.settings.sampling import Sampling
 from tasks.weights import fetch as weights
 
 CONF = Path(__file__).resolve().parents[2] / "conf"

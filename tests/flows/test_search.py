@@ -235,10 +235,8 @@ def test_a_name_belongs_to_its_settings(tmp_path: Path):
 
 
 def test_lists_per_frame_are_picked_from(tmp_path: Path):
-    from flows.search.trials import at_frames
-    from reel.config import parse
-    from tasks.stylize.engine.split import split
-    from tasks.stylize.settings import Animatediff
+    from benchmarks.renderer import stages
+    from tasks.stylize.settings.split import at_frames
 
     model = {
         "name": "m",
@@ -249,8 +247,8 @@ def test_lists_per_frame_are_picked_from(tmp_path: Path):
         "controlnets": {"openpose": {"kind": "file", "id": "/c"}},
     }
     controls = {"pose": {"kind": "openpose", "weight_schedule": [0.0, 0.1, 0.2, 0.3]}, "still": {"kind": "openpose"}}
-    whole = {"prompt": "a dancer", "model": model, "controls": controls, "guidance_schedule": [1.0, 0.9, 0.8, 0.7]}
-    picked = at_frames(split(parse(Animatediff, whole)), [1, 3]).denoise
+    whole = stages(model, prompt="a dancer", controls=controls, guidance_schedule=[1.0, 0.9, 0.8, 0.7])
+    picked = at_frames(whole, [1, 3]).denoise
     assert picked.controls["pose"].weight_schedule == [0.1, 0.3]
     assert picked.controls["still"].weight_schedule is None
     assert picked.guidance_schedule == [0.9, 0.7]

@@ -19,14 +19,16 @@ from reel.compute import Compute, parse_size
 from reel.config import parse
 from reel.errors import UserError
 from reel.store import Store
-from tasks.stylize import device
-from tasks.stylize.device import computes_bfloat16, cpu_flags, resolve_dtype, resolve_memory_format
-from tasks.stylize.engine.budget import fit, source_bytes
-from tasks.stylize.engine.memory import HEADROOM, WORK, bias_per_frame, kept_per_frame, plan
-from tasks.stylize.engine.models import part_of
-from tasks.stylize.engine.split import split
-from tasks.stylize.load import core, join
-from tests.tasks.test_stylize import render, settings
+from tasks.stylize.engine.memory_plan import HEADROOM, WORK, bias_per_frame, kept_per_frame, plan
+from tasks.stylize.job import stored
+from tasks.stylize.job.budget import fit
+from tasks.stylize.models.files import source_bytes
+from tasks.stylize.models.networks import core, join
+from tasks.stylize.models.sources import part_of
+from tasks.stylize.settings import compute as device
+from tasks.stylize.settings.compute import computes_bfloat16, cpu_flags, resolve_dtype, resolve_memory_format
+from tests.tasks.tiny_render import render
+from tests.tasks.tiny_settings import settings
 
 GIB = 2**30
 
@@ -74,7 +76,7 @@ def test_flags_are_those_that_every_core_has(tmp_path):
 
 
 def test_a_budget_goes_into_the_settings_that_change_bytes(world, caplog):
-    stages = split(settings())
+    stages = settings()
     assert fit(stages, Compute(device="cpu"), 512, 512, 100) is stages
     with caplog.at_level("INFO"):
         small = fit(stages, Compute(device="cpu", max_memory="800MiB"), 512, 512, 100)
@@ -82,7 +84,7 @@ def test_a_budget_goes_into_the_settings_that_change_bytes(world, caplog):
     assert small.denoise.frame_block in (1, 2)
     assert small.encode.chunk_size == small.decode.chunk_size == 1 or small.decode.tiling
     assert "frame_block=" in caplog.text
-    own = split(settings(frame_block=3, decode_chunk_size=2, decode_tiling=True, encode_chunk_size=3))
+    own = settings(frame_block=3, decode_chunk_size=2, decode_tiling=True, encode_chunk_size=3)
     same = fit(own, Compute(device="cpu", max_memory="60GiB"), 512, 512, 100)
     assert (same.denoise.frame_block, same.decode.chunk_size, same.decode.tiling) == (3, 2, True)
     assert (same.encode.chunk_size, same.encode.tiling) == (3, False)
@@ -113,13 +115,13 @@ def test_regions_are_part_of_what_a_frame_needs(world):
     just_four = int(4.04 * WORK * 512 * 512 / (1 - HEADROOM))
     compute = Compute(device="cpu", max_memory=just_four)
     with_regions, plain = (
-        fit(split(settings(**more)), compute, 512, 512, 8).denoise.frame_block for more in ({"regions": regions}, {})
+        fit(settings(**more), compute, 512, 512, 8).denoise.frame_block for more in ({"regions": regions}, {})
     )
     assert (with_regions, plain) == (2, 4)
 
 
 def test_a_part_of_a_base_weighs_what_that_part_weighs(world):
-    base = settings().model.base
+    base = settings().encode.base
     parts = [source_bytes(part_of(base, name), 4) for name in ("unet", "vae", "text_encoder")]
     assert all(parts)
     assert source_bytes(part_of(base, "unet", "vae"), 4) == parts[0] + parts[1]
@@ -131,14 +133,14 @@ def test_the_joined_network_has_the_weights_of_diffusers_own_and_copies_none(wor
     unet = UNet2DConditionModel.from_pretrained(families / "tiny/unet")
     adapter = MotionAdapter.from_pretrained(families / "tiny/motion_adapter")
     expected = UNetMotionModel.from_unet2d(unet, adapter).state_dict()
-    found = join(unet, adapter, settings())
+    found = join(unet, adapter, settings().denoise.model)
     assert found.state_dict().keys() == expected.keys()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in found.state_dict().items())
     assert found.config.motion_max_seq_length == adapter.config.motion_max_seq_length
     assert found.conv_in.weight.data_ptr() == unet.conv_in.weight.data_ptr()
     module = found.down_blocks[0].motion_modules[0].proj_in.weight
     assert module.data_ptr() == adapter.down_blocks[0].motion_modules[0].proj_in.weight.data_ptr()
-    pipe = core(settings(), "cpu")
+    pipe = core(settings().denoise, "cpu")
     assert pipe.vae is None
     assert pipe.text_encoder is None
 
@@ -149,18 +151,16 @@ def test_a_motion_module_of_another_shape_is_refused(world, families):
     unet = UNet2DConditionModel.from_pretrained(families / "tiny/unet")
     other = MotionAdapter(block_out_channels=(8, 16), motion_layers_per_block=2, motion_norm_num_groups=2)
     with pytest.raises(UserError, match="not a motion module for the UNet of model tiny"):
-        join(unet, other, settings())
+        join(unet, other, settings().denoise.model)
 
 
 def long_denoising(store: Store, more_mib: int | None = None) -> dict[str, object]:
     """One step of 192 frames of 256 px, two at a time; with only so much more memory than the process has by then."""
     import resource
 
-    from tasks.stylize.engine import stored
-
     count, side = 192, 256
     more = {"frame_block": 2, "num_inference_steps": 2, "windows": {"context_length": 8, "context_overlap": 2}}
-    stages, ctx = split(settings(**more)), op.Context(store, Compute(device="cpu", threads=1))
+    stages, ctx = settings(**more), op.Context(store, Compute(device="cpu", threads=1))
     with ClipWriter(store, "map", width=side, height=side, time_base=Fraction(1, 12)) as writer:
         for index in range(count):
             writer.add(np.full((side, side, 3), 2 * (index % 100), np.uint8), index)

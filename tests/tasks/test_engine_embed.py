@@ -12,7 +12,7 @@ from reel.emphasis import Phrase, parse_emphasis
 from reel.errors import UserError
 from reel.models.source import ModelSource
 from tasks.stylize.engine.embed import encode_sdxl, encode_texts, pieces, report
-from tasks.stylize.engine.inversion import learn
+from tasks.stylize.models.text import add_inversions
 from tests.tasks.tiny_family import LIMIT, _text
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -136,7 +136,7 @@ def inversion(folder: Path, **tensors):
 def test_a_textual_inversion_puts_its_vectors_where_its_name_stands(tools, tmp_path, key):
     tokenizer, encoder = copy.deepcopy(tools)
     learned = torch.randn(2, 16, generator=torch.Generator().manual_seed(1))
-    learn(tokenizer, encoder, {"My-cat": inversion(tmp_path, **{key: learned})})
+    add_inversions(tokenizer, encoder, {"My-cat": inversion(tmp_path, **{key: learned})})
     plain = encode_texts(*tools, ["a red coat"])
     assert torch.equal(encode_texts(tokenizer, encoder, ["a red coat"]), plain), "other words stay what they were"
     (piece,) = pieces(tokenizer, "a (embedding:My-cat:1.5), b")
@@ -156,4 +156,4 @@ def test_a_textual_inversion_puts_its_vectors_where_its_name_stands(tools, tmp_p
 )
 def test_a_textual_inversion_of_another_family_is_refused(tools, tmp_path, tensors, message):
     with pytest.raises(UserError, match=message):
-        learn(*copy.deepcopy(tools), {"x": inversion(tmp_path, **tensors)})
+        add_inversions(*copy.deepcopy(tools), {"x": inversion(tmp_path, **tensors)})

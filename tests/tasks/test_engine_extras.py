@@ -13,9 +13,10 @@ from reel.clip import Clip
 from reel.errors import UserError
 from reel.store import Store
 from tests.tasks import stock
-from tests.tasks.test_stylize import inputs, render, settings
 from tests.tasks.test_stylize_load import lora_for, save, write_ip_adapter
 from tests.tasks.tiny_family import family_config
+from tests.tasks.tiny_render import inputs, render
+from tests.tasks.tiny_settings import settings
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -11,11 +11,13 @@ import pytest
 import torch
 
 from reel.store import Store
-from tasks.stylize import schedulers
-from tasks.stylize.engine import journal as module
+from tasks.stylize.engine import schedulers
+from tasks.stylize.engine.checkpoint import restore
 from tasks.stylize.engine.freeinit import FreeInitPlan, denoise_in_rounds, renoised
-from tasks.stylize.engine.journal import Journal, Shelf, pack, restore, unpack
 from tasks.stylize.engine.loop import Hold, denoise, noised, timesteps_of
+from tasks.stylize.job import journal as module
+from tasks.stylize.job.journal import ChunkCache, Journal
+from tasks.stylize.job.packing import pack, unpack
 from tests.tasks.engine_models import one_thread  # noqa: F401  (autouse)
 
 FAMILY = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
@@ -88,7 +90,7 @@ def test_rounds_of_free_init_resume_too(cut, tmp_path):
                 raise Killed
 
     with pytest.raises(Killed):
-        denoise_in_rounds(plan, *start(), journal=Cut())
+        denoise_in_rounds(plan, *start(), keeper=Cut())
     resumed = journal.resume()
     assert resumed is not None
     assert torch.equal(denoise_in_rounds(plan, *start(), resumed=resumed), whole)
@@ -196,9 +198,9 @@ def test_nested_state_comes_back_as_it_was():
 
 
 def test_finished_chunks_survive_and_damaged_ones_do_not(tmp_path):
-    shelf = Shelf(Store(tmp_path / "store"), "abc")
+    shelf = ChunkCache(Store(tmp_path / "store"), "abc")
     shelf.put(3, b"frame three")
-    assert Shelf(Store(tmp_path / "store"), "abc").get(3) == b"frame three"
+    assert ChunkCache(Store(tmp_path / "store"), "abc").get(3) == b"frame three"
     (file,) = (p for p in (tmp_path / "store" / "frames").rglob("*") if p.is_file())
     file.write_bytes(file.read_bytes()[:-1])
     assert shelf.get(3) is None

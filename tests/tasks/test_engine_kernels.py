@@ -5,8 +5,8 @@ import torch
 
 from reel.compute import Compute
 from reel.errors import UserError
-from tasks.stylize import device
-from tasks.stylize.engine.kernels import chosen
+from tasks.stylize.engine.kernels import use_kernels
+from tasks.stylize.settings import compute as device
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +22,13 @@ def test_compiled_blocks_give_the_same_and_stay_compiled_until_another_render_wa
     given, time = torch.randn(2, 8, 4, 4), torch.randn(2, 8)
     with torch.inference_mode():
         plain = block(given, time)
-        with chosen([block], "auto", compiled=True):
+        with use_kernels([block], "auto", compiled=True):
             first = block._compiled_call_impl
             assert first is not None
             torch.testing.assert_close(block(given, time), plain, rtol=1e-4, atol=1e-5)
-        with chosen([block], "auto", compiled=True):
+        with use_kernels([block], "auto", compiled=True):
             assert block._compiled_call_impl is first
-        with chosen([block], "auto", compiled=False):
+        with use_kernels([block], "auto", compiled=False):
             assert block._compiled_call_impl is None
             assert torch.equal(block(given, time), plain)
 
@@ -37,7 +37,7 @@ def test_compiled_blocks_give_the_same_and_stay_compiled_until_another_render_wa
 def test_the_named_kernel_alone_is_allowed(name):
     q = torch.randn(1, 2, 16, 8)
     plain = torch.nn.functional.scaled_dot_product_attention(q, q, q)
-    with chosen([], name, compiled=False):
+    with use_kernels([], name, compiled=False):
         allowed = {"flash": torch.backends.cuda.flash_sdp_enabled(), "math": torch.backends.cuda.math_sdp_enabled()}
         assert allowed == {other: other == name for other in allowed}
         torch.testing.assert_close(torch.nn.functional.scaled_dot_product_attention(q, q, q), plain)

@@ -16,15 +16,10 @@ from hypothesis import strategies as st
 from reel.errors import UserError
 from tasks.stylize.engine.buffers import Buffers, blocks
 from tasks.stylize.engine.clock import Clock
-from tasks.stylize.engine.controls import (
-    Controls,
-    ControlTrack,
-    Keyframe,
-    add_scaled,
-    keyframe_scale,
-    soft_weights,
-)
-from tasks.stylize.engine.loop import Hold, Network, denoise, noised, timesteps_of
+from tasks.stylize.engine.control_weights import Keyframe, keyframe_scale, soft_weights
+from tasks.stylize.engine.controls import Controls, ControlTrack, add_scaled
+from tasks.stylize.engine.loop import Hold, denoise, noised, timesteps_of
+from tasks.stylize.engine.network import Network
 from tasks.stylize.engine.prompts import Conditioning, TextTrack, slerp
 from tasks.stylize.engine.windows import WindowPlan
 from tests.tasks import engine_models as tiny
@@ -242,9 +237,9 @@ def test_the_embedded_hint_is_what_the_net_makes_of_the_picture(order):
     states, words = torch.randn(2, 4, 8, 8), tiny.text(1, 2)
     with torch.no_grad():
         expected = net(states, 5, words, controlnet_cond=picture, return_dict=False)[1]
-        from tasks.stylize.engine.controls import _embed
+        from tasks.stylize.engine.hints import embed_map
 
-        found = net(states, 5, words, controlnet_cond=_embed(net, picture), return_dict=False)[1]
+        found = net(states, 5, words, controlnet_cond=embed_map(net, picture), return_dict=False)[1]
         again = net(states, 5, words, controlnet_cond=picture, return_dict=False)[1]
     assert torch.equal(found, expected)
     assert torch.equal(again, expected), "pictures must still be taken as before"

@@ -13,11 +13,16 @@ from PIL import Image
 from reel import op
 from reel.compute import Compute
 from reel.errors import UserError
-from tasks.stylize.engine import codec, embed, models
+from tasks.stylize.engine import codec, embed
+from tasks.stylize.engine.offload import layer_by_layer
+from tasks.stylize.job import render, work
+from tasks.stylize.job.retry import retry_offloaded
+from tasks.stylize.models.networks import load_networks
 from tasks.weights.memory import LOADED
-from tests.tasks.test_engine_ops import SIDE, Rendered, settings
 from tests.tasks.test_stylize_load import write_ip_adapter
 from tests.tasks.tiny_family import family_config
+from tests.tasks.tiny_render import SIDE, Rendered
+from tests.tasks.tiny_settings import engine_settings as settings
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 STEPS = {"encode": (codec, "encode_chunk"), "embed": (embed, "encode_texts"), "decode": (codec, "decode_chunk")}
@@ -40,9 +45,10 @@ def test_layer_by_layer_every_op_gives_the_same_bits(world, looking, monkeypatch
 
     def placed(modules, device, offload):
         hooked.extend(modules)
-        return models.layer_by_layer(modules, device)
+        return layer_by_layer(modules, device)
 
-    monkeypatch.setattr(models, "placed", placed)
+    for module in (render, work):
+        monkeypatch.setattr(module, "placed", placed)
     moved = Rendered(world, settings(**looking))
     for name in ("latents", "embeddings", "denoised", "clip"):
         assert getattr(moved, name) == getattr(plain, name), name
@@ -51,7 +57,7 @@ def test_layer_by_layer_every_op_gives_the_same_bits(world, looking, monkeypatch
 
 def test_all_that_denoising_computes_with_is_placed_on_the_device(world, looking):
     cfg = Rendered(world, settings(**looking)).stages.denoise
-    networks = models.networks(cfg, "cpu")
+    networks = load_networks(cfg, "cpu")
     placed = {id(module) for module in networks.modules()}
     parts = [*networks.pipe.components.values(), *networks.controlnets.values()]
     wanted = {type(part).__name__: id(part) for part in parts if isinstance(part, torch.nn.Module)}
@@ -98,8 +104,6 @@ def test_memory_that_runs_out_again_ends_with_what_was_tried_and_what_helps(worl
 
 
 def test_on_a_gpu_models_go_layer_by_layer_before_a_render_is_given_up(world, monkeypatch):
-    from tasks.stylize.engine import work
-
     asked: list[str] = []
 
     def attempt(offload: str) -> str:
@@ -109,6 +113,6 @@ def test_on_a_gpu_models_go_layer_by_layer_before_a_render_is_given_up(world, mo
         return "done"
 
     ctx = op.Context(world, Compute(device="cuda", offload="model"))
-    assert work.with_room(attempt, "cuda", ctx, "") == "done"
+    assert retry_offloaded(attempt, "cuda", ctx, "") == "done"
     assert asked == ["model", "model", "sequential"]
     assert ctx.facts["out_of_memory"] == ["freed other loaded models", "offloaded the models layer by layer"]

@@ -28,7 +28,8 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 from tasks.stylize.engine.codec import encode_chunk, sample
 from tasks.stylize.engine.controls import Controls, ControlTrack
 from tasks.stylize.engine.freeinit import FreeInitPlan, denoise_in_rounds
-from tasks.stylize.engine.loop import Network, denoise, noised, pure_noise, timesteps_of
+from tasks.stylize.engine.loop import denoise, noised, pure_noise, timesteps_of
+from tasks.stylize.engine.network import Network
 from tasks.stylize.engine.prompts import Conditioning, TextTrack
 from tasks.stylize.engine.sparse import sparse_residuals
 from tests.tasks import engine_models as tiny

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reel.errors import UserError
 from tasks.stylize.engine.codec import decode_chunk, encode_chunk, sample
 from tasks.stylize.engine.masks import MaskPlan, head, region_mask
-from tasks.stylize.engine.memory import kept_per_frame, plan
+from tasks.stylize.engine.memory_plan import kept_per_frame, plan
 from tests.tasks import engine_models as tiny
 from tests.tasks.engine_models import one_thread  # noqa: F401  (autouse)
 

@@ -16,14 +16,15 @@ from hypothesis.extra import numpy as arrays
 from reel.errors import UserError
 from reel.store import Store
 from tasks.stylize.engine.controls import Controls
-from tasks.stylize.engine.loop import Network
+from tasks.stylize.engine.network import Network
 from tasks.stylize.engine.prompts import Conditioning, TextTrack
 from tasks.stylize.engine.regions import Regions, shares
 from tasks.stylize.engine.windows import WindowPlan
 from tests.tasks import engine_models as tiny
 from tests.tasks.engine_models import one_thread  # noqa: F401  (autouse)
 from tests.tasks.test_engine_network import COUNT, LATENTS, T, close, track
-from tests.tasks.test_engine_ops import Rendered, settings, tensor
+from tests.tasks.tiny_render import Rendered, tensor
+from tests.tasks.tiny_settings import engine_settings as settings
 
 SIDE = LATENTS.shape[-1]
 LEFT = np.repeat(np.arange(SIDE) < SIDE // 2, SIDE).reshape(SIDE, SIDE).T.astype(np.float32)

@@ -7,11 +7,13 @@ import pytest
 import torch
 from diffusers import DDIMScheduler
 
+from tasks.stylize.engine.checkpoint import restore
 from tasks.stylize.engine.controls import Controls
-from tasks.stylize.engine.journal import Journal, restore
-from tasks.stylize.engine.loop import Network, denoise, noised, timesteps_of
+from tasks.stylize.engine.loop import denoise, noised, timesteps_of
+from tasks.stylize.engine.network import Network
 from tasks.stylize.engine.reuse import FirstBlock
 from tasks.stylize.engine.windows import WindowPlan
+from tasks.stylize.job.journal import Journal
 from tests.tasks import engine_models as tiny
 from tests.tasks.engine_models import one_thread  # noqa: F401  (autouse)
 from tests.tasks.test_engine_network import COUNT, LATENTS, close, conditioning, run, track

@@ -13,10 +13,11 @@ from reel import keys, op
 from reel.compute import Compute
 from reel.store import Store
 from tasks.stylize import decode, denoise, encode
-from tasks.stylize.engine import codec, work
-from tasks.stylize.engine.journal import Journal
-from tasks.stylize.engine.split import split
-from tests.tasks.test_engine_ops import COUNT, Rendered, clip, settings
+from tasks.stylize.engine import codec
+from tasks.stylize.job import work
+from tasks.stylize.job.journal import Journal
+from tests.tasks.tiny_render import COUNT, Rendered, make_clip
+from tests.tasks.tiny_settings import engine_settings as settings
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -34,7 +35,7 @@ def _other_code(patch: pytest.MonkeyPatch) -> None:
 def _other_device(patch: pytest.MonkeyPatch) -> None:
     """The same processor under another name: what was computed on `cpu` is of another device."""
     for module in (encode, denoise, decode):
-        patch.setattr(module, "ready", lambda ctx, sources: "cpu:0")
+        patch.setattr(module, "set_up", lambda ctx, sources: "cpu:0")
 
 
 def _nothing(patch: pytest.MonkeyPatch) -> None:
@@ -46,8 +47,8 @@ class BrokenOff:
 
     def __init__(self, store: Store, patch: pytest.MonkeyPatch) -> None:
         self.ctx = op.Context(store, Compute(device="cpu", threads=1))
-        self.stages = split(settings(encode_chunk_size=2, decode_chunk_size=2))
-        frames, pose = clip(store, "rgb", COUNT, 0), clip(store, "map", COUNT, 1)
+        self.stages = settings(encode_chunk_size=2, decode_chunk_size=2)
+        frames, pose = make_clip(store, "rgb", COUNT, 0), make_clip(store, "map", COUNT, 1)
         self.inputs = {"encode": {"frames": frames}, "decode": {}, "denoise": {"map_pose": pose}}
         embeddings = op.get("stylize", "embed").fn(self.stages.embed, {}, self.ctx)
         for name in ("encode", "denoise", "decode"):
@@ -116,7 +117,7 @@ def test_what_is_kept_counts_for_the_same_code_libraries_and_device_alone(world,
 @pytest.mark.parametrize("library", work.LIBRARIES)
 @pytest.mark.parametrize("name", ["encode", "denoise", "decode"])
 def test_unfinished_work_is_named_after_every_listed_library(world, monkeypatch, library, name):
-    known, cfg = op.get("stylize", name), getattr(split(settings()), name)
+    known, cfg = op.get("stylize", name), getattr(settings(), name)
     before = work.identity(known, cfg, {}, "cpu")
     _other_version(library)(monkeypatch)
     assert work.identity(known, cfg, {}, "cpu") != before

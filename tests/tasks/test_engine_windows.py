@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reel.errors import UserError
-from tasks.stylize.engine.windows import WindowPlan, cut, make_windows, ordered_halving, work
+from tasks.stylize.engine.windows import WindowPlan, cut, make_windows, ordered_halving, relative_cost
 from tests.examples import examples
 
 SCHEDULES = ("standard-static", "standard-uniform", "looped-uniform")
@@ -135,8 +135,8 @@ def test_pyramid_counts_the_middle_most():
 
 
 def test_extra_motion_work_of_the_usual_windows():
-    assert work(64, WindowPlan()) == pytest.approx(80 / 64)
-    assert work(16, WindowPlan()) == 1
+    assert relative_cost(64, WindowPlan()) == pytest.approx(80 / 64)
+    assert relative_cost(16, WindowPlan()) == 1
 
 
 def test_ordered_halving_visits_every_part_of_the_clip():

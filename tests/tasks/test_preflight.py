@@ -11,12 +11,11 @@ import pytest
 
 from reel.errors import UserError
 from reel.store import Store
-from tasks.stylize.engine import preflight
-from tasks.stylize.engine.split import split
-from tasks.stylize.settings import check_clip
+from tasks.stylize.job import preflight
 from tasks.weights.memory import LOADED
-from tests.tasks.test_stylize import SIDE, settings
 from tests.tasks.tiny_family import LIMIT, family_config
+from tests.tasks.tiny_render import SIDE
+from tests.tasks.tiny_settings import settings
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 LONG = "abcdefgh" * 60
@@ -31,9 +30,9 @@ def no_models(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def checked(**changes: Any) -> None:
-    cfg = settings(**changes)
-    check_clip(cfg, SIDE, SIDE, 3)
-    preflight.check(cfg, split(cfg))
+    stages = settings(**changes)
+    preflight.check_clip(stages.denoise, SIDE, SIDE, 3)
+    preflight.check_models(stages)
 
 
 def pose(**changes: Any) -> dict[str, Any]:
@@ -78,10 +77,10 @@ def test_a_prompt_schedules_text_is_told_by_its_key(world: Store) -> None:
 
     schedule = lint(f"0: a dancer; 2: {LONG}").schedule
     assert schedule is not None
-    cfg = settings(prompt=LONG)  # the schedule takes its place
     track = compile_prompts(schedule, 3)
+    stages = settings(track, prompt=LONG)  # the schedule takes its place
     with pytest.raises(UserError, match=r"^prompt_schedule: the text"):
-        preflight.check(cfg, split(cfg, track), track)
+        preflight.check_models(stages)
 
 
 def test_pictures_that_are_none(world: Store, tmp_path: Path) -> None:
@@ -102,7 +101,7 @@ def test_embed_asks_for_itself(world: Store) -> None:
 
     ctx = op.Context(world, Compute(device="cpu", threads=1))
     with pytest.raises(UserError, match=r"stylize\.clip_skip"):
-        op.get("stylize", "embed").fn(split(settings(clip_skip=3)).embed, {}, ctx)
+        op.get("stylize", "embed").fn(settings(clip_skip=3).embed, {}, ctx)
 
 
 def test_a_controlnets_residuals_are_counted_as_its_class_makes_them(families: Path, tmp_path: Path) -> None:

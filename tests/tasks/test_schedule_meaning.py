@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import yaml
 
+from benchmarks import renderer
 from benchmarks import schedule_meaning as meaning
 from benchmarks.runs import ROOT
 from reel import op
 from reel.clip import Clip, ClipWriter
 from reel.compute import Compute
-from reel.config import parse
 from reel.schedule.compile import PromptTrack
 from reel.store import Store
 from tasks.preprocess.pose_map import draw_poses
@@ -23,8 +23,6 @@ from tasks.stylize.decode import decode
 from tasks.stylize.denoise import denoise
 from tasks.stylize.embed import embed_texts
 from tasks.stylize.encode import encode
-from tasks.stylize.engine.split import split
-from tasks.stylize.settings import Animatediff
 
 FRAMES, STEPS, SEED = 8, 6, 0
 
@@ -39,9 +37,9 @@ def clip(store: Store, kind: str, frames: list[np.ndarray]) -> str:
 def rendered(store: Store, track: PromptTrack) -> np.ndarray:
     """(F, 128, 128, 3) of a dancer whom a drawn skeleton moves, by the four ops of the renderer."""
     model = yaml.safe_load((ROOT / "conf" / "model" / "sprite.yaml").read_text("utf-8"))
-    given = {"model": model, "strength": 1.0, "num_inference_steps": STEPS, "guidance_scale": 4.0, "seed": SEED}
-    cfg = parse(Animatediff, {**given, "prompt": "unread", "controls": {"pose": {"kind": "openpose", "weight": 1.0}}})
-    stages, ctx = split(cfg, track), op.Context(store, Compute(device="cpu", threads=1))
+    given = {"strength": 1.0, "num_inference_steps": STEPS, "guidance_scale": 4.0, "seed": SEED}
+    stages = renderer.stages(model, track, **given, controls={"pose": {"kind": "openpose", "weight": 1.0}})
+    ctx = op.Context(store, Compute(device="cpu", threads=1))
     people = random_clip(np.random.default_rng(SEED), FRAMES)
     inputs = {
         "map_pose": clip(store, "map", [draw_poses([person], FRAME, FRAME) for person in people]),

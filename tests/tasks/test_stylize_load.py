@@ -16,14 +16,15 @@ from PIL import Image
 
 from reel.errors import UserError
 from reel.store import Store
-from tasks.stylize import memory
-from tasks.stylize.engine import models
-from tasks.stylize.engine.split import split
-from tasks.stylize.load import core_key
+from tasks.stylize.job import memory
+from tasks.stylize.models.codec import load_vae
+from tasks.stylize.models.networks import core_key
+from tasks.stylize.models.sources import codec_sources
 from tasks.weights.fetch import content_id
 from tests.tasks.one_file import write_checkpoint, write_settings
-from tests.tasks.test_stylize import SIDE, render, settings
 from tests.tasks.tiny_family import LIMIT, family_config
+from tests.tasks.tiny_render import SIDE, render
+from tests.tasks.tiny_settings import settings
 
 
 def save(path: Path, tensors: dict[str, Any]) -> dict[str, str]:
@@ -83,13 +84,13 @@ def test_pickles_are_not_loaded(tmp_path: Path) -> None:
     """Refused by their names, whether they are there or not."""
     pickle = {"kind": "file", "id": str(tmp_path / "style.pt")}
     for key, given in {
-        "loras.0.source": {"loras": [{"source": pickle}]},
-        "motion_loras.0.source": {"motion_loras": [{"source": pickle}]},
-        "embeddings: bad": {"embeddings": {"bad": pickle}},
-        "vae": {"vae": pickle},
+        "stylize.loras.0.source": {"loras": [{"source": pickle}]},
+        "stylize.motion_loras.0.source": {"motion_loras": [{"source": pickle}]},
+        "stylize.embeddings: bad": {"embeddings": {"bad": pickle}},
+        "stylize.vae": {"vae": pickle},
         "model.base": {"model": {**family_config("tiny"), "base": pickle}},
     }.items():
-        with pytest.raises(UserError, match=rf"stylize\.{key}: .*style\.pt: only \.safetensors files are loaded"):
+        with pytest.raises(UserError, match=rf"{key}: .*style\.pt: only \.safetensors files are loaded"):
             settings(**given)
 
 
@@ -206,9 +207,9 @@ def write_ip_adapter(root: Path, folder: Path) -> dict[str, Any]:
 
 
 def test_modules_are_shared_by_what_they_are_made_of(world: Store, tmp_path: Path) -> None:
-    same = core_key(settings(), "cpu")
-    assert core_key(settings(prompt="other", seed=3, controls={}, scheduler="euler"), "cpu") == same
-    assert core_key(settings(dtype="bfloat16"), "cpu") != same
+    same = core_key(settings().denoise, "cpu")
+    assert core_key(settings(prompt="other", seed=3, controls={}, scheduler="euler").denoise, "cpu") == same
+    assert core_key(settings(dtype="bfloat16").denoise, "cpu") != same
 
 
 def _changed(folder: Path, file: str, **changes: Any) -> None:
@@ -239,7 +240,7 @@ def test_modules_are_not_shared_when_their_settings_come_from_elsewhere(
             **dict.fromkeys(("base_config", "motion_config", "ip_image_encoder"), _settings_of(f"{key}_one")),
             key: _settings_of(folder),
         }
-        return core_key(settings(model=model, ip_adapter={"picture": "x.png"}), "cpu")
+        return core_key(settings(model=model, ip_adapter={"picture": "x.png"}).denoise, "cpu")
 
     assert found(f"{key}_one") == found(f"{key}_one")
     assert found(f"{key}_one") != found(f"{key}_two")
@@ -266,10 +267,10 @@ def test_a_vae_in_one_file_is_one_with_the_settings_that_it_takes(
             model["base"] = {"kind": "file", "id": str(tmp_path / "base.safetensors")}
             model["base_config"] = _settings_of(name)
         vae = {"kind": "file", "id": str(tmp_path / "vae.safetensors")}
-        stages = split(settings(model=model, vae=vae))
+        stages = settings(model=model, vae=vae)
         for cfg in (stages.encode, stages.decode):
-            found.append(models.vae(cfg, "cpu").config.scaling_factor)
-            sources = models.codec_sources(cfg)
+            found.append(load_vae(cfg, "cpu").config.scaling_factor)
+            sources = codec_sources(cfg)
             found.append([content_id(source) for source in sources])
             assert len({source.label for source in sources}) == len(sources)
     assert found[::2] == [0.25, 0.25, 0.5, 0.5]
@@ -286,8 +287,8 @@ def test_out_of_memory_says_what_would_fit(world: Store) -> None:
         torch.empty(10_000_000, 10_000_000)
     assert memory.is_out_of_memory(caught.value)
     assert not memory.is_out_of_memory(RuntimeError("shapes do not match"))
-    denoise = split(settings()).denoise
-    error = memory.explain(denoise, SIDE, SIDE, 2, Compute(device="cpu"), ["freed 2 other loaded models"])
+    denoise = settings().denoise
+    error = memory.out_of_memory(denoise, SIDE, SIDE, 2, Compute(device="cpu"), ["freed 2 other loaded models"])
     for part in ("2 frames of 32x32 in float32", "tried: freed 2 other", "frame_block=4", "bfloat16", "24x24"):
         assert part in error.message
 
@@ -297,7 +298,7 @@ import resource, sys
 from pathlib import Path
 from reel.errors import UserError
 from reel.store import Store
-from tests.tasks.test_stylize import SIDE, render, settings
+from tests.tasks.tiny_render import render
 
 store = Store(Path(sys.argv[1]))
 render(store)

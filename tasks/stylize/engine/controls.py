@@ -14,8 +14,10 @@ import numpy as np
 
 from reel.errors import UserError
 from tasks.stylize.engine.buffers import blocks, to_device
-from tasks.stylize.engine.network import Pass
+from tasks.stylize.engine.control_weights import Keyframe, is_active, keyframe_scale
+from tasks.stylize.engine.hints import embed_map
 from tasks.stylize.engine.reuse import Residuals, add_again
+from tasks.stylize.engine.walk import Pass
 
 if TYPE_CHECKING:
     import torch
@@ -25,21 +27,6 @@ Read = Callable[[np.ndarray], np.ndarray]
 
 ReadMask = Callable[[np.ndarray], np.ndarray]
 """Where a control counts: (N,) int -> (N, H, W) float32 in 0..1."""
-
-
-@dataclass(frozen=True)
-class Keyframe:
-    """A factor of a control's weight from a part of the denoising on.
-
-    Attributes:
-        at: progress of the denoising, 0 (first step) to 1.
-        scale: factor of the weight from there on.
-        interpolate: ``hold`` until the next keyframe, or run ``linear`` to it.
-    """
-
-    at: float
-    scale: float
-    interpolate: str = "hold"
 
 
 @dataclass
@@ -80,7 +67,7 @@ class ControlTrack:
 
     def scale(self, step: int, steps: int) -> np.ndarray:
         """(F,) factor of each frame at a step."""
-        if not counts(step, steps, self.start, self.end):
+        if not is_active(step, steps, self.start, self.end):
             return np.zeros_like(self.weight)
         return self.weight * keyframe_scale(self.keyframes, step / steps)
 
@@ -96,7 +83,7 @@ class ControlTrack:
         for start in sorted({int(f) // size * size for f in frames if int(f) not in self._hints}):
             numbers = np.arange(start, min(start + size, len(self.weight)))
             picture = torch.from_numpy(self.read(numbers)).to(like.device).permute(0, 3, 1, 2)
-            embedded = _embed(self.net, (picture.float() / 255).to(like.dtype))
+            embedded = embed_map(self.net, (picture.float() / 255).to(like.dtype))
             kept = made.buffers.empty(tuple(embedded.shape), embedded.dtype, embedded.device).copy_(embedded)
             self._hints.update(zip(numbers.tolist(), kept, strict=True))
         return torch.stack([to_device(self._hints[int(f)], like.device) for f in frames])
@@ -112,36 +99,6 @@ class ControlTrack:
             whole = torch.from_numpy(self.mask(np.array([frame])))
             self._places[frame] = functional.interpolate(whole[None], size=size, mode="area")[0, 0]
         return torch.stack([self._places[int(f)] for f in frames]).to(like)
-
-
-def counts(step: int, steps: int, start: float, end: float) -> bool:
-    """Whether a step lies wholly between two parts of the denoising, as diffusers counts it."""
-    return step / steps >= start and (step + 1) / steps <= end
-
-
-def keyframe_scale(keyframes: Sequence[Keyframe], progress: float) -> float:
-    """The factor at a part of the denoising; before the first keyframe that keyframe's own.
-
-    >>> keyframe_scale([Keyframe(0.0, 1.0, "linear"), Keyframe(1.0, 0.0)], 0.25)
-    0.75
-    """
-    if not keyframes:
-        return 1.0
-    now = max([i for i, key in enumerate(keyframes) if key.at <= progress], default=0)
-    key = keyframes[now]
-    if key.interpolate == "hold" or now + 1 == len(keyframes) or progress < key.at:
-        return key.scale
-    after = keyframes[now + 1]
-    share = (progress - key.at) / (after.at - key.at)
-    return key.scale * (1 - share) + after.scale * share
-
-
-def soft_weights(layers: int, base: float = 0.825) -> list[float]:
-    """Weights that fall from the middle block to the input by ``base`` each: "my prompt is more important".
-
-    From sd-webui-controlnet; 0.825 is its value.
-    """
-    return [base ** (layers - 1 - layer) for layer in range(layers)]
 
 
 class Controls:
@@ -269,26 +226,3 @@ def _rows(made: Pass, chosen: np.ndarray, branches: int) -> torch.Tensor:
 
 def _layer(track: ControlTrack, layer: int) -> float:
     return 1.0 if track.layer_weights is None else float(track.layer_weights[layer])
-
-
-def _embed(net: Any, picture: torch.Tensor) -> torch.Tensor:
-    """The hint ``(N, C, h, w)`` of map pictures ``(N, 3, H, W)`` in 0..1, in the form that `once` lets through."""
-    once(net)
-    if net.config.controlnet_conditioning_channel_order == "bgr":
-        # the model will flip what it is given; flipped twice, the embedding comes through as it is
-        return net.controlnet_cond_embedding(picture.flip(1)).flip(1)
-    return net.controlnet_cond_embedding(picture)
-
-
-def once(net: Any) -> None:
-    """Let a ControlNet take a hint that is embedded already; pictures are embedded as before."""
-    module = net.controlnet_cond_embedding
-    if getattr(module.forward, "takes_hints", False):
-        return
-    width, whole = net.conv_in.out_channels, module.forward
-
-    def forward(conditioning: torch.Tensor) -> torch.Tensor:
-        return conditioning if conditioning.shape[1] == width else whole(conditioning)
-
-    forward.takes_hints = True  # type: ignore[attr-defined]
-    module.forward = forward

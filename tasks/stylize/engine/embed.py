@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from reel.emphasis import parse_emphasis
 from reel.errors import UserError
 from reel.prompt import EMBEDDING
-from tasks.stylize.engine.inversion import spelled
+from tasks.stylize.engine.inversion import expand_inversions
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +38,9 @@ def pieces(tokenizer: Any, text: str) -> list[list[tuple[int, float]]]:
     tokens = [
         (token, phrase.weight)
         for phrase in parse_emphasis(text)
-        for token in tokenizer(spelled(tokenizer, phrase.text), add_special_tokens=False, verbose=False)["input_ids"]
+        for token in tokenizer(expand_inversions(tokenizer, phrase.text), add_special_tokens=False, verbose=False)[
+            "input_ids"
+        ]
     ]
     comma = set(tokenizer(",", add_special_tokens=False)["input_ids"])
     found = []

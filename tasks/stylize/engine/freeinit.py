@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tasks.stylize.engine.journal import Journal, Resumed, restore
-from tasks.stylize.engine.loop import Hold, denoise
+from tasks.stylize.engine.checkpoint import Checkpoint, restore
+from tasks.stylize.engine.loop import Hold, Keeper, denoise
 
 if TYPE_CHECKING:
     import torch
@@ -26,13 +26,13 @@ class FreeInitPlan:
 
 @dataclass
 class _Rounded:
-    """A journal that counts the steps of all rounds through."""
+    """A keeper that counts the steps of all rounds through."""
 
-    journal: Journal
+    keeper: Keeper
     before: int
 
     def save(self, step: int, latents: torch.Tensor, scheduler: Any, generator: Any) -> None:
-        self.journal.save(self.before + step, latents, scheduler, generator)
+        self.keeper.save(self.before + step, latents, scheduler, generator)
 
 
 def denoise_in_rounds(
@@ -43,8 +43,8 @@ def denoise_in_rounds(
     latents: torch.Tensor,
     generator: torch.Generator,
     *,
-    resumed: Resumed | None = None,
-    journal: Journal | None = None,
+    resumed: Checkpoint | None = None,
+    keeper: Keeper | None = None,
     hold: Hold | None = None,
     noise: torch.Tensor | None = None,
     **more: Any,
@@ -56,7 +56,7 @@ def denoise_in_rounds(
         latents: where the first round begins; later ones begin from its low frequencies and new high ones.
         resumed: a checkpoint to go on from, its steps counted over all rounds.
         noise: of ``latents``, where they are a noised source; None: all of them.
-        hold, more: as for `tasks.stylize.engine.loop.denoise`.
+        keeper, hold, more: as for `tasks.stylize.engine.loop.denoise`.
     """
     import torch
 
@@ -74,10 +74,8 @@ def denoise_in_rounds(
                     latents = torch.where(hold.until > 0, beginning, latents)
         else:
             timesteps = _timesteps(scheduler, steps)
-        keeper = _Rounded(journal, number * steps) if journal is not None else None
-        latents = denoise(
-            network, scheduler, timesteps, latents, generator, first=first, keeper=keeper, hold=hold, **more
-        )
+        own = _Rounded(keeper, number * steps) if keeper is not None else None
+        latents = denoise(network, scheduler, timesteps, latents, generator, first=first, keeper=own, hold=hold, **more)
         number, first = number + 1, 0
     return latents
 

@@ -15,7 +15,7 @@ PyTorch gives up at 8 and goes on uncompiled."""
 
 
 @contextlib.contextmanager
-def chosen(modules: Iterable[Any], attention: str, compiled: bool) -> Iterator[None]:
+def use_kernels(modules: Iterable[Any], attention: str, compiled: bool) -> Iterator[None]:
     """The layers of ``modules`` as asked, inside the block.
 
     Args:

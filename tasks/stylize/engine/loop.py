@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from reel.errors import UserError
-from tasks.stylize.engine.buffers import Buffers
 from tasks.stylize.engine.clock import Clock
-from tasks.stylize.engine.controls import Controls
-from tasks.stylize.engine.network import Pass, predict, remembering, with_pictures
-from tasks.stylize.engine.prompts import Conditioning
-from tasks.stylize.engine.reuse import GRID, FirstBlock, state_of
-from tasks.stylize.engine.windows import Window, WindowPlan, make_windows
 
 if TYPE_CHECKING:
     import torch
@@ -24,110 +15,9 @@ if TYPE_CHECKING:
 Predict = Callable[["torch.Tensor", Any, int, int], "torch.Tensor"]
 """(scaled latents ``(1, C, F, H, W)``, timestep, step, steps) -> the guided prediction, same shape."""
 
-Extra = Callable[["torch.Tensor", Pass, np.ndarray, int, int], Any]
-"""Gives residuals like `Controls.residuals`."""
-
-
-@dataclass
-class Network:
-    """A UNetMotionModel with everything that it is told, as one function of latents and time.
-
-    Attributes:
-        windows: how clips longer than a window are cut; the motion modules' limit is checked against it.
-        scope: ``motion``: only motion modules run in windows. ``full``: every window is a full pass, and the
-            predictions are fused: more work, for comparison.
-        block: frames that spatial layers take at a time.
-        guidance_end: part of the denoising after which there is no guidance.
-        first_block: lets steps skip all but the first layer.
-        channels_last: as in `Pass`.
-    """
-
-    unet: Any
-    conditioning: Conditioning
-    controls: Controls = field(default_factory=lambda: Controls([]))
-    windows: WindowPlan = field(default_factory=WindowPlan)
-    scope: str = "motion"
-    block: int = 16
-    buffers: Buffers = field(default_factory=Buffers)
-    clock: Clock = field(default_factory=Clock)
-    extra: Extra | None = None
-    guidance_end: float = 1.0
-    first_block: FirstBlock | None = None
-    channels_last: bool = False
-
-    @property
-    def period(self) -> int:
-        """Steps after which nothing of earlier steps is used any more: where a render can go on after a kill."""
-        return math.lcm(self.controls.reuse.every, GRID if self.first_block else 1)
-
-    def __post_init__(self) -> None:
-        most = int(self.unet.config.motion_max_seq_length)
-        if self.windows.context_length > most:
-            raise UserError(
-                f"context_length ({self.windows.context_length}) is over the motion module's window ({most} frames)",
-                fix=f"stylize.windows.context_length={most}",
-            )
-
-    def __call__(self, latents: torch.Tensor, timestep: Any, step: int, steps: int) -> torch.Tensor:
-        """Scaled latents ``(1, C, F, H, W)`` to the guided prediction of the same shape."""
-        import torch
-
-        count, told = latents.shape[2], self.conditioning
-        if step / steps >= self.guidance_end:
-            told = told.unguided()
-        self.controls.reuse.begin(step)
-        if self.first_block is not None:
-            self.first_block.begin(step)
-        states = latents[0].transpose(0, 1).to(self.unet.dtype)  # (F, C, H, W)
-        windows = make_windows(count, self.windows, step)
-        if self.scope == "motion" or len(windows) == 1:
-            raw = self._pass(told, states, np.arange(count), windows, timestep, step, steps)
-        else:
-            raw = torch.zeros((told.branches, *states.shape), dtype=torch.float32, device=states.device)
-            for window in windows:
-                own = [Window(np.arange(len(window.frames)), np.ones(len(window.frames)))]
-                part = self._pass(told, states[window.frames], window.frames, own, timestep, step, steps)
-                share = torch.as_tensor(window.weights, dtype=torch.float32, device=part.device)
-                weighed = part.float() * share[None, :, None, None, None]
-                raw.index_add_(1, torch.as_tensor(window.frames, device=raw.device), weighed)
-        return told.guide(raw.to(latents.dtype)).transpose(0, 1)[None]
-
-    def _pass(
-        self,
-        told: Conditioning,
-        states: torch.Tensor,
-        frames: np.ndarray,
-        windows: list[Window],
-        timestep: Any,
-        step: int,
-        steps: int,
-    ) -> torch.Tensor:
-        """``(F, C, H, W)`` -> ``(S, F, C, H, W)`` for the given frames of the clip."""
-        sample = states[None].expand(told.branches, *states.shape)
-        made = Pass(
-            timestep,
-            remembering(lambda block: told.text(frames[block])),
-            windows,
-            self.block,
-            self.buffers,
-            self.clock,
-            told.additions(frames),
-            channels_last=self.channels_last,
-        )
-        residuals = self.controls.residuals(sample, made, frames, step, steps)
-        if self.extra is not None:
-            residuals = _both(residuals, self.extra(sample, made, frames, step, steps))
-        # the controls read the prompt alone; regions and reference pictures are for the UNet
-        text, bias = told.regional(made.text, frames, states.dtype)
-        own = replace(made, text=remembering(with_pictures(self.unet, text, made.added)), bias=bias)
-        if self.first_block is None:
-            return predict(self.unet, sample, own, residuals)
-        which = (frames.tobytes(), state_of(self.controls.scales(frames, step, steps)))
-        return predict(self.unet, sample, own, residuals, self.first_block, which)
-
 
 class Keeper(Protocol):
-    """Keeps a render's state between steps; see `tasks.stylize.engine.journal`."""
+    """Keeps a render's state between steps; see `tasks.stylize.job.journal`."""
 
     def save(self, step: int, latents: torch.Tensor, scheduler: Any, generator: Any) -> None: ...
 
@@ -250,13 +140,3 @@ def _check_finite(latents: torch.Tensor) -> None:
             "the render has values that are not numbers: the models' number format overflowed",
             fix="compute.dtype=float32 or bfloat16",
         )
-
-
-def _both(first: Any, second: Any) -> Any:
-    if first is None or second is None:
-        return first or second
-
-    def add(skips: list[torch.Tensor], middle: torch.Tensor) -> torch.Tensor:
-        return second(skips, first(skips, middle))
-
-    return add

@@ -21,7 +21,7 @@ Empty = Callable[[tuple[int, ...], "torch.dtype"], "torch.Tensor"]
 """Room for activations of all frames."""
 
 
-def move(
+def windowed(
     module: Any,
     states: torch.Tensor,
     windows: Sequence[Window],

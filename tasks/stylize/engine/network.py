@@ -1,200 +1,130 @@
-"""One prediction of a UNetMotionModel for a clip of any length.
+"""One prediction for a clip of any length: the UNet and the ControlNets, told everything that they need.
 
-The spatial layers and the ControlNets run once per frame, in blocks of frames sized to memory; only the motion modules,
-which alone look across frames, run in overlapping windows (AnimateDiff: arXiv:2307.04725). The walk through the model's
-own sub-modules follows diffusers' ``UNetMotionModel.forward`` step by step; tests hold the two equal.
-
-Tensors of a whole clip are ``(S, F, C, H, W)``: S guidance branches (negative first when there are two), F frames.
+Clips longer than the motion modules' window are cut into overlapping windows for these alone (`windows`), or as a whole
+for comparison.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from tasks.stylize.engine.buffers import Buffers, blocks, to_device
+import numpy as np
+
+from reel.errors import UserError
+from tasks.stylize.engine.buffers import Buffers
 from tasks.stylize.engine.clock import Clock
-from tasks.stylize.engine.motion import move
-from tasks.stylize.engine.prompts import Text
-from tasks.stylize.engine.regions import Bias
-from tasks.stylize.engine.reuse import FirstBlock, Told, difference, total
-from tasks.stylize.engine.windows import Window
+from tasks.stylize.engine.controls import Controls
+from tasks.stylize.engine.prompts import Conditioning, Text
+from tasks.stylize.engine.reuse import RESET_EVERY, FirstBlock, PassKey, difference, state_of, total
+from tasks.stylize.engine.walk import Pass, Walk
+from tasks.stylize.engine.windows import Window, WindowPlan, make_windows
 
 if TYPE_CHECKING:
     import torch
 
-PerFrame = Callable[["torch.Tensor", slice], "torch.Tensor"]
-"""A function of a block ``(S * Fb, C, H, W)`` and of the frames that it holds."""
+Extra = Callable[["torch.Tensor", Pass, np.ndarray, int, int], Any]
+"""Gives residuals like `Controls.residuals`."""
 
 
 @dataclass
-class Pass:
-    """What one prediction is made with.
+class Network:
+    """A UNetMotionModel with everything that it is conditioning, as one function of latents and time.
 
     Attributes:
-        timestep: the scheduler's timestep.
-        text: embeddings of a block of frames.
-        windows: the motion modules' windows.
-        block: frames that the spatial layers take at a time; in the cache key, since it changes last bits.
-        added: SDXL's ``text_embeds`` and ``time_ids``, IP-Adapter's ``image_embeds``, each with S rows.
-        timestep_cond: guidance embedding ``(S, D)`` of distilled models.
-        bias: which places read which part of the text; None: every place reads all of it.
-        channels_last: layers get pictures with their channels side by side in memory and keep them so; the weights
-            stay as they lie in their files.
+        windows: how clips longer than a window are cut; the motion modules' limit is checked against it.
+        scope: ``motion``: only motion modules run in windows. ``full``: every window is a full pass, and the
+            predictions are fused: more work, for comparison.
+        block: frames that spatial layers take at a time.
+        guidance_end: part of the denoising after which there is no guidance.
+        first_block: lets steps skip all but the first layer.
+        channels_last: as in `Pass`.
     """
 
-    timestep: Any
-    text: Text
-    windows: Sequence[Window]
-    block: int
+    unet: Any
+    conditioning: Conditioning
+    controls: Controls = field(default_factory=lambda: Controls([]))
+    windows: WindowPlan = field(default_factory=WindowPlan)
+    scope: str = "motion"
+    block: int = 16
     buffers: Buffers = field(default_factory=Buffers)
     clock: Clock = field(default_factory=Clock)
-    added: Mapping[str, Any] = field(default_factory=dict)
-    timestep_cond: torch.Tensor | None = None
-    bias: Bias | None = None
+    extra: Extra | None = None
+    guidance_end: float = 1.0
+    first_block: FirstBlock | None = None
     channels_last: bool = False
 
-    def laid_out(self, part: torch.Tensor) -> torch.Tensor:
-        """A block ``(N, C, H, W)`` as the layers are to have it."""
+    @property
+    def period(self) -> int:
+        """Steps after which nothing of earlier steps is used any more: where a render can go on after a kill."""
+        return math.lcm(self.controls.reuse.every, RESET_EVERY if self.first_block else 1)
+
+    def __post_init__(self) -> None:
+        most = int(self.unet.config.motion_max_seq_length)
+        if self.windows.context_length > most:
+            raise UserError(
+                f"context_length ({self.windows.context_length}) is over the motion module's window ({most} frames)",
+                fix=f"stylize.windows.context_length={most}",
+            )
+
+    def __call__(self, latents: torch.Tensor, timestep: Any, step: int, steps: int) -> torch.Tensor:
+        """Scaled latents ``(1, C, F, H, W)`` to the guided prediction of the same shape."""
         import torch
 
-        return part.contiguous(memory_format=torch.channels_last) if self.channels_last else part
+        count, conditioning = latents.shape[2], self.conditioning
+        if step / steps >= self.guidance_end:
+            conditioning = conditioning.unguided()
+        self.controls.reuse.begin(step)
+        if self.first_block is not None:
+            self.first_block.begin(step)
+        states = latents[0].transpose(0, 1).to(self.unet.dtype)  # (F, C, H, W)
+        windows = make_windows(count, self.windows, step)
+        if self.scope == "motion" or len(windows) == 1:
+            raw = self._pass(conditioning, states, np.arange(count), windows, timestep, step, steps)
+        else:
+            raw = torch.zeros((conditioning.branches, *states.shape), dtype=torch.float32, device=states.device)
+            for window in windows:
+                own = [Window(np.arange(len(window.frames)), np.ones(len(window.frames)))]
+                part = self._pass(conditioning, states[window.frames], window.frames, own, timestep, step, steps)
+                share = torch.as_tensor(window.weights, dtype=torch.float32, device=part.device)
+                weighed = part.float() * share[None, :, None, None, None]
+                raw.index_add_(1, torch.as_tensor(window.frames, device=raw.device), weighed)
+        return conditioning.guide(raw.to(latents.dtype)).transpose(0, 1)[None]
 
-
-class Walk:
-    """Layers of a UNetMotionModel or a SparseControlNetModel, applied to a whole clip."""
-
-    def __init__(self, model: Any, sample: torch.Tensor, made: Pass) -> None:
-        self.model = model
-        self.made = made
-        self.branches, self.frames = sample.shape[:2]
-        self.blocks = blocks(self.frames, made.block)
-        self.device = sample.device
-        self.time = time_embedding(model, made, self.branches, sample)
-
-    def spatial(self, kind: str, function: PerFrame, states: torch.Tensor) -> torch.Tensor:
-        """Apply a function that looks at single frames, block by block."""
-        out = None
-        for block in self.blocks:
-            with self.made.clock.measure(kind):
-                part = function(self.made.laid_out(to_device(states[:, block], self.device).flatten(0, 1)), block)
-            if len(self.blocks) == 1:
-                return self.made.laid_out(part).unflatten(0, (self.branches, -1))
-            part = part.unflatten(0, (self.branches, -1))
-            if out is None:
-                shape = (self.branches, self.frames, *part.shape[2:])
-                out = self.empty(shape, part.dtype)
-            out[:, block] = part
-        assert out is not None
-        return out
-
-    def motion(self, module: Any, states: torch.Tensor) -> torch.Tensor:
-        """Apply a motion module, in windows and blocks where there are several; ``states`` is used up."""
-        with self.made.clock.measure("motion"):
-            windows = self.made.windows
-            if len(windows) == len(self.blocks) == 1 and windows[0].is_whole(self.frames):
-                whole = to_device(states, self.device).flatten(0, 1)
-                return module(whole, num_frames=self.frames).unflatten(0, (self.branches, -1))
-            return move(module, states, windows, self.blocks, self._room, self.device)
-
-    def _room(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-        return self.made.buffers.empty(shape, dtype, self.device)
-
-    def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-        """Room for activations of all frames ``(S, F, C, H, W)``, laid out as the layers work."""
-        if not self.made.channels_last:
-            return self._room(shape, dtype)
-        branches, frames, channels, height, width = shape
-        flat = self._room((branches, frames, height, width, channels), dtype)
-        return flat.permute(0, 1, 4, 2, 3)
-
-    def resnet(self, resnet: Any, attention: Any = None, skip: torch.Tensor | None = None) -> PerFrame:
-        """A residual block, with what follows it at the same size and the skip connection that it takes in."""
-        import torch
-
-        def apply(part: torch.Tensor, block: slice) -> torch.Tensor:
-            if skip is not None:
-                part = torch.cat([part, to_device(skip[:, block], self.device).flatten(0, 1)], dim=1)
-            part = resnet(input_tensor=part, temb=self.temb(block))
-            return part if attention is None else self.attend(attention, part, block)
-
-        return apply
-
-    def attend(self, attention: Any, part: torch.Tensor, block: slice) -> torch.Tensor:
-        """A spatial transformer, with the text of a block of frames."""
-        bias = None if self.made.bias is None else self.made.bias(block, (part.shape[-2], part.shape[-1]))
-        return attention(
-            hidden_states=part,
-            encoder_hidden_states=self.made.text(block),
-            encoder_attention_mask=bias,
-            return_dict=False,
-        )[0]
-
-    def temb(self, block: slice) -> torch.Tensor:
-        """The time embedding, repeated for the frames of a block: ``(S * Fb, D)``."""
-        return self.time.repeat_interleave(block.stop - block.start, dim=0)
-
-    def layer(self, resnet: Any, attention: Any, module: Any, states: torch.Tensor, skip: Any = None) -> torch.Tensor:
-        """A residual block with its attention, and the motion module behind them."""
-        return self.motion(module, self.spatial("resnet+attention", self.resnet(resnet, attention, skip), states))
-
-    def first(self, states: torch.Tensor) -> torch.Tensor:
-        """The encoder's first layer alone."""
-        return self.layer(*_layers(self.model.down_blocks[0])[0], states)
-
-    def down(self, states: torch.Tensor, first: torch.Tensor | None = None) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """The encoder half: the result and all skip connections, the input's first.
-
-        Args:
-            first: the first layer's output, if it is known already.
-        """
-        skips = [states]
-        for stage in self.model.down_blocks:
-            for resnet, attention, module in _layers(stage):
-                known, first = first, None
-                states = self.layer(resnet, attention, module, states) if known is None else known
-                skips.append(states)
-            for sampler in stage.downsamplers or ():
-                states = self.spatial("sampling", alone(sampler), states)
-                skips.append(states)
-        return states, skips
-
-    def middle(self, states: torch.Tensor) -> torch.Tensor:
-        """The middle, with or without motion modules (v3 adapters have none there)."""
-        stage = self.model.mid_block
-        modules = getattr(stage, "motion_modules", None) or [None] * len(stage.attentions)
-        states = self.spatial("resnet+attention", self.resnet(stage.resnets[0]), states)
-        for attention, resnet, module in zip(stage.attentions, stage.resnets[1:], modules, strict=True):
-            states = self.spatial("resnet+attention", partial(self.attend, attention), states)
-            if module is not None:
-                states = self.motion(module, states)
-            states = self.spatial("resnet+attention", self.resnet(resnet), states)
-        return states
-
-    def up(self, states: torch.Tensor, skips: list[torch.Tensor]) -> torch.Tensor:
-        """The decoder half; the skip connections are used up from the end."""
-        factor = 2**self.model.num_upsamplers
-        odd = any(side % factor for side in skips[0].shape[-2:])
-        for stage in self.model.up_blocks:
-            for resnet, attention, module in _layers(stage):
-                states = self.layer(resnet, attention, module, states, skips.pop())
-            size = tuple(skips[-1].shape[-2:]) if odd and skips else None
-            for sampler in stage.upsamplers or ():
-                states = self.spatial("sampling", alone(sampler, output_size=size), states)
-        return states
-
-    def finish(self, states: torch.Tensor) -> torch.Tensor:
-        """The output layers."""
-        unet = self.model
-
-        def out(part: torch.Tensor, block: slice) -> torch.Tensor:
-            if unet.conv_norm_out:
-                part = unet.conv_act(unet.conv_norm_out(part))
-            return unet.conv_out(part)
-
-        return self.spatial("sampling", out, states)
+    def _pass(
+        self,
+        conditioning: Conditioning,
+        states: torch.Tensor,
+        frames: np.ndarray,
+        windows: list[Window],
+        timestep: Any,
+        step: int,
+        steps: int,
+    ) -> torch.Tensor:
+        """``(F, C, H, W)`` -> ``(S, F, C, H, W)`` for the given frames of the clip."""
+        sample = states[None].expand(conditioning.branches, *states.shape)
+        made = Pass(
+            timestep,
+            remembered(lambda block: conditioning.text(frames[block])),
+            windows,
+            self.block,
+            self.buffers,
+            self.clock,
+            conditioning.additions(frames),
+            channels_last=self.channels_last,
+        )
+        residuals = self.controls.residuals(sample, made, frames, step, steps)
+        if self.extra is not None:
+            residuals = _both(residuals, self.extra(sample, made, frames, step, steps))
+        # the controls read the prompt alone; regions and reference pictures are for the UNet
+        text, bias = conditioning.regional(made.text, frames, states.dtype)
+        own = replace(made, text=remembered(with_pictures(self.unet, text, made.added)), bias=bias)
+        if self.first_block is None:
+            return predict(self.unet, sample, own, residuals)
+        key = (frames.tobytes(), state_of(self.controls.scales(frames, step, steps)))
+        return predict(self.unet, sample, own, residuals, self.first_block, key)
 
 
 Residuals = Callable[[list["torch.Tensor"], "torch.Tensor"], "torch.Tensor"]
@@ -207,7 +137,7 @@ def predict(
     made: Pass,
     residuals: Residuals | None = None,
     cache: FirstBlock | None = None,
-    told: Told = (b"", b""),
+    key: PassKey = (b"", b""),
 ) -> torch.Tensor:
     """The model's output for a whole clip.
 
@@ -215,7 +145,7 @@ def predict(
         unet: a UNetMotionModel.
         sample: scaled noisy latents ``(S, F, C, H, W)``.
         residuals: adds what the controls say, once the encoder half is done.
-        cache: lets all but the first layer be skipped; ``told``: which pass this is, for it.
+        cache: lets all but the first layer be skipped; ``key``: which pass this is, for it.
 
     Returns:
         ``(S, F, C, H, W)``.
@@ -225,13 +155,13 @@ def predict(
     if cache is None:
         return walk.finish(_through(walk, entered, None, residuals))
     first = walk.first(entered)
-    rest = cache.find(told, entered, first)
+    rest = cache.find(key, entered, first)
     if rest is not None:
         return walk.finish(total(first, rest, made.buffers, walk.device))
     change = difference(first, entered, made.buffers, walk.device)
     begin = made.buffers.empty(tuple(first.shape), first.dtype, walk.device).copy_(first)  # residuals change `first`
     states = _through(walk, entered, first, residuals)
-    cache.hold(told, change, difference(states, begin, made.buffers, walk.device))
+    cache.hold(key, change, difference(states, begin, made.buffers, walk.device))
     return walk.finish(states)
 
 
@@ -244,31 +174,7 @@ def _through(walk: Walk, entered: torch.Tensor, first: Any, residuals: Residuals
     return walk.up(states, skips)
 
 
-def _layers(stage: Any) -> list[tuple[Any, Any, Any]]:
-    """(residual block, its attention or None, its motion module) of a stage, in order."""
-    attentions = getattr(stage, "attentions", None) or [None] * len(stage.resnets)
-    return list(zip(stage.resnets, attentions, stage.motion_modules, strict=True))
-
-
-def alone(module: Any, **more: Any) -> PerFrame:
-    """A module that looks at nothing but the pictures."""
-    return lambda part, _: module(part, **more)
-
-
-def time_embedding(model: Any, made: Pass, branches: int, sample: torch.Tensor) -> torch.Tensor:
-    """``(S, D)``: the timestep, and for SDXL the pooled text and the picture's sizes."""
-    import torch
-
-    timestep = torch.as_tensor(made.timestep, device=sample.device).reshape(-1).expand(branches)
-    embedded = model.time_embedding(model.time_proj(timestep).to(sample.dtype), made.timestep_cond)
-    if getattr(model.config, "addition_embed_type", None) != "text_time":
-        return embedded
-    sizes = model.add_time_proj(made.added["time_ids"].flatten()).reshape(branches, -1)
-    joined = torch.cat([made.added["text_embeds"], sizes], dim=-1).to(embedded.dtype)
-    return embedded + model.add_embedding(joined)
-
-
-def remembering(text: Text) -> Text:
+def remembered(text: Text) -> Text:
     """The same embeddings, gathered once while the layers go on asking for one block."""
     kept: list[Any] = [None, None]
 
@@ -292,3 +198,13 @@ def with_pictures(unet: Any, text: Text, added: Mapping[str, Any]) -> Text:
         return text(block), [picture.repeat_interleave(count, dim=0) for picture in pictures]
 
     return both
+
+
+def _both(first: Any, second: Any) -> Any:
+    if first is None or second is None:
+        return first or second
+
+    def add(skips: list[torch.Tensor], middle: torch.Tensor) -> torch.Tensor:
+        return second(skips, first(skips, middle))
+
+    return add

@@ -17,7 +17,7 @@ from tasks.stylize.engine.buffers import Buffers, blocks, to_device
 if TYPE_CHECKING:
     import torch
 
-GRID = 4
+RESET_EVERY = 4
 """Every fourth step the first-block cache begins anew."""
 
 
@@ -57,8 +57,8 @@ def add_again(held: Sequence[torch.Tensor], targets: Sequence[torch.Tensor], blo
             target[:, part] += to_device(residual[-target.shape[0] :, part], target.device)
 
 
-Told = tuple[bytes, bytes]
-"""Which pass it is: its frames, and what the controls' weights are (`state_of`)."""
+PassKey = tuple[bytes, bytes]
+"""Which pass it is: its frames, and the controls' weights (`state_of`)."""
 
 
 @dataclass
@@ -76,12 +76,12 @@ class FirstBlock:
     _held: dict[bytes, tuple[bytes, torch.Tensor, torch.Tensor]] = field(default_factory=dict, repr=False)
 
     def begin(self, step: int) -> None:
-        if step % GRID == 0:
+        if step % RESET_EVERY == 0:
             self._held.clear()
 
-    def find(self, told: Told, entered: torch.Tensor, first: torch.Tensor) -> torch.Tensor | None:
+    def find(self, key: PassKey, entered: torch.Tensor, first: torch.Tensor) -> torch.Tensor | None:
         """``(S, F, C, H, W)`` behind the last layer, or None when the layers must be computed."""
-        frames, controls = told
+        frames, controls = key
         known = self._held.get(frames)
         if known is None or known[0] != controls or known[1].shape != first.shape:
             return None
@@ -97,9 +97,9 @@ class FirstBlock:
         self.skipped += 1
         return rest
 
-    def hold(self, told: Told, change: torch.Tensor, rest: torch.Tensor) -> None:
+    def hold(self, key: PassKey, change: torch.Tensor, rest: torch.Tensor) -> None:
         self.whole += 1
-        frames, controls = told
+        frames, controls = key
         self._held[frames] = (controls, change, rest)
 
 

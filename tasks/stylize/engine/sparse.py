@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tasks.stylize.engine.controls import add_scaled
-from tasks.stylize.engine.network import Pass, Walk, alone
+from tasks.stylize.engine.walk import Pass, Walk, per_picture
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +40,7 @@ def sparse_residuals(
         index = torch.arange(walk.frames, device=sample.device)
         factor = torch.full((walk.frames,), scale, dtype=sample.dtype, device=sample.device)
         for head, state, target in zip(heads, inner, [*skips, middle], strict=True):
-            residual = walk.spatial("controlnet:sparse", alone(head), state)
+            residual = walk.spatial("controlnet:sparse", per_picture(head), state)
             add_scaled(residual, target, index, factor, None, 1.0)
         return middle
 

@@ -205,6 +205,6 @@ def _shape(window: np.ndarray, count: int, plan: WindowPlan) -> np.ndarray:
     return weights
 
 
-def work(count: int, plan: WindowPlan, steps: int = 1) -> float:
+def relative_cost(count: int, plan: WindowPlan, steps: int = 1) -> float:
     """Frames that the motion modules compute, over the clip's frames: 1 for a single window."""
     return sum(len(window) for step in range(steps) for window in cut(count, plan, step)) / (count * steps)

@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from reel.config import Config, Field, Finite
 from reel.errors import UserError
+from tasks.stylize.engine.freeinit import FreeInitPlan
 from tasks.stylize.engine.windows import WindowPlan
 
 
@@ -30,6 +31,7 @@ class Windows(Config):
     """What runs in windows: the motion modules alone, or (more work, for comparison) the whole network."""
 
     def plan(self) -> WindowPlan:
+        """As the engine cuts the clip."""
         return WindowPlan(
             self.context_length,
             self.context_overlap,
@@ -61,3 +63,9 @@ class FreeInit(Config):
     """Highest frequency over the picture that is kept."""
     temporal_stop_frequency: Finite = Field(default=0.25, gt=0, le=1)
     """Highest frequency over time that is kept."""
+
+    def plan(self) -> FreeInitPlan:
+        """As the engine repeats the denoising."""
+        return FreeInitPlan(
+            self.iterations, self.method, self.order, self.spatial_stop_frequency, self.temporal_stop_frequency
+        )

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from reel.work import Extent, Work
-from tasks.stylize import schedulers
-from tasks.stylize.control import Control
-from tasks.stylize.engine.controls import Keyframe, counts, keyframe_scale
+from tasks.stylize.engine import schedulers
+from tasks.stylize.engine.control_weights import is_active, keyframe_scale
 from tasks.stylize.engine.loop import first_step
-from tasks.stylize.engine.settings import Denoise
 from tasks.stylize.engine.windows import make_windows
+from tasks.stylize.settings.controls import Control
+from tasks.stylize.settings.denoise import Denoise
 
 CONTROL = 0.4
 """A ControlNet's work on a pixel, that of its UNet with motion module being 1."""
@@ -66,6 +66,5 @@ def _weighted(control: Control, count: int) -> int:
 
 def _runs(cfg: Denoise, control: Control, step: int, steps: int) -> bool:
     """Whether a control's network runs at a step."""
-    keys = [Keyframe(key.at, key.scale, key.interpolate) for key in control.timestep_keyframes]
-    within = counts(step, steps, control.control_guidance_start, control.control_guidance_end)
-    return within and step % cfg.control_every == 0 and keyframe_scale(keys, step / steps) > 0
+    within = is_active(step, steps, control.control_guidance_start, control.control_guidance_end)
+    return within and step % cfg.control_every == 0 and keyframe_scale(control.keyframes(), step / steps) > 0

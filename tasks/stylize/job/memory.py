@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from reel.compute import Compute
 from reel.errors import UserError
-from tasks.stylize.engine.settings import Denoise
+from tasks.stylize.settings.denoise import Denoise
+from tasks.weights.memory import available_memory
 
 
 class OutOfMemory(UserError):
@@ -27,7 +28,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(sign in text for sign in _SIGNS)
 
 
-def explain(cfg: Denoise, width: int, height: int, count: int, compute: Compute, tried: Sequence[str]) -> OutOfMemory:
+def out_of_memory(
+    cfg: Denoise, width: int, height: int, count: int, compute: Compute, tried: Sequence[str]
+) -> OutOfMemory:
     """The error for the user: size of the job, what was tried, and settings that need less, the mildest first.
 
     Args:
@@ -55,8 +58,6 @@ def free_memory(device: str) -> int:
         import torch
 
         return int(torch.cuda.mem_get_info()[0])
-    from tasks.weights.memory import available_memory
-
     return available_memory()
 
 

@@ -13,14 +13,13 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from reel.errors import UserError
 from reel.store import Store, canonical_json, sha256_bytes, write_atomic
+from tasks.stylize.engine.checkpoint import Checkpoint, scheduler_state
+from tasks.stylize.job.packing import pack, unpack
 
 if TYPE_CHECKING:
     import torch
@@ -28,16 +27,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 SHARE = 0.02
 """Part of the time that checkpoints may take."""
-
-
-@dataclass
-class Resumed:
-    """A checkpoint: the state after ``step`` steps."""
-
-    step: int
-    latents: torch.Tensor
-    scheduler: dict[str, Any]
-    generator: torch.Tensor
 
 
 class _Keeping:
@@ -99,13 +88,13 @@ class Journal(_Keeping):
         from safetensors.torch import save
 
         tensors: dict[str, Any] = {"latents": latents, "generator": generator.get_state()}
-        plan = pack(remembered(scheduler), tensors)
+        plan = pack(scheduler_state(scheduler), tensors)
         kept = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
         meta = {"step": str(step), "identity": self.identity, "run": self.run, "scheduler": json.dumps(plan)}
         data = save(kept, metadata=meta)
         write_atomic(self.path, hashlib.sha256(data).digest() + data)
 
-    def resume(self) -> Resumed | None:
+    def resume(self) -> Checkpoint | None:
         """The last checkpoint; None when there is none, when it is damaged or belongs to other settings."""
         from safetensors.torch import load
 
@@ -120,75 +109,14 @@ class Journal(_Keeping):
         if meta["identity"] != self.identity:
             return None
         plan = json.loads(meta["scheduler"])
-        return Resumed(int(meta["step"]), tensors["latents"], unpack(plan, tensors), tensors["generator"])
+        return Checkpoint(int(meta["step"]), tensors["latents"], unpack(plan, tensors), tensors["generator"])
 
     def clear(self) -> None:
         """The render is stored: its checkpoints go."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def restore(found: Resumed, scheduler: Any, generator: torch.Generator, device: Any) -> torch.Tensor:
-    """Put a checkpoint's state into a freshly made scheduler and generator; returns the latents."""
-    for name, value in found.scheduler.items():
-        setattr(scheduler, name, _moved(value, getattr(scheduler, name, None), device))
-    generator.set_state(found.generator)
-    return found.latents.to(device)
-
-
-def remembered(scheduler: Any) -> dict[str, Any]:
-    """A scheduler's own state: every attribute but its configuration."""
-    return {name: value for name, value in vars(scheduler).items() if name not in ("_internal_dict", "config")}
-
-
-def pack(value: Any, tensors: dict[str, Any]) -> Any:
-    """A JSON plan of nested state; tensors and arrays go into ``tensors`` under names of their own.
-
-    Raises:
-        TypeError: something that could not be restored; better no checkpoint than a wrong one.
-    """
-    import torch
-
-    if value is None or isinstance(value, bool | int | str):
-        return {"is": "plain", "value": value}
-    if isinstance(value, float):
-        return {"is": "float", "value": value.hex()}
-    if isinstance(value, torch.Tensor):
-        name = f"scheduler.{len(tensors)}"
-        tensors[name] = value
-        return {"is": "tensor", "name": name, "device": value.device.type}
-    if isinstance(value, np.ndarray | np.generic):
-        name = f"scheduler.{len(tensors)}"
-        tensors[name] = torch.from_numpy(np.atleast_1d(np.asarray(value)).copy())
-        return {"is": "array", "name": name, "scalar": np.ndim(value) == 0}
-    if isinstance(value, list | tuple):
-        return {"is": type(value).__name__, "items": [pack(item, tensors) for item in value]}
-    if isinstance(value, dict):
-        return {"is": "dict", "items": {str(key): pack(item, tensors) for key, item in value.items()}}
-    raise TypeError(f"a {type(value).__name__} in a scheduler's state cannot be kept in a checkpoint")
-
-
-def unpack(plan: Any, tensors: dict[str, Any]) -> Any:
-    """The inverse of `pack`."""
-    match plan["is"]:
-        case "plain":
-            return plan["value"]
-        case "float":
-            return float.fromhex(plan["value"])
-        case "tensor":
-            return tensors[plan["name"]]
-        case "array":
-            array = tensors[plan["name"]].numpy()
-            return array[0] if plan["scalar"] else array
-        case "list" | "tuple":
-            items = [unpack(item, tensors) for item in plan["items"]]
-            return items if plan["is"] == "list" else tuple(items)
-        case "dict":
-            return {key: unpack(item, tensors) for key, item in plan["items"].items()}
-        case other:
-            raise ValueError(f"unknown kind {other!r} in a checkpoint")
-
-
-class Shelf(_Keeping):
+class ChunkCache(_Keeping):
     """Finished chunks of encoding or decoding, each checked when it is read; what is damaged is simply made again."""
 
     def __init__(self, store: Store, identity: str) -> None:
@@ -206,17 +134,6 @@ class Shelf(_Keeping):
     def clear(self) -> None:
         """The whole is stored: the pieces go."""
         shutil.rmtree(self._store.root / "frames" / self._name, ignore_errors=True)
-
-
-def _moved(value: Any, fresh: Any, device: Any) -> Any:
-    """State tensors where the new scheduler has them; past predictions, which it has not yet, on the device."""
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        return value.to(fresh.device if isinstance(fresh, torch.Tensor) else device)
-    if isinstance(value, list | tuple):
-        return type(value)(_moved(item, None, device) for item in value)
-    return value
 
 
 def unfinished(store: Store) -> dict[str, tuple[int, float]]:

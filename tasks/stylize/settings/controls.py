@@ -9,6 +9,8 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, model_validator
 
 from reel.config import Config, Field, Finite
+from tasks.stylize.engine.control_weights import Keyframe
+from tasks.stylize.engine.masks import MaskPlan
 
 
 def _not_negative(values: list[float] | None) -> list[float] | None:
@@ -42,6 +44,10 @@ class Mask(Config):
     """px by which the region grows; negative: shrinks."""
     feather: Finite = Field(default=0, ge=0, le=512)
     """px over which its border fades."""
+
+    def plan(self) -> MaskPlan:
+        """As the engine draws it."""
+        return MaskPlan(self.region, self.dilate, self.feather)
 
 
 class ControlSettings(Config):
@@ -85,9 +91,13 @@ class ControlSettings(Config):
         """Whether it does anything."""
         return self.weight > 0
 
+    def keyframes(self) -> list[Keyframe]:
+        """`timestep_keyframes` as the engine reads them."""
+        return [Keyframe(key.at, key.scale, key.interpolate) for key in self.timestep_keyframes]
+
 
 class Control(ControlSettings):
-    """One ControlNet in use; its map is the op's input `map_<name>`."""
+    """One ControlNet in use, as the op `denoise` takes it; its map is the op's input `map_<name>`."""
 
     weight_schedule: PerFrame = None
     """Factor of `weight` for each frame."""

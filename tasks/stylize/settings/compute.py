@@ -1,4 +1,8 @@
-"""Where a render runs, found without torch, because dtype follows from it and dtype is in the key."""
+"""What `compute` means on this machine: device, number format and memory format where it says `auto`.
+
+Found without torch, which takes seconds to import: these formats are in keys, and a render that is wholly in the store
+needs no torch.
+"""
 
 from __future__ import annotations
 
@@ -65,11 +69,22 @@ ATTENTION = {"cpu": ("flash", "math"), "cuda": ("flash", "efficient", "cudnn", "
 """Kernels of `scaled_dot_product_attention` by device."""
 
 
-def check_kernels(compute: Compute) -> None:
-    """Whether attention and compilation can be had as asked.
+def check_compute(compute: Compute) -> None:
+    """Whether device, attention and compilation can be had as asked.
 
     Raises:
-        UserError: a kernel that the device or the dtype has not, or nothing to compile with.
+        UserError: no driver for the device, or as `check_kernels`.
+    """
+    if compute.device == "cuda" and not cuda_devices():
+        raise UserError("compute.device: no NVIDIA driver offers a card here", fix="compute=auto, or compute=cpu")
+    check_kernels(compute)
+
+
+def check_kernels(compute: Compute) -> None:
+    """Whether the device has the kernels that are asked for.
+
+    Raises:
+        UserError: attention that the device or the number format does not have, or no compiler.
     """
     device, dtype = resolve_device(compute), resolve_dtype(compute)
     if compute.attention not in ("auto", *ATTENTION[device]):
@@ -86,7 +101,7 @@ def check_kernels(compute: Compute) -> None:
     if compute.compile and not _compiler(device):
         wanted = "Triton" if device == "cuda" else "a C++ compiler (g++ or clang++ in PATH, or CXX)"
         raise UserError(
-            f"compute.compile: torch.compile needs {wanted}, which is not here", fix="compute.compile=false"
+            f"compute.compile: torch.compile needs {wanted}, which is not installed", fix="compute.compile=false"
         )
 
 

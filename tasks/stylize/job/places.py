@@ -1,57 +1,29 @@
-"""A checked denoising, and the places of it that are treated apart: masked controls, held frames, a kept background."""
+"""Places of a clip that are treated apart: masked controls, regional prompts, kept frames and a kept background."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reel.clip import Clip
-from reel.pose import Poses
-from tasks.stylize.control import Mask
 from tasks.stylize.engine.controls import ReadMask
 from tasks.stylize.engine.loop import Hold, first_step
 from tasks.stylize.engine.masks import MaskPlan, region_mask
 from tasks.stylize.engine.regions import Regions, shares
-from tasks.stylize.engine.settings import Denoise
+from tasks.stylize.job.prepare import Job
+from tasks.stylize.settings.controls import Mask
 
 if TYPE_CHECKING:
     import torch
 
 
-@dataclass
-class Job:
-    """A checked denoising.
-
-    Attributes:
-        source: ``mean`` and ``std`` of the encoded frames, ``(F, C, h, w)``, unscaled.
-        texts: ``positive`` and ``negative``, ``(K, T, D)``.
-        meta: the clip's size and times.
-        mask_files: clips of masks, by the op's input: ``mask_<control>``, ``region_<region>``.
-    """
-
-    cfg: Denoise
-    count: int
-    source: dict[str, torch.Tensor]
-    encoded: dict[str, Any]
-    texts: dict[str, torch.Tensor]
-    meta: dict[str, Any]
-    maps: dict[str, Clip]
-    mask_files: dict[str, Clip]
-    poses: Poses | None
-
-
-def without(job: Job, mask: Mask, file: Clip | None) -> ReadMask | None:
+def outside(job: Job, mask: Mask, file: Clip | None) -> ReadMask | None:
     """Where a control counts: everywhere but in its mask's region; None when it has no mask."""
     if mask.region == "none":
         return None
-    wanted = _plan(mask)
+    wanted = mask.plan()
     return lambda numbers: np.stack([1 - region(job, wanted, int(i), file) for i in numbers])
-
-
-def _plan(mask: Mask) -> MaskPlan:
-    return MaskPlan(mask.region, mask.dilate, mask.feather)
 
 
 def region(job: Job, wanted: MaskPlan, frame: int, file: Clip | None = None) -> np.ndarray:
@@ -78,7 +50,7 @@ def regions(job: Job, texts: torch.Tensor) -> Regions | None:
     asked = job.cfg.regions
     if not asked:
         return None
-    plans = {name: _plan(each.mask) for name, each in asked.items()}
+    plans = {name: each.mask.plan() for name, each in asked.items()}
     size = tuple(job.source["mean"].shape[-2:])
 
     def at(frame: int) -> torch.Tensor:
@@ -91,7 +63,7 @@ def regions(job: Job, texts: torch.Tensor) -> Regions | None:
     )
 
 
-def held(job: Job, source: torch.Tensor, noise: torch.Tensor, steps: int, order: int) -> Hold | None:
+def source_hold(job: Job, source: torch.Tensor, noise: torch.Tensor, steps: int, order: int) -> Hold | None:
     """Strength per frame, and a background that stays, as the step at which the denoising of each place begins.
 
     Args:

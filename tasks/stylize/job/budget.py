@@ -9,15 +9,14 @@ from typing import TypeVar
 
 from reel.compute import Compute
 from reel.models.source import ModelSource
-from tasks.stylize.device import resolve_device
-from tasks.stylize.engine import models
-from tasks.stylize.engine.memory import MemoryPlan, bias_per_frame, kept_per_frame, per_window, plan
-from tasks.stylize.engine.settings import Decode, Denoise, Encode
-from tasks.stylize.engine.split import Stages
-from tasks.stylize.files import read_json
-from tasks.stylize.load import BYTES
+from tasks.stylize.engine.memory_plan import MemoryPlan, bias_per_frame, kept_per_frame, per_window, plan
+from tasks.stylize.models.files import BYTES, read_json, source_bytes
+from tasks.stylize.models.sources import codec_sources, denoise_sources, part_of
+from tasks.stylize.settings.codec import Decode, Encode
+from tasks.stylize.settings.compute import resolve_device
+from tasks.stylize.settings.denoise import Denoise
+from tasks.stylize.settings.split import Stages
 from tasks.weights import fetch as weights
-from tasks.weights.files import parameter_bytes
 
 log = logging.getLogger(__name__)
 C = TypeVar("C", Encode, Decode)
@@ -37,7 +36,7 @@ def fit(stages: Stages, compute: Compute, width: int, height: int, count: int) -
     """
     if compute.max_memory is None:
         return stages
-    made = planned(stages.denoise, compute, width, height, count, models.codec_sources(stages.decode))
+    made = planned(stages.denoise, compute, width, height, count, codec_sources(stages.decode))
     for line in made.lines(count):
         log.info(line)
     return replace(
@@ -64,13 +63,13 @@ def planned(
         codec: the VAE's sources.
     """
     each, device = BYTES[cfg.dtype], resolve_device(compute)
-    base = cfg.model.base_config or cfg.model.base
+    base = cfg.model.base_config or part_of(cfg.model.base, "unet")
     shape = read_json(weights.path(base) / "unet" / "config.json")
     branches = 2 if cfg.guided else 1
     latents = (width // 8, height // 8)
     return plan(
         budget=compute.max_memory,
-        weights=sum(source_bytes(source, each) for source in models.denoise_sources(cfg)),
+        weights=sum(source_bytes(source, each) for source in denoise_sources(cfg)),
         vae=sum(source_bytes(source, each) for source in codec),
         count=count,
         width=width,
@@ -83,12 +82,3 @@ def planned(
         window=per_window(shape, *latents, branches, each, min(count, cfg.windows.context_length)),
         more=bias_per_frame(shape, *latents, branches, each, len(cfg.regions)),
     )
-
-
-def source_bytes(source: ModelSource, each: int) -> int:
-    """Memory of a source's weights at ``each`` bytes a number; of a part of a base only that part's."""
-    root = weights.path(source)
-    if root.is_file() or not source.files:
-        return parameter_bytes(root, each)
-    found = {file for pattern in source.files for file in root.glob(pattern) if file.suffix == ".safetensors"}
-    return sum(parameter_bytes(file, each) for file in found)

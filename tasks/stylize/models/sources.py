@@ -1,0 +1,48 @@
+"""The model sources that each op needs: what is fetched before it runs, and whose content is in its key."""
+
+from __future__ import annotations
+
+from reel.models.animatediff import AnimateDiff
+from reel.models.source import ModelSource, sources_in
+from tasks.stylize.settings.codec import Decode, Encode
+from tasks.stylize.settings.denoise import Denoise
+from tasks.stylize.settings.embed import Embed
+from tasks.stylize.settings.reference import picture_source
+
+
+def part_of(base: ModelSource, *folders: str) -> ModelSource:
+    """The part of a base that lies in these folders; a base that is one file stays whole."""
+    if base.single or base.kind not in ("embedded", "hub"):
+        return base
+    return base.model_copy(update={"files": [f"{folder}/*" for folder in folders]})
+
+
+def codec_sources(cfg: Encode | Decode) -> list[ModelSource]:
+    """The VAE's files, and where its settings come from if it is one file without any."""
+    if cfg.vae is None:
+        return [part_of(cfg.base, "vae"), *([cfg.base_config] if cfg.base_config else [])]
+    if not cfg.vae.single:
+        return [cfg.vae]
+    return [cfg.vae, cfg.base_config or cfg.base.model_copy(update={"files": ["vae/config.json"]})]
+
+
+def embed_sources(cfg: Embed) -> list[ModelSource]:
+    """Text encoder, tokenizer, LoRAs and textual inversions: every source of the settings."""
+    own = cfg.model_copy(update={"base": part_of(cfg.base, "text_encoder", "tokenizer")})
+    return [source for _, source in sources_in(own)]
+
+
+def denoise_sources(cfg: Denoise) -> list[ModelSource]:
+    """UNet, motion module, LoRAs, the ControlNets in use, reference picture."""
+    kinds = sorted({control.kind for control in cfg.live().values()})
+    controlnets = [cfg.model.controlnets[kind] for kind in kinds]
+    found = [source for _, source in sources_in([unet_family(cfg), cfg.loras, cfg.motion_loras])]
+    picture = [picture_source(cfg.ip_adapter)] if cfg.ip_adapter else []
+    return [*found, *controlnets, *picture]
+
+
+def unet_family(cfg: Denoise) -> AnimateDiff:
+    """The family as its UNet needs it: no ControlNet, no VAE, an IP-Adapter only where there is a picture for it."""
+    unused = {} if cfg.ip_adapter else {"ip_adapter": None, "ip_image_encoder": None}
+    base = part_of(cfg.model.base, "unet", "scheduler")
+    return cfg.model.model_copy(update={"base": base, "controlnets": {}, "vae": None, **unused})

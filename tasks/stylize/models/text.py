@@ -1,0 +1,109 @@
+"""The text encoder of a family, loaded, with LoRAs and textual inversions applied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from reel.errors import UserError
+from reel.models.source import LoraSource, ModelSource
+from tasks.stylize.engine.inversion import token_names
+from tasks.stylize.models.files import BYTES, builder, checkpoint, safetensors_file, source_bytes
+from tasks.stylize.models.quiet import quiet
+from tasks.stylize.models.sources import embed_sources, part_of
+from tasks.stylize.settings.embed import Embed
+from tasks.weights import fetch as weights
+from tasks.weights.memory import LOADED
+
+if TYPE_CHECKING:
+    import torch
+
+
+def load_text(cfg: Embed, device: str) -> tuple[Any, Any]:
+    """Tokenizer and text encoder, shared by all settings that are made of the same files.
+
+    Raises:
+        UserError: files that are not such a model, or do not fit it.
+    """
+    parts = [weights.content_id(source) for source in embed_sources(cfg)]
+    key = f"text {parts} {[lora.weight for lora in cfg.loras]} {[*cfg.embeddings]} {cfg.dtype} {device}"
+    size = source_bytes(part_of(cfg.base, "text_encoder"), BYTES[cfg.dtype])
+    with quiet():
+        return LOADED.get(key, size, lambda: _build(cfg))
+
+
+def _build(cfg: Embed) -> tuple[Any, Any]:
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    if cfg.base.single:
+        found = checkpoint(cfg.base, cfg.base_config, cfg.dtype)
+        tokenizer, encoder = found["tokenizer"], found["text_encoder"]
+    else:
+        root = weights.path(part_of(cfg.base, "text_encoder", "tokenizer"))
+        tokenizer = CLIPTokenizer.from_pretrained(str(root / "tokenizer"), local_files_only=True)
+        encoder = builder(CLIPTextModel, root / "text_encoder", cfg.dtype, cfg.base)()
+    add_inversions(tokenizer, encoder, cfg.embeddings)
+    _apply_loras(encoder, cfg.loras)
+    return tokenizer, encoder.eval().requires_grad_(False)
+
+
+def add_inversions(tokenizer: Any, encoder: Any, sources: Mapping[str, ModelSource]) -> None:
+    """Give tokenizer and encoder the vectors of these textual inversions, by name.
+
+    Raises:
+        UserError: a file that holds no vectors, or vectors for another encoder.
+    """
+    import torch
+
+    for name, source in sources.items():
+        table = encoder.get_input_embeddings().weight
+        found = vectors(source)
+        if found.shape[1] != table.shape[1]:
+            raise UserError(
+                f"{source.label}: vectors of {found.shape[1]} numbers, this family's text encoder has {table.shape[1]}",
+                fix="take one made for this family (768 for SD 1.5)",
+            )
+        tokens = token_names(name, len(found))
+        tokenizer.add_tokens(tokens)
+        encoder.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+        with torch.no_grad():
+            table = encoder.get_input_embeddings().weight
+            table[tokenizer.convert_tokens_to_ids(tokens)] = found.to(table)
+
+
+def vectors(source: ModelSource) -> torch.Tensor:
+    """``(N, D)`` of a file as the AUTOMATIC1111 web UI, ComfyUI or diffusers write it.
+
+    Raises:
+        UserError: it holds something else.
+    """
+    from safetensors.torch import load_file
+
+    tensors = load_file(str(safetensors_file(source)))
+    found = tensors.get("emb_params", next(iter(tensors.values())) if len(tensors) == 1 else None)
+    if found is None or found.ndim not in (1, 2):
+        raise UserError(
+            f"{source.label}: not a textual inversion for this family (it holds {', '.join(sorted(tensors)[:4])})",
+            fix="SD 1.5 needs one set of vectors; files with clip_l and clip_g are for SDXL",
+        )
+    return found.reshape(-1, found.shape[-1]).float()
+
+
+def _apply_loras(encoder: Any, loras: Sequence[LoraSource]) -> None:
+    """Apply what LoRAs hold for the text encoder; most hold nothing."""
+    from diffusers.loaders import StableDiffusionLoraLoaderMixin as Loader
+    from diffusers.utils import set_adapter_layers, set_weights_and_activate_adapters
+
+    applied = []
+    for index, lora in enumerate(loras):
+        file = safetensors_file(lora.source)
+        state, alphas = Loader.lora_state_dict(str(file.parent), weight_name=file.name, local_files_only=True)
+        if not any(key.startswith("text_encoder.") for key in state):
+            continue
+        name = f"lora{index}"
+        Loader.load_lora_into_text_encoder(state, network_alphas=alphas, text_encoder=encoder, adapter_name=name)
+        applied.append((name, lora.weight))
+    if applied:
+        names, scales = zip(*applied, strict=True)
+        set_weights_and_activate_adapters(encoder, list(names), list(scales))
+        set_adapter_layers(encoder, enabled=True)
