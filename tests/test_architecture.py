@@ -111,17 +111,8 @@ def cycles(graph: Mapping[str, set[str]]) -> list[set[str]]:
     return found
 
 
-KNOWN_KNOT = {
-    *("flows.config.compose", "flows.config.diagnose", "flows.config.setting_places"),
-    *("flows.edge.entry", "flows.render.render", "flows.sweep.plan", "flows.sweep.point", "flows.sweep.sweep"),
-}
-"""Modules that still import one another in a ring; to be emptied, never added to."""
-
-
 def test_no_modules_import_one_another_in_a_ring():
-    rings = cycles(import_graph())
-    assert [sorted(ring - KNOWN_KNOT) for ring in rings if ring - KNOWN_KNOT] == []
-    assert sorted(KNOWN_KNOT - set().union(*rings)) == [], "these are in no ring any more: take them off the list"
+    assert [sorted(ring) for ring in cycles(import_graph())] == []
 
 
 def test_rings_are_found_inside_functions_and_not_for_the_type_checker():

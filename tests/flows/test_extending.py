@@ -207,15 +207,14 @@ def test_dvc_can_watch_what_it_is_made_of(checkout: Checkout) -> None:
 
 SERVED = """
 import asyncio, json, sys
-from flows.config.compose import Root, hydra_ready, single
+from flows.config.compose import settings
+from flows.config.root import Root
 from flows.serve import register, served
 from flows.serve.settings import Serve
 from prefect.client.orchestration import get_client
-root = Root("serve", Serve)
 own = [f"folder={sys.argv[1]}", f"paths.store={sys.argv[2]}", "deployments=[daily]"]
 own += ["+allow.swatch=[swatch.seed,swatch.frames]"]
-with hydra_ready(root) as engine:
-    cfg = single(root, engine, own).config
+cfg = settings(Root("serve", Serve), own).config
 async def main():
     [plan] = register.check(cfg)
     id = await (await register.deployment(cfg, plan)).aapply()

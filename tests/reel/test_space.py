@@ -46,6 +46,8 @@ def test_ranges_steps_and_nesting():
     assert axes({"controls.pose.weight": [0, 0.07]}, SETTINGS)[0].count == 2
 
 
+STEPS = "stylize.num_inference_steps"
+
 BAD = [
     (None, {**SETTINGS, "controls": {}}, "no control whose weight could be searched"),
     ({}, SETTINGS, "is empty"),
@@ -70,7 +72,7 @@ BAD = [
 @pytest.mark.parametrize(("space", "settings", "says"), BAD, ids=[bad[2] for bad in BAD])
 def test_bad_spaces(space: dict | None, settings: dict, says: str):
     with pytest.raises(UserError) as caught:
-        axes(space, settings)
+        axes(space, settings, STEPS)
     assert says in caught.value.message + (caught.value.fix or "")
 
 
