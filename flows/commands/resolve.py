@@ -77,13 +77,13 @@ def stages(found: Iterable[Foreseen]) -> dict[str, Any]:
 
 
 def _described(one: Foreseen, names: Mapping[str, str]) -> dict[str, Any]:
-    """A stage: names of stages stand for their keys and for the digests of what they give, and empty settings for
-    themselves."""
+    """A stage. Names of stages stand for their keys and for the digests of what they give."""
     parts = {"inputs": one.fields["inputs"], "models": one.fields["models"], "settings": one.fields["config"]}
     return {"version": one.fields["version"], **{name: _named(part, names) for name, part in parts.items() if part}}
 
 
 def _named(value: Any, names: Mapping[str, str]) -> Any:
+    """Plain data with names put in, and without what is not set."""
     if isinstance(value, Mapping):
         return {key: _named(item, names) for key, item in value.items() if item is not None}
     if isinstance(value, list):
@@ -119,7 +119,8 @@ def _write(data: Mapping[str, Any], out: Path | None) -> int:
 
 
 def _yaml(data: Mapping[str, Any]) -> str:
-    """YAML with a setting on each line; lists of plain values, which may hold one for each frame, stay on theirs."""
+    """YAML in alphabetical order, so that no order in the code counts, with a setting on each line; a list of plain
+    values, which may hold one for each frame, stays on its line."""
     import yaml
 
     class Dumper(yaml.SafeDumper):
@@ -131,7 +132,7 @@ def _yaml(data: Mapping[str, Any]) -> str:
         return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=plain)
 
     Dumper.add_representer(list, listed)
-    return yaml.dump(dict(data), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000)
+    return yaml.dump(dict(data), Dumper=Dumper, allow_unicode=True, width=1000)
 
 
 if __name__ == "__main__":

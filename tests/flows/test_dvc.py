@@ -200,8 +200,8 @@ class Checkout:
         return len(list((self.folder / "data" / ".store" / "records").glob("*.json")))
 
 
-NAME = "dance/small (it is one)"
-"""Shells have a meaning for most of its characters."""
+NAME = "dance/a small one"
+"""To a shell these are three words."""
 SMALL = """\
 # @package _global_
 # A comment.

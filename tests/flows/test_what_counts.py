@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from benchmarks.runs import ROOT
+from flows import cli
 from flows import flow as flows
 from flows.commands import resolve
 from flows.config.compose import settings
@@ -344,6 +345,18 @@ def test_a_flow_that_renders_nothing_itself_counts_all_that_is_not_marked(name: 
                 break
     assert quiet
     assert {key for key, found in counts.items() if not found} == quiet & counts.keys()
+
+
+def test_a_sweep_with_another_kernel_is_another_sweep(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    def id(*overrides: str) -> str:
+        common = ["extract.max_frames=4", "extract.short_side=64", f"paths.store={tmp_path}/store"]
+        assert cli.main(["dance", "-m", "seed=1,2", "sweep.plan=true", *common, *overrides]) == 0
+        return capsys.readouterr().out.split()[1].rstrip(":")
+
+    elsewhere = ("compute.device=cpu", "compute.threads=1", "compute.batch=2", "tracking=none")
+    assert id().startswith("dance-")
+    assert id(*elsewhere) == id()
+    assert len({id(), id("compute.attention=math"), id("compute.memory_format=contiguous")}) == 3
 
 
 def test_how_far_a_search_goes_makes_no_other_search():
