@@ -35,6 +35,7 @@ def guarded(action: Callable[[], int | None], *, debug: bool = False) -> int:
     """Run a command and turn what it raises into a message and an exit code."""
     if debug:
         os.environ["ROTOSCOPE_DEBUG"] = "1"
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it looks for them in all that is installed
     atexit.register(gc.freeze)  # or the interpreter's end looks through all that torch and Prefect made, for seconds
     try:
         with _stoppable():

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from reel.clip import Clip
 from reel.models.source import ModelSource
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from tasks.sprite.probe import Reading
 
 PROBE = ModelSource(kind="embedded", id="sprite", files=["probe.safetensors"], license="Apache-2.0")
@@ -47,6 +47,8 @@ class Square:
 
     def person(self, person: np.ndarray) -> np.ndarray:
         """A person `(18, 4)` in the frame's px -> in the square's."""
+        import numpy as np
+
         moved = np.array(person, np.float64)
         moved[:, :2] = (moved[:, :2] + self._pad()) * self.scale
         moved[:, 2] *= self.scale
@@ -66,6 +68,8 @@ def read_frames(clip: Clip) -> Reading:
     Raises:
         ModelAbsent: the embedded family is not in this checkout.
     """
+    import numpy as np
+
     from tasks.sprite import probe
     from tasks.weights import fetch as weights
     from tasks.weights.memory import LOADED

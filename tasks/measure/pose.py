@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from reel import pose as poses
 from reel.config import Config, Field
 from reel.errors import UserError
 from reel.measure import Measure, Result, Value, declare, save
 from reel.op import Context, op
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MEASURE = declare(
     Measure(
@@ -32,8 +35,8 @@ _SIGMAS = {
     "hip": 0.107, "knee": 0.087, "ankle": 0.089,
 }  # fmt: skip
 """COCO's spread of human annotators, as a fraction of a person's size. It has no neck: that point is left out."""
-_OF_COCO = np.array([name != "neck" for name in poses.BODY18])
-_SPREAD = np.array([2 * _SIGMAS[name.rpartition("_")[2]] if name != "neck" else np.inf for name in poses.BODY18])
+_OF_COCO = [name != "neck" for name in poses.BODY18]
+_SPREAD = [2 * _SIGMAS[name.rpartition("_")[2]] if name != "neck" else math.inf for name in poses.BODY18]
 _BOX_SHARE = 0.53  # of a box around a person that the person fills, where there is no outline (xtcocotools)
 
 
@@ -70,6 +73,8 @@ def pose(cfg: Pose, inputs: Mapping[str, str], ctx: Context) -> str:
     Raises:
         UserError: poses of different detectors, of different sizes or numbers of frames.
     """
+    import numpy as np
+
     source, render = (poses.Poses.open(ctx.store, inputs[name]) for name in ("poses", "poses_render"))
     _check(source, render, cfg)
     frames = [compare(a, b, cfg) for a, b in zip(source.frames, render.frames, strict=True)]
@@ -108,6 +113,7 @@ def compare(source: Sequence[np.ndarray], render: Sequence[np.ndarray], cfg: Pos
     Returns:
         None when the source shows nobody.
     """
+    import numpy as np
     from scipy.optimize import linear_sum_assignment
 
     wanted = [person for person in source if (person[:, 3] >= max(cfg.min_score, 1e-6)).any()]
@@ -129,18 +135,22 @@ def oks(source: np.ndarray, render: np.ndarray, min_score: float = 0.3) -> float
     exp(-d^2 / (2 s^2 k^2)), averaged: d the distance, k twice COCO's sigma of the point, s^2 the person's area, taken
     as 0.53 of the box around the seen points. A point that is absent from the render counts 0.
     """
-    seen = _seen(source, min_score) & _OF_COCO
+    import numpy as np
+
+    seen = _seen(source, min_score) & np.array(_OF_COCO)
     if not seen.any():
         return 0.0
     width, height = _box(source, _seen(source, min_score))
     area = max(_BOX_SHARE * width * height, 1.0)
     squares = ((source[:, :2] - render[:, :2]) ** 2).sum(1)
-    near = np.where(render[:, 3] > 0, np.exp(-squares / (2 * area * _SPREAD**2)), 0.0)
+    near = np.where(render[:, 3] > 0, np.exp(-squares / (2 * area * np.array(_SPREAD) ** 2)), 0.0)
     return float(near[seen].mean())
 
 
 def pck(source: np.ndarray, render: np.ndarray, cfg: Pose) -> float:
     """Share (0..1) of the points seen in the source that lie in the render within `threshold` x the longer side."""
+    import numpy as np
+
     seen = _seen(source, cfg.min_score)
     reach = cfg.threshold * max(*_box(source, seen), 1.0)
     near = (np.linalg.norm(source[:, :2] - render[:, :2], axis=1) <= reach) & (render[:, 3] > 0)
@@ -153,5 +163,7 @@ def _seen(person: np.ndarray, min_score: float) -> np.ndarray:
 
 def _box(person: np.ndarray, seen: np.ndarray) -> tuple[float, float]:
     """Width and height (px) of the box around the points."""
+    import numpy as np
+
     width, height = np.ptp(person[seen, :2], axis=0)
     return float(width), float(height)

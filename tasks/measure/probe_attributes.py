@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from reel.clip import Clip
 from reel.config import Config, Text
 from reel.measure import Measure, Result, Value, declare, save
@@ -60,6 +58,8 @@ def probe_attributes(cfg: Asked, inputs: Mapping[str, str], ctx: Context) -> str
     Raises:
         ModelAbsent: the embedded family is not in this checkout.
     """
+    import numpy as np
+
     wanted = asked(cfg.prompt)
     if not wanted:
         missing = f"the prompt names none of {', '.join(CHOICES).replace('_', ' ')} in the family's words"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from reel.clip import Clip
 from reel.config import Config, Field
 from reel.errors import UserError
@@ -63,6 +61,8 @@ def probe_joints(cfg: ProbeJoints, inputs: Mapping[str, str], ctx: Context) -> s
         UserError: the source was read by another detector, or differs in size or number of frames.
         ModelAbsent: the embedded family is not in this checkout.
     """
+    import numpy as np
+
     clip, poses = Clip.open(ctx.store, inputs["frames"]), Poses.open(ctx.store, inputs["poses"])
     if poses.detector != cfg.detector:
         raise UserError(f"measure.probe_joints: the source was read by {poses.detector}, not by {cfg.detector}")

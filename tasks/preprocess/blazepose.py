@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from reel import pose
 from reel.config import Config, Field
 from reel.models.source import ModelSource
@@ -14,6 +12,8 @@ from reel.op import Context, op
 from tasks.preprocess.detect import Find, Found, detect_poses
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from tasks.preprocess.blaze import Landmarker, Landmarks, Region, Window
 
 WHEEL = "mediapipe==0.10.21"
@@ -77,6 +77,8 @@ def blazepose(cfg: BlazePose, inputs: Mapping[str, str], ctx: Context) -> str:
 
 def finder(cfg: BlazePose) -> Find:
     """Loads both networks. The function it returns must stay in one thread."""
+    import numpy as np
+
     from tasks.preprocess import blaze
     from tasks.weights import fetch as weights
 
@@ -150,12 +152,16 @@ def _merge(known: Sequence[Landmarks], seen: Sequence[Landmarks]) -> list[Landma
 
 def _apart(a: Landmarks, b: Landmarks) -> float:
     """Median distance of the points of two people, as a fraction of the larger one's size."""
+    import numpy as np
+
     span = max(np.ptp(p.points[:33, :2], axis=0).max() for p in (a, b))
     return float(np.median(np.linalg.norm(a.points[:33, :2] - b.points[:33, :2], axis=1)) / span)
 
 
 def _overlap(a: Landmarks, b: Landmarks) -> float:
     """Intersection over union of the boxes around the points of two people."""
+    import numpy as np
+
     low = [p.points[:33, :2].min(axis=0) for p in (a, b)]
     high = [p.points[:33, :2].max(axis=0) for p in (a, b)]
     common = np.clip(np.minimum(*high) - np.maximum(*low), 0, None).prod()
@@ -164,6 +170,8 @@ def _overlap(a: Landmarks, b: Landmarks) -> float:
 
 def to_body18(points: np.ndarray) -> np.ndarray:
     """BlazePose's points `(33+, 5)` as a person `(18, 4)`; the score is visibility x presence."""
+    import numpy as np
+
     out = points[list(_FROM)]
     neck = (points[11] + points[12]) / 2
     out[pose.NECK, :3] = neck[:3]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from reel.clip import ClipWriter
 from reel.config import Field
@@ -12,11 +11,11 @@ from reel.op import Context, op
 from reel.pose import COLOURS, LIMBS, Poses
 from tasks.preprocess.tracks import Steady, at, steady
 
-_LIMBS = np.array(LIMBS)
+if TYPE_CHECKING:
+    import numpy as np
+
 _DIM = [tuple(int(0.6 * c) for c in colour) for colour in COLOURS]  # a limb: its colour at 60 %
 _BITS = 4  # sub-pixel bits of cv2's drawing: 1/16 px, so that slow movement does not jump at 128 px
-_TURN = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-_CIRCLE = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)  # (24, 2)
 
 
 def stick_width(width: int, height: int) -> float:
@@ -41,6 +40,8 @@ def draw_poses(people: Sequence[np.ndarray], width: int, height: int, min_score:
     Returns:
         `(height, width, 3)` uint8 RGB on black.
     """
+    import numpy as np
+
     canvas = np.zeros((height, width, 3), np.uint8)
     radius = stick_width(width, height)
     far = 4.0 * max(width, height)  # cv2 keeps 16 bits before the point: points far outside are pulled in
@@ -52,13 +53,16 @@ def draw_poses(people: Sequence[np.ndarray], width: int, height: int, min_score:
 
 def _draw_person(canvas: np.ndarray, points: np.ndarray, seen: np.ndarray, radius: float) -> None:
     import cv2
+    import numpy as np
 
-    start, stop = points[_LIMBS[:, 0]], points[_LIMBS[:, 1]]
+    start, stop = points[[a for a, _ in LIMBS]], points[[b for _, b in LIMBS]]
     along = (stop - start) / 2  # (17, 2): half of each limb
     half = np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-6)[:, None]
     across = np.stack([-along[:, 1], along[:, 0]], axis=1) / half * radius
     middle = (start + stop) / 2
-    shapes = middle[:, None] + _CIRCLE[:, :1] * along[:, None] + _CIRCLE[:, 1:] * across[:, None]
+    turn = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    cos, sin = np.cos(turn)[:, None], np.sin(turn)[:, None]  # (24, 1)
+    shapes = middle[:, None] + cos * along[:, None] + sin * across[:, None]
     shapes = np.rint(shapes * (1 << _BITS)).astype(np.int32)  # (17, 24, 2)
     for limb, (a, b) in enumerate(LIMBS):
         if seen[a] and seen[b]:

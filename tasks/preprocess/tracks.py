@@ -5,14 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from reel import pose
 from reel.config import Config, Field
 from reel.errors import UserError
 from reel.op import Context
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MAX_GAP = 0.5  # seconds that a person may be unseen and still be the same one
 _MIDDLES = (
@@ -23,9 +24,9 @@ _MIDDLES = (
 )
 
 
-_MIRROR = np.array(
-    [pose.BODY18.index(n.replace("left", "?").replace("right", "left").replace("?", "right")) for n in pose.BODY18]
-)
+_MIRROR = [
+    pose.BODY18.index(n.replace("left", "?").replace("right", "left").replace("?", "right")) for n in pose.BODY18
+]
 _FLIP_PENALTY = 0.8  # a second: at 24 frames/s a body that jumps by a shoulder's width may be turned for 12 frames
 
 
@@ -112,6 +113,8 @@ def follow(frames: Sequence[Sequence[np.ndarray]], max_gap: int) -> list[Track]:
     Args:
         max_gap: frames that a person may be unseen.
     """
+    import numpy as np
+
     tracks: list[Track] = []
     for index, people in enumerate(frames):
         live = [track for track in tracks if index - track.last <= max_gap + 1]
@@ -133,6 +136,8 @@ def follow(frames: Sequence[Sequence[np.ndarray]], max_gap: int) -> list[Track]:
 
 def distance(a: np.ndarray, b: np.ndarray) -> float:
     """Median distance of the points that both have, as a fraction of the larger one's size."""
+    import numpy as np
+
     both = (a[:, 3] > 0.1) & (b[:, 3] > 0.1)
     if not both.any():
         return np.inf
@@ -149,6 +154,8 @@ def unflip(track: Track, penalty: float) -> int:
     Returns:
         the number of frames that were exchanged.
     """
+    import numpy as np
+
     known = sorted(track.people)
     versions = [(track.people[index], track.people[index][_MIRROR]) for index in known]
     cost, origins = np.array([0.0, penalty]), []
@@ -167,6 +174,8 @@ def unflip(track: Track, penalty: float) -> int:
 
 def step(a: np.ndarray, b: np.ndarray) -> float:
     """Mean distance of the points that both have, as a fraction of the larger one's size; 0 without any."""
+    import numpy as np
+
     both = (a[:, 3] > 0.1) & (b[:, 3] > 0.1)
     if not both.any():
         return 0.0
@@ -200,6 +209,7 @@ def smooth(track: Track, window: int) -> None:
     Args:
         window: frames; made odd. Pieces shorter than it are fitted as a whole, those under 5 frames stay as they are.
     """
+    import numpy as np
     from scipy.ndimage import median_filter
     from scipy.signal import savgol_filter
 

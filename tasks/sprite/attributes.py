@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields, replace
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 RGB = tuple[int, int, int]
 
@@ -54,6 +56,8 @@ class Attributes:
 
     def to_indices(self) -> np.ndarray:
         """The values as positions in `CHOICES`: int64 `(7,)`."""
+        import numpy as np
+
         return np.array([CHOICES[f.name].index(getattr(self, f.name)) for f in fields(self)], dtype=np.int64)
 
     @classmethod

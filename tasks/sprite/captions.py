@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from tasks.sprite.attributes import CHOICES, Attributes
+
+if TYPE_CHECKING:
+    import numpy as np
 
 HAIR_WORDS = {"black": ("black", "black", "dark"), "blonde": ("blonde", "blonde", "blond", "golden", "yellow"),
               "pink": ("pink",), "blue": ("blue",)}  # fmt: skip
@@ -60,6 +62,8 @@ def plain_caption(attributes: Attributes) -> str:
 
 def random_caption(attributes: Attributes, rng: np.random.Generator) -> Caption:
     """A caption in a random wording; clauses come in any order and some are left out (one in twelve each)."""
+    import numpy as np
+
     said = dict.fromkeys(CHOICES, True)
     for clause in (("hair_length", "hair_color"), ("top_color",), ("bottom", "bottom_color"), ("background",)):
         if rng.random() < 0.08:
@@ -78,6 +82,8 @@ def random_caption(attributes: Attributes, rng: np.random.Generator) -> Caption:
 
 def random_empty(rng: np.random.Generator) -> Caption:
     """What stands on the unconditional side: nothing at all, or only words of bad or good quality."""
+    import numpy as np
+
     kind = rng.random()
     words = "" if kind < 0.7 else ", ".join(_some(BAD if kind < 0.93 else STYLES, rng, 5))
     return Caption(words, np.full(len(CHOICES), NOT_SAID))
