@@ -39,6 +39,7 @@ browser:
 
 demo: setup
 	$(BIN)/rotoscope dance tracking.timeout=60 $(ARGS)
+	@echo; echo "For rotoscope by its name, as the examples of README.md have it: source $(BIN)/activate"
 
 # One thread each: the networks of the tests are small, and threads that wait for one another cost more than they give.
 test: setup browser

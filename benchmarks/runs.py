@@ -17,7 +17,7 @@ from flows.prefect_server import servers
 ROOT = Path(__file__).parents[1]
 QUICK = [
     *("stylize.num_inference_steps=4", "extract.max_frames=8", "extract.short_side=64"),
-    *("measure=none", "tracking=none"),
+    *("measure=none", "tracking=none", "compute.dtype=float32"),
 ]
 """Overrides for a short render of the sample clip."""
 

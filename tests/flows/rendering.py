@@ -12,7 +12,7 @@ from reel.store import Store
 
 SMALL = [
     *("extract.max_frames=3", "extract.short_side=64", "stylize.num_inference_steps=2", "tracking=none"),
-    "assemble.side_by_side=false",
+    *("assemble.side_by_side=false", "compute.dtype=float32"),  # auto is bfloat16 on CPUs that multiply it
 ]
 Render = Callable[..., RenderRecord]
 """Renders with further overrides; gives the record."""
