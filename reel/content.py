@@ -32,7 +32,7 @@ def _replaced(value: Any, path: tuple[str, ...], paths: tuple[Place, ...]) -> An
     if isinstance(value, list):
         return [_replaced(item, (*path, str(number)), paths) for number, item in enumerate(value)]
     if isinstance(value, str) and value and any(place.matches(path) for place in paths):
-        return content(Path(value).expanduser())
+        return content(Path(value))
     return value
 
 
