@@ -167,7 +167,7 @@ def _pull_key(store: Store, mirror: _Mirror, key: str) -> None:
 def _damaged(mirror: _Mirror, name: str) -> DamagedObject:
     return DamagedObject(
         f"{mirror.url}/{name}: damaged in the mirror, or cut off on the way; it did not enter the store",
-        fix="delete it in the mirror and push again from where it is whole",
+        fix="delete it in the mirror and push it again from a store where it is intact",
     )
 
 

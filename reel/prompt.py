@@ -70,7 +70,7 @@ def check_prompt(text: str, key: str, embeddings: Collection[str] = ()) -> None:
         return
     start, end, syntax = min(found, key=lambda item: (item[0], -item[1]))
     raise UserError(
-        f"{key}: {syntax.name} at {place(text, start)} is not understood here\n{caret(text, start, end)}",
+        f"{key}: {syntax.name} at {place(text, start)} is not supported\n{caret(text, start, end)}",
         fix=syntax.fix,
     )
 

@@ -149,12 +149,12 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             raise MissingObject(
                 f"object {digest[:12]} is not in the store {self.root}",
-                fix="run the render again: what is missing is made anew",
+                fix="run the render again: what is missing is made again",
             ) from None
         if sha256_bytes(data) != digest:
             raise DamagedObject(
                 f"{path}: damaged manifest (its bytes do not give the digest it is filed under)",
-                fix="run the render again: damaged objects are noticed and made anew",
+                fix="run the render again: damaged objects are detected and made again",
             )
         manifest = json.loads(data)
         if manifest["schema"] != SCHEMA:
@@ -220,7 +220,7 @@ class Stored:
         try:
             data = path.read_bytes()
         except FileNotFoundError:
-            raise DamagedObject(f"{path} is gone", fix="run the render again: it is made anew") from None
+            raise DamagedObject(f"{path} is missing", fix="run the render again: it is made again") from None
         self._compare(path, sha256_bytes(data), self.files[name])
         return data
 
@@ -230,14 +230,14 @@ class Stored:
         try:
             digest = sha256_file(path)
         except FileNotFoundError:
-            raise DamagedObject(f"{path} is gone", fix="run the render again: it is made anew") from None
+            raise DamagedObject(f"{path} is missing", fix="run the render again: it is made again") from None
         self._compare(path, digest, self.files[name])
 
     def _compare(self, path: Path, found: str, expected: str) -> None:
         if found != expected:
             raise DamagedObject(
                 f"{path} is damaged: sha256 {found[:12]}, stored as {expected[:12]}",
-                fix="run the render again: damaged objects are noticed and made anew",
+                fix="run the render again: damaged objects are detected and made again",
             )
 
 

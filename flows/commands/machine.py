@@ -117,10 +117,10 @@ def memory() -> Iterator[Finding]:
         available = min(available, total - int(used.read_text()) if used.is_file() else total)
     text = f"{told(available)} of {told(total)} free"
     if available < 2 * GIB:
-        yield Finding("fail", "memory", text, "close something: even the embedded family wants 2 GiB")
+        yield Finding("fail", "memory", text, "close something: even the embedded family needs 2 GiB")
     elif available < 8 * GIB:
         yield Finding(
-            "warn", "memory", text, "enough for model=sprite; sd15 wants 8 GiB (compute.offload does not help here)"
+            "warn", "memory", text, "enough for model=sprite; sd15 needs 8 GiB (compute.offload does not help here)"
         )
     else:
         yield Finding("ok", "memory", text)
@@ -156,7 +156,9 @@ def hub() -> Iterator[Finding]:
 
     address = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
     if os.environ.get("HF_HUB_OFFLINE", "0").lower() not in ("", "0", "false", "no"):
-        yield Finding("warn", "hub", "HF_HUB_OFFLINE is set", "unset it to fetch models; those here still work")
+        yield Finding(
+            "warn", "hub", "HF_HUB_OFFLINE is set", "unset it to fetch models; those on this machine still work"
+        )
         return
     try:
         with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=HUB_TIMEOUT):

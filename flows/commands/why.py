@@ -37,5 +37,5 @@ def told(store: Store, stage: StageRecord) -> list[str]:
     if reason.compared_with is None:
         return [f"{head}  the first of its kind in this store"]
     if not reason.differences:
-        return [f"{head}  same key as before; its bytes were gone or damaged, so they were made anew"]
+        return [f"{head}  same key as before; its bytes were missing or damaged, so they were made again"]
     return [f"{head}  differs from the nearest earlier one in", *(f"          {one}" for one in reason.differences)]

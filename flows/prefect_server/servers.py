@@ -222,7 +222,7 @@ def _await(store: Path, server: Server) -> Server:
     tail = "\n".join(_tail(log_path(store, server.name)))
     down_quietly(store, server)
     raise UserError(
-        f"{server.name} did not come up on {server.url}; the end of its log:\n{tail}",
+        f"{server.name} did not start on {server.url}; the end of its log:\n{tail}",
         fix=f"the whole log: {log_path(store, server.name)}",
     )
 

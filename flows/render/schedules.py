@@ -146,7 +146,7 @@ def look(
     schedule = parsed.schedule
     if schedule is not None and not schedule.serves(slot.what):
         start = schedule.keys[0].place.start
-        parsed.report.add("RS115", f"{slot.key} wants a '{slot.what}' schedule, this is a '{schedule.what}'", start)
+        parsed.report.add("RS115", f"{slot.key} needs a '{slot.what}' schedule, this is a '{schedule.what}'", start)
     elif schedule is not None and slot.what == "prompt" and schedule.has_pictures:
         first = next(key for key in schedule.keys if key.picture is not None)
         parsed.report.add("RS506", "only the prompts are used here: pictures are left out", first.body.start)
@@ -245,5 +245,5 @@ def refuse_both(overrides: Sequence[str]) -> None:
     if {"prompt", "prompt_schedule"} <= given:
         raise UserError(
             "prompt and prompt_schedule are both given: a prompt schedule takes the prompt's place",
-            fix="leave prompt out, or put words that shall stay into the schedule: head: masterpiece; 0: ...",
+            fix="leave prompt out, or put words that should stay into the schedule: head: masterpiece; 0: ...",
         )

@@ -66,7 +66,7 @@ def new(name: str, about: Mapping[str, Any], settings: Mapping[str, Any]) -> Def
     plain = canonical(about)
     id = name or f"search-{sha256_bytes(canonical_json(plain))[:8]}"
     if not _NAME.fullmatch(id):
-        raise UserError(f"search.name: {name!r} is no name", fix="letters, digits, '.', '_' and '-'")
+        raise UserError(f"search.name: {name!r} is not a valid name", fix="letters, digits, '.', '_' and '-'")
     return Definition(id=id, created=datetime.now(UTC), about=plain, settings=canonical(settings))
 
 
@@ -134,5 +134,5 @@ def _read(path: Path) -> Definition:
     except (ValueError, ValidationError) as error:
         raise UserError(
             f"{path}: damaged ({str(error).splitlines()[0]})",
-            fix="delete its folder: what was rendered stays cached, the search asks for it anew",
+            fix="delete its folder: what was rendered stays cached, the search asks for it again",
         ) from None

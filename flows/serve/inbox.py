@@ -95,7 +95,7 @@ class Inbox:
 
     async def _take(self, path: Path, stamp: Stamp) -> None:
         if not any(fnmatch.fnmatchcase(path.name.lower(), pattern.lower()) for pattern in self.watch.patterns):
-            return self._refuse(path, stamp, f"is none of {', '.join(self.watch.patterns)}")
+            return self._refuse(path, stamp, f"matches none of {', '.join(self.watch.patterns)}")
         if not path.resolve().is_relative_to(self.folder):
             return self._refuse(path, stamp, "is a link out of the folder")
         try:

@@ -121,7 +121,7 @@ async def _end_subflows(client: Any, run: Any) -> None:
     children = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run.id]))
     for child in await client.read_flow_runs(flow_run_filter=children):
         if child.state and not child.state.is_final():
-            await client.set_flow_run_state(child.id, Crashed(message="its process is gone"), force=True)
+            await client.set_flow_run_state(child.id, Crashed(message="its process has ended"), force=True)
 
 
 async def runs(

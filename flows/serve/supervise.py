@@ -246,7 +246,7 @@ class Supervisor:
         """Start the project's own server again when its process is gone."""
         gone = self.local and servers.running(self.settings.paths.store, "prefect") is None
         if gone and not _starting.locked():
-            say("the Prefect server is gone; starting it again")
+            say("the Prefect server has ended; starting it again")
             threading.Thread(target=self._start, daemon=True).start()
 
     def _start(self) -> None:

@@ -156,7 +156,7 @@ def _choices(one: Any) -> _Choices:
     values = tuple(map(_shown, one.sweep_iterator(transformer=lambda value: value)))
     twice = next((value for value in values if values.count(value) > 1), None)
     if twice is not None:
-        raise UserError(f"{one.input_line}: {twice} stands there twice", fix="name each value once")
+        raise UserError(f"{one.input_line}: {twice} is given twice", fix="name each value once")
     return _Choices(key, texts, values, swept=True)
 
 
@@ -188,7 +188,7 @@ def _grouped(found: Mapping[str, _Choices], pairs: Sequence[Sequence[str]]) -> l
         for key in pair:
             if key not in axes:
                 raise UserError(
-                    f"sweep.paired: {key!r} is no axis of this sweep{suggest(key, axes)}",
+                    f"sweep.paired: {key!r} is not an axis of this sweep{suggest(key, axes)}",
                     fix=f"axes: {', '.join(axes)}" if axes else "give each key its values: key=a,b,c",
                 )
             if key in partner:

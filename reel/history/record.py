@@ -152,7 +152,7 @@ def parse_record(data: bytes, path: Path | str) -> RenderRecord:
         envelope = json.loads(data)
         schema = envelope["schema"]
     except (ValueError, KeyError, TypeError):
-        raise _damaged(path, "it is not whole JSON") from None
+        raise _damaged(path, "it is not complete JSON") from None
     if schema != SCHEMA:
         raise UserError(
             f"{path}: written with record schema {schema}, this version reads {SCHEMA}",

@@ -169,7 +169,7 @@ def read_definition(path: Path) -> Definition:
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise UserError(
             f"{path}: damaged manifest ({str(error).splitlines()[0]})",
-            fix="start the sweep's command again: it is written anew, and what was done stays done",
+            fix="start the sweep's command again: it is written again, and finished points stay finished",
         ) from None
 
 

@@ -42,7 +42,7 @@ CODES: dict[str, Code] = {
     ),
     "RS102": Code(ERROR, "single quotes", "JSON knows double quotes only."),
     "RS103": Code(ERROR, "curly quotes", "Word processors and chat windows turn straight quotes into curly ones."),
-    "RS104": Code(ERROR, "key without quotes", "This dialect wants its keys in double quotes."),
+    "RS104": Code(ERROR, "key without quotes", "This dialect needs its keys in double quotes."),
     "RS105": Code(ERROR, "missing comma", "Two pairs need a comma between them."),
     "RS106": Code(ERROR, "wrong sign between key and value", "A colon in one dialect is an equals sign in another."),
     "RS107": Code(ERROR, "quote never closed", "Everything up to the next quote became part of this text."),
@@ -61,7 +61,7 @@ CODES: dict[str, Code] = {
     "RS116": Code(
         ERROR, "comma after the last pair", "JSON files end without it (the FizzNodes node removes it itself)."
     ),
-    "RS117": Code(ERROR, "text without quotes", "This dialect wants its texts in double quotes."),
+    "RS117": Code(ERROR, "text without quotes", "This dialect needs its texts in double quotes."),
     "RS118": Code(ERROR, "bracket not closed", "A value is written key:(value)."),
     "RS119": Code(
         ERROR, "quote inside a quoted text", "The text ends at the inner quote, and the rest breaks the form."
@@ -126,7 +126,9 @@ CODES: dict[str, Code] = {
     "RS310": Code(WARNING, "wildcard", "__name__ is replaced by a random line of a file: every run differs."),
     "RS311": Code(WARNING, "--neg twice", "Only the first negative part counts; in pre or app text the node crashes."),
     "RS312": Code(
-        ERROR, "an empty line drops all later keys", "After a line that is no key, everything else becomes tail text."
+        ERROR,
+        "an empty line drops all later keys",
+        "After a line that is not a key, everything else becomes tail text.",
     ),
     "RS313": Code(WARNING, "quotes stay in the prompt", "This dialect takes everything after the colon literally."),
     "RS314": Code(
@@ -138,12 +140,12 @@ CODES: dict[str, Code] = {
         WARNING, "old form of the file", "Newer versions refuse 'prompt' and 'base'; the keys moved to prompt_map."
     ),
     "RS316": Code(
-        WARNING, "text after a second colon is dropped", "The node keeps what stands between the first two colons."
+        WARNING, "text after a second colon is dropped", "The node keeps what is between the first two colons."
     ),
-    "RS317": Code(WARNING, "picture not found", "The file is not there, seen from the schedule's folder."),
+    "RS317": Code(WARNING, "picture not found", "The file does not exist, as seen from the schedule's folder."),
     "RS318": Code(
         ERROR,
-        "prompt syntax that is not understood here",
+        "prompt syntax that is not supported",
         "LoRA tags, wildcards, prompt editing and BREAK belong to other programs; a bracket needs its partner.",
     ),
     "RS319": Code(
@@ -154,7 +156,7 @@ CODES: dict[str, Code] = {
     "RS320": Code(
         WARNING,
         "a line that begins like a key, without its colon",
-        "A line that begins with a number and a space, and has no colon, is no key: it becomes head or tail text.",
+        "A line that begins with a number and a space, and has no colon, is not a key: it becomes head or tail text.",
     ),
     "RS401": Code(ERROR, "expression cannot be read", "See the message."),
     "RS402": Code(ERROR, "unknown name in an expression", "See the list of variables and functions."),

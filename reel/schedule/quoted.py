@@ -97,7 +97,7 @@ class QuotedReader:
         plain = WIDE.get(char)
         if plain is None:
             return char
-        self.report.add("RS110", f"'{char}' is a full-width sign; the tool wants a plain '{plain}'", self.pos,
+        self.report.add("RS110", f"'{char}' is a full-width sign; the tool needs a plain '{plain}'", self.pos,
                         fix=f"'{plain}'", edits=(Edit(self.pos, self.pos + 1, plain),), certain=True)  # fmt: skip
         return plain
 
@@ -186,9 +186,9 @@ class QuotedReader:
         curly = bool(wrong & set(CURLY))
         inside = '"' in self.text[start + 1 : end]
         message = (
-            "curly quotes: the tool wants straight double ones"
+            "curly quotes: the tool needs straight double ones"
             if curly
-            else "single quotes: the tool wants double ones"
+            else "single quotes: the tool needs double ones"
         )
         edits = (Edit(start, start + 1, '"'), Edit(end, end + 1, '"'))
         self.report.add("RS103" if curly else "RS102", message, start, end + 1, fix="straight double quotes",
@@ -221,7 +221,7 @@ class QuotedReader:
         at = place if self.text[place : place + 1] == "\\" else self.text.find("\\" + char, place)
         self.report.add(
             "RS113",
-            f"'\\{char}' is no JSON escape: a backslash itself is written \\\\",
+            f"'\\{char}' is not a JSON escape: a backslash itself is written \\\\",
             max(at, 0),
             max(at, 0) + 2,
             fix=f"\\\\{char}",

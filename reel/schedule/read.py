@@ -98,7 +98,7 @@ def parse(
         )
         return Parsed(None, report, chosen, kind)
     if bad := _NO_TEXT.search(text):
-        report.add("RS006", "a NUL or half a character: this is no text", bad.start())
+        report.add("RS006", "a NUL or half a character: this is not text", bad.start())
         return Parsed(None, report, chosen, kind)
     if not text.strip("\ufeff \t\r\n"):
         report.add("RS004", "the text is empty", 0)
@@ -123,7 +123,7 @@ def _unquoted(
     start, stop = quotes
     text = report.source.text
     inside = parse(f"{text[:start]} {text[start + 1 : stop]} {text[stop + 1 :]}", dialect, what, options=options)
-    report.add("RS124", "the whole schedule stands in quotes", start, stop + 1, fix="leave them out", certain=True,
+    report.add("RS124", "the whole schedule is in quotes", start, stop + 1, fix="leave them out", certain=True,
                edits=(Edit(start, start + 1, ""), Edit(stop, stop + 1, "")))  # fmt: skip
     for f in inside.report.findings:
         repair = f.repair or Repair("")
@@ -169,6 +169,6 @@ def read(
         raise ScheduleError(parsed.report.sorted(), name or "<text>")
     if not schedule.serves(what):
         report = parsed.report
-        report.add("RS115", f"this is a schedule of kind '{schedule.what}'; a '{what}' is wanted here", 0)
+        report.add("RS115", f"this is a schedule of kind '{schedule.what}'; a '{what}' is needed here", 0)
         raise ScheduleError(report.sorted(), name or "<text>")
     return schedule

@@ -96,6 +96,6 @@ def listed(text: str, name: str) -> list[float] | None:
             values.append(float(match[0]))
         except ValueError:
             report = Report(Source(text, name))
-            report.add("RS115", f"'{match[0][:40]}' is no number", match.start(), match.end(), fix="[0.2, 0.4, 0.6]")
+            report.add("RS115", f"'{match[0][:40]}' is not a number", match.start(), match.end(), fix="[0.2, 0.4, 0.6]")
             raise ScheduleError(report.findings, name) from None
     return values

@@ -49,7 +49,7 @@ def parse_then(text: str) -> Then:
     mode = match[1] if match else ""
     if match is None or mode not in ("hold", "blend", "ease"):
         raise SettingError(
-            "RS122", f"'{text[:40]}' is no transition", "hold, blend, blend(8), ease(in-out) or ease(in-out, 8)"
+            "RS122", f"'{text[:40]}' is not a transition", "hold, blend, blend(8), ease(in-out) or ease(in-out, 8)"
         )
     inside = [part.strip() for part in (match[2] or "").split(",") if part.strip()]
     curve = inside.pop(0) if mode == "ease" and inside and not re.match(r"[\d.]", inside[0]) else "in-out"

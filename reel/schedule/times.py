@@ -61,7 +61,7 @@ class Time:
         env = {"t": 0.0, "max_f": float(frames - 1), "fps": fps, "s": float(seed), "seconds": 0.0}
         value = float(self.formula.evaluate(env))
         if not abs(value) < 1e9:
-            raise ValueError(f"{self.formula.text} is {value:g}, which is no frame")
+            raise ValueError(f"{self.formula.text} is {value:g}, which is not a frame")
         return int(value)
 
     @property
@@ -140,14 +140,14 @@ def _formula(text: str) -> Time:
         formula = parse_expression(text)
     except ExpressionError as error:
         if not re.search(r"max_f|fps", text):
-            raise TimeError("RS201", f"'{text[:40]}' is no place in time", _EXAMPLES) from None
+            raise TimeError("RS201", f"'{text[:40]}' is not a place in time", _EXAMPLES) from None
         raise TimeError(error.code, error.message, error.fix) from None
     if wrong := formula.names - {"max_f", "fps", "s", "pi", "tau", "e"}:
         raise TimeError("RS402", f"a key cannot depend on {', '.join(sorted(wrong))}", "max_f or fps")
     if formula.root.op == "num" and formula.root.value < 1e9 and float(formula.root.value).is_integer():
         return Time("frame", formula.root.value)
     if not abs(float(formula.evaluate({"t": 0.0, "max_f": 95.0, "fps": 12.0, "s": 0.0}))) < 1e9:
-        raise TimeError("RS407", f"'{text[:40]}' is no frame: it is undefined or far too large")
+        raise TimeError("RS407", f"'{text[:40]}' is not a frame: it is undefined or far too large")
     return Time("formula", formula=formula)
 
 

@@ -101,7 +101,7 @@ def ltx_conditions(schedule: Schedule, frames: int, fps: float = 12.0, seed: int
         UserError: as `tile_track`, or two pictures land on one place.
     """
     length = -(-(frames - 1) // LTX_STEP) * LTX_STEP + 1
-    moved = [] if length == frames else [f"the clip has {length} frames instead of {frames} (LTX wants 8k + 1)"]
+    moved = [] if length == frames else [f"the clip has {length} frames instead of {frames} (LTX needs 8k + 1)"]
     taken: dict[int, SparseCondition] = {}
     for condition in sparse_conditions(schedule, frames, fps, seed):
         at = min(int(np.floor(condition.frame / LTX_STEP + 0.5)) * LTX_STEP, length - 1)
@@ -112,7 +112,7 @@ def ltx_conditions(schedule: Schedule, frames: int, fps: float = 12.0, seed: int
                 fix="start the two ranges at least 8 frames apart",
             )
         if at != condition.frame:
-            moved.append(f"'{condition.picture}' stands at frame {at} instead of {condition.frame}")
+            moved.append(f"'{condition.picture}' is at frame {at} instead of {condition.frame}")
         taken[at] = SparseCondition(at, condition.picture, min(condition.strength, 1.0))
         if condition.strength > 1:
             moved.append(f"'{condition.picture}' has strength 1 instead of {condition.strength:g}, the most LTX takes")

@@ -146,7 +146,7 @@ def _place(text: str, error: yaml.MarkedYAMLError) -> tuple[int, int]:
 def _syntax(report: Report, error: yaml.MarkedYAMLError, text: str, at: int) -> None:
     """libyaml's message at its place, with the usual slip named where it is one."""
     if at and text[at - 1] == ":" and _GLUED.match(text, text.rfind("\n", 0, at) + 1):
-        report.add("RS120", "YAML wants a space after the colon", at, fix="a space here",
+        report.add("RS120", "YAML needs a space after the colon", at, fix="a space here",
                    edits=(Edit(at, at, " "),), certain=True)  # fmt: skip
         return
     if text[at : at + 1] in ("[", "{", "'", '"') and re.search("flow|quoted", error.context or ""):

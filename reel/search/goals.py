@@ -81,7 +81,7 @@ def parse_limit(goal: Goal, text: str | float) -> Limit:
         bound = math.nan
     if match is None or not math.isfinite(bound) or (match[2] and bound <= 0):
         raise UserError(
-            f"search.constraints.{goal.key}: {text!r} is no bound",
+            f"search.constraints.{goal.key}: {text!r} is not a bound",
             fix="a number, or a factor of what the given settings come to, such as 1.5x",
         )
     return Limit(goal, bound, bool(match[2]))

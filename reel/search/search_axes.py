@@ -69,7 +69,7 @@ def axes(space: Mapping[str, Any] | None, settings: Mapping[str, Any], effort: s
         if not found:
             raise UserError(
                 "search: there is no control whose weight could be searched for (control=[])",
-                fix="control=[pose,lineart], or name what shall vary: search.space={stylize.strength:[0.4,1]}",
+                fix="control=[pose,lineart], or name what should vary: search.space={stylize.strength:[0.4,1]}",
             )
         return found
     if not space:
@@ -131,7 +131,7 @@ def _axis(key: str, limits: Any, known: Mapping[str, Any]) -> Axis:
     numbers = list(limits) if isinstance(limits, Sequence) and not isinstance(limits, str) else []
     if len(numbers) not in (2, 3) or not all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers):
         raise UserError(
-            f"{where}: {limits!r} is no range", fix="[from, to] or [from, to, step], such as [0, 1.2, 0.05]"
+            f"{where}: {limits!r} is not a range", fix="[from, to] or [from, to, step], such as [0, 1.2, 0.05]"
         )
     low, high = float(numbers[0]), float(numbers[1])
     integer = isinstance(known[key], int)

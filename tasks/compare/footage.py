@@ -84,7 +84,7 @@ def _film(store: Store, record: RenderRecord) -> tuple[Reel | None, str]:
         return None, "this render has no film"
     path = locate(store, record, film)
     if path is None:
-        return None, f"{film.name} is gone or changed, and the store no longer has the frames"
+        return None, f"{film.name} is missing or changed, and the store no longer has the frames"
     try:
         facts, job = prepare(Extract(multiple_of=2), path)
     except UserError as error:

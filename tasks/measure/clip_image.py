@@ -50,7 +50,7 @@ def clip_image(cfg: ClipImage, inputs: Mapping[str, str], ctx: Context) -> str:
 
     Raises:
         UserError: the reference is no picture.
-        ModelAbsent: the weights are not here and cannot be fetched.
+        ModelAbsent: the weights are not on this machine and cannot be fetched.
     """
     clip, reference = Clip.open(ctx.store, inputs["frames"]), read_picture(ctx.files["reference"])
     reader = ClipReader(cfg, ctx)

@@ -48,7 +48,7 @@ def clip_text(cfg: Prompted, inputs: Mapping[str, str], ctx: Context) -> str:
     """Mean over the frames. A prompt beyond CLIP's 77 tokens is cut, which is noted.
 
     Raises:
-        ModelAbsent: the weights are not here and cannot be fetched.
+        ModelAbsent: the weights are not on this machine and cannot be fetched.
     """
     clip = Clip.open(ctx.store, inputs["frames"])
     reader = ClipReader(cfg, ctx)

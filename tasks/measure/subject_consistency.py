@@ -47,7 +47,7 @@ def subject_consistency(cfg: SubjectConsistency, inputs: Mapping[str, str], ctx:
     """Mean over all frames but the first of half the sum of both cosines, negative ones counting 0.
 
     Raises:
-        ModelAbsent: the weights are not here and cannot be fetched.
+        ModelAbsent: the weights are not on this machine and cannot be fetched.
     """
     clip = Clip.open(ctx.store, inputs["frames"])
     if clip.count < 2:

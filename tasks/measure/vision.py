@@ -46,7 +46,7 @@ class ClipReader:
     """CLIP (Radford et al., arXiv 2103.00020) through transformers: unit vectors `(N, D)` float32.
 
     Raises:
-        ModelAbsent: the weights are not here and cannot be fetched.
+        ModelAbsent: the weights are not on this machine and cannot be fetched.
     """
 
     def __init__(self, cfg: ClipNetwork, ctx: Context) -> None:
@@ -111,7 +111,7 @@ def dino_reader(ctx: Context) -> Callable[[Iterable[np.ndarray]], Iterator[np.nd
     As in VBench the frame's short side becomes 224 px, nothing is cut off.
 
     Raises:
-        ModelAbsent: the weights are not here and cannot be fetched.
+        ModelAbsent: the weights are not on this machine and cannot be fetched.
     """
     import timm
     import torch

@@ -61,7 +61,7 @@ def _copy(source: Path, target: Path, digest: str) -> Path:
                 write.flush()
                 os.fsync(write.fileno())
             if checksum.hexdigest() != digest:
-                raise DamagedObject(f"{source} is damaged", fix="run the render again: it is made anew")
+                raise DamagedObject(f"{source} is damaged", fix="run the render again: it is made again")
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)

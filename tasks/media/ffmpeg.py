@@ -33,7 +33,7 @@ def binary() -> str:
     if not shutil.which(found):
         raise UserError(
             f"no FFmpeg program at {found}",
-            fix="unset IMAGEIO_FFMPEG_EXE, or reinstall imageio-ffmpeg (its own is whole)",
+            fix="unset IMAGEIO_FFMPEG_EXE, or reinstall imageio-ffmpeg (its own is complete)",
         )
     return found
 

@@ -289,7 +289,7 @@ def _sound(container: Any, zero: Fraction) -> Sound | None:
 def _no_frames(path: Path) -> UserError:
     return UserError(
         f"clip: {path.name} holds zero frames: it is empty, or cut off within its index",
-        fix="copy or download it again; where it is whole, record or export it again",
+        fix="copy or download it again; if the copy is complete, record or export it again",
     )
 
 
@@ -298,7 +298,7 @@ def _unreadable(path: Path, error: Exception) -> UserError:
         head = file.read(12)
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free"):
         return UserError(
-            f"clip: {path.name} is truncated or damaged: its index (moov) is not there or not readable",
+            f"clip: {path.name} is truncated or damaged: its index (moov) is missing or unreadable",
             fix="copy or download it again; a phone that lost power while recording leaves such files",
         )
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":

@@ -50,7 +50,7 @@ def depth_anything(cfg: DepthAnything, inputs: Mapping[str, str], ctx: Context) 
     """Depth Anything V2 (Yang et al., arXiv 2406.09414) through transformers, near = bright.
 
     Raises:
-        ModelAbsent: the weights are not here and cannot be fetched.
+        ModelAbsent: the weights are not on this machine and cannot be fetched.
     """
     cache = frame_cache("depth_anything", cfg, ctx)
     return depth_maps(cfg, inputs["frames"], ctx, cache, lambda: load(cfg, ctx), "depth_anything")

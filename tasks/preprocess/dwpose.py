@@ -49,7 +49,7 @@ def dwpose(cfg: DwPose, inputs: Mapping[str, str], ctx: Context) -> str:
     The points have no depth; the mask is the limbs' own outline.
 
     Raises:
-        ModelAbsent: the weights are not here and cannot be fetched.
+        ModelAbsent: the weights are not on this machine and cannot be fetched.
     """
     return detect_poses("dwpose", cfg, inputs["frames"], ctx, lambda: finder(cfg, ctx), workers=1)
 

@@ -35,7 +35,7 @@ def hed(cfg: Hed, inputs: Mapping[str, str], ctx: Context) -> str:
     """Holistically-nested edge detection (Xie & Tu, arXiv 1504.06375), white on black.
 
     Raises:
-        ModelAbsent: the weights are not here and cannot be fetched.
+        ModelAbsent: the weights are not on this machine and cannot be fetched.
     """
     return map_frames_cached(inputs["frames"], ctx, frame_cache("hed", cfg, ctx), lambda: load(cfg, ctx), "hed")
 

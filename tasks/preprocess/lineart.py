@@ -36,7 +36,7 @@ def lineart(cfg: Lineart, inputs: Mapping[str, str], ctx: Context) -> str:
     """Informative drawings (Chan et al., arXiv 2203.12691), white lines on black.
 
     Raises:
-        ModelAbsent: the weights are not here and cannot be fetched.
+        ModelAbsent: the weights are not on this machine and cannot be fetched.
     """
     cache = frame_cache("lineart", cfg, ctx)
     return map_frames_cached(inputs["frames"], ctx, cache, lambda: load(cfg, ctx), "lineart")

@@ -33,7 +33,7 @@ def lineart_anime(cfg: LineartAnime, inputs: Mapping[str, str], ctx: Context) ->
     """Anime2Sketch (Xiang et al., github.com/Mukosame/Anime2Sketch), white lines on black.
 
     Raises:
-        ModelAbsent: the weights are not here and cannot be fetched.
+        ModelAbsent: the weights are not on this machine and cannot be fetched.
     """
     cache = frame_cache("lineart_anime", cfg, ctx)
     return map_frames_cached(inputs["frames"], ctx, cache, lambda: load(cfg, ctx), "lineart_anime")

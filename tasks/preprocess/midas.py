@@ -37,7 +37,7 @@ def midas(cfg: Midas, inputs: Mapping[str, str], ctx: Context) -> str:
     """Dense prediction transformer (Ranftl et al., arXiv 2103.13413), near = bright.
 
     Raises:
-        ModelAbsent: the weights are not here and cannot be fetched.
+        ModelAbsent: the weights are not on this machine and cannot be fetched.
     """
     return depth_maps(cfg, inputs["frames"], ctx, frame_cache("midas", cfg, ctx), lambda: load(cfg, ctx), "midas")
 

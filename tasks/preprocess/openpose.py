@@ -38,7 +38,7 @@ def openpose(cfg: OpenPose, inputs: Mapping[str, str], ctx: Context) -> str:
     """OpenPose (Cao et al., arXiv 1812.08008): 18 points without depth; the mask is the limbs' own outline.
 
     Raises:
-        ModelAbsent: the weights are not here and cannot be fetched.
+        ModelAbsent: the weights are not on this machine and cannot be fetched.
     """
     return detect_poses("openpose", cfg, inputs["frames"], ctx, lambda: finder(cfg, ctx), workers=1)
 

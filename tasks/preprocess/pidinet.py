@@ -35,7 +35,7 @@ def pidinet(cfg: PidiNet, inputs: Mapping[str, str], ctx: Context) -> str:
     """Pixel difference networks (Su et al., arXiv 2108.07009), white on black.
 
     Raises:
-        ModelAbsent: the weights are not here and cannot be fetched.
+        ModelAbsent: the weights are not on this machine and cannot be fetched.
     """
     cache = frame_cache("pidinet", cfg, ctx)
     return map_frames_cached(inputs["frames"], ctx, cache, lambda: load(cfg, ctx), "pidinet")

@@ -19,7 +19,7 @@ def save_part(part: Any, folder: Path, name: str, half: bool = False) -> None:
     import torch
 
     if name not in PARTS:
-        raise ValueError(f"{name!r} is no part of the family; its parts are {', '.join(PARTS)}")
+        raise ValueError(f"{name!r} is not a part of the family; its parts are {', '.join(PARTS)}")
     if isinstance(part, torch.nn.Module):
         part = copy.deepcopy(part).to(memory_format=torch.contiguous_format).eval()
         part = part.half() if half else part

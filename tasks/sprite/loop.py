@@ -171,7 +171,7 @@ def _resume(path: Path, optimizers: Optimizers, ema: Ema) -> int:
         return 0
     state = torch.load(path, weights_only=True)
     if [p.shape for p in state["params"]] != [p.shape for p in optimizers.params]:
-        raise ValueError(f"{path} belongs to networks of other sizes; remove the folder to start this stage anew")
+        raise ValueError(f"{path} belongs to networks of other sizes; remove the folder to start this stage again")
     with torch.no_grad():
         for p, saved in zip(optimizers.params, state["params"], strict=True):
             p.data.copy_(saved)

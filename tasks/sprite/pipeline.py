@@ -177,7 +177,7 @@ class Training:
             return networks.load(self.cfg.start, name)
         if not (self.parts / name).is_dir():
             raise UserError(
-                f"{self.parts} has no {name}, which this stage stands on",
+                f"{self.parts} has no {name}, which this stage needs",
                 fix=f"run the stages before it as well, or start={self.cfg.output}",
             )
         return networks.load(self.parts, name)

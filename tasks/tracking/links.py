@@ -32,7 +32,7 @@ class Link(BaseModel):
     def __str__(self) -> str:
         """Where to find the run."""
         if self.mlflow_run is None:
-            return f"{self.uri}, experiment {self.experiment} (not there yet: being logged, or kept for a later run)"
+            return f"{self.uri}, experiment {self.experiment} (not logged yet: in progress, or left for a later run)"
         return self.url or f"{self.uri}, run {self.mlflow_run}"
 
     @property

@@ -26,7 +26,7 @@ def path(source: ModelSource) -> Path:
     """The source's file or folder on this machine, fetched first if need be, its bytes checked.
 
     Raises:
-        ModelAbsent: it is not here and cannot be fetched; the message says what to do.
+        ModelAbsent: it is not on this machine and cannot be fetched; the message says what to do.
         ModelChanged: the bytes are not the pinned or recorded ones.
     """
     match source.kind:

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class ModelAbsent(UserError):
-    """A model's files are not here and could not be fetched."""
+    """A model's files are not on this machine and could not be fetched."""
 
 
 class ModelChanged(UserError):

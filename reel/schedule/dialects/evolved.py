@@ -98,7 +98,7 @@ def _key(report: Report, member: Member, values: bool) -> Key | None:
             )
         return prompt_key_plain(at, until, then, value.text, spans_)
     if not re.fullmatch(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", value.text, re.ASCII):
-        report.add("RS115", f"'{value.text[:30]}' is no number; this dialect has no formulas", *value.outer)
+        report.add("RS115", f"'{value.text[:30]}' is not a number; this dialect has no formulas", *value.outer)
         return None
     formula = read_value(report, value.text, value.start)
     return Key(at, until, value=formula, then=then, **spans_) if formula else None  # type: ignore[arg-type]
@@ -144,7 +144,7 @@ def place(report: Report, text: str, start: int, stop: int) -> tuple[Time, Time 
 def _index(report: Report, part: str, start: int, stop: int) -> Time | None:
     match = _INDEX.fullmatch(part)
     if match is None:
-        report.add("RS201", f"'{part[:30]}' is no index of this dialect", start, stop,
+        report.add("RS201", f"'{part[:30]}' is not an index of this dialect", start, stop,
                    fix="a whole number, -4 from the end, 0.5 for half-way, or a range 0:24")  # fmt: skip
         return None
     word = match[1]  # without the blanks around it, which may be stranger ones than float() takes

@@ -118,7 +118,7 @@ def place(report: Report, text: str, start: int, stop: int, *, max_f_is_count: b
         why = (
             "a range, which belongs to AnimateDiff-Evolved or our own form"
             if ":" in word
-            else "a subtraction here, no range"
+            else "a subtraction here, not a range"
         )
         report.add("RS201", f"'{word}' is {why}", start, stop, fix="one frame number for each key")
         return None
@@ -128,7 +128,7 @@ def place(report: Report, text: str, start: int, stop: int, *, max_f_is_count: b
         report.add(error.code, error.message, start, stop, fix=error.fix)
         return None
     if time.kind in ("percent", "seconds", "end"):
-        report.add("RS201", f"'{word}' is no key of this dialect", start, stop, fix="a frame number, or max_f/2")
+        report.add("RS201", f"'{word}' is not a key of this dialect", start, stop, fix="a frame number, or max_f/2")
         return None
     if time.formula is not None and max_f_is_count:
         return Time("formula", formula=shift_max_f(time.formula, 1))

@@ -105,7 +105,7 @@ def _pair(report: Report, start: int, stop: int) -> Key | None:
     if colon < 0:
         equals = text.find("=", first, stop)
         if equals > 0 and text[equals : equals + 2] != "==":
-            report.add("RS106", "between key and value stands ':' in this dialect", equals, fix="':'",
+            report.add("RS106", "this dialect needs ':' between key and value", equals, fix="':'",
                        edits=(Edit(equals, equals + 1, ":"),), certain=True)  # fmt: skip
         else:
             report.add("RS108", f"'{text[first:stop].strip()[:40]}' has no key in front of it", first, stop)

@@ -44,7 +44,7 @@ def _entry(report: Report, piece: str, offset: int) -> Key | None:
         try:
             value = float(strength)
         except ValueError:
-            report.add("RS115", f"the strength '{strength.strip()[:30]}' is no number", value_at, begin + len(body))
+            report.add("RS115", f"the strength '{strength.strip()[:30]}' is not a number", value_at, begin + len(body))
             return None
         if not 0 <= value < 1e6:
             report.add(
@@ -59,7 +59,7 @@ def _entry(report: Report, piece: str, offset: int) -> Key | None:
     parts = [part.strip() for part in index.split(":")]
     if len(parts) > 2 or not all(_INDEX.fullmatch(part) for part in parts):
         code = "RS211" if ":" in index else "RS201"
-        report.add(code, f"'{index.strip()[:30]}' is no frame or range", begin, begin + max(1, len(index.strip())),
+        report.add(code, f"'{index.strip()[:30]}' is not a frame or a range", begin, begin + max(1, len(index.strip())),
                    fix="a frame such as 8, -1 for the last one, or a range 8:16")  # fmt: skip
         return None
     at, *rest = [Time("end" if part.startswith("-") else "frame", float(part)) for part in parts]

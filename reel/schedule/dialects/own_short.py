@@ -34,7 +34,7 @@ def parse(report: Report, what: What, options: Options) -> Schedule | None:
         if label:
             if label["sign"] in ("：", "="):
                 at, wide = entry.start() + label.start("sign"), label["sign"] == "："
-                message = "a full-width colon" if wide else "between a key and its text stands ':' in this form"
+                message = "a full-width colon" if wide else "this form needs ':' between a key and its text"
                 report.add("RS110" if wide else "RS106", message, at, fix="':'", edits=(Edit(at, at + 1, ":"),),
                            certain=True)  # fmt: skip
             rows.append((label, entry.start()))

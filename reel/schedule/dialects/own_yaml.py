@@ -83,7 +83,9 @@ def _parts(
                 settings |= read_setting(name.text, value.text)
         except SettingError as error:
             if error.code == "RS121" and _is_place(name.text):
-                error = SettingError("RS121", f"'{name.text}' is a key, and keys stand under 'keys:'", "keys: {0: ...}")
+                error = SettingError(
+                    "RS121", f"'{name.text}' is a key, and keys belong under 'keys:'", "keys: {0: ...}"
+                )
             node = name if error.code == "RS121" else value
             report.add(error.code, str(error), node.start, max(node.stop, node.start + 1), fix=error.fix)
     if "keys" not in names and not broken:
@@ -105,7 +107,7 @@ def _glued(report: Report, value: YamlNode) -> bool:
         at = value.start + match.end()
         report.add(
             "RS120",
-            "YAML wants a space after the colon",
+            "YAML needs a space after the colon",
             at,
             fix="a space here",
             edits=(Edit(at, at, " "),),

@@ -116,7 +116,7 @@ def _key(report: Report, member: Member) -> Key | None:
     if not re.fullmatch(r"\d{1,9}", word):
         code, fix = ("RS209", "a frame from 0") if re.fullmatch(r"-\d+", word) else ("RS201", "a frame number")
         code = "RS202" if re.fullmatch(r"\d+\.\d+", word) else code
-        report.add(code, f"'{word[:30]}' is no frame number", member.start, member.stop, severity="error", fix=fix)
+        report.add(code, f"'{word[:30]}' is not a frame number", member.start, member.stop, severity="error", fix=fix)
         return None
     return prompt_key(
         report, frame(int(word)), value.text, Span(member.start, member.stop), Span(value.start, value.stop)

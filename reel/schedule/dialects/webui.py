@@ -101,7 +101,7 @@ def _tail_line(report: Report, offset: int, text: str, later: int) -> bool:
     elif match := _NEARLY.match(text):
         _mend(report, offset, match, dropped)
     elif later:
-        report.add("RS312", f"this line is no key, so {later} later key(s) become tail text", offset,
+        report.add("RS312", f"this line is not a key, so {later} later key(s) become tail text", offset,
                    offset + len(text), fix="move it before the first key or after the last one")  # fmt: skip
     else:
         return _bare(report, offset, text, "tail")
@@ -125,7 +125,7 @@ def _mend(report: Report, offset: int, match: re.Match[str], dropped: str) -> No
     start = offset + match.start(1)
     if "." in number or number.startswith("-"):
         code, word = ("RS202", "a fraction") if "." in number else ("RS209", "a negative number")
-        report.add(code, f"{number} is {word}: the line is no key, and {dropped}", start, start + len(number),
+        report.add(code, f"{number} is {word}: the line is not a key, and {dropped}", start, start + len(number),
                    severity="error", fix="a whole number from 0")  # fmt: skip
         return
     code = "RS110" if sign == "：" else "RS106" if sign != ":" else "RS303"

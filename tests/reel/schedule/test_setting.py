@@ -66,7 +66,7 @@ def test_numbers_and_formulas(given: object, values: list[float]) -> None:
 def test_lists_are_one_value_a_frame() -> None:
     assert listed(as_text([1, 0.5]) or "", "w") == [1, 0.5]
     assert listed("0: 1", "w") is None
-    with pytest.raises(ScheduleError, match=r"w:1:5: error RS115: 'x' is no number"):
+    with pytest.raises(ScheduleError, match=r"w:1:5: error RS115: 'x' is not a number"):
         listed("[1, x]", "w")
 
 

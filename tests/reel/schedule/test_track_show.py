@@ -77,7 +77,7 @@ def test_ltx_moves_to_multiples_of_8_and_says_so() -> None:
     assert plan.frames == 49
     assert [(c.frame, c.picture, c.strength) for c in plan.conditions] == [(0, "a.png", 1.0), (16, "b.png", 1.0)]
     assert len(plan.moved) == 3
-    assert "stands at frame 16 instead of 13" in plan.moved[1]
+    assert "is at frame 16 instead of 13" in plan.moved[1]
     assert ltx_conditions(read("0-8: --pic a.png; 8-16: --pic b.png", what="track"), 17).moved == ()
     with pytest.raises(UserError, match="both land on frame 8"):
         ltx_conditions(read("6-9: --pic a.png; 9-12: --pic b.png", what="track"), 17)
@@ -95,8 +95,8 @@ def test_what_a_back_end_gets_can_be_read() -> None:
     assert described(schedule, "ltx", 14).splitlines()[1:] == [
         "      0  a.png 1.00",
         "      8  b.png 0.50",
-        "moved: the clip has 17 frames instead of 14 (LTX wants 8k + 1)",
-        "moved: 'b.png' stands at frame 8 instead of 6",
+        "moved: the clip has 17 frames instead of 14 (LTX needs 8k + 1)",
+        "moved: 'b.png' is at frame 8 instead of 6",
     ]
 
 
