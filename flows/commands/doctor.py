@@ -70,7 +70,7 @@ def models() -> Iterator[Finding]:
         yield from _family(chosen, missing(family(chosen)))
     others = [name for name in names() if name not in defaults]
     here = [name for name in others if not missing(family(name))]
-    yield Finding("ok", "models", f"{len(here)} of {len(others)} other families are here (rotoscope models)")
+    yield Finding("ok", "models", f"{len(here)} of {len(others)} other families are on this machine (rotoscope models)")
     yield from _detectors(flows)
 
 
@@ -89,7 +89,7 @@ def _family(chosen: str, absent: Sequence[ModelSource]) -> Iterator[Finding]:
         fix = "git checkout -- data/models" if kinds == {"embedded"} else "fetched at the first render"
         yield Finding("fail" if "embedded" in kinds else "warn", "models", f"{chosen} lacks {listed}", fix)
     else:
-        yield Finding("ok", "models", f"{chosen} is here, whole")
+        yield Finding("ok", "models", f"{chosen} is on this machine, complete")
 
 
 def _detectors(flows: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
@@ -132,7 +132,7 @@ def store_size(store: Path) -> Iterator[Finding]:
     kind = next((one.fstype for one in reversed(mounts) if store.absolute().is_relative_to(one.mountpoint)), "")
     if kind in ("nfs", "nfs4", "cifs", "smbfs", "9p", "fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse"):
         yield Finding(
-            "warn", "store", f"{store} lies on {kind}", "keep it on a local disk: locks and renames must be sound"
+            "warn", "store", f"{store} is on {kind}", "keep it on a local disk: locks and renames must be sound"
         )
     yield Finding("ok", "store", f"{objects} objects, {size(total)}")
 

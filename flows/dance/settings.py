@@ -51,7 +51,7 @@ class DanceRegion(Region):
 
 def _check_mask_file(mask: Mask, file: Path | None) -> None:
     if mask.region == "file" and file is None:
-        raise ValueError("mask.region=file wants mask_file: a picture, or a clip of the source's length")
+        raise ValueError("mask.region=file needs mask_file: a picture, or a clip of the source's length")
     if mask.region != "file" and file is not None:
         raise ValueError(f"mask_file is read with mask.region=file alone, and that is {mask.region}")
 
@@ -62,11 +62,11 @@ class Dance(Rendering):
     clip: LocalPath
     """The live-action source: a video file, a GIF or a folder of pictures."""
     prompt: Text
-    """What the clip shall show."""
+    """What the clip should show."""
     prompt_schedule: ScheduleText = None
     """Takes the prompt's place: `0-24 blend: red top; 36: blue top`, @file, keys in YAML; docs/schedules/."""
     negative_prompt: Text = ""
-    """What it shall not show."""
+    """What it should not show."""
     regions: dict[str, DanceRegion] = {}
     """Words for parts of the picture, by name: {wall: {prompt: a green background, mask: {region: background}}}."""
     seed: int = 0

@@ -120,7 +120,7 @@ class Reader(QuotedReader):
             self.wide(char)
             self.pos += 1
         elif plain in (":", "="):
-            self.report.add("RS106", f"between key and text stands '{wanted}' in this dialect, not '{char}'", self.pos,
+            self.report.add("RS106", f"this dialect needs '{wanted}' between key and text, not '{char}'", self.pos,
                             fix=f"'{wanted}'", edits=(Edit(self.pos, self.pos + 1, wanted),), certain=True)  # fmt: skip
             self.pos += 1
         else:

@@ -18,7 +18,7 @@ CONTAINERS = (
     "mov", "matroska", "avi", "mpegts", "mpeg", "gif", "apng", "flv", "asf", "ogg", "mxf", "nut", "ivf", "dv",
     "yuv4mpegpipe",
 )  # fmt: skip
-"""FFmpeg demuxers that hold their pictures themselves. Playlists and scripts (hls, dash, concat, sdp) are not among them."""
+"""FFmpeg demuxers that hold their pictures themselves: no playlists and no scripts (hls, dash, concat, sdp)."""
 
 PICTURES = {"PNG", "JPEG", "WEBP", "BMP", "TIFF"}
 """Still-picture formats, by Pillow's names."""

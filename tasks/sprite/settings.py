@@ -110,7 +110,7 @@ def check_settings(cfg: TrainSettings) -> None:
     """What types alone do not check, before anything is drawn or loaded.
 
     Raises:
-        UserError: an unknown stage or ControlNet, or a `start` that is no exported family.
+        UserError: an unknown stage or ControlNet, or a `start` that is not an exported family.
     """
     from tasks.sprite.export import PARTS
     from tasks.sprite.networks import CONTROLS
@@ -129,7 +129,7 @@ def check_settings(cfg: TrainSettings) -> None:
         lacking = [part for part in (*PARTS, "probe.safetensors") if not (cfg.start / part).exists()]
         if lacking:
             raise UserError(
-                f"start: {cfg.start} is no exported family, it lacks {', '.join(lacking)}",
+                f"start: {cfg.start} is not an exported family: it lacks {', '.join(lacking)}",
                 fix="name a folder that train_sprite has written, such as data/models/sprite",
             )
     elif cfg.vae.decoder_only:

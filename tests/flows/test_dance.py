@@ -287,9 +287,9 @@ BAD = [
     (["extract.max_frames=17", "extract.fps=12", "stylize.windows.context_length=17"], "context_length=16"),
     (["prompt=a [red:blue:2] coat"], "character 3"),
     (["prompt=a (red coat"], "character 3"),
-    (["controls.pose.mask.region=file"], "controls.pose: mask.region=file wants mask_file"),
+    (["controls.pose.mask.region=file"], "controls.pose: mask.region=file needs mask_file"),
     (["controls.pose.mask_file=a.png"], "mask_file is read with mask.region=file alone, and that is none"),
-    (["regions={hat: {prompt: a hat, mask: {region: file}}}"], "regions.hat: mask.region=file wants mask_file"),
+    (["regions={hat: {prompt: a hat, mask: {region: file}}}"], "regions.hat: mask.region=file needs mask_file"),
     (["controls.pose.control_guidance_end=0.2"], "controls.pose: counts at none of the"),
     (["controls.pose.timestep_keyframes=[{at: 0, scale: 0}]"], "controls.pose: counts at none of the"),
     (["controls.lineart.weight=0.3"], "control=[...,lineart]"),
@@ -399,7 +399,7 @@ def test_output_that_cannot_be_written_is_said_first(tmp_path: Path, capsys: pyt
 @pytest.mark.skipif(cuda_devices() > 0, reason="there is a card here")
 def test_a_card_that_is_not_there_is_said_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert cli.main(["dance", *SMALL, f"paths.store={tmp_path / 'store'}", "compute=cuda"]) == 2
-    assert "compute.device: no NVIDIA driver" in capsys.readouterr().err
+    assert "compute.device: no NVIDIA GPU" in capsys.readouterr().err
 
 
 def test_absent_models_and_an_unreachable_hub(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

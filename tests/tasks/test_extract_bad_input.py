@@ -104,7 +104,7 @@ def test_truncated_without_an_index(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "cut.mp4"
     run("-f", "lavfi", "-i", "testsrc2=s=320x240:r=25", "-frames:v", 25, path)
     path.write_bytes(path.read_bytes()[:-2000])
-    assert "its index (moov) is not there" in refused(store, path)
+    assert "its index (moov) is missing" in refused(store, path)
 
 
 def test_ranges_outside(store: Store, tmp_path: Path) -> None:

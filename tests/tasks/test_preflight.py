@@ -87,7 +87,7 @@ def test_pictures_that_are_none(world: Store, tmp_path: Path) -> None:
     source = {"kind": "embedded", "id": "tiny"}
     model = {**family_config("tiny"), "ip_adapter": source, "ip_image_encoder": source}
     (tmp_path / "text.png").write_text("no picture")
-    for name, says in {"text.png": "is not a picture", "none.png": "is not there", "": "is a folder"}.items():
+    for name, says in {"text.png": "is not a picture", "none.png": "does not exist", "": "is a folder"}.items():
         path = tmp_path / name
         with pytest.raises(UserError, match=re.escape(f"stylize.ip_adapter.picture: {path} {says}")) as caught:
             checked(model=model, ip_adapter={"picture": str(path)})

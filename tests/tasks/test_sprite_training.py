@@ -143,7 +143,7 @@ def test_a_part_is_written_whole_as_fp16_and_the_original_stays(tmp_path):
     assert next(vae.parameters()).dtype == torch.float32
     torch.testing.assert_close(loaded.quant_conv.weight, vae.quant_conv.weight, atol=1e-3, rtol=1e-2)
     assert export.check_size(tmp_path) < 2_000_000
-    with pytest.raises(ValueError, match="no part of the family"):
+    with pytest.raises(ValueError, match="not a part of the family"):
         export.save_part(vae, tmp_path, "vea")
 
 
@@ -173,7 +173,7 @@ def test_wrong_settings_are_named_before_anything_is_drawn(tmp_path):
     with pytest.raises(UserError, match=r"controls\.gate\.linart_worst(.|\n)*lineart_worst"):
         check_settings(settings(controls={"steps": 1, "batch": 1, "lr": 0.1, "gate": {"linart_worst": 0.8}}))
     (tmp_path / "unet").mkdir()
-    with pytest.raises(UserError, match=r"is no exported family, it lacks tokenizer(.|\n)*probe"):
+    with pytest.raises(UserError, match=r"is not an exported family: it lacks tokenizer(.|\n)*probe"):
         check_settings(settings(start=tmp_path))
     with pytest.raises(UserError, match="needs `start`"):
         check_settings(settings(vae={"steps": 1, "batch": 1, "lr": 0.1, "decoder_only": True}))

@@ -163,7 +163,7 @@ def test_ip_adapter_by_picture_and_weight(world: Store, families: Path, tmp_path
     weak = render(world, model=model, ip_adapter={**one, "weight": 0.3})
     assert len({plain, first, other, weak}) == 4
     assert render(world, model=model, ip_adapter=one) == first
-    with pytest.raises(UserError, match=r"ip_adapter\.picture: .*none\.png is not there"):
+    with pytest.raises(UserError, match=r"ip_adapter\.picture: .*none\.png does not exist"):
         render(world, model=model, ip_adapter={"picture": str(tmp_path / "none.png")})
 
 

@@ -40,7 +40,7 @@ class _Keeping:
             write()
         except (OSError, UserError) as error:
             if not self._refused:
-                log.warning("%s\nthe render goes on; broken off now, it would begin anew", error)
+                log.warning("%s\nthe render goes on; if it is interrupted now, it starts from the beginning", error)
             self._refused = True
             return False
         return True
@@ -103,7 +103,7 @@ class Journal(_Keeping):
         except FileNotFoundError:
             return None
         if hashlib.sha256(data[32:]).digest() != data[:32]:
-            log.warning("%s is damaged; the render begins anew", self.path)
+            log.warning("%s is damaged; the render starts from the beginning", self.path)
             return None
         tensors, meta = load(data[32:]), _metadata(data[32:])
         if meta["identity"] != self.identity:

@@ -76,7 +76,7 @@ def check_compute(compute: Compute) -> None:
         UserError: no driver for the device, or as `check_kernels`.
     """
     if compute.device == "cuda" and not cuda_devices():
-        raise UserError("compute.device: no NVIDIA driver offers a card here", fix="compute=auto, or compute=cpu")
+        raise UserError("compute.device: no NVIDIA GPU was found", fix="compute=auto, or compute=cpu")
     check_kernels(compute)
 
 

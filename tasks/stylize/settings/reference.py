@@ -36,7 +36,7 @@ def read_picture(ip_adapter: IpAdapter) -> Image.Image:
 
     path = ip_adapter.picture
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "is not there"
+        what = "is a folder" if path.is_dir() else "does not exist"
         raise UserError(f"stylize.ip_adapter.picture: {path} {what}", fix="the path of a picture: PNG, JPEG or WebP")
     try:
         with Image.open(path) as picture:
