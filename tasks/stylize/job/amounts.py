@@ -62,11 +62,5 @@ def _frames(control: Control, count: int) -> int:
 
 def _runs(control: Control, every: int, step: int, steps: int) -> bool:
     """Whether a control's network runs at a step."""
-<<<<<<< HEAD:tasks/stylize/job/amounts.py
     within = is_active(step, steps, control.control_guidance_start, control.control_guidance_end)
-    return within and step % cfg.control_every == 0 and keyframe_scale(control.keyframes(), step / steps) > 0
-=======
-    keys = [Keyframe(key.at, key.scale, key.interpolate) for key in control.timestep_keyframes]
-    within = counts(step, steps, control.control_guidance_start, control.control_guidance_end)
-    return within and step % every == 0 and keyframe_scale(keys, step / steps) > 0
->>>>>>> 8bd2e73 (Forecasts: words and figures of an estimate in a module of their own, the work of a denoising held against a real one,):tasks/stylize/engine/amounts.py
+    return within and step % every == 0 and keyframe_scale(control.keyframes(), step / steps) > 0
