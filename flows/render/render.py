@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from flows.edge import text
 from flows.edge.exits import keep_wish_to_stop
 from flows.flow import Flow, RenderPlan
 from flows.prefect_server.run import as_flow
@@ -74,10 +76,12 @@ def render(name: str, plan: Callable[[R, Store], RenderPlan], cfg: R) -> RenderR
             measures.run(todo.measures, made, ctx)
             measures.record(store, recorder)
 
-        if all_there(todo, ctx):
+        found = _foreseen(todo, ctx)
+        if all_there(found, store):
             with dry_run():
                 whole()
         else:
+            announce(name, found, store)
             as_flow(whole, name, run)
     say(recorder.record, cfg)
     for line in measures.lines(todo.measures, list(measures.results(store, recorder.record))):
@@ -105,10 +109,20 @@ def _foreseen(todo: RenderPlan, ctx: Context) -> list[Foreseen]:
     return found
 
 
-def all_there(todo: RenderPlan, ctx: Context) -> bool:
+def all_there(found: Sequence[Foreseen], store: Store) -> bool:
     """Whether a render is wholly in the store, every byte of it: then it needs no Prefect, see docs/adr/0007."""
-    found = _foreseen(todo, ctx)
-    return all(one.stage.reused for one in found) and all(sound(ctx.store, one.stage.digest) for one in found)
+    return all(one.stage.reused for one in found) and all(sound(store, one.stage.digest) for one in found)
+
+
+def announce(name: str, found: Sequence[Foreseen], store: Store) -> None:
+    """Say on stderr how long a render will take, as far as past runs tell."""
+    from reel.estimate import line
+    from reel.forecast import History
+    from tasks.cached import used
+
+    coming = [one for one in found if not one.stage.reused]
+    if told := line(History(store).estimate(name, coming, used()), text.duration):
+        print(told, file=sys.stderr, flush=True)
 
 
 def publish(store: Store, digest: str, output: Path, recorder: Recorder) -> None:

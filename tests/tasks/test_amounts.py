@@ -9,9 +9,8 @@ import pytest
 from reel.op import Context
 from reel.store import Store
 from reel.work import Extent
-from tasks.stylize.engine.amounts import CONTROL, RUN, denoising
-from tasks.stylize.engine.split import split
-from tests.tasks.test_stylize import settings
+from tasks.stylize.job.amounts import CONTROL, RUN, denoising
+from tests.tasks.tiny_settings import settings
 
 CLIP = Extent(frames=10, width=100, height=100)  # 0.1 megapixels
 PLAIN: dict[str, Any] = {"num_inference_steps": 8, "strength": 1.0, "guidance_scale": 1.0, "controls": {}}
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("world")
 
 
 def amounts(store: Store, clip: Extent = CLIP, **changes: Any) -> dict[str, float]:
-    work = denoising(split(settings(**{**PLAIN, **changes})).denoise, {"latents": clip}, Context(store))
+    work = denoising(settings(**{**PLAIN, **changes}).denoise, {"latents": clip}, Context(store))
     assert work.extent == clip
     return dict(work.amounts)
 
@@ -63,14 +62,14 @@ def test_size_and_length_count_in_proportion(world: Store):
 
 @pytest.mark.parametrize("scheduler", ["euler", "heun", "pndm"])
 def test_what_a_scheduler_evaluates_twice_counts_twice(world: Store, scheduler: str):
-    from tasks.stylize import schedulers
+    from tasks.stylize.engine import schedulers
 
     assert amounts(world, scheduler=scheduler)["unet"] == pytest.approx(0.1 * schedulers.evaluations(scheduler, 8))
 
 
 def test_what_changes_the_pace_is_told(world: Store):
     def pace(**changes: Any) -> dict[str, Any]:
-        return dict(denoising(split(settings(**{**PLAIN, **changes})).denoise, {"latents": CLIP}, Context(world)).pace)
+        return dict(denoising(settings(**{**PLAIN, **changes}).denoise, {"latents": CLIP}, Context(world)).pace)
 
     assert pace() == pace(seed=9, prompt="ab")
     assert pace() == pace(controls=pose())
@@ -91,7 +90,7 @@ def test_amounts_are_what_the_networks_are_given(
 ):
     """Frames through the networks of a real denoising, counted where they are called."""
     from tasks.stylize.engine import controls, loop
-    from tests.tasks.test_stylize import SIDE, render
+    from tests.tasks.tiny_render import SIDE, render
 
     frames = {"unet": 0, "controls": 0}
     predict, add = loop.predict, controls._add
