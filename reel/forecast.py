@@ -10,27 +10,23 @@ from __future__ import annotations
 import json
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from reel.errors import UserError
-from reel.fit import Fit, fit
+from reel.estimate import UNSURE, Basis, Estimate, Guess
+from reel.fit import Amounts, Fit, fit
 from reel.history.record import RenderRecord, load
 from reel.keys import entries
 from reel.store import Store
-from reel.work import Work
-
-Basis = Literal["observed", "scaled", "unknown"]
-"""``observed``: from calls with as much to do; ``scaled``: from calls with more or less; ``unknown``: from none."""
+from reel.work import Extent, Work
 
 RECENT = 50
 """Past calls of an op, and past renders of a flow, that are looked at: the newest."""
 SURE = 2.0
 """Standard deviations on each side: on a quiet machine nine of ten calls lie within."""
-UNSURE = 0.5
-"""Relative error where only a median is known: of imports, of loading, of what is beside the calls."""
 SAME = 1e-6
 """Relative difference of amounts up to which two calls have as much to do."""
 
@@ -42,101 +38,6 @@ class Coming(Protocol):
     def fields(self) -> Mapping[str, Any]: ...
     @property
     def work(self) -> Work | None: ...
-
-
-@dataclass(frozen=True)
-class Guess:
-    """What one call will take.
-
-    Attributes:
-        own: seconds of its own work; None: nothing is known of it.
-        once: seconds that its process pays once, for imports and loading.
-        low, high: on a quiet machine nine of ten calls take between so many seconds, ``once`` included.
-        runs: number of past calls that it stands on.
-        size: bytes of the stored output.
-        memory_mib: peak resident memory of the process after it.
-    """
-
-    op: str
-    own: float | None = None
-    once: float = 0.0
-    low: float = 0.0
-    high: float = 0.0
-    basis: Basis = "unknown"
-    runs: int = 0
-    size: int | None = None
-    memory_mib: float | None = None
-
-    @property
-    def seconds(self) -> float:
-        """Wall seconds as far as they are known."""
-        return (self.own or 0.0) + self.once
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What a render will take.
-
-    Attributes:
-        calls: those to compute.
-        beside: seconds beside them.
-    """
-
-    calls: Sequence[Guess] = ()
-    beside: float = 0.0
-
-    @property
-    def seconds(self) -> float:
-        """Wall seconds as far as they are known."""
-        return self.beside + sum(call.seconds for call in self.calls)
-
-    @property
-    def low(self) -> float:
-        off = [call.seconds - call.low for call in self.calls if call.runs]
-        return self.seconds - _together([*off, self.beside * UNSURE])
-
-    @property
-    def high(self) -> float:
-        off = [call.high - call.seconds for call in self.calls if call.runs]
-        return self.seconds + _together([*off, self.beside * UNSURE])
-
-    @property
-    def unknown(self) -> list[str]:
-        """Ops of which nothing is known, each once."""
-        return sorted({call.op for call in self.calls if call.basis == "unknown"})
-
-    @property
-    def basis(self) -> Basis:
-        """The weakest of the calls'; what a render takes beside them is always from past ones."""
-        found = {call.basis for call in self.calls}
-        return "unknown" if "unknown" in found else "scaled" if "scaled" in found else "observed"
-
-
-def line(estimate: Estimate, spell: Callable[[float], str]) -> str:
-    """What a render will take, for a person, before it starts; empty where it computes nothing.
-
-    ``about 35 s (28 s to 45 s): denoise 24 s, decode 5 s, imports and loading 4 s; scaled from 3 past runs``
-
-    Args:
-        spell: seconds in words.
-    """
-    if not estimate.calls:
-        return ""
-    missing = ", ".join(_short(op) for op in estimate.unknown)
-    known = [call for call in estimate.calls if call.runs]
-    if not known:
-        return f"how long it takes is not known: no past run of {missing}"
-    parts: dict[str, float] = defaultdict(float)
-    for call in known:
-        parts[_short(call.op)] += call.own or 0.0
-    parts["imports and loading"] = sum(call.once for call in estimate.calls)
-    longest = sorted(parts.items(), key=lambda part: -part[1])[:3]
-    told = ", ".join(f"{what} {spell(took)}" for what, took in longest if took >= estimate.seconds / 20)
-    runs = min(call.runs for call in known)
-    how = "scaled" if any(call.basis == "scaled" for call in known) else "as"
-    text = f"about {spell(estimate.seconds)} ({spell(estimate.low)} to {spell(estimate.high)}): {told}"
-    text += f"; {how} from {runs} past run{'s' * (runs > 1)}"
-    return f"{text}; and {missing}, not known from any past run" if missing else text
 
 
 @dataclass(frozen=True)
@@ -172,6 +73,22 @@ class Alike:
     runs: Sequence[Run]
     fit: Fit
 
+    def own(self, amounts: Amounts) -> tuple[float, float, float, Basis, int]:
+        """Seconds of a call's own work, the least and the most of them, the basis and its number of calls."""
+        seen = [run.own for run in self.runs]
+        if not set(self.fit.terms) <= amounts.keys():  # nobody could tell how much there is to do
+            middle = statistics.median(seen)
+            return middle, min(middle * (1 - UNSURE), *seen), max(middle * (1 + UNSURE), *seen), "scaled", len(seen)
+        seconds, error = self.fit.seconds(amounts), SURE * self.fit.error(amounts)
+        low, high = seconds / (1 + error), seconds * (1 + error)
+        if equal := [run.own for run in self.runs if _equal(run.work["amounts"], amounts)]:
+            return statistics.median(equal), min(low, *equal), max(high, *equal), "observed", len(equal)
+        return seconds, low, high, "scaled", len(seen)
+
+    def nearest(self, amounts: Amounts) -> Run:
+        """The call that had most nearly as much to do."""
+        return min(self.runs, key=lambda run: abs(sum(run.work["amounts"].values()) - sum(amounts.values())))
+
 
 class History:
     """Past calls and renders of a store."""
@@ -180,6 +97,7 @@ class History:
         self.store = store
         self._found: dict[str, Alike | None] = {}
         self._rendered: dict[str, list[RenderRecord]] = {}
+        self._sizes: dict[str, int] = {}
 
     def estimate(self, flow: str, coming: Iterable[Coming], used: Collection[str] = ()) -> Estimate:
         """What a render takes whose stages a dry run found.
@@ -201,27 +119,21 @@ class History:
         Args:
             used: as in `estimate`.
         """
-        op, once, alike = coming.fields["op"], self._once(coming, used), self._alike(coming)
-        if alike is None or coming.work is None:
+        alike, work = self._alike(coming), coming.work
+        if alike is None or work is None:
             return self._seen_before(coming)
-        amounts = coming.work.amounts
-        own, error = alike.fit.seconds(amounts), SURE * alike.fit.error(amounts)
-        low, high = own / (1 + error), own * (1 + error)
-        equal = [run.own for run in alike.runs if _equal(run.work["amounts"], amounts)]
-        if equal:
-            own = statistics.median(equal)
-            low, high = min(low, *equal), max(high, *equal)
-        nearest = min(alike.runs, key=lambda run: abs(sum(run.work["amounts"].values()) - sum(amounts.values())))
+        once = self._once(coming, used)
+        own, low, high, basis, runs = alike.own(work.amounts)
         return Guess(
-            op,
+            coming.fields["op"],
             own,
             once,
             low + once * (1 - UNSURE),
             high + once * (1 + UNSURE),
-            "observed" if equal else "scaled",
-            len(equal) or len(alike.runs),
+            basis,
+            runs,
             self._size(coming, alike.runs),
-            nearest.memory_mib,
+            alike.nearest(work.amounts).memory_mib,
         )
 
     def beside(self, flow: str, *, first: bool) -> float:
@@ -260,6 +172,14 @@ class History:
             found[entry["fields"]["op"]].append(Run.of(entry))
         return found
 
+    @cached_property
+    def _importing(self) -> dict[frozenset[str], float]:
+        """Seconds for the imports of ops that use the same libraries: whichever of them runs first imports them."""
+        found = defaultdict(list)
+        for run in (run for runs in self._runs.values() for run in runs[:RECENT]):
+            found[frozenset(run.fields["libraries"])].append(run.work.get("importing", 0.0))
+        return {libraries: _typical(seconds) for libraries, seconds in found.items()}
+
     def _alike(self, coming: Coming) -> Alike | None:
         """Past calls of the op that say something about this one; None: there are none."""
         if coming.work is None:
@@ -286,11 +206,10 @@ class History:
 
     def _once(self, coming: Coming, used: Collection[str]) -> float:
         """Seconds for imports and loading of what the process has not used yet."""
-        libraries, models = set(coming.fields["libraries"]), set(coming.fields["models"].values())
+        libraries, models = frozenset(coming.fields["libraries"]), set(coming.fields["models"].values())
         seconds = 0.0
-        if libraries - set(used):  # whichever op is the first to need them imports them
-            every = (run for runs in self._runs.values() for run in runs if set(run.fields["libraries"]) == libraries)
-            seconds += _typical([run.work.get("importing", 0.0) for run in every])
+        if libraries - set(used):
+            seconds += self._importing.get(libraries, 0.0)
         if new := models - set(used):
             alike = self._alike(coming)
             loads = [run.work["loading"] / len(run.models) for run in alike.runs if run.models] if alike else []
@@ -318,11 +237,19 @@ class History:
         now = coming.work.extent if coming.work else None
         sizes = []
         for run in runs[:5]:
-            folder, then = self.store.folder(run.output), run.work.get("extent")
-            if size := sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()):
-                frames, width, height = then or (1, 1, 1)
-                sizes.append(size * (now.megapixels * 1e6 / (frames * width * height) if now and then else 1.0))
+            size, then = self._stored(run.output), run.work.get("extent")
+            if size and now and then:
+                size *= now.megapixels / Extent(*then).megapixels
+            if size:
+                sizes.append(size)
         return round(statistics.median(sizes)) if sizes else None
+
+    def _stored(self, digest: str) -> float:
+        """Bytes of a stored object; 0 where it is gone."""
+        if digest not in self._sizes:
+            files = (path for path in self.store.folder(digest).rglob("*") if path.is_file())
+            self._sizes[digest] = sum(path.stat().st_size for path in files)
+        return self._sizes[digest]
 
 
 def needs(coming: Coming) -> set[str]:
@@ -338,13 +265,3 @@ def _typical(seconds: Sequence[float]) -> float:
 
 def _equal(then: Mapping[str, float], now: Mapping[str, float]) -> bool:
     return then.keys() == now.keys() and all(abs(then[term] - now[term]) <= SAME * now[term] for term in now)
-
-
-def _together(off: Sequence[float]) -> float:
-    """Errors of a sum, where each is independent of the others."""
-    return sum(one**2 for one in off) ** 0.5
-
-
-def _short(op: str) -> str:
-    """``denoise`` for ``stylize.denoise``."""
-    return op.rpartition(".")[2]

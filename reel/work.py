@@ -9,12 +9,15 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from reel.config import Config
 from reel.errors import DamagedObject, MissingObject
 from reel.startup import Watch
 from reel.store import Store
+
+if TYPE_CHECKING:
+    from reel.op import Context
 
 FRAME = 0.05
 """Megapixels that take about as long as what a frame takes whatever its size (a file, a call, a network's own size)."""
@@ -40,7 +43,7 @@ class Work:
     Attributes:
         amounts: how much of what; seconds grow with each. An op gives the same terms in every call (0 where there is
             nothing of one), in one rough unit of time: from a single past run all are scaled alike, several tell what
-            each costs.
+            each costs. Empty: nobody knows yet.
         pace: JSON values that decide how fast it goes; calls that differ in one say nothing about each other.
         extent: of the output; None: it is no clip.
     """
@@ -65,21 +68,24 @@ class Work:
         }
 
 
-WorkOf = Callable[[Any, Mapping[str, Extent], Any], Work]
-"""From an op's settings, the extents of those of its inputs that are clips, and its `reel.op.Context`."""
+WorkOf = Callable[[Any, Mapping[str, Extent], "Context"], Work]
+"""From an op's settings, the extents of those of its inputs that are clips, and its context."""
 
 
-def through_clips(cfg: Config, given: Mapping[str, Extent], ctx: Any) -> Work:
+def through_clips(cfg: Config, given: Mapping[str, Extent], ctx: Context) -> Work:
     """Every frame of every clip once; every choice and switch among the settings is another pace."""
-    return Work(clip_amounts(*given.values()), choices(cfg), given.get("frames") or next(iter(given.values()), None))
+    output = given.get("frames") or next(iter(given.values()), None)
+    return Work(_amounts(*given.values()), choices(cfg), output) if given else Work(pace=choices(cfg))
 
 
-def clip_amounts(*clips: Extent) -> dict[str, float]:
-    """Amounts of what goes through all frames of these clips."""
-    return {
-        "frames": FRAME * sum(clip.frames for clip in clips),
-        "megapixels": sum(clip.megapixels for clip in clips),
-    }
+def of_clip(clip: Extent) -> Work:
+    """Every frame of the output once, at a pace that no setting changes."""
+    return Work(_amounts(clip), {}, clip)
+
+
+def _amounts(*clips: Extent) -> dict[str, float]:
+    frames, megapixels = sum(clip.frames for clip in clips), sum(clip.megapixels for clip in clips)
+    return {"frames": FRAME * frames, "megapixels": megapixels}
 
 
 def choices(cfg: Config) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from reel.clip import ClipWriter
 from reel.config import Config
 from reel.op import Context, op
-from reel.work import Extent, Work, clip_amounts
+from reel.work import Extent, Work, of_clip
 from tasks.media import frames, geometry, timeline
 from tasks.media.colour import read as read_colour
 from tasks.media.probe import Probe, probe
@@ -92,8 +92,7 @@ class Extract(Config):
 
 def _taken(cfg: Extract, given: Mapping[str, Extent], ctx: Context) -> Work:
     _, job = prepare(cfg, Path(ctx.files["source"]))
-    clip = Extent(len(job.expected), job.plan.width, job.plan.height)
-    return Work(clip_amounts(clip), {}, clip)
+    return of_clip(Extent(len(job.expected), job.plan.width, job.plan.height))
 
 
 @op("extract", "extract", version=1, config=Extract, inputs=("source",), gives="rgb", work=_taken,

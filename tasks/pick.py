@@ -12,7 +12,7 @@ from reel.clip import Clip, ClipWriter, frame_name
 from reel.config import Config, Field
 from reel.errors import UserError
 from reel.op import Context, op
-from reel.work import Extent, Work, clip_amounts
+from reel.work import Extent, Work, of_clip
 
 SHAPE = {"width", "height", "count", "time_base", "pts", "color"}
 
@@ -32,8 +32,7 @@ class Pick(Config):
 
 
 def _picked(cfg: Pick, given: Mapping[str, Extent], ctx: Context) -> Work:
-    clip = replace(given["frames"], frames=len(cfg.frames)) if "frames" in given else None
-    return Work(clip_amounts(*filter(None, [clip])), {}, clip)
+    return of_clip(replace(given["frames"], frames=len(cfg.frames))) if given else Work()
 
 
 @op("pick", "pick", version=1, config=Pick, inputs=("frames",), gives="frames", work=_picked)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from flows.edge.text import duration, memory, size, table
 from reel.errors import UserError
-from reel.forecast import Estimate, History, needs
+from reel.estimate import Estimate
+from reel.forecast import History, needs
 from reel.history.sweep_files import Point
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from reel.forecast import History, line, needs
+from reel.estimate import line
+from reel.forecast import History, needs
 from reel.history.record import RenderRecord, StageRecord, save
 from reel.keys import Key, remember
 from reel.startup import Watch
@@ -153,6 +154,15 @@ def test_whichever_op_comes_first_imports_the_libraries(past: Past):
     assert past.history.guess(Call(), used=["unet", "control a"]).once == 7.0
 
 
+def test_an_amount_that_nobody_can_tell_is_not_taken_for_none(past: Past):
+    past.call(Call(), 10.0)
+    past.call(Call().times(3), 30.0)
+    guess = past.history.guess(Call(amounts={}), used=needs(Call()))
+    assert (guess.basis, guess.seconds) == ("scaled", 20.0)
+    assert guess.low <= 10.0
+    assert guess.high >= 30.0
+
+
 def test_older_entries_speak_for_the_very_same_call_alone(past: Past):
     past.older(Call(), 12.0)
     same, other = past.history.guess(Call()), past.history.guess(Call(seed=1))
@@ -207,12 +217,13 @@ def test_beside_its_calls_a_first_render_takes_more_than_later_ones(past: Past):
     assert past.history.estimate("dance", [Call(stored=True)]).beside == 0.5
 
 
-def test_a_render_is_as_sure_as_the_least_sure_of_its_calls(past: Past):
+def test_a_render_is_as_sure_as_the_least_sure_of_its_known_calls(past: Past):
     past.call(Call(), 10.0)
     assert past.history.estimate("dance", [Call(seed=1)]).basis == "observed"
     assert past.history.estimate("dance", [Call(seed=1), Call().times(2)]).basis == "scaled"
     estimate = past.history.estimate("dance", [Call(seed=1), Call("stylize.decode")])
-    assert (estimate.basis, estimate.unknown) == ("unknown", ["stylize.decode"])
+    assert (estimate.basis, estimate.unknown) == ("observed", ["stylize.decode"])
+    assert past.history.estimate("dance", [Call("stylize.decode")]).basis == "unknown"
     assert estimate.seconds == 10.0
     assert 0 < estimate.low < 10.0 < estimate.high
 
