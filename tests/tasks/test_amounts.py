@@ -10,6 +10,7 @@ from reel.op import Context
 from reel.store import Store
 from reel.work import Extent
 from tasks.stylize.job.amounts import CONTROL, RUN, denoising
+from tests.tasks.tiny_render import SIDE, render
 from tests.tasks.tiny_settings import settings
 
 CLIP = Extent(frames=10, width=100, height=100)  # 0.1 megapixels
@@ -89,11 +90,10 @@ def test_amounts_are_what_the_networks_are_given(
     world: Store, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ):
     """Frames through the networks of a real denoising, counted where they are called."""
-    from tasks.stylize.engine import controls, loop
-    from tests.tasks.tiny_render import SIDE, render
+    from tasks.stylize.engine import controls, network
 
     frames = {"unet": 0, "controls": 0}
-    predict, add = loop.predict, controls._add
+    predict, add = network.predict, controls._add
 
     def counted_predict(unet: Any, sample: Any, *rest: Any) -> Any:
         frames["unet"] += sample.shape[0] * sample.shape[1]
@@ -103,7 +103,7 @@ def test_amounts_are_what_the_networks_are_given(
         frames["controls"] += len(chosen) * (1 if track.on == "cond" else sample.shape[0])
         add(track, scale, sample, made, which, chosen, targets)
 
-    monkeypatch.setattr(loop, "predict", counted_predict)
+    monkeypatch.setattr(network, "predict", counted_predict)
     monkeypatch.setattr(controls, "_add", counted_add)
     render(world, count=3, **{**PLAIN, **changes})
     clip = Extent(3, SIDE, SIDE)
