@@ -26,6 +26,8 @@ PLACE = Path(__file__).parent / "__pycache__" / "kept"
 MOST = 200
 """Items at most; the ones not used for longest go first."""
 FIRST_PARTY = ("reel", "tasks", "flows")
+OURS = "ROTOSCOPE_"
+"""What the names of the project's own environment variables begin with."""
 
 _CODE = Path(__file__).parents[2]
 _BEGAN = time.time_ns()
@@ -69,9 +71,12 @@ class Kept:
     def put(self, data: Any, *key: str) -> None:
         """Keep plain data, where it comes back from JSON as it was and nothing has been written to meanwhile.
 
-        A disk that does not allow it is no error.
+        What follows from a variable of the user's own is not kept, as it may be a password. A disk that does not allow
+        it is no error.
         """
-        if self._now is None or fingerprint(self._folder) != self._now:
+        if self._now is None or not all(name.startswith(OURS) for name in variables):
+            return
+        if fingerprint(self._folder) != self._now:
             return
         try:
             body = json.dumps({"variables": variables, "data": data})
@@ -80,6 +85,7 @@ class Kept:
         if repr(json.loads(body)["data"]) != repr(data):
             return
         with contextlib.suppress(OSError, UserError):
+            PLACE.mkdir(mode=0o700, parents=True, exist_ok=True)  # overrides may hold passwords, too
             write_atomic(self._path(key), f"{sha256_bytes(body.encode())}\n{body}".encode())
             _make_room()
 

@@ -140,6 +140,15 @@ def test_variables_that_files_read_count(composed, conf, monkeypatch):
     assert composed("seed=1")[0]["paths"]["store"] == f"{conf.parent}/data/.store"
 
 
+def test_what_follows_from_a_variable_of_the_users_own_is_not_kept(composed, conf, place, monkeypatch):
+    """It may be a password, such as the one in an address for MLflow."""
+    monkeypatch.setenv("TRACKING_PASSWORD", "hunter2-hunter2")
+    _edit(conf / "dance.yaml", "seed: 0", "seed: 0\nnegative_prompt_too: ${oc.env:TRACKING_PASSWORD}")
+    for _ in range(2):
+        assert composed("embed_facts=true")[0]["negative_prompt_too"] == "hunter2-hunter2"
+    assert not any("hunter2" in path.read_text("utf-8") for path in place.rglob("*.json"))
+
+
 def test_a_variable_whose_name_is_worked_out_counts(composed, conf, monkeypatch):
     _edit(conf / "dance.yaml", "seed: 0", "negative_prompt_of: NAME\nseed: ${oc.env:${negative_prompt_of},1}")
     assert composed("embed_facts=true")[0]["seed"] == "1"
