@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,29 +89,6 @@ def test_frames_beyond_the_window(world: Store) -> None:
 
 def test_sides_need_not_halve_evenly_in_the_unet(world: Store) -> None:
     assert Clip.open(world, render(world, count=2, side=40)).width == 40
-
-
-@pytest.mark.slow
-def test_two_fresh_processes_give_the_same_digest(world: Store, families: Path, tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from reel.store import Store; "
-        "from tests.tasks.tiny_render import render; "
-        "print('digest', render(Store(Path(sys.argv[1]))))"
-    )
-    root = Path(__file__).resolve().parents[2]
-    digests = []
-    for name in ("a", "b"):
-        environment = {**os.environ, "PYTHONPATH": str(root), "ROTOSCOPE_MODELS": str(families)}
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path / name)],
-            env=environment,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
-        digests.append(done.stdout.split()[-1])
-    assert digests[0] == digests[1] == render(world)
 
 
 def test_facts_of_the_render_stay_outside_the_digest(world: Store) -> None:
