@@ -160,7 +160,7 @@ def _check_choice(engine: Engine, one: Any) -> None:
 
 
 def _check_group(engine: Engine, one: Any) -> None:
-    """``experiment/dance=x``: a folder within a group chooses nothing by itself."""
+    """``experiment/<flow>=x``: a folder within a group chooses nothing by itself."""
     group, _, folder = one.key_or_group.rpartition("/")
     if one.type.name == "CHANGE" and group in engine.defaults and one.key_or_group not in engine.defaults:
         raise UserError(

@@ -83,7 +83,7 @@ class Engine:
 
     @functools.cached_property
     def options(self) -> Mapping[str, Sequence[str]]:
-        """Names of the files of every group, and of every folder within one (``experiment/dance``)."""
+        """Names of the files of every group, and of every folder within one (``experiment/<flow>``)."""
         return self.keep("options", lambda: dict(self._listed("")), of_files=True)
 
     def _listed(self, group: str) -> Iterator[tuple[str, list[str]]]:

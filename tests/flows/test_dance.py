@@ -306,7 +306,10 @@ BAD = [
     (["regions.hat.promt=a hat"], "unknown key 'regions.hat.promt'"),
     (["regions={hat: {prompt: '<lora:x:1> hat', mask: {region: hair}}}"], "regions.hat.prompt"),
     (["regions={hat: {prompt: a hat, mask: {region: head}}}"], "regions.hat.mask.region"),
-    (["stylize.composite=keep_background", "stylize.detector=canny"], "stylize.detector: 'canny' finds no poses"),
+    (
+        ["stylize.composite=keep_background", "stylize.detector=canny"],
+        "stylize.detector: detector 'canny' finds no poses",
+    ),
     (["controls.pose.weight_schedule=[1,0]"], "controls.pose.weight_schedule: 2 values for 3 frames"),
     (["controls.pose.preprocess=blazepsoe"], "nearest: blazepose"),
     (["seed=-1"], "seed"),

@@ -141,7 +141,7 @@ def test_a_schedule_in_a_file_is_told_at_its_place_there(conf: Path, tmp_path: P
 def arrays(conf: Path, *overrides: str) -> Compiled:
     point = composed(conf, *overrides)
     cfg = point.config
-    return compiled(slots(cfg), 8, 8.0, cfg.seed, cfg.negative_prompt, point.origins)
+    return compiled(slots(cfg, cfg.stylize.embeddings), 8, 8.0, cfg.seed, cfg.negative_prompt, point.origins)
 
 
 def test_spelling_and_comments_do_not_matter(conf: Path) -> None:

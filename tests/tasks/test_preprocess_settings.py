@@ -9,6 +9,7 @@ import yaml
 
 from reel import op
 from reel.config import parse
+from reel.descriptions import descriptions
 from reel.errors import UserError
 
 FOLDER = Path(__file__).parents[2] / "conf" / "preprocess"
@@ -28,7 +29,7 @@ def test_a_yaml_holds_the_classs_fields_and_values(name):
     values = yaml.safe_load(text)
     assert parse(found.config, values, f"preprocess.{name}") == found.config()
     assert values.keys() == found.config.model_fields.keys()
-    assert all(field.description for field in found.config.model_fields.values())
+    assert all(descriptions(found.config).get(name) for name in found.config.model_fields)
 
 
 @pytest.mark.parametrize(

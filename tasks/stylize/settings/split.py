@@ -13,7 +13,7 @@ from reel.prompt import EMBEDDING
 from tasks.stylize.settings.codec import Decode, Encode
 from tasks.stylize.settings.compute import resolve_dtype, resolve_memory_format
 from tasks.stylize.settings.controls import Control, ControlSettings, Mask, live_controls
-from tasks.stylize.settings.denoise import Denoise, check_kinds, is_guided
+from tasks.stylize.settings.denoise import Denoise, check_family, check_kinds, is_guided
 from tasks.stylize.settings.embed import Embed
 from tasks.stylize.settings.regions import Region
 from tasks.stylize.settings.sampling import Denoising, Sampling
@@ -69,6 +69,7 @@ def split(
     values = per_frame or {}
     guided = is_guided(sampling.guidance_scale, values.get("guidance_schedule"))
     live = _live(controls or {}, values, guided)
+    check_family(model)
     check_kinds(live, model)
     texts = gathered(prompt, negative_prompt, track, regions or {}, guided)
     check_texts(texts, negative_prompt, sampling.embeddings)
