@@ -62,6 +62,20 @@ def write_atomic(path: Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def write_checked(path: Path, data: bytes) -> None:
+    """`write_atomic` with a digest before the data, for `read_checked`."""
+    write_atomic(path, f"{sha256_bytes(data)}\n".encode() + data)
+
+
+def read_checked(path: Path) -> bytes | None:
+    """What `write_checked` wrote; None where it is missing or damaged."""
+    try:
+        digest, _, data = path.read_bytes().partition(b"\n")
+    except OSError:
+        return None
+    return data if digest == sha256_bytes(data).encode() else None
+
+
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turn the disk's refusals (full, quota, file-size limit, read-only) into one clear error."""

@@ -19,7 +19,8 @@ from reel.op import Context, op
 from reel.work import Extent, Work, of_clip
 from tasks.media import frames, geometry, timeline
 from tasks.media.colour import read as read_colour
-from tasks.media.probe import Probe, probe
+from tasks.media.known_facts import facts as facts_of
+from tasks.media.probe import Probe
 from tasks.media.source import open_source
 
 
@@ -128,7 +129,7 @@ def prepare(cfg: Extract, path: Path) -> tuple[Probe, frames.Job]:
         UserError: as `extract`.
     """
     source = open_source(path)
-    facts = probe(source, picture_fps=cfg.constant_fps, keep_damaged=cfg.damaged == "keep")
+    facts = facts_of(source, picture_fps=cfg.constant_fps, keep_damaged=cfg.damaged == "keep")
     colour = read_colour(
         facts.tags,
         facts.height,

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from flows.config.root import project_root
 from reel.errors import UserError
-from reel.store import sha256_bytes, write_atomic
+from reel.store import read_checked, sha256_bytes, write_checked
 
 PLACE = Path(__file__).parent / "__pycache__" / "kept"
 MOST = 200
@@ -55,13 +55,9 @@ class Kept:
         if self._now is None:
             return None
         path = self._path(key)
-        try:
-            digest, _, body = path.read_bytes().partition(b"\n")
-            if digest.decode() != sha256_bytes(body):
-                return None
-            item = json.loads(body)
-        except (OSError, ValueError):
+        if (data := read_checked(path)) is None:
             return None
+        item = json.loads(data)
         if any(os.environ.get(name) != value for name, value in item["variables"].items()):
             return None
         with contextlib.suppress(OSError):
@@ -86,7 +82,7 @@ class Kept:
             return
         with contextlib.suppress(OSError, UserError):
             PLACE.mkdir(mode=0o700, parents=True, exist_ok=True)  # overrides may hold passwords, too
-            write_atomic(self._path(key), f"{sha256_bytes(body.encode())}\n{body}".encode())
+            write_checked(self._path(key), body.encode())
             _make_room()
 
     def _path(self, key: tuple[str, ...]) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,9 +80,25 @@ def source_digest(path: Path | str) -> str:
     """
     source = open_source(path)
     if source.path.is_file():
-        return sha256_file(source.path)
-    lines = "".join(f"{sha256_file(picture)}\n" for picture in source.pictures)
+        return _digest(source.path)
+    lines = "".join(f"{_digest(picture)}\n" for picture in source.pictures)
     return hashlib.sha256(b"pictures\n" + lines.encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    """sha256 of a file, read once in this process as long as it stays as it is."""
+    stat = path.stat()
+    seen = (path.absolute(), stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    if seen in _READ:
+        return _READ[seen]
+    digest = sha256_file(path)
+    if time.time_ns() - stat.st_mtime_ns > 2_000_000_000:  # or it could change again without a new time
+        _READ[seen] = digest
+    return digest
+
+
+_READ: dict[tuple[Path, int, int, int, int, int], str] = {}
+"""Digests by how their files were seen."""
 
 
 def natural_key(path: Path) -> list[tuple[int, int, str]]:

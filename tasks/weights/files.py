@@ -80,18 +80,26 @@ def sha256_of(path: Path) -> str:
     path = path.resolve()
     stat = path.stat()
     seen = [stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+    if (read := _READ.get(path)) and read[0] == seen:
+        return read[1]
     note = cache_dir() / "digests" / f"{hashlib.sha256(str(path).encode()).hexdigest()[:32]}.json"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         known = json.loads(note.read_text())
         if known["seen"] == seen:
-            return str(known["sha256"])
+            _READ[path] = seen, str(known["sha256"])
+            return _READ[path][1]
     with path.open("rb") as handle:
         digest = hashlib.file_digest(handle, "sha256").hexdigest()
     # a file written within the clock's tick could change again without a new time: not noted
     if time.time_ns() - stat.st_mtime_ns > 2_000_000_000:
+        _READ[path] = seen, digest
         with contextlib.suppress(OSError):
             write_json(note, {"path": str(path), "seen": seen, "sha256": digest})
     return digest
+
+
+_READ: dict[Path, tuple[list[int], str]] = {}
+"""What this process knows of the notes: how a file was seen, and its digest."""
 
 
 def with_retries(fetch: Callable[[], T], *, tries: int = 4, first_wait: float = 1.0) -> T:
