@@ -126,6 +126,25 @@ def test_rings_are_found_inside_functions_and_not_for_the_type_checker():
     assert cycles(graph(a="import b", b="if TYPE_CHECKING:\n    import c\nelse:\n    import a", c="")) == [{"a", "b"}]
 
 
+RENDERER = ("engine", "settings", "models", "job")
+"""Packages of tasks/stylize/, each of which imports only itself and those before it; the ops import all of them."""
+
+
+def test_the_renderers_packages_import_downwards():
+    """So the engine knows no settings, and no setting knows what is loaded for it."""
+    parts = {name: name.split(".")[2] for name in import_graph() if name.startswith("tasks.stylize.")}
+    levels = {name: RENDERER.index(part) if part in RENDERER else len(RENDERER) for name, part in parts.items()}
+    assert {part for part in parts.values() if part not in RENDERER} == {"encode", "embed", "denoise", "decode"}
+    wrong = [
+        f"{name} imports {other}"
+        for name, others in import_graph().items()
+        if name in parts
+        for other in others & parts.keys()
+        if levels[other] > levels[name] or (levels[other] == len(RENDERER) and other != name)
+    ]
+    assert wrong == []
+
+
 def test_each_big_library_has_one_place():
     wrong = []
     for path in modules():
