@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from flows.config.compose import Root, hydra_ready, single
+from flows.config.compose import plain_settings
+from flows.config.root import Root
 from flows.dance.plan import plan
 from flows.dance.settings import Dance
 from reel.config import parse
@@ -78,9 +79,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 def composed() -> dict[str, Any]:
     """The settings of `dance` as conf/ has them."""
-    root = Root("dance", Dance)
-    with hydra_ready(root) as engine:
-        return dict(single(root, engine, []).data)
+    return plain_settings(Root("dance", Dance))
 
 
 def merged(base: Any, change: Any) -> Any:
