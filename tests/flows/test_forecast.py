@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from flows import cli, flow
-from flows.config.compose import Root, hydra_ready, single
+from flows.config.compose import settings
+from flows.config.root import Root
 from flows.render.render import foresee
 from reel.forecast import History
 from reel.keys import entries
@@ -27,10 +28,8 @@ def warm(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> Stor
 
 def foreseen(store: Store, *overrides: str):
     dance = flow.get("dance")
-    root = Root(dance.name, dance.settings)
-    with hydra_ready(root) as engine:
-        config = single(root, engine, [*MEASURED, f"paths.store={store.root}", *overrides]).config
-    return foresee(dance, config)
+    own = [*MEASURED, f"paths.store={store.root}", *overrides]
+    return foresee(dance, settings(Root(dance.name, dance.settings), own).config)
 
 
 def plan(capsys: pytest.CaptureFixture[str], store: Store, *axes: str) -> str:
