@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.runs import ROOT, command
+from benchmarks.runs import ROOT
 from flows import cli
 from flows.prefect_server import run as flowrun
 from flows.render.render import profile
@@ -250,15 +250,6 @@ def test_a_profile_says_where_the_time_went_the_longest_first():
     assert said == "motion 3.0 s (75%), controlnet:pose 1.0 s (25%), scheduler 0.0 s (0%)"
     assert profile([stage(True, **measured)]) == f"{said} when it was computed"
     assert profile([stage(True)]).startswith("nothing measured")
-
-
-@pytest.mark.slow
-def test_digests_repeat_in_other_processes_and_stores(warm: Store, tmp_path: Path):
-    first = {stage.op: stage.digest for stage in list_records(warm)[0][-1].stages}
-    done = subprocess.run(command(tmp_path / "fresh", SMALL), cwd=tmp_path, capture_output=True, text=True,
-                          env=None)  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert {stage.op: stage.digest for stage in list_records(Store(tmp_path / "fresh"))[0][-1].stages} == first
 
 
 def test_damaged_objects_are_made_anew(render: Render, warm: Store):

@@ -67,9 +67,9 @@ def test_killed_and_run_again_gives_the_same(undisturbed: Path, tmp_path: Path, 
     assert verify(tmp_path / "store") == len(set(digests(undisturbed).values()))
 
 
-def test_two_at_once_compute_each_stage_once(undisturbed: Path, tmp_path: Path):
+def test_two_at_once_compute_each_stage_once_and_digests_repeat_in_other_processes(undisturbed: Path, tmp_path: Path):
     store = tmp_path / "store"
-    quiet = {"cwd": ROOT, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet = {"cwd": tmp_path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     both = [
         subprocess.Popen([*command(store, QUICK), f"paths.output={tmp_path / name}"], **quiet) for name in ("a", "b")
     ]

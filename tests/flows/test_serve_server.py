@@ -17,6 +17,9 @@ from tests.flows.test_serve import settings
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "data/source/sample.mp4"
 
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+"""Ends the names of deployments: the workers of a run share one server, and may share the tests of this file."""
+
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
 
@@ -29,14 +32,18 @@ def served(tmp_path_factory, prefect_server):
     files = folder / "deployment"
     files.mkdir()
     for policy in ("skip", "once"):
-        (files / f"tick_{policy}.yaml").write_text(f"flow: dance\nmissed: {policy}\nschedules: [{{interval: 3600}}]\n")
-    (files / "box.yaml").write_text(f"flow: dance\nwatch: {{folder: {folder}/inbox, stable_seconds: 0.5}}\n")
+        text = f"flow: dance\nmissed: {policy}\nschedules: [{{interval: 3600}}]\n"
+        (files / f"tick_{policy}_{WORKER}.yaml").write_text(text)
+    (files / f"box_{WORKER}.yaml").write_text(f"flow: dance\nwatch: {{folder: {folder}/inbox, stable_seconds: 0.5}}\n")
     cfg = settings(f"folder={files}", f"paths.store={folder}/store")
 
     async def known() -> dict[str, register.Registered]:
         plans = register.check(cfg)
         made = [await register.deployment(cfg, plan) for plan in plans]
-        return {plan.name: register.Registered(plan, await one.aapply()) for plan, one in zip(plans, made, strict=True)}
+        return {
+            plan.name.removesuffix(f"_{WORKER}"): register.Registered(plan, await one.aapply())
+            for plan, one in zip(plans, made, strict=True)
+        }
 
     return cfg, asyncio.run(known())
 
@@ -130,7 +137,7 @@ def test_missed_runs(served, minutes, made_up_for):
         assert all("missed: was due at" in run.state.message for run in past)
         made_up = [run.state.type.value for run in runs if "missed" in run.tags]
         assert made_up == (["SCHEDULED"] if name in made_up_for else [])
-        told = f"{name}: missed at" if name in made_up_for else f"{name}: missed 3 runs"
+        told = f"{name}_{WORKER}: missed " + ("at" if name in made_up_for else "3 runs")
         assert any(told in line for line in said)
 
 
@@ -217,11 +224,11 @@ def test_inbox(served):
         shutil.copy(SAMPLE, folder / "growing.mp4")
         os.utime(folder / "growing.mp4", (1, 1))  # an old time of change does not make it older than it is
         await looks(inbox)
-        assert await runs(client) == ["box growing.mp4"]
+        assert await runs(client) == [f"box_{WORKER} growing.mp4"]
         shutil.copy(folder / "growing.mp4", folder / "copy.mp4")
         await looks(inbox)
         await looks(Inbox(cfg, one, state, said.append))  # as after a restart
-        assert await runs(client) == ["box growing.mp4"]
+        assert await runs(client) == [f"box_{WORKER} growing.mp4"]
         [run] = await recover.runs(client, one, types=["SCHEDULED"])
         assert run.parameters["clip"] == str(folder / "growing.mp4")
         await client.delete_flow_run(run.id)  # the server has lost its database
@@ -238,4 +245,4 @@ def test_inbox(served):
     assert "copy.mp4 holds a clip that was taken before" in text
     assert "hidden" not in text
     assert "coming" not in text
-    assert len(state.entries("box")) == 1
+    assert len(state.entries(f"box_{WORKER}")) == 1

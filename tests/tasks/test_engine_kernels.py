@@ -17,7 +17,16 @@ def block():
     return ResnetBlock2D(in_channels=8, out_channels=8, temb_channels=8, groups=2).eval()
 
 
+@pytest.fixture
+def compiling_takes_less(monkeypatch):
+    """No vector instructions: C++ that asks whether there are any, and what includes them, compile for 15 s."""
+    from torch._inductor import config
+
+    monkeypatch.setattr(config.cpp, "vec_isa_ok", False)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("compiling_takes_less")
 def test_compiled_blocks_give_the_same_and_stay_compiled_until_another_render_wants_none(block):
     given, time = torch.randn(2, 8, 4, 4), torch.randn(2, 8)
     with torch.inference_mode():
