@@ -77,5 +77,5 @@ def test_a_plan_says_what_it_stands_on(warm: Store, capsys: pytest.CaptureFixtur
 
 def test_a_plan_names_what_it_cannot_know(warm: Store, capsys: pytest.CaptureFixture[str]):
     out = plan(capsys, warm, "control=[pose],[lineart]", "seed=1")
-    assert re.search(r"\) \+ \? +scaled +lineart_standard, denoise", out)
+    assert re.search(r"\) \+ \? +observed +lineart_standard, denoise", out)
     assert "not known from past runs, and left out of all sums: lineart_standard" in out
