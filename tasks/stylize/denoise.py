@@ -8,7 +8,7 @@ from typing import Any
 
 from reel.op import Context, get, op
 from tasks.stylize.engine.clock import Clock
-from tasks.stylize.job import render, stored
+from tasks.stylize.job import stored
 from tasks.stylize.job.amounts import denoising
 from tasks.stylize.job.journal import Journal
 from tasks.stylize.job.memory import OutOfMemory, out_of_memory
@@ -61,6 +61,8 @@ def denoise(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> str:
 def _denoised(job: Job, ctx: Context, journal: Journal, clock: Clock) -> Any:
     """Denoise; when memory runs out, again with less of it, by steps that change no bit of the result."""
     import torch
+
+    from tasks.stylize.job import render  # the engine: nothing but computing needs it
 
     fallbacks = [
         FREED,

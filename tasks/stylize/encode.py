@@ -6,8 +6,6 @@ import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from reel.clip import Clip
 from reel.op import Context, get, op
 from tasks.stylize.engine import codec
@@ -65,6 +63,7 @@ def _encoded(
     cfg: Encode, clip: Clip, done: ChunkCache, device: str, ctx: Context, offload: str
 ) -> tuple[torch.Tensor, float]:
     """Mean and standard deviation ``(2, F, C, h, w)``, and the VAE's factor of latents."""
+    import numpy as np
     import torch
 
     vae = load_vae(cfg, device)
@@ -89,12 +88,15 @@ def _encoded(
 
 
 def _to_bytes(tensor: Any) -> bytes:
+    import numpy as np
+
     buffer = io.BytesIO()
     np.save(buffer, tensor.numpy(), allow_pickle=False)
     return buffer.getvalue()
 
 
 def _from_bytes(data: bytes) -> Any:
+    import numpy as np
     import torch
 
     return torch.from_numpy(np.load(io.BytesIO(data), allow_pickle=False))

@@ -6,11 +6,10 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from reel.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 
@@ -59,6 +58,7 @@ def decode_chunk(vae: Any, latents: torch.Tensor, device: str = "cpu", channels_
     Raises:
         UserError: values that are not numbers came out.
     """
+    import numpy as np
     import torch
 
     unscaled = (latents / vae.config.scaling_factor).to(device, vae.dtype)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from reel.errors import UserError
 from reel.pose import (
@@ -26,6 +24,9 @@ from reel.pose import (
     R_SHOULDER,
     R_WRIST,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Region = Literal["none", "person", "background", "face", "hair", "file"]
 HEAD = (NOSE, R_EYE, L_EYE, R_EAR, L_EAR)
@@ -90,6 +91,8 @@ def head(person: np.ndarray) -> tuple[float, float, float] | None:
 
     The radius is the larger of what ears and eyes tell (they shrink when the head turns) and what the shoulders tell.
     """
+    import numpy as np
+
     seen = person[list(HEAD)]
     seen = seen[seen[:, 3] >= SEEN]
     if not len(seen):
@@ -111,6 +114,8 @@ def _hard(
     outline: np.ndarray | None,
     picture: np.ndarray | None,
 ) -> np.ndarray:
+    import numpy as np
+
     match region:
         case "none":
             return np.zeros((height, width), np.float32)
@@ -133,6 +138,8 @@ def _hard(
 
 def _ellipses(width: int, height: int, shapes: Sequence[tuple[float, float, float, float]]) -> np.ndarray:
     """1 inside any ellipse of middle x, y and half axes a, b (px)."""
+    import numpy as np
+
     ys, xs = np.mgrid[:height, :width]
     inside = np.zeros((height, width), np.float32)
     for x, y, a, b in shapes:
@@ -163,6 +170,7 @@ def _around(width: int, height: int, people: Sequence[np.ndarray]) -> np.ndarray
 def _body(width: int, height: int, people: Sequence[np.ndarray]) -> np.ndarray:
     """1 on the arms and the trunk, drawn about the key points as thick as they are beside a head."""
     import cv2
+    import numpy as np
 
     inside = np.zeros((height, width), np.uint8)
     for person in people:
@@ -182,6 +190,8 @@ def _body(width: int, height: int, people: Sequence[np.ndarray]) -> np.ndarray:
 def _trunk(person: np.ndarray) -> np.ndarray | None:
     """Corners ``(4, 2)`` px of shoulders and hips; below shoulders alone, straight down, by one and a half times their
     width: the hips of a close-up are not in the picture."""
+    import numpy as np
+
     shoulders, hips = person[[R_SHOULDER, L_SHOULDER]], person[[L_HIP, R_HIP]]
     if shoulders[:, 3].min() < SEEN:
         return None
@@ -204,6 +214,7 @@ def _grown(mask: np.ndarray, px: float) -> np.ndarray:
 
 def _faded(mask: np.ndarray, px: float) -> np.ndarray:
     import cv2
+    import numpy as np
 
     if px >= 0.1:  # less is no pixel at all
         # a Gaussian whose bulk spans the wanted distance

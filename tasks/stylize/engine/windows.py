@@ -14,11 +14,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from reel.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Schedule = Literal["standard-static", "standard-uniform", "looped-uniform"]
 Fuse = Literal["flat", "pyramid", "overlap-linear"]
@@ -38,6 +39,8 @@ class Window:
 
     def is_whole(self, count: int) -> bool:
         """All frames in their natural order: no gathering and no fusing is needed."""
+        import numpy as np
+
         return len(self.frames) == count and bool((self.frames == np.arange(count)).all())
 
 
@@ -88,6 +91,8 @@ def make_windows(count: int, plan: WindowPlan, step: int = 0) -> list[Window]:
     Returns:
         windows that together cover every frame; each frame's weights sum to one.
     """
+    import numpy as np
+
     return _weighed([np.array(window) for window in cut(count, plan, step)], count, plan)
 
 
@@ -182,6 +187,8 @@ def _completed(windows: list[range], count: int, length: int) -> list[range]:
 
 
 def _weighed(frames: list[np.ndarray], count: int, plan: WindowPlan) -> list[Window]:
+    import numpy as np
+
     raw = [_shape(window, count, plan) for window in frames]
     total = np.zeros(count)
     for window, weights in zip(frames, raw, strict=True):
@@ -191,6 +198,8 @@ def _weighed(frames: list[np.ndarray], count: int, plan: WindowPlan) -> list[Win
 
 def _shape(window: np.ndarray, count: int, plan: WindowPlan) -> np.ndarray:
     """(L,) positive weights of one window before they are made to sum to one."""
+    import numpy as np
+
     length = len(window)
     position = np.arange(length)
     if plan.fuse == "pyramid":

@@ -9,7 +9,6 @@ from reel.work import Extent, Work
 from tasks.stylize.engine import schedulers
 from tasks.stylize.engine.control_weights import is_active, keyframe_scale
 from tasks.stylize.engine.loop import first_step
-from tasks.stylize.engine.windows import make_windows
 from tasks.stylize.settings.controls import Control
 from tasks.stylize.settings.denoise import Denoise
 
@@ -52,6 +51,8 @@ def _passes(cfg: Denoise, count: int, step: int) -> list[int]:
     """Frames in each pass of the UNet at a step."""
     if cfg.windows.window_scope == "motion":
         return [count]
+    from tasks.stylize.engine.windows import make_windows
+
     return [len(window.frames) for window in make_windows(count, cfg.windows.plan(), step)]
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 
 def pack(value: Any, tensors: dict[str, Any]) -> Any:
     """A JSON plan of nested state; tensors and arrays go into ``tensors`` under names of their own.
@@ -13,6 +11,7 @@ def pack(value: Any, tensors: dict[str, Any]) -> Any:
     Raises:
         TypeError: something that could not be restored; better no checkpoint than a wrong one.
     """
+    import numpy as np
     import torch
 
     if value is None or isinstance(value, bool | int | str):
