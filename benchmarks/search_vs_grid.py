@@ -35,9 +35,9 @@ from flows.search.settings import Search
 from flows.search.trials import evaluate
 from reel.config import parse
 from reel.history.recorder import begin
+from reel.nested import at, placed
 from reel.op import Context
 from reel.search.goals import Box, Rung, Scored, front, rung
-from reel.search.search_axes import at, placed
 from reel.store import Store, write_atomic
 
 SIDES = 11

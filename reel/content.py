@@ -8,13 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from reel.config import Config, Place, arms, leaves
+from reel.nested import mapped
 from reel.store import canonical_json, sha256_bytes, sha256_file
 
 
 def with_content(cls: type[Config], part: Mapping[str, Any]) -> dict[str, Any]:
     """Plain settings of a class with each file or folder that a path names replaced by the digest of what it holds."""
     paths = _path_places(cls)
-    return {name: _replaced(value, (name,), paths) for name, value in part.items()}
+
+    def held(path: tuple[str, ...], value: Any) -> Any:
+        named = isinstance(value, str) and value and any(place.matches(path) for place in paths)
+        return content(Path(value)) if named else value
+
+    found: dict[str, Any] = mapped(part, held)
+    return found
 
 
 @functools.cache
@@ -24,16 +31,6 @@ def _path_places(cls: type[Config]) -> tuple[Place, ...]:
         for place in leaves(cls)
         if any(isinstance(arm, type) and issubclass(arm, Path) for arm in arms(place.annotation))
     )
-
-
-def _replaced(value: Any, path: tuple[str, ...], paths: tuple[Place, ...]) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _replaced(item, (*path, name), paths) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_replaced(item, (*path, str(number)), paths) for number, item in enumerate(value)]
-    if isinstance(value, str) and value and any(place.matches(path) for place in paths):
-        return content(Path(value))
-    return value
 
 
 _KNOWN: dict[tuple[Path, int, int], str] = {}

@@ -14,7 +14,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from reel.config import Config
@@ -60,11 +60,15 @@ def call(op: Op, cfg: Config, inputs: Mapping[str, str], ctx: Context) -> Stage:
         UserError: from the op itself, or for a model that can be had nowhere.
     """
     started = time.perf_counter()
+    asked = (op, cfg, dict(inputs))
+    if (dry := _dry.get()) is not None and (known := dry.known(asked)) is not None:
+        dry.found.append(known)
+        return ctx.tell(known.stage)
     cfg = executed(cfg)
     key = make_key(op, cfg, inputs, {source.label: content_id(source) for source in op.models(cfg)})
-    if (foreseen := _foreseen.get()) is not None:
-        foreseen.append(_foresee(op, cfg, inputs, ctx, key, foreseen))
-        return ctx.tell(foreseen[-1].stage)
+    if dry is not None:
+        dry.found.append(dataclasses.replace(_foresee(op, cfg, inputs, ctx, key, dry.found), asked=asked))
+        return ctx.tell(dry.found[-1].stage)
     with ctx.store.lock(f"op-{key.digest}"):
         digest, reused = _through_prefect(op, cfg, inputs, ctx, key, refresh=False)
         if reused and not sound(ctx.store, digest):
@@ -80,29 +84,47 @@ class Foreseen:
     Attributes:
         fields: of the cache key.
         work: what there is to do; None: nothing, the output is there.
+        asked: op, settings and inputs of the call.
     """
 
     stage: Stage
     fields: Mapping[str, Any]
     work: Work | None = None
+    asked: tuple[Op, Config, Mapping[str, str]] | None = field(default=None, compare=False, repr=False)
 
 
-_foreseen: contextvars.ContextVar[list[Foreseen] | None] = contextvars.ContextVar("foreseen", default=None)
+@dataclass
+class _DryRun:
+    """Calls foreseen so far, and those of an earlier dry run."""
+
+    found: list[Foreseen]
+    before: Sequence[Foreseen]
+
+    def known(self, asked: tuple[Op, Config, Mapping[str, str]]) -> Foreseen | None:
+        """The earlier call of the very same op, settings (the same object) and inputs."""
+        same = ((one, one.asked) for one in self.before if one.asked is not None)
+        return next((one for one, (op, cfg, given) in same if (op, given) == asked[::2] and cfg is asked[1]), None)
+
+
+_dry: contextvars.ContextVar[_DryRun | None] = contextvars.ContextVar("dry", default=None)
 
 
 @contextlib.contextmanager
-def dry_run() -> Iterator[list[Foreseen]]:
+def dry_run(before: Sequence[Foreseen] = ()) -> Iterator[list[Foreseen]]:
     """`call` computes nothing inside: it tells what it would find in the cache and what it would compute.
 
     Keys of what comes after an op that is to be computed are made with a stand-in for its output: they are no keys of
     the store, but calls that would share a result share them.
+
+    Args:
+        before: what an earlier dry run of the same plan gave; its calls are not looked up again.
     """
     found: list[Foreseen] = []
-    token = _foreseen.set(found)
+    token = _dry.set(_DryRun(found, before))
     try:
         yield found
     finally:
-        _foreseen.reset(token)
+        _dry.reset(token)
 
 
 def _foresee(

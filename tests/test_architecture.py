@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
@@ -16,14 +17,15 @@ from reel.op import catalogue, get
 
 ROOT = Path(__file__).parents[1]
 LAYERS = {"reel": {"reel"}, "tasks": {"reel", "tasks"}, "flows": {"reel", "tasks", "flows"}}
+HYDRAS_PLUGINS = ("flows/sweep/sweeper.py", "flows/sweep/ray.py")
 OWNERS = {
     "prefect": lambda path: path == "tasks/cached.py" or path.startswith("flows/"),
     "mlflow": lambda path: path.startswith("tasks/tracking"),
     "optuna": lambda path: (
         path in ("tasks/search/optuna_study.py", "reel/search/goals.py")
     ),  # the latter: its hypervolume
-    "hydra": lambda path: path.startswith("flows/"),
-    "omegaconf": lambda path: path.startswith("flows/"),
+    "hydra": lambda path: path.startswith("flows/config/") or path in HYDRAS_PLUGINS,
+    "omegaconf": lambda path: path.startswith("flows/config/") or path in HYDRAS_PLUGINS,
 }
 HEAVY = ("torch", "torchvision", "diffusers", "transformers", "cv2", "mlflow", "controlnet_aux")
 
@@ -151,6 +153,12 @@ def test_each_big_library_has_one_place():
         relative = path.relative_to(ROOT).as_posix()
         wrong += [f"{relative} imports {name}" for name in imports(path) & set(OWNERS) if not OWNERS[name](relative)]
     assert wrong == []
+
+
+def test_hydras_private_names_stand_in_one_module():
+    private = re.compile(r"hydra\._internal|\b(loader|engine|hydra|config_loader)\._[a-z]")
+    texts = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in modules()}
+    assert [path for path, text in texts.items() if private.search(text)] == ["flows/config/hydra_private.py"]
 
 
 def test_heavy_imports_stay_inside_functions():

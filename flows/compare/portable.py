@@ -19,6 +19,7 @@ from reel.config import SCHEDULE, TEXT, Place, leaves
 from reel.errors import UserError
 from reel.history.comparison import Comparison, Point
 from reel.models.source import ModelSource
+from reel.nested import mapped
 
 _PATH = re.compile(r"(?<![\w.)\]/:~-])/(?:[^\s/'\"<>|:;,()]+/)+([^\s/'\"<>|:;,()]*)")
 """An absolute path within a text: two names or more, so that neither ``red/blue`` nor ``t /2`` is one."""
@@ -87,17 +88,12 @@ def _files(text: str, is_prose: bool = False) -> Iterator[str]:
 
 
 def _point(point: Point, said: Say) -> Point:
-    record = point.record and point.record.model_copy(update={"config": _mapped(point.record.config, said)})
+    def shown(path: tuple[str, ...], value: Any) -> Any:
+        return said(value) if isinstance(value, str) else value
+
+    record = point.record and point.record.model_copy(update={"config": mapped(point.record.config, shown)})
     values = {key: said(value) for key, value in point.values.items()}
     return replace(point, values=values, record=record, reason=said(point.reason))
-
-
-def _mapped(value: Any, said: Say) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _mapped(item, said) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_mapped(item, said) for item in value]
-    return said(value) if isinstance(value, str) else value
 
 
 def _strings(value: Any, key: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:

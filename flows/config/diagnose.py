@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from flows.config.overrides import Override, read
 from reel.errors import UserError, suggest
+from reel.nested import keys
 
 if TYPE_CHECKING:
     from flows.config.engine import Engine
@@ -130,14 +131,6 @@ def diagnose(engine: Engine, error: Exception) -> UserError:
     return UserError(f"{key[1]}: {text.strip()}" if key else text.strip())
 
 
-def flat(data: Any, prefix: str = "") -> Iterator[str]:
-    """Dotted keys of nested mappings, the branches included."""
-    if isinstance(data, Mapping):
-        for name, item in data.items():
-            yield f"{prefix}{name}"
-            yield from flat(item, f"{prefix}{name}.")
-
-
 def _check_choice(engine: Engine, one: Any) -> None:
     """A group override must name files that exist: an ``optional`` group would pass over a typo in silence."""
     if one.is_delete():  # ~local: none of the group
@@ -196,7 +189,7 @@ def _known_keys(engine: Engine, chosen: Sequence[Any]) -> list[str]:
 
 def _keys_of(engine: Engine, picks: Sequence[str]) -> list[str]:
     try:
-        return list(flat(engine.base(picks).data))
+        return list(keys(engine.base(picks).data))
     except Exception as error:
         if not is_composition(error):
             raise

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.config.overrides import quoted
 from reel.errors import UserError
+from reel.nested import mapped
 
 if TYPE_CHECKING:
     from reel.config import Config
@@ -120,13 +121,14 @@ def hydra_quoted(text: str) -> str:
     return quoted(re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + "\\${", text))
 
 
-def unmarked(data: Any, keys: Sequence[TextKey], path: tuple[str, ...] = ()) -> Any:
+def unmarked(data: Any, keys: Sequence[TextKey]) -> Any:
     """Composed data with the private mark taken off literal values again."""
-    if isinstance(data, dict):
-        return {name: unmarked(item, keys, (*path, str(name))) for name, item in data.items()}
-    if isinstance(data, str) and data.startswith(_MARK) and any(key.matches(".".join(path)) for key in keys):
-        return data[1:]
-    return data
+
+    def plain(path: tuple[str, ...], value: Any) -> Any:
+        marked = isinstance(value, str) and value.startswith(_MARK) and any(key.matches(".".join(path)) for key in keys)
+        return value[1:] if marked else value
+
+    return mapped(data, plain)
 
 
 def _read(name: str, file: str) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.config.root import Root, defaults, entries, group_of
 from reel.errors import UserError
+from reel.nested import at
 from reel.schedule.findings import Finding, Report, Source
 
 if TYPE_CHECKING:
@@ -128,16 +129,10 @@ class Origins:
         origin = self._override(key) or self._file(key)
         if origin is None:
             return None
-        value = self._value(key)
+        value = at(self.data, key)
         if isinstance(value, str) and value.startswith("@"):
             return replace(origin, file=Path(value[1:]).expanduser())
         return origin
-
-    def _value(self, key: str) -> Any:
-        value: Any = self.data
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
-        return value
 
     def _override(self, key: str) -> Origin | None:
         for text in reversed(self.overrides):

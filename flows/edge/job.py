@@ -51,7 +51,7 @@ def call(fn: Callable[[C], Any], config: C, job: Job) -> Any:
 
     paths = getattr(config, "paths", None)
     if isinstance(paths, Paths):
-        servers.prepare(paths.store)
+        servers.prepare_unseen(paths.store)
         if paths.output is None and job.sweep is not None and job.num is not None:
             paths.output = job.sweep / str(job.num)
     token = _job.set(job)

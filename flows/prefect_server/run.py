@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from flows.prefect_server import servers
 from reel import interrupt
 
 Result = TypeVar("Result")
@@ -26,6 +27,7 @@ def as_flow(work: Callable[[], Result], name: str, run_name: str) -> Result:
     No heartbeats are sent unless ``PREFECT_FLOWS_HEARTBEAT_FREQUENCY`` asks for them: their thread is waited for at the
     end of each run, up to a second, and a killed render is told from its record. The flow that `serve` calls has them.
     """
+    servers.look()
     _import_prefect()
     from prefect import flow
 
@@ -38,6 +40,16 @@ def as_flow(work: Callable[[], Result], name: str, run_name: str) -> Result:
         except Exception:
             interrupt.check()  # one that falls between two of Prefect's steps comes back as an error of its own
             raise
+
+
+def share(store: Path) -> str:
+    """One Prefect server for this process and those it starts: the one at hand, else a temporary one.
+
+    Returns:
+        the address of its API.
+    """
+    os.environ["PREFECT_API_URL"] = servers.prepare(store) or start_temporary()
+    return os.environ["PREFECT_API_URL"]
 
 
 @contextlib.contextmanager

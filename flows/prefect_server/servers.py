@@ -73,34 +73,37 @@ def prepare(store: Path) -> str | None:
     Returns:
         the address of Prefect's API, or None when the run will start its own server.
     """
+    prepare_unseen(store)
+    return look()
+
+
+def prepare_unseen(store: Path) -> None:
+    """As `prepare`, but the server is looked for when Prefect is needed (`look`): what is all cached needs none."""
     if debugging():
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
     for name, value in environment(store).items():
         os.environ.setdefault(name, value)
     make_folder(store, "paths.store")
     Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
-    if "PREFECT_API_URL" not in os.environ:
-        server = running(store, "prefect")
-        if server and healthy(server, timeout=2.0):
-            os.environ["PREFECT_API_URL"] = f"{server.url}/api"
-    return os.environ.get("PREFECT_API_URL")
+    _UNSEEN[:] = [store]
 
 
-def at_hand() -> bool:
-    """Whether this process was pointed at a Prefect server, by `prepare` or from outside."""
-    return "PREFECT_API_URL" in os.environ
+_UNSEEN: list[Path] = []
+"""The store whose server was not looked for yet."""
 
 
-def share(store: Path) -> str:
-    """One Prefect server for this process and those it starts: the one at hand, else a temporary one.
+def look() -> str | None:
+    """Point this process at the Prefect server of the store that was prepared, if it is up; before Prefect's import.
 
     Returns:
-        the address of its API.
+        as `prepare`.
     """
-    from flows.prefect_server.run import start_temporary
-
-    os.environ["PREFECT_API_URL"] = prepare(store) or start_temporary()
-    return os.environ["PREFECT_API_URL"]
+    if _UNSEEN and "PREFECT_API_URL" not in os.environ:
+        server = running(_UNSEEN[0], "prefect")
+        if server and healthy(server, timeout=2.0):
+            os.environ["PREFECT_API_URL"] = f"{server.url}/api"
+    _UNSEEN.clear()
+    return os.environ.get("PREFECT_API_URL")
 
 
 def running(store: Path, name: str) -> Server | None:

@@ -23,7 +23,7 @@ from reel.config import FIGURES, FILES, OPERATIONAL, Config, parse, places
 from reel.errors import UserError
 from reel.history.record import RenderRecord
 from reel.history.recorder import new_run_id
-from reel.search.search_axes import at, placed
+from reel.nested import at, placed
 from reel.store import Store
 
 BASE: flow.Flow[Any] = flow.get(roots(Root("search", Config))[-2])

@@ -16,8 +16,9 @@ from reel import measure
 from reel.config import FIGURES, FILES, parse, suggest
 from reel.content import with_content
 from reel.errors import UserError
+from reel.nested import at, placed
 from reel.search.goals import Goal, Limit, Rung, affordable, entrants, parse_limit, passages, rung
-from reel.search.search_axes import Axis, at, axes, placed
+from reel.search.search_axes import Axis, axes
 from reel.store import Store
 
 FLICKER = {"flicker.mean": "1.5x"}

@@ -15,9 +15,9 @@ from flows.search.trials import evaluate, needed
 from reel.config import FIGURES, parse
 from reel.errors import UserError
 from reel.history.recorder import Recorder
+from reel.nested import placed
 from reel.op import Context
 from reel.search.goals import Rung, entrants, front, knee, ranked
-from reel.search.search_axes import placed
 from tasks.search.optuna_study import Study, Trial
 
 

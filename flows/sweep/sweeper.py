@@ -132,9 +132,9 @@ class ManifestSweeper(Sweeper):
         runner = _runner[-1]
         self._save_config()
         if self.config.hydra.launcher._target_ != hydra_private.IN_PROCESS:
-            from flows.prefect_server import servers
+            from flows.prefect_server.run import share
 
-            servers.share(runner.manifest.store.root)
+            share(runner.manifest.store.root)
         for _ in range(len(runner.manifest.planned) * DEATHS + 1):
             todo = runner.open()
             if not todo:

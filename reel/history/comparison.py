@@ -18,6 +18,7 @@ from reel.errors import UserError
 from reel.history.record import RenderRecord
 from reel.history.sweep import Manifest
 from reel.measure import ASPECTS, describe
+from reel.nested import flat
 
 Better = Literal["higher", "lower"]
 
@@ -246,17 +247,8 @@ def _named(axes: Sequence[Axis], key: str) -> Axis:
 
 def settings(record: RenderRecord) -> dict[str, Any]:
     """A render's settings that can change its files, flat; what a model is made of stands last."""
-    found = {key: value for key, value in flatten(record.made_of) if value not in (None, "", [], {})}
+    found = {key: value for key, value in flat(record.made_of) if value not in (None, "", [], {})}
     return dict(sorted(found.items(), key=lambda item: item[0].startswith("model.") and item[0] != "model.name"))
-
-
-def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Leaves of nested mappings by dotted key."""
-    if isinstance(value, Mapping) and (value or not prefix):
-        for key, item in value.items():
-            yield from flatten(item, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, value
 
 
 def text(value: Any) -> str:

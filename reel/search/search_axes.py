@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reel.config import suggest
 from reel.errors import UserError
+from reel.nested import flat
 
 GROUPS = ("controls", "stylize", "preprocess")
 """Groups whose numbers may vary, beside the seed: the others change which frames there are, or not the picture."""
@@ -75,48 +75,18 @@ def axes(space: Mapping[str, Any] | None, settings: Mapping[str, Any], effort: s
     if not space:
         raise UserError("search.space: is empty", fix="leave it out to search for the weight of every control in use")
     known = dict(_numbers(settings))
-    for key, _ in _flat(space):
+    for key, _ in flat(space):
         if key == effort:
             why = "the proxies have steps of their own"
             raise UserError(f"search.space: {key}: {why}", fix="set search.proxy.steps and this apart")
-    return [_axis(key, limits, known) for key, limits in _flat(space)]
-
-
-def placed(settings: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of the settings with values put in at dotted keys."""
-    data = copy.deepcopy(dict(settings))
-    for key, value in values.items():
-        *parents, last = key.split(".")
-        place = data
-        for part in parents:
-            place = place[part]
-        place[last] = value
-    return data
-
-
-def at(settings: Mapping[str, Any], key: str) -> Any:
-    """The value at a dotted key; None where there is none."""
-    place: Any = settings
-    for part in key.split("."):
-        if not isinstance(place, Mapping) or part not in place:
-            return None
-        place = place[part]
-    return place
-
-
-def _flat(space: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, item in space.items():
-        if isinstance(item, Mapping) and item:
-            yield from _flat(item, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", item
+    return [_axis(key, limits, known) for key, limits in flat(space)]
 
 
 def _numbers(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Every key under `GROUPS` that holds a number or nothing, with what it holds; and the seed."""
     yield "seed", settings.get("seed", 0)
     for group in GROUPS:
-        for key, value in _flat(settings.get(group) or {}, f"{group}."):
+        for key, value in flat(settings.get(group) or {}, f"{group}."):
             if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
                 yield key, value
 

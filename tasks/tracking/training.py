@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reel.history.comparison import flatten
+from reel.nested import flat
 from reel.store import write_atomic
 from tasks.tracking.client import allowed, experiment_id, open_client
 from tasks.tracking.settings import Tracking
@@ -103,7 +103,7 @@ class TrainingCurves:
 
         experiment = experiment_id(client, self.tracking)
         run = client.create_run(experiment, run_name=f"train_sprite {time.strftime('%Y-%m-%d %H:%M')}")
-        said = [(key, value) for key, value in flatten(self.config) if value not in (None, "", {}, [])]
+        said = [(key, value) for key, value in flat(self.config) if value not in (None, "", {}, [])]
         found = {allowed(key): str(value)[:500] for key, value in said}
         client.log_batch(run.info.run_id, params=[Param(key, value) for key, value in list(found.items())[:100]])
         client.set_tag(run.info.run_id, "flow", "train_sprite")

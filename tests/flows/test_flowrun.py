@@ -69,8 +69,8 @@ def test_an_error_that_an_interruption_leaves_behind_is_that_interruption():
 def test_a_temporary_servers_complaints_go_to_its_log(tmp_path: Path, prefect_server: Path):
     prefect_tables(prefect_server, tmp_path)
     code = (
-        "import os, sys; from pathlib import Path; from flows.prefect_server import servers;"
-        "servers.share(Path(sys.argv[1])); from prefect.server.api.server import SubprocessASGIServer as Server;"
+        "import os, sys; from pathlib import Path; from flows.prefect_server.run import share;"
+        "share(Path(sys.argv[1])); from prefect.server.api.server import SubprocessASGIServer as Server;"
         "print(os.readlink(f'/proc/{Server().server_process.pid}/fd/2')); print(os.readlink('/proc/self/fd/2'))"
     )
     space = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from reel.errors import UserError
-from reel.search.search_axes import Axis, at, axes, placed
+from reel.nested import at, placed
+from reel.search.search_axes import Axis, axes
 
 SETTINGS = {
     "controls": {
