@@ -95,7 +95,7 @@ def line(estimate: Estimate, spell: Callable[[float], str]) -> str:
     missing = ", ".join(_short(op) for op in estimate.unknown)
     known = [call for call in estimate.calls if call.runs]
     if not known:
-        return f"how long it takes is not known: no past run of {missing}"
+        return "how long it takes is not known yet: nothing like it has run here"
     parts: dict[str, float] = defaultdict(float)
     for call in known:
         parts[_short(call.op)] += call.own or 0.0

@@ -234,7 +234,7 @@ def test_one_line_tells_it(past: Past):
 
     assert line(past.history.estimate("dance", []), spell) == ""
     told = line(past.history.estimate("dance", [Call()]), spell)
-    assert told == "how long it takes is not known: no past run of denoise"
+    assert told == "how long it takes is not known yet: nothing like it has run here"
     past.call(Call(), 30.0, importing=4.0, loading=2.0)
     told = line(past.history.estimate("dance", [Call().times(2)]), spell)
     assert told.startswith("about 54 s (")
