@@ -14,6 +14,7 @@ from flows.render.render import foresee
 from reel.forecast import History
 from reel.keys import entries
 from reel.store import Store
+from tasks.weights.memory import LOADED
 from tests.flows.rendering import SMALL, rendered
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -22,7 +23,8 @@ MEASURED = [*SMALL, "measure=[flicker,palette]"]
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> Store:
-    """A store with one small render in it; its tests write nothing."""
+    """A store with one small render in it, which loaded its models; its tests write nothing."""
+    LOADED.free()
     return rendered(tmp_path_factory.mktemp("warm"), MEASURED)
 
 

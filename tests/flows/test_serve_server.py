@@ -240,7 +240,7 @@ def test_inbox(served):
         ".hidden.mp4", "coming.mp4.part", "copy.mp4", "growing.mp4", "notes.txt", "text.mp4",
     ]  # fmt: skip
     text = "\n".join(said)
-    assert "notes.txt is left alone: is none of" in text
+    assert "notes.txt is left alone: matches none of" in text
     assert "text.mp4 is left alone" in text
     assert "copy.mp4 holds a clip that was taken before" in text
     assert "hidden" not in text
