@@ -1,7 +1,7 @@
 # The few commands of the project. `make setup` is quick when nothing has changed; the others call it first.
 #
 #   make demo                 the sample clip, rendered with the embedded model; a second time nothing is rendered anew
-#   make test ARGS="-k pose"  tests, as many files at a time as there are cores; ARGS goes to pytest;
+#   make test ARGS="-k pose"  tests, one process a core; ARGS goes to pytest;
 #                             property tests draw the same examples each time, python -m benchmarks.property_search others
 #   make check                lint, format, types
 #   make accept-ops           accept changed ops whose output cannot have changed (else raise their version)
@@ -43,7 +43,7 @@ demo: setup
 
 # One thread each: the networks of the tests are small, and threads that wait for one another cost more than they give.
 test: setup browser
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .
