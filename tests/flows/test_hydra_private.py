@@ -74,7 +74,7 @@ def test_files_and_folders_of_groups_are_told_as_the_loader_tells_them(engine):
 def test_values_are_set_as_hydra_sets_them(engine):
     from hydra import compose
 
-    overrides = ["steps=3", "++controls.pose.note='a, b'", "model.width=64", "~mask"]
+    overrides = ["steps=3", "++controls.pose.note='a, b'", "model.width=64", "~negative_prompt"]
     config = engine.composed(["control=[pose,lineart]"])
     hydra_private.apply_overrides(parse_overrides(engine, overrides), config)
     whole = compose("demo", overrides=["control=[pose,lineart]", *overrides], return_hydra_config=True)
