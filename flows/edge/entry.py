@@ -37,7 +37,13 @@ def run_flow(flow: Flow[Any], argv: Sequence[str] | None = None, *, conf: Path |
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     root = Root(flow.name, flow.settings, conf)
-    return guarded(lambda: _dispatch(root, lambda: flow, arguments), debug="--debug" in arguments)
+
+    def work() -> int:
+        with hydra_ready(root) as engine:
+            done = _dispatch(engine, lambda: flow, arguments)
+        return done if isinstance(done, int) else _run(flow, done)
+
+    return guarded(work, debug="--debug" in arguments)
 
 
 def run_named(name: str, argv: Sequence[str]) -> int:
@@ -47,28 +53,31 @@ def run_named(name: str, argv: Sequence[str]) -> int:
     root: Root[Any] = Root(name, lambda: get(name).settings)
     with hydra_ready(root) as engine:
         own_way = topics(argv) is None and engine.keep("main", lambda: get(name).main is not None)
-    if own_way and (main := get(name).main):
+        done = None if own_way else _dispatch(engine, lambda: get(name), argv)
+    if done is None:
+        main = get(name).main
+        assert main is not None
         return main(argv)
-    return _dispatch(root, lambda: get(name), argv)
+    return done if isinstance(done, int) else _run(get(name), done)
 
 
-def _dispatch(root: Root[Any], flow: Callable[[], Flow[Any]], argv: Sequence[str]) -> int:
-    with hydra_ready(root) as engine:
-        if (asked := topics(argv)) is not None:
-            return _help(engine, flow, asked)
-        options = parse_arguments(argv)
-        overrides = literal_overrides(options.overrides, engine.shape.texts, multirun=options.multirun)
-        if options.cfg or options.info:
-            return _show(engine, overrides, options)
-        if options.multirun:
-            from flows.sweep.sweep import sweep
+def _dispatch(engine: Engine, flow: Callable[[], Flow[Any]], argv: Sequence[str]) -> int | Composed[Any]:
+    """Do what a command line says; for a single run its settings, to be run when nothing of Hydra is left."""
+    if (asked := topics(argv)) is not None:
+        return _help(engine, flow, asked)
+    options = parse_arguments(argv)
+    overrides = literal_overrides(options.overrides, engine.shape.texts, multirun=options.multirun)
+    if options.cfg or options.info:
+        return _show(engine, overrides, options)
+    if options.multirun:
+        from flows.sweep.sweep import sweep
 
-            return sweep(engine, flow(), overrides)
-        from flows.config.compose import single
+        return sweep(engine, flow(), overrides)
+    from flows.config.compose import single
 
-        point = single(engine, overrides, options.overrides)
-        _no_sweep(options.overrides)
-    return _run(flow(), point)
+    point = single(engine, overrides, options.overrides)
+    _no_sweep(options.overrides)
+    return point
 
 
 def _run(flow: Flow[Any], point: Composed[Any]) -> int:

@@ -78,7 +78,7 @@ def render(name: str, plan: Callable[[R, Store], RenderPlan], cfg: R) -> RenderR
 
         found = _foreseen(todo, ctx)
         if all_there(found, store):
-            with dry_run(found):
+            with dry_run(found), recorder.at_once():
                 whole()
         else:
             announce(name, found, store)

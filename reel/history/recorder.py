@@ -13,7 +13,6 @@ import platform
 import re
 import secrets
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,8 +24,6 @@ from reel.history.record import Output, RenderRecord, Role, StageRecord, Status,
 from reel.keys import library_version, recall
 from reel.store import Store, sha256_file
 
-TOGETHER = 0.5
-"""Seconds within which stages that come from the store are written to the record at once."""
 LOST = "the process ended without closing the render (killed, or the machine went down)"
 
 
@@ -70,7 +67,7 @@ class Recorder:
         self.record = record
         self._held = contextlib.ExitStack()
         self._held.enter_context(store.lock(_lock_name(record.run)))
-        self._written = 0.0
+        self._at_once = False
         commit, dirty = git_state(root)
         self._update(commit=commit, dirty=dirty)
 
@@ -79,10 +76,7 @@ class Recorder:
         return self.record.run
 
     def stage(self, stage: S) -> S:
-        """Note a finished stage, with the models and library versions of its key; hands it back.
-
-        What comes from the store in quick succession is written together, at the latest with the record's end.
-        """
+        """Note a finished stage, with the models and library versions of its key; hands it back."""
         fields = (recall(self.store, stage.key) or {}).get("fields", {})
         noted = StageRecord(
             op=stage.op,
@@ -93,7 +87,6 @@ class Recorder:
             facts=dict(stage.facts),
         )
         self._update(
-            write=not stage.reused or time.monotonic() - self._written > TOGETHER,
             stages=(*self.record.stages, noted),
             models={**self.record.models, **fields.get("models", {})},
             packages={**self.record.packages, **fields.get("libraries", {})},
@@ -120,6 +113,16 @@ class Recorder:
         noted = Output(name=name, sha256=sha256_file(path), size=path.stat().st_size, role=role)
         self.record = self.record.model_copy(update={"outputs": (*self.record.outputs, noted)})
 
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """What is noted inside is written at its end, and not one by one: nothing in it takes long."""
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
+            self._update()
+
     def finish(self, status: Status, reason: str | None = None, **fields: Any) -> RenderRecord:
         """Close the record, once: it never changes again."""
         self._update(status=status, reason=reason, ended=_now(), **fields)
@@ -127,13 +130,12 @@ class Recorder:
         self._held.close()
         return self.record
 
-    def _update(self, *, write: bool = True, **fields: Any) -> None:
+    def _update(self, **fields: Any) -> None:
         if self.record.status != "running":
             raise ValueError(f"the record of {self.run} is closed")
         self.record = RenderRecord.model_validate({**dict(self.record), **fields})
-        if write:
+        if not self._at_once:
             save(self.store, self.record)
-            self._written = time.monotonic()
 
 
 def begin(

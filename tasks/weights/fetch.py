@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from reel.errors import UserError
@@ -111,12 +111,20 @@ def _embedded(source: ModelSource) -> Path:
     return folder
 
 
+def _names(folder: str, prefix: str = "") -> Iterator[str]:
+    """Files in a folder, but hidden ones, as paths relative to it."""
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            yield from _names(entry.path, f"{prefix}{entry.name}/")
+        elif entry.is_file() and not entry.name.startswith("."):
+            yield f"{prefix}{entry.name}"
+
+
 def _folder_digest(source: ModelSource) -> str:
     """sha256 over the names and digests of the wanted files, in order."""
     root = embedded_root() / source.id
     _embedded(source)
-    files = (p for p in root.rglob("*") if p.is_file() and not p.name.startswith("."))
-    names = weights_hub.wanted(source, (str(p.relative_to(root)) for p in files))
+    names = weights_hub.wanted(source, _names(str(root)))
     if not names:
         raise ModelAbsent(f"{source.label}: no file like {', '.join(source.patterns())} in {root}")
     listing = "".join(f"{sha256_of(root / name)}  {name}\n" for name in names)
