@@ -48,7 +48,7 @@ test: setup browser
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers $$(getconf _NPROCESSORS_ONLN)
 
 accept-ops: setup
 	$(BIN)/python -m reel.code_hash
