@@ -179,12 +179,12 @@ def compiled(
     """
     result = Compiled()
     for slot in schedules:
-        from reel.schedule.compile import compile_prompts, compile_values
-
         values = listed(slot.text, slot.key)
         if values is not None:
             result.values[slot.key] = _fitting(values, slot, frames)
             continue
+        from reel.schedule.compile import compile_prompts, compile_values  # numpy, where there is something to compile
+
         found = look(slot, frames, fps, seed)
         if any(one.severity != NOTE for one in found.findings):
             origin = origins.find(slot.key) if origins is not None else None
