@@ -9,7 +9,7 @@ from flows.commands.common import Parser, open_store
 from flows.edge.text import local, table
 from reel.history.record import RenderRecord, list_records
 from reel.history.recorder import reconcile
-from tasks.stylize.job.journal import unfinished
+from tasks.networks.journal import unfinished
 
 
 def main(argv: Sequence[str]) -> int:

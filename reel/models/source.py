@@ -163,6 +163,13 @@ class LoraSource(Config):
         return source
 
 
+def part_of(base: ModelSource, *folders: str) -> ModelSource:
+    """The part of a base that lies in these folders; a base that is one file stays whole."""
+    if base.single or base.kind not in ("embedded", "hub"):
+        return base
+    return base.model_copy(update={"files": [f"{folder}/*" for folder in folders]})
+
+
 def sources_in(value: Any, key: str = "") -> Iterator[tuple[str, ModelSource]]:
     """Every source in settings, a list or a mapping, however deep, with its dotted key: ``controlnets.openpose``."""
     if isinstance(value, ModelSource):

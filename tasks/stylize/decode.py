@@ -7,11 +7,11 @@ from typing import Any
 
 from reel.clip import ClipWriter, encode_png
 from reel.op import Context, get, op
+from tasks.networks import stored
+from tasks.networks.journal import ChunkCache
+from tasks.networks.retry import retry_offloaded
+from tasks.networks.work import LIBRARIES, chunks, computing, identity, set_up
 from tasks.stylize.engine import codec
-from tasks.stylize.job import stored
-from tasks.stylize.job.journal import ChunkCache
-from tasks.stylize.job.retry import retry_offloaded
-from tasks.stylize.job.work import LIBRARIES, chunks, computing, identity, set_up
 from tasks.stylize.models.codec import load_vae
 from tasks.stylize.models.sources import codec_sources
 from tasks.stylize.settings.codec import Decode

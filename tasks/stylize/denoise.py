@@ -7,16 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 from reel.op import Context, get, op
+from tasks.networks import stored
+from tasks.networks.memory import OutOfMemory
+from tasks.networks.quiet import quiet
+from tasks.networks.retry import FREED, retry_with_less_memory
+from tasks.networks.work import LIBRARIES, identity, set_up
 from tasks.stylize.engine.clock import Clock
-from tasks.stylize.job import stored
 from tasks.stylize.job.amounts import denoising
 from tasks.stylize.job.journal import Journal
-from tasks.stylize.job.memory import OutOfMemory, out_of_memory
+from tasks.stylize.job.memory import out_of_memory
 from tasks.stylize.job.preflight import check_denoise
 from tasks.stylize.job.prepare import Job, prepare
-from tasks.stylize.job.retry import FREED, retry_with_less_memory
-from tasks.stylize.job.work import LIBRARIES, identity, set_up
-from tasks.stylize.models.quiet import quiet
 from tasks.stylize.models.sources import denoise_sources
 from tasks.stylize.settings.denoise import Denoise
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from reel.op import Context, op
 from reel.work import Work, choices
+from tasks.networks import stored
+from tasks.networks.retry import retry_offloaded
+from tasks.networks.work import LIBRARIES, computing, set_up
 from tasks.stylize.engine import embed
-from tasks.stylize.job import stored
 from tasks.stylize.job.preflight import check_embed
-from tasks.stylize.job.retry import retry_offloaded
-from tasks.stylize.job.work import LIBRARIES, computing, set_up
 from tasks.stylize.models.sources import embed_sources
 from tasks.stylize.models.text import load_text
 from tasks.stylize.settings.embed import Embed

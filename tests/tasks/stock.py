@@ -16,8 +16,8 @@ import numpy as np
 from reel.clip import Clip
 from reel.models.animatediff import AnimateDiff
 from reel.models.source import ModelSource
+from tasks.networks.quiet import quiet
 from tasks.stylize.engine import schedulers
-from tasks.stylize.models.quiet import quiet
 from tasks.stylize.settings.controls import Control
 from tasks.stylize.settings.split import Stages
 from tasks.weights import fetch as weights

@@ -18,13 +18,13 @@ from reel.clip import Clip, ClipWriter
 from reel.compute import Compute, parse_size
 from reel.config import parse
 from reel.errors import UserError
+from reel.models.source import part_of
 from reel.store import Store
+from tasks.networks import stored
+from tasks.networks.files import source_bytes
 from tasks.stylize.engine.memory_plan import HEADROOM, WORK, bias_per_frame, kept_per_frame, plan
-from tasks.stylize.job import stored
 from tasks.stylize.job.budget import fit
-from tasks.stylize.models.files import source_bytes
 from tasks.stylize.models.networks import core, join
-from tasks.stylize.models.sources import part_of
 from tasks.stylize.settings import compute as device
 from tasks.stylize.settings.compute import computes_bfloat16, cpu_flags, resolve_dtype, resolve_memory_format
 from tests.tasks.tiny_render import render

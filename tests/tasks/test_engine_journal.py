@@ -11,13 +11,14 @@ import pytest
 import torch
 
 from reel.store import Store
+from tasks.networks import journal as module
+from tasks.networks.journal import ChunkCache
+from tasks.networks.packing import pack, unpack
 from tasks.stylize.engine import schedulers
 from tasks.stylize.engine.checkpoint import restore
 from tasks.stylize.engine.freeinit import FreeInitPlan, denoise_in_rounds, renoised
 from tasks.stylize.engine.loop import Hold, denoise, noised, timesteps_of
-from tasks.stylize.job import journal as module
-from tasks.stylize.job.journal import ChunkCache, Journal
-from tasks.stylize.job.packing import pack, unpack
+from tasks.stylize.job.journal import Journal
 from tests.tasks.engine_models import one_thread  # noqa: F401  (autouse)
 
 FAMILY = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}

@@ -13,10 +13,11 @@ from PIL import Image
 from reel import op
 from reel.compute import Compute
 from reel.errors import UserError
+from tasks.networks import work
+from tasks.networks.offload import layer_by_layer
+from tasks.networks.retry import retry_offloaded
 from tasks.stylize.engine import codec, embed
-from tasks.stylize.engine.offload import layer_by_layer
-from tasks.stylize.job import render, work
-from tasks.stylize.job.retry import retry_offloaded
+from tasks.stylize.job import render
 from tasks.stylize.models.networks import load_networks
 from tasks.weights.memory import LOADED
 from tests.tasks.test_stylize_load import write_ip_adapter

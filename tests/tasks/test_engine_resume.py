@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reel.store import Store
-from tasks.stylize.job.journal import unfinished
+from tasks.networks.journal import unfinished
 from tests.tasks.tiny_render import Rendered
 from tests.tasks.tiny_settings import engine_settings as settings
 

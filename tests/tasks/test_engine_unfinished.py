@@ -12,9 +12,9 @@ import pytest
 from reel import keys, op
 from reel.compute import Compute
 from reel.store import Store
+from tasks.networks import work
 from tasks.stylize import decode, denoise, encode
 from tasks.stylize.engine import codec
-from tasks.stylize.job import work
 from tasks.stylize.job.journal import Journal
 from tests.tasks.tiny_render import COUNT, Rendered, make_clip
 from tests.tasks.tiny_settings import engine_settings as settings

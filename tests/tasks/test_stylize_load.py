@@ -16,7 +16,7 @@ from PIL import Image
 
 from reel.errors import UserError
 from reel.store import Store
-from tasks.stylize.job import memory
+from tasks.networks import memory
 from tasks.stylize.models.codec import load_vae
 from tasks.stylize.models.networks import core_key
 from tasks.stylize.models.sources import codec_sources

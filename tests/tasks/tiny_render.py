@@ -13,11 +13,11 @@ from reel.clip import ClipWriter, encode_png
 from reel.compute import Compute
 from reel.pose import dump, mask_name
 from reel.store import Store
+from tasks.networks import stored
 from tasks.stylize.decode import decode
 from tasks.stylize.denoise import denoise
 from tasks.stylize.embed import embed_texts
 from tasks.stylize.encode import encode
-from tasks.stylize.job import stored
 from tasks.stylize.settings.split import Stages
 from tests.tasks.tiny_settings import settings
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from reel.compute import Compute
-from reel.models.source import ModelSource
+from reel.models.source import ModelSource, part_of
+from tasks.networks.files import BYTES, read_json, source_bytes
 from tasks.stylize.engine.memory_plan import MemoryPlan, bias_per_frame, kept_per_frame, per_window, plan
-from tasks.stylize.models.files import BYTES, read_json, source_bytes
-from tasks.stylize.models.sources import codec_sources, denoise_sources, part_of
+from tasks.stylize.models.sources import codec_sources, denoise_sources
 from tasks.stylize.settings.codec import Decode, Encode
 from tasks.stylize.settings.compute import resolve_device
 from tasks.stylize.settings.denoise import Denoise

@@ -5,27 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reel.compute import Compute
-from reel.errors import UserError
+from tasks.networks.memory import OutOfMemory, free_memory
 from tasks.stylize.settings.denoise import Denoise
-from tasks.weights.memory import available_memory
-
-
-class OutOfMemory(UserError):
-    """A render needs more memory than there is."""
-
-
-_SIGNS = ("not enough memory", "can't allocate memory", "could not create a primitive")
-"""What the CPU's allocator says, and oneDNN when it gets no room to work in."""
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that memory ran out: CUDA's own class, or the CPU allocator's RuntimeError."""
-    import torch
-
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(sign in text for sign in _SIGNS)
 
 
 def out_of_memory(
@@ -50,15 +31,6 @@ def out_of_memory(
     smaller = "x".join(str(max(unit, side * 3 // 4 // unit * unit)) for side in (width, height))
     lines.append(f"  smaller frames, {smaller} for instance (about half the memory)")
     return OutOfMemory("\n".join(lines), fix="change one of these; the picture changes with all but offload")
-
-
-def free_memory(device: str) -> int:
-    """Bytes still free on the device."""
-    if device == "cuda":
-        import torch
-
-        return int(torch.cuda.mem_get_info()[0])
-    return available_memory()
 
 
 def _options(cfg: Denoise, compute: Compute, device: str) -> list[str]:

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from reel.errors import UserError
 from reel.models.animatediff import AnimateDiff
+from reel.models.source import part_of
 from reel.prompt import EMBEDDING
+from tasks.networks.files import read_json
 from tasks.stylize.engine import schedulers
 from tasks.stylize.engine.control_weights import is_active, keyframe_scale
 from tasks.stylize.engine.embed import MOST_PIECES, pieces
 from tasks.stylize.engine.loop import first_step
-from tasks.stylize.models.files import read_json
 from tasks.stylize.models.networks import scheduler_settings
-from tasks.stylize.models.sources import part_of
 from tasks.stylize.settings.controls import Control
 from tasks.stylize.settings.denoise import Denoise
 from tasks.stylize.settings.embed import Embed

@@ -10,7 +10,7 @@ from reel.clip import Clip
 from reel.errors import UserError
 from reel.op import Context
 from reel.pose import Poses
-from tasks.stylize.job import stored
+from tasks.networks import stored
 from tasks.stylize.job.preflight import check_clip
 from tasks.stylize.settings.denoise import Denoise
 from tasks.stylize.settings.regions import needs_poses

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from reel.op import Context
+from tasks.networks.memory import free_memory
+from tasks.networks.offload import placed
 from tasks.stylize.engine import codec, schedulers
 from tasks.stylize.engine.buffers import Buffers
 from tasks.stylize.engine.clock import Clock
@@ -17,12 +19,10 @@ from tasks.stylize.engine.freeinit import denoise_in_rounds
 from tasks.stylize.engine.kernels import use_kernels
 from tasks.stylize.engine.loop import noised, timesteps_of
 from tasks.stylize.engine.network import Network
-from tasks.stylize.engine.offload import placed
 from tasks.stylize.engine.prompts import Conditioning, TextTrack
 from tasks.stylize.engine.reuse import FirstBlock
 from tasks.stylize.job.budget import planned
 from tasks.stylize.job.journal import Journal
-from tasks.stylize.job.memory import free_memory
 from tasks.stylize.job.places import outside, regions, source_hold
 from tasks.stylize.job.preflight import check_window
 from tasks.stylize.job.prepare import Job

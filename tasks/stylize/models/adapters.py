@@ -8,7 +8,7 @@ from typing import Any
 from reel.errors import UserError
 from reel.models.animatediff import AnimateDiff
 from reel.models.source import LoraSource
-from tasks.stylize.models.files import builder, not_a_model, safetensors_file
+from tasks.networks.files import builder, not_a_model, safetensors_file
 from tasks.stylize.settings.denoise import Denoise
 from tasks.weights import fetch as weights
 

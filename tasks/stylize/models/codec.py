@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.stylize.models.files import BYTES, builder, checkpoint, safetensors_file, source_bytes
-from tasks.stylize.models.quiet import quiet
-from tasks.stylize.models.sources import codec_sources, part_of
+from reel.models.source import part_of
+from tasks.networks.files import BYTES, builder, safetensors_file, source_bytes
+from tasks.networks.quiet import quiet
+from tasks.stylize.models.checkpoint import checkpoint
+from tasks.stylize.models.sources import codec_sources
 from tasks.stylize.settings.codec import Decode, Encode
 from tasks.weights import fetch as weights
 from tasks.weights.memory import LOADED

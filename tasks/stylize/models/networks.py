@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from reel.models.animatediff import AnimateDiff
-from reel.models.source import sources_in
+from reel.models.source import part_of, sources_in
+from tasks.networks.files import BYTES, builder, not_a_model, read_json, safetensors_file, source_bytes
 from tasks.stylize.models.adapters import apply_ip_adapter, apply_loras, loras_of
-from tasks.stylize.models.files import BYTES, builder, not_a_model, read_json, safetensors_file, source_bytes
-from tasks.stylize.models.sources import part_of, unet_family
+from tasks.stylize.models.sources import unet_family
 from tasks.stylize.settings.denoise import Denoise
 from tasks.weights import fetch as weights
 from tasks.weights.memory import LOADED

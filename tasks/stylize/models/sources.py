@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from reel.models.animatediff import AnimateDiff
-from reel.models.source import ModelSource, sources_in
+from reel.models.source import ModelSource, part_of, sources_in
 from tasks.stylize.settings.codec import Decode, Encode
 from tasks.stylize.settings.denoise import Denoise
 from tasks.stylize.settings.embed import Embed
 from tasks.stylize.settings.reference import picture_source
-
-
-def part_of(base: ModelSource, *folders: str) -> ModelSource:
-    """The part of a base that lies in these folders; a base that is one file stays whole."""
-    if base.single or base.kind not in ("embedded", "hub"):
-        return base
-    return base.model_copy(update={"files": [f"{folder}/*" for folder in folders]})
 
 
 def codec_sources(cfg: Encode | Decode) -> list[ModelSource]:

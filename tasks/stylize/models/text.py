@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reel.errors import UserError
-from reel.models.source import LoraSource, ModelSource
+from reel.models.source import LoraSource, ModelSource, part_of
+from tasks.networks.files import BYTES, builder, safetensors_file, source_bytes
+from tasks.networks.quiet import quiet
 from tasks.stylize.engine.inversion import token_names
-from tasks.stylize.models.files import BYTES, builder, checkpoint, safetensors_file, source_bytes
-from tasks.stylize.models.quiet import quiet
-from tasks.stylize.models.sources import embed_sources, part_of
+from tasks.stylize.models.checkpoint import checkpoint
+from tasks.stylize.models.sources import embed_sources
 from tasks.stylize.settings.embed import Embed
 from tasks.weights import fetch as weights
 from tasks.weights.memory import LOADED

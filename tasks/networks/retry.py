@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from reel.op import Context
-from tasks.stylize.job.memory import OutOfMemory, free_memory, is_out_of_memory
+from tasks.networks.memory import OutOfMemory, free_memory, is_out_of_memory
 from tasks.weights.memory import LOADED
 
 log = logging.getLogger(__name__)

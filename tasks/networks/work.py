@@ -10,8 +10,8 @@ from reel.config import Config
 from reel.keys import make_key
 from reel.op import Context, Op
 from reel.store import canonical_json, sha256_bytes
-from tasks.stylize.engine.offload import placed
-from tasks.stylize.models.quiet import quiet
+from tasks.networks.offload import placed
+from tasks.networks.quiet import quiet
 from tasks.stylize.settings.compute import check_device, resolve_device
 from tasks.weights import fetch as weights
 

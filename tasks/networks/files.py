@@ -37,30 +37,6 @@ def builder(kind: Any, folder: Path, dtype: str, source: ModelSource) -> Callabl
     return build
 
 
-def checkpoint(base: ModelSource, base_config: ModelSource | None, dtype: str) -> dict[str, Any]:
-    """Parts of a base that is one checkpoint file (Civitai's layout); settings and tokenizer from ``base_config``.
-
-    Raises:
-        UserError: it is not a checkpoint of SD 1.5's architecture.
-    """
-    import torch
-    from diffusers import StableDiffusionPipeline
-
-    assert base_config is not None
-    file, settings = safetensors_file(base), weights.path(base_config)
-    try:
-        pipe = StableDiffusionPipeline.from_single_file(
-            str(file),
-            config=str(settings),
-            torch_dtype=getattr(torch, dtype),
-            local_files_only=True,
-            safety_checker=None,
-        )
-    except (ValueError, KeyError, RuntimeError, OSError) as error:
-        raise not_a_model(base, "a checkpoint of this family's architecture", error) from None
-    return dict(pipe.components)
-
-
 def source_bytes(source: ModelSource, each: int) -> int:
     """Memory of a source's weights at ``each`` bytes a number; of a part of a base only that part's."""
     root = weights.path(source)
