@@ -199,7 +199,7 @@ def engine(args: argparse.Namespace, models: Models, side: str) -> Took:
     import torch
     from diffusers import DDIMScheduler
 
-    from tasks.stylize.engine import kernels
+    from tasks.networks import kernels
     from tasks.stylize.engine.clock import Clock
     from tasks.stylize.engine.loop import denoise, timesteps_of
 

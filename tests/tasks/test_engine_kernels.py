@@ -5,7 +5,7 @@ import torch
 
 from reel.compute import Compute
 from reel.errors import UserError
-from tasks.stylize.engine.kernels import use_kernels
+from tasks.networks.kernels import use_kernels
 from tasks.stylize.settings import compute as device
 
 

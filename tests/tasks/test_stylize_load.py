@@ -16,7 +16,8 @@ from PIL import Image
 
 from reel.errors import UserError
 from reel.store import Store
-from tasks.networks import memory
+from tasks.networks.memory import is_out_of_memory
+from tasks.stylize.job.memory import out_of_memory
 from tasks.stylize.models.codec import load_vae
 from tasks.stylize.models.networks import core_key
 from tasks.stylize.models.sources import codec_sources
@@ -285,10 +286,10 @@ def test_out_of_memory_says_what_would_fit(world: Store) -> None:
 
     with pytest.raises(RuntimeError) as caught:
         torch.empty(10_000_000, 10_000_000)
-    assert memory.is_out_of_memory(caught.value)
-    assert not memory.is_out_of_memory(RuntimeError("shapes do not match"))
+    assert is_out_of_memory(caught.value)
+    assert not is_out_of_memory(RuntimeError("shapes do not match"))
     denoise = settings().denoise
-    error = memory.out_of_memory(denoise, SIDE, SIDE, 2, Compute(device="cpu"), ["freed 2 other loaded models"])
+    error = out_of_memory(denoise, SIDE, SIDE, 2, Compute(device="cpu"), ["freed 2 other loaded models"])
     for part in ("2 frames of 32x32 in float32", "tried: freed 2 other", "frame_block=4", "bfloat16", "24x24"):
         assert part in error.message
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.networks.journal import JournalFile
 from tasks.networks.packing import pack, unpack
-from tasks.stylize.engine.checkpoint import Checkpoint, scheduler_state
+from tasks.networks.state import scheduler_state
+from tasks.stylize.engine.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     import torch

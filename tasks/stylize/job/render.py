@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from reel.op import Context
+from tasks.networks.kernels import use_kernels
 from tasks.networks.memory import free_memory
 from tasks.networks.offload import placed
 from tasks.stylize.engine import codec, schedulers
@@ -16,7 +17,6 @@ from tasks.stylize.engine.clock import Clock
 from tasks.stylize.engine.control_weights import soft_weights
 from tasks.stylize.engine.controls import Controls, ControlTrack
 from tasks.stylize.engine.freeinit import denoise_in_rounds
-from tasks.stylize.engine.kernels import use_kernels
 from tasks.stylize.engine.loop import noised, timesteps_of
 from tasks.stylize.engine.network import Network
 from tasks.stylize.engine.prompts import Conditioning, TextTrack

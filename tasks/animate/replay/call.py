@@ -1,0 +1,193 @@
+"""The four parts of one stock pipeline call: texts embedded, pictures encoded, denoised, decoded.
+
+Each makes the very same call of the pipeline, by the same arguments and seed. What is not its part is replayed at the
+seams (`tasks.animate.replay.seams`), skipped (`journal`), or never reached (`shell.Stop`). So no line of any pipeline
+is written anew here, and what comes out is what the stock pipeline gives, to the bit (`docs/adr/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tasks.animate.replay.journal import Checkpoint, Journal
+from tasks.animate.replay.seams import (
+    CONNECTORS,
+    PICTURE,
+    PROMPT,
+    Kept,
+    SeamMoved,
+    blanked,
+    recorded,
+    replayed,
+)
+from tasks.animate.replay.shell import Stop
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Stock:
+    """A pipeline of diffusers, and which of its parts do what.
+
+    Attributes:
+        pipeline: its class.
+        init: arguments of its constructor beside the parts.
+        denoisers: names of the parts that the loop runs.
+    """
+
+    pipeline: type
+    init: Mapping[str, Any] = field(default_factory=dict)
+    denoisers: Sequence[str] = ("transformer",)
+
+    def made(self, parts: Mapping[str, Any]) -> Any:
+        """The pipeline of these parts; those that are not given are None."""
+        import inspect
+
+        taken = inspect.signature(self.pipeline.__init__).parameters  # type: ignore[misc]
+        absent = {name: None for name in taken if name != "self" and taken[name].default is inspect.Parameter.empty}
+        pipe = self.pipeline(**{**absent, **parts, **self.init})
+        pipe.set_progress_bar_config(disable=True)
+        return pipe
+
+
+def embed(
+    stock: Stock, parts: Mapping[str, Any], texts: Sequence[tuple[str, str]], *, guided: bool, limit: int, device: str
+) -> Kept:
+    """Texts to embeddings.
+
+    Args:
+        parts: tokenizer and text encoder, and connectors where the pipeline has them.
+        texts: positive and negative ones.
+        guided: whether the negative ones are read.
+        limit: tokens of a text.
+    """
+    import torch
+
+    kept: Kept = {}
+    pipe = stock.made(parts)
+    with torch.no_grad(), recorded(pipe, PROMPT, kept):
+        for positive, negative in texts:
+            found = pipe.encode_prompt(
+                prompt=positive,
+                negative_prompt=negative if guided else None,
+                do_classifier_free_guidance=guided,
+                max_sequence_length=limit,
+                device=torch.device(device),
+            )
+            if CONNECTORS.on(pipe):
+                _connected(pipe, found, kept)
+    return kept
+
+
+def _connected(pipe: Any, found: Sequence[Any], kept: Kept) -> None:
+    """What the connectors make of embeddings, put together as the call does it: negative before positive."""
+    import torch
+
+    embeds, mask, negative, negative_mask = found
+    if negative is not None:
+        embeds, mask = torch.cat([negative, embeds]), torch.cat([negative_mask, mask])
+    with recorded(pipe, CONNECTORS, kept):
+        pipe.connectors(embeds, mask, padding_side=pipe.tokenizer_padding_side)
+
+
+def encode(stock: Stock, parts: Mapping[str, Any], arguments: Mapping[str, Any]) -> Kept:
+    """Pictures to the distributions of their latents.
+
+    Args:
+        parts: the VAE, the scheduler, and shells of the denoisers, at which the call stops.
+        arguments: of the call; the texts do not matter.
+    """
+    import torch
+
+    kept: Kept = {}
+    pipe = stock.made(parts)
+    with ExitStack() as stack:
+        stack.enter_context(blanked(pipe, PROMPT))
+        if CONNECTORS.on(pipe):
+            stack.enter_context(blanked(pipe, CONNECTORS))
+        stack.enter_context(recorded(pipe, PICTURE, kept))
+        try:
+            pipe(**arguments, generator=torch.Generator().manual_seed(0), output_type="latent")
+        except Stop:
+            return kept
+    raise SeamMoved("denoiser.forward", pipe, "it was never called")
+
+
+def denoise(
+    stock: Stock, parts: Mapping[str, Any], arguments: Mapping[str, Any], journal: Journal, kept: Kept, device: str
+) -> list[torch.Tensor]:
+    """Everything up to the last step.
+
+    Args:
+        parts: the denoisers and the scheduler, and a shell of the VAE.
+        kept: embeddings and encoded pictures.
+
+    Returns:
+        what the pipeline returns for ``output_type="latent"``: latents, and those of the sound where it makes any.
+    """
+    with _call(stock, parts, journal, kept, device) as pipe:
+        found = _outputs(pipe(**arguments, generator=journal.generator, output_type="latent"))
+    if not journal.calls:
+        raise SeamMoved("scheduler.step", pipe, "it was never called")
+    return found
+
+
+def decode(
+    stock: Stock,
+    parts: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    end: Checkpoint,
+    kept: Kept,
+    seed: int,
+    device: str,
+) -> list[Any]:
+    """What comes after the last step: latents to frames ``(1, F, H, W, 3)`` in 0 to 1, and to sound.
+
+    Args:
+        parts: the VAE and what else decodes, the scheduler, and shells of the denoisers.
+        end: the journal's state after the last step.
+        seed: of the denoising; what it draws before its last step is drawn again.
+    """
+    import torch
+
+    journal = Journal(torch.Generator().manual_seed(seed), resumed=end)
+    with _call(stock, parts, journal, kept, device) as pipe:
+        found = _outputs(pipe(**arguments, generator=journal.generator, output_type="np"))
+    if journal.forwards or journal.calls != end.calls:
+        raise SeamMoved("scheduler.step", pipe, f"{journal.calls} steps, {end.calls} were recorded")
+    return found
+
+
+@contextmanager
+def _call(stock: Stock, parts: Mapping[str, Any], journal: Journal, kept: Kept, device: str) -> Iterator[Any]:
+    """The pipeline with every seam replayed and every step watched; PyTorch's common generator is left as it was."""
+    import torch
+
+    own = {name: journal.watched(part) if name.endswith("scheduler") else part for name, part in parts.items()}
+    pipe = stock.made(own)
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=[]))
+        torch.default_generator.manual_seed(journal.generator.initial_seed())
+        stack.enter_context(replayed(pipe, PROMPT, kept, device))
+        if kept.get(PICTURE.name):
+            stack.enter_context(replayed(pipe, PICTURE, kept, device))
+        if CONNECTORS.on(pipe):
+            stack.enter_context(replayed(pipe, CONNECTORS, kept, device))
+        for name in stock.denoisers:
+            stack.enter_context(journal.denoising(parts[name]))
+        yield pipe
+
+
+def _outputs(result: Any) -> list[Any]:
+    """What a pipeline returns: frames, and sound where there is any."""
+    sound = getattr(result, "audio", None)
+    return [result.frames] if sound is None else [result.frames, sound]
+
+
+def upsample(stock: Stock, parts: Mapping[str, Any], arguments: Mapping[str, Any]) -> torch.Tensor:
+    """Latents to larger ones: a call that is one part from beginning to end."""
+    return stock.made(parts)(**arguments, output_type="latent").frames
