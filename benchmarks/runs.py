@@ -53,9 +53,11 @@ def server(home: Path) -> Iterator[None]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     started, _ = servers.up(home, "prefect", port)
-    os.environ |= {**servers.environment(home), "PREFECT_API_URL": f"{started.url}/api"}
+    given = {"PREFECT_API_URL": started.api, **servers.access(home, started.api, started)}
+    os.environ |= {**servers.environment(home), **given}
     try:
         yield
     finally:
-        del os.environ["PREFECT_API_URL"]
+        for name in given:
+            os.environ.pop(name, None)
         servers.down(home, "prefect")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from reel.masking import masked
+
 
 class UserError(Exception):
     """Something the user can put right. The command line prints it without a traceback and exits with 2.
@@ -12,12 +14,14 @@ class UserError(Exception):
     Args:
         message: what was wrong, naming the key or the file, and what is allowed.
         fix: the likely repair, printed on a line of its own.
+
+    Secrets in either are masked: messages end in records, logs and MLflow.
     """
 
     def __init__(self, message: str, *, fix: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.fix = fix
+        self.message = masked(message)
+        self.fix = masked(fix) if fix else fix
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message}\nfix: {self.fix}" if self.fix else self.message

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from reel.canonical import canonical
 from reel.code_hash import namespace
 from reel.config import Config
+from reel.digest import is_digest
 from reel.op import Op
 from reel.store import Store, canonical_json, sha256_bytes, write_atomic
 
@@ -103,11 +104,34 @@ def remember(
 
 
 def recall(store: Store, digest: str) -> dict[str, Any] | None:
-    """The remembered entry of a key, or None."""
-    try:
-        return json.loads((store.root / "keys" / f"{digest}.json").read_bytes())
-    except (FileNotFoundError, json.JSONDecodeError):
+    """The remembered entry of a key, or None: there is none, or it is damaged."""
+    if not is_digest(digest):
         return None
+    try:
+        return parse_entry((store.root / "keys" / f"{digest}.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def parse_entry(data: bytes) -> dict[str, Any]:
+    """An entry as `remember` writes it.
+
+    Raises:
+        ValueError: it is none: a part is missing or of another type, or its output is no digest.
+    """
+    try:
+        entry = json.loads(data)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(entry, dict) or not is_digest(entry.get("output")):
+        raise ValueError("no entry of a key")
+    fields = entry.get("fields")
+    groups = [fields.get(name) for name in ("inputs", "libraries", "models")] if isinstance(fields, dict) else [None]
+    if not all(isinstance(group, dict) for group in [*groups, entry.get("facts"), entry.get("work", {})]):
+        raise ValueError("a part of the entry is of another type")
+    if not all(isinstance(entry.get(name), int | float) for name in ("seconds", "made")):
+        raise ValueError("seconds and made must be numbers")
+    return entry
 
 
 def entries(store: Store) -> Iterator[tuple[str, dict[str, Any]]]:

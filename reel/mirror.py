@@ -4,22 +4,28 @@ Any address that fsspec understands will do (``s3://bucket/folder``, ``sftp://ho
 some need their own package). The mirror has the store's layout. An object's manifest goes last, so that an object that
 was cut off half-way is no object; what arrives is checked against its digest before it enters the store. Per-frame
 results are not mirrored: they are made again from the frames.
+
+A mirror is trusted for one thing: that a key's output is what the op gives. All else is checked or made anew here:
+objects are held against their digests, keys against the hash of their fields, records against their checksums; names
+are digests and ids, never paths; Prefect's pointers are neither pushed nor pulled but written from key and digest.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from reel.digest import is_digest
 from reel.errors import DamagedObject, MissingObject, UserError
-from reel.history.record import RenderRecord, find_record, list_records, parse_record, record_path
+from reel.history.record import RUN_ID, RenderRecord, dump, find_record, list_records, parse_record, save
+from reel.keys import parse_entry
+from reel.masking import masked
+from reel.pointer import write_pointer
 from reel.store import SCHEMA, Store, canonical_json, sha256_bytes, write_atomic
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 T = TypeVar("T")
 
 
@@ -67,11 +73,10 @@ def push(store: Store, url: str, runs: Collection[str] | None = None) -> Moved:
         mirror.write(f"{place}/manifest.json", manifest)
         copied += 1
     for key in _all_keys(store) if runs is None else _keys(records):
-        for name in (f"keys/{key}.json", f"results/{key}"):
-            if (store.root / name).exists():
-                mirror.write(name, (store.root / name).read_bytes())
+        if (store.root / "keys" / f"{key}.json").exists():
+            mirror.write(f"keys/{key}.json", (store.root / "keys" / f"{key}.json").read_bytes())
     for record in records:
-        mirror.write(f"records/{record.run}.json", record_path(store, record.run).read_bytes())
+        mirror.write(f"records/{record.run}.json", dump(record))
     return Moved(copied, skipped, size, tuple(record.run for record in records))
 
 
@@ -86,16 +91,14 @@ def pull(store: Store, url: str, runs: Collection[str] | None = None) -> Moved:
         DamagedObject: what arrived is not what its digest says; it did not enter the store.
     """
     mirror = _Mirror(url)
-    names = mirror.names("records") if runs is None else [f"{run}.json" for run in runs]
-    texts = {name: mirror.needed(f"records/{name}") for name in names}
-    records = _closed(parse_record(text, f"{url}/records/{name}") for name, text in texts.items())
-    digests = [Path(name).name for name in mirror.folders("objects")] if runs is None else _digests(records)
+    wanted = _named(mirror.names("records"), RUN_ID.fullmatch) if runs is None else [_run(run) for run in runs]
+    records = _closed([_arrived(mirror, run, mirror.needed(f"records/{run}.json")) for run in wanted])
+    digests = [name for name in mirror.folders("objects") if is_digest(name)] if runs is None else _digests(records)
     moved = pull_objects(store, url, digests, mirror=mirror)
-    keys = [name.removesuffix(".json") for name in mirror.names("keys")] if runs is None else _keys(records)
-    for key in keys:
+    for key in _named(mirror.names("keys"), is_digest) if runs is None else _keys(records):
         _pull_key(store, mirror, key)
     for record in records:
-        write_atomic(record_path(store, record.run), texts[f"{record.run}.json"])
+        save(store, record)
     return Moved(moved.objects, moved.skipped, moved.size, tuple(record.run for record in records))
 
 
@@ -118,6 +121,26 @@ def pull_objects(store: Store, url: str, digests: Iterable[str], *, mirror: _Mir
     return Moved(copied, skipped, size, ())
 
 
+def _named(files: Iterable[str], fits: Callable[[str], object]) -> list[str]:
+    """What JSON files of a mirror's folder are called, but for those that are none of ours."""
+    stems = (name.removesuffix(".json") for name in files if name.endswith(".json"))
+    return [stem for stem in stems if fits(stem)]
+
+
+def _run(name: str) -> str:
+    if not RUN_ID.fullmatch(name):
+        raise UserError(f"{name!r} is not a run's id", fix="give it whole, as `rotoscope runs` shows it")
+    return name
+
+
+def _arrived(mirror: _Mirror, run: str, text: bytes) -> RenderRecord:
+    """A pulled record, which must be the one it is filed as."""
+    record = parse_record(text, f"{mirror.url}/records/{run}.json")
+    if record.run != run:
+        raise DamagedObject(f"{mirror.url}/records/{run}.json: is the record of {record.run}", fix="push it again")
+    return record
+
+
 def _pull_object(store: Store, mirror: _Mirror, digest: str) -> int:
     place = f"objects/{digest[:2]}/{digest}"
     data = mirror.read(f"{place}/manifest.json")
@@ -125,12 +148,19 @@ def _pull_object(store: Store, mirror: _Mirror, digest: str) -> int:
         raise MissingObject(f"object {digest[:12]} is not in the mirror {mirror.url}", fix="push it again")
     if sha256_bytes(data) != digest:
         raise _damaged(mirror, place)
-    manifest = json.loads(data)
-    if manifest["schema"] != SCHEMA:
-        raise UserError(f"{mirror.url}/{place}: written with store schema {manifest['schema']}, this reads {SCHEMA}")
+    try:
+        manifest = json.loads(data)
+        schema, kind, meta, files = (manifest[name] for name in ("schema", "kind", "meta", "files"))
+        whole = isinstance(kind, str) and all(is_digest(sha256) for sha256 in files.values()) and {**meta} == meta
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise _damaged(mirror, place) from None
+    if schema != SCHEMA:
+        raise UserError(f"{mirror.url}/{place}: written with store schema {schema!r:.40}, this reads {SCHEMA}")
+    if not whole:
+        raise _damaged(mirror, place)
     size = 0
-    with store.draft(manifest["kind"]) as draft:
-        for name, sha256 in manifest["files"].items():
+    with store.draft(kind) as draft:
+        for name, sha256 in files.items():
             arrived = draft.dir / name
             if not arrived.resolve().is_relative_to(draft.dir.resolve()):
                 raise _damaged(mirror, f"{place}/{name}")
@@ -139,29 +169,26 @@ def _pull_object(store: Store, mirror: _Mirror, digest: str) -> int:
             if draft.add(name, arrived) != sha256:
                 raise _damaged(mirror, f"{place}/{name}")
             size += arrived.stat().st_size
-        if draft.commit(**manifest["meta"]) != digest:
+        if draft.commit(**meta) != digest:
             raise _damaged(mirror, place)
     return size
 
 
 def _pull_key(store: Store, mirror: _Mirror, key: str) -> None:
-    """A key that is truly the hash of its fields, and Prefect's pointer to an output that is here."""
-    entry, pointer = mirror.read(f"keys/{key}.json"), mirror.read(f"results/{key}")
-    if entry is None or pointer is None or not _DIGEST.fullmatch(key):
+    """A key that is truly the hash of its fields, and a pointer of our own to its output, if that is here."""
+    data = mirror.read(f"keys/{key}.json")
+    if data is None:
         return
     try:
-        known, result = json.loads(entry), json.loads(pointer)
-        whole = sha256_bytes(canonical_json(known["fields"])) == key
-        output = known["output"]
-        whole = whole and json.loads(result["result"]) == output
-        result["metadata"]["storage_key"] = str(store.root / "results" / key)
-    except (ValueError, KeyError, TypeError):
+        entry = parse_entry(data)
+        whole = sha256_bytes(canonical_json(entry["fields"])) == key
+    except ValueError:
         whole = False
     if not whole:
         raise DamagedObject(f"{mirror.url}/keys/{key}.json: damaged key", fix="push it again")
-    if store.folder(output).exists():
-        write_atomic(store.root / "keys" / f"{key}.json", entry)
-        write_atomic(store.root / "results" / key, json.dumps(result).encode())
+    if store.folder(entry["output"]).exists():
+        write_atomic(store.root / "keys" / f"{key}.json", data)
+        write_pointer(store, key, entry["output"])
 
 
 def _damaged(mirror: _Mirror, name: str) -> DamagedObject:
@@ -184,7 +211,7 @@ def _keys(records: Iterable[RenderRecord]) -> list[str]:
 
 
 def _all_keys(store: Store) -> list[str]:
-    return sorted(path.stem for path in (store.root / "keys").glob("*.json"))
+    return sorted(path.stem for path in (store.root / "keys").glob("*.json") if is_digest(path.stem))
 
 
 class _Mirror:
@@ -193,8 +220,8 @@ class _Mirror:
     def __init__(self, url: str) -> None:
         from fsspec.core import url_to_fs
 
-        self.url = url.rstrip("/")
-        self.fs, root = self._tried(lambda: url_to_fs(self.url))
+        self.url = masked(url.rstrip("/"))  # for messages
+        self.fs, root = self._tried(lambda: url_to_fs(url.rstrip("/")))
         self.root: str = root.rstrip("/")
 
     def read(self, name: str) -> bytes | None:
@@ -233,9 +260,9 @@ class _Mirror:
         return sorted(Path(name).name for name in self._tried(lambda: self.fs.find(f"{self.root}/{folder}")))
 
     def folders(self, folder: str) -> list[str]:
-        """Folders that hold a manifest, sorted."""
+        """Names of the folders that hold a manifest, sorted."""
         found = self._tried(lambda: self.fs.find(f"{self.root}/{folder}"))
-        return sorted(name.removesuffix("/manifest.json") for name in found if name.endswith("/manifest.json"))
+        return sorted(name.split("/")[-2] for name in found if name.endswith("/manifest.json"))
 
     def _parent(self, name: str) -> None:
         self._tried(lambda: self.fs.makedirs(f"{self.root}/{name}".rpartition("/")[0], exist_ok=True))

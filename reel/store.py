@@ -25,6 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from reel.digest import is_digest
 from reel.errors import DamagedObject, MissingObject, UserError
 
 SCHEMA = 1
@@ -143,6 +144,16 @@ class Store:
             make_folder(self.root / name, "paths.store")
 
     def folder(self, digest: str) -> Path:
+        """Where an object lies, or would.
+
+        Raises:
+            MissingObject: there can be none of that name; one that were a path would lead out of the store.
+        """
+        if not is_digest(digest):
+            raise MissingObject(
+                f"{digest!r:.80} is not a digest, which has 64 hexadecimal digits, so no object has that name",
+                fix="run the render again: what is missing is made again",
+            )
         return self.root / "objects" / digest[:2] / digest
 
     def draft(self, kind: str) -> Draft:
@@ -198,7 +209,8 @@ class Store:
 
     def digests(self) -> list[str]:
         """Digests of all whole objects, sorted."""
-        return sorted(path.parent.name for path in (self.root / "objects").glob("*/*/manifest.json"))
+        found = (path.parent.name for path in (self.root / "objects").glob("*/*/manifest.json"))
+        return sorted(name for name in found if is_digest(name))
 
     def per_frame(self, namespace: str) -> FrameCache:
         """Raw results of one op and its settings, one entry a frame digest."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import dataclasses
+import logging
 import resource
 import sys
 import time
@@ -21,11 +22,14 @@ from reel.config import Config
 from reel.errors import DamagedObject, MissingObject
 from reel.keys import Key, executed, make_key, recall, remember
 from reel.op import Context, Op
+from reel.pointer import drop_odd_pointer, read_pointer
 from reel.startup import watched
 from reel.store import Store, sha256_bytes
 from reel.work import Work, extent
 from tasks.stylize.settings.compute import hardware
 from tasks.weights.fetch import content_id
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,9 @@ def call(op: Op, cfg: Config, inputs: Mapping[str, str], ctx: Context) -> Stage:
         dry.found.append(dataclasses.replace(_foresee(op, cfg, inputs, ctx, key, dry.found), asked=asked))
         return ctx.tell(dry.found[-1].stage)
     with ctx.store.lock(f"op-{key.digest}"):
+        expected = (recall(ctx.store, key.digest) or {}).get("output")
+        if why := drop_odd_pointer(ctx.store, key.digest, expected):
+            logger.warning("%s: the pointer in results/%s is not used: %s", op.id, key.digest[:12], why)
         digest, reused = _through_prefect(op, cfg, inputs, ctx, key, refresh=False)
         if reused and not sound(ctx.store, digest):
             digest, reused = _through_prefect(op, cfg, inputs, ctx, key, refresh=True)
@@ -131,7 +138,7 @@ def _foresee(
     op: Op, cfg: Config, inputs: Mapping[str, str], ctx: Context, key: Key, before: Sequence[Foreseen]
 ) -> Foreseen:
     entry = recall(ctx.store, key.digest)
-    known = entry is not None and (ctx.store.root / "results" / key.digest).exists()
+    known = entry is not None and read_pointer(ctx.store, key.digest) == entry["output"]
     if entry is not None and known and (ctx.store.folder(entry["output"]) / "manifest.json").exists():
         return Foreseen(Stage(op.id, key.digest, entry["output"], True, 0.0, entry["facts"]), key.fields)
     stage = Stage(op.id, key.digest, sha256_bytes(f"foreseen {key.digest}".encode()), False, 0.0, {})

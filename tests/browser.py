@@ -32,13 +32,17 @@ def chromium() -> str:
 
 
 @contextlib.contextmanager
-def browser() -> Iterator[Any]:
-    """A running Chromium, for the block."""
+def browser(*flags: str) -> Iterator[Any]:
+    """A running Chromium, for the block.
+
+    Args:
+        flags: of its command line, beside the usual ones.
+    """
     from playwright.sync_api import sync_playwright
 
     path = chromium()
     with sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=path, args=FLAGS)
+        running = driver.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
         try:
             yield running
         finally:

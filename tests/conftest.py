@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from flows.prefect_server.login import CLIENT
 from reel.store import Store
 from tests import servers
 
@@ -25,6 +26,15 @@ settings.load_profile("fixed")
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
+
+
+@pytest.fixture(autouse=True)
+def own_log_in() -> Iterator[None]:
+    """A test that has a store's own server used leaves the log-in of the run's server to the others."""
+    before = os.environ.get(CLIENT)
+    yield
+    if before is not None:
+        os.environ[CLIENT] = before
 
 
 @pytest.fixture(scope="session")

@@ -41,11 +41,13 @@ def shared(home: Path) -> Iterator[None]:
         with flocked(home / "start"):
             port = None if servers.running(home, "prefect") else free_port()
             server, _ = servers.up(home, "prefect", port)
-        os.environ |= {**servers.environment(home), "PREFECT_API_URL": f"{server.url}/api"}
+        given = {"PREFECT_API_URL": server.api, **servers.access(home, server.api, server)}
+        os.environ |= {**servers.environment(home), **given}
         try:
             yield
         finally:
-            del os.environ["PREFECT_API_URL"]
+            for name in given:
+                os.environ.pop(name, None)
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 servers.down(home, "prefect")

@@ -140,7 +140,10 @@ def store_size(store: Path) -> Iterator[Finding]:
 def up(store: Path) -> Iterator[Finding]:
     for name in servers.NAMES:
         server = servers.running(store, name)
-        if server and servers.healthy(server):
+        if server and name == "prefect" and not servers.guarded(server):
+            told = f"prefect on {server.url} lets anybody in: an older version started it"
+            yield Finding("fail", "servers", told, "rotoscope down; rotoscope up")
+        elif server and servers.healthy(server):
             yield Finding("ok", "servers", f"{name} answers on {server.url}")
         elif server:
             yield Finding(

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from flows.commands.common import Parser, store_path
 from flows.prefect_server import servers
+from flows.prefect_server.login import login_path
 
 
 def main(argv: Sequence[str]) -> int:
@@ -24,5 +25,7 @@ def main(argv: Sequence[str]) -> int:
     for name, future in started.items():
         server, new = future.result()
         print(f"{name:8} {server.url}  {'started' if new else 'is up already'}, log {servers.log_path(store, name)}")
+        if name == "prefect":
+            print(f"{'':8} its page asks for a password: paste the line in {login_path(store)}")
     print("stop them with: rotoscope down")
     return 0

@@ -14,6 +14,7 @@ from flows.config import hydra_private, kept
 from flows.config.root import Root, defaults, project_root
 from flows.config.shape import Shape, shape
 from reel.errors import UserError
+from reel.masking import is_secret
 
 if TYPE_CHECKING:
     from reel.config import Config
@@ -197,6 +198,11 @@ def note_variables() -> None:
     from omegaconf.resolvers import oc
 
     def env(key: str, *default: Any) -> Any:
+        if is_secret(key):
+            raise UserError(
+                f"${{oc.env:{key}}}: a setting may hold no secret, since it is recorded, shown and pushed to mirrors",
+                fix="what needs a secret reads it from the environment itself (docs/security.md)",
+            )
         kept.variables[key] = os.environ.get(key)
         return oc.env(key, *default)
 

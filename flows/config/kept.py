@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from flows.config.root import project_root
 from reel.errors import UserError
+from reel.masking import masked
 from reel.store import read_checked, sha256_bytes, write_checked
 
 PLACE = Path(__file__).parent / "__pycache__" / "kept"
@@ -77,6 +78,8 @@ class Kept:
         try:
             body = json.dumps({"variables": variables, "data": data})
         except (TypeError, ValueError):
+            return
+        if masked(body) != body:  # a password was typed where a setting takes none
             return
         if repr(json.loads(body)["data"]) != repr(data):
             return

@@ -8,6 +8,8 @@ classes: the flow's own module is imported when there is something to run.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +21,7 @@ from flows.config.root import Root
 from flows.edge.exits import OK, guarded
 from flows.edge.help_first import topics
 from reel.errors import UserError, suggest
+from reel.masking import masked
 
 if TYPE_CHECKING:
     from flows.config.compose import Composed
@@ -144,5 +147,7 @@ def _show(engine: Engine, overrides: list[str], options: argparse.Namespace) -> 
     if options.info:
         engine.hydra.show_info(options.info, config_name=engine.root.name, overrides=overrides)
     else:
-        engine.hydra.show_cfg(engine.root.name, overrides, options.cfg, options.package, options.resolve)
+        with contextlib.redirect_stdout(io.StringIO()) as shown:
+            engine.hydra.show_cfg(engine.root.name, overrides, options.cfg, options.package, options.resolve)
+        print(masked(shown.getvalue()), end="")
     return OK

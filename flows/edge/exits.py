@@ -19,6 +19,7 @@ from typing import Any
 
 from reel import interrupt
 from reel.errors import UserError
+from reel.masking import masked
 
 OK, FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
@@ -42,7 +43,7 @@ def guarded(action: Callable[[], int | None], *, debug: bool = False) -> int:
             return action() or OK
     except UserError as error:
         if debugging():
-            traceback.print_exc()
+            print(masked(traceback.format_exc()), file=sys.stderr)
         report(error)
         return USER_ERROR
     except KeyboardInterrupt:
@@ -55,7 +56,7 @@ def guarded(action: Callable[[], int | None], *, debug: bool = False) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except Exception:
-        traceback.print_exc()
+        print(masked(traceback.format_exc()), file=sys.stderr)
         print("\nerror: a failure that no setting explains; the traceback is above", file=sys.stderr)
         return FAILED
 
@@ -116,4 +117,4 @@ def tell(error: BaseException, where: str) -> None:
     if isinstance(error, UserError) and not debugging():
         report(error, where)
     else:
-        traceback.print_exception(error)
+        print(masked("".join(traceback.format_exception(error))), file=sys.stderr)

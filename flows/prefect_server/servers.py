@@ -2,6 +2,9 @@
 
 Everything they write lies in ``<store>/servers``: Prefect's database and home, process ids and logs. A run finds the
 Prefect server when it is up; without it Prefect starts one of its own for the run, which takes 10-16 s.
+
+Either Prefect server asks for a log-in (`login`) and answers no page but its own; MLflow's answers to loopback's names
+alone, and takes changes from no page of another host.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from flows.edge.exits import debugging
+from flows.prefect_server.login import CLIENT, SERVER, login
 from reel.errors import UserError
 from reel.store import flocked, make_folder, write_atomic
 
@@ -46,6 +50,15 @@ class Server:
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
 
+    @property
+    def api(self) -> str:
+        """Address of Prefect's API."""
+        return f"{self.url}/api"
+
+    def is_at(self, url: str) -> bool:
+        """Whether an address is that of this server's API, by either name of loopback."""
+        return url.rstrip("/") in (self.api, self.api.replace(HOST, "localhost"))
+
 
 def folder(store: Path) -> Path:
     return store.absolute() / "servers"
@@ -60,6 +73,7 @@ def environment(store: Path) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "none",  # a page that is not the server's own reads nothing of it
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         "PREFECT_LOGGING_LEVEL": "CRITICAL",  # a failed task's traceback; the entry tells the error itself
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
@@ -98,12 +112,26 @@ def look() -> str | None:
     Returns:
         as `prepare`.
     """
-    if _UNSEEN and "PREFECT_API_URL" not in os.environ:
-        server = running(_UNSEEN[0], "prefect")
-        if server and healthy(server, timeout=2.0):
-            os.environ["PREFECT_API_URL"] = f"{server.url}/api"
+    if _UNSEEN:
+        store = _UNSEEN[0]
+        server = running(store, "prefect")
+        if "PREFECT_API_URL" not in os.environ and server and healthy(server, timeout=2.0):
+            os.environ["PREFECT_API_URL"] = server.api
+        os.environ.update(access(store, os.environ.get("PREFECT_API_URL"), server))
     _UNSEEN.clear()
     return os.environ.get("PREFECT_API_URL")
+
+
+def access(store: Path, url: str | None, server: Server | None) -> dict[str, str]:
+    """Environment variables by which Prefect logs in to the project's own server; none for any other.
+
+    Args:
+        url: of the API that is used; None: of a temporary server, which is still to be started and asks for the same.
+        server: the one that `up` started, if it is up.
+    """
+    if url is None:
+        return {SERVER: login(store), CLIENT: login(store)}
+    return {CLIENT: login(store)} if server and server.is_at(url) else {}
 
 
 def running(store: Path, name: str) -> Server | None:
@@ -117,15 +145,36 @@ def running(store: Path, name: str) -> Server | None:
 
 def healthy(server: Server, timeout: float = 1.0) -> bool:
     """Whether it answers (seconds to wait)."""
+    try:
+        return _status(f"{server.url}{_HEALTH[server.name]}", timeout) == 200
+    except (OSError, ValueError):
+        return False
+
+
+def guarded(server: Server) -> bool:
+    """Whether a Prefect server sends away whoever does not log in. One that an older version started does not."""
+    try:
+        return _status(f"{server.api}/admin/version", timeout=10.0) == 401
+    except (OSError, ValueError):
+        return True  # it answers nobody at all
+
+
+def _status(url: str, timeout: float) -> int:
+    """HTTP status of an address.
+
+    Raises:
+        OSError, ValueError: there is no answer.
+    """
     import urllib.error
     import urllib.request
 
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback never goes through a proxy
     try:
-        with opener.open(f"{server.url}{_HEALTH[server.name]}", timeout=timeout) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError, ValueError):
-        return False
+        with opener.open(url, timeout=timeout) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
 
 
 def up(store: Path, name: str, port: int | None = None) -> tuple[Server, bool]:
@@ -138,7 +187,8 @@ def up(store: Path, name: str, port: int | None = None) -> tuple[Server, bool]:
         the server, and whether it was started now.
 
     Raises:
-        UserError: the port is taken, or it did not come up; the message ends with the last lines of its log.
+        UserError: the port is taken, it did not come up (the message ends with the last lines of its log), or it was
+            started by a version whose server asks for no log-in.
     """
     with flocked(folder(store) / f"{name}.lock"):
         known = running(store, name)
@@ -147,7 +197,13 @@ def up(store: Path, name: str, port: int | None = None) -> tuple[Server, bool]:
                 raise UserError(
                     f"{name} is up already, on port {known.port}", fix="`rotoscope down` first, then `up` with the port"
                 )
-            return _await(store, known), False
+            server = _await(store, known)
+            if name == "prefect" and not guarded(server):
+                raise UserError(
+                    f"the Prefect server on {server.url} lets anybody in: an older version started it",
+                    fix="rotoscope down; rotoscope up",
+                )
+            return server, False
         port = port or PORTS[name]
         if not _free(port):
             raise UserError(
@@ -195,9 +251,16 @@ def _start(store: Path, name: str, port: int) -> Server:
     space = {**os.environ, **environment(store), "PREFECT_LOGGING_LEVEL": "INFO"}
     space["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # no job runners for models that are not served
     if name == "prefect":
-        space["PREFECT_API_URL"] = f"http://{HOST}:{port}/api"  # what its page in the browser talks to
+        space["PREFECT_API_URL"] = f"http://{HOST}:{port}/api"
+        space["PREFECT_UI_API_URL"] = "/api"  # what its page in the browser talks to, by whatever name it was opened
+        space |= {SERVER: login(store), CLIENT: login(store)}
         # Slots that are held outlive a restart of the server; kept in memory alone, they would stay taken for ever.
         space["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"] = "prefect.server.concurrency.lease_storage.filesystem"
+    else:
+        # Both names, and no other: a page whose own name was made to lead here (DNS rebinding) is sent away, and what a
+        # page of another host asks to be changed is not. Pages of other programs on loopback MLflow lets through.
+        space["MLFLOW_SERVER_ALLOWED_HOSTS"] = f"{HOST}:{port},localhost:{port}"
+        space["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"] = f"http://{HOST}:{port}"
     Path(space["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
     with log_path(store, name).open("ab") as log:
         process = subprocess.Popen(

@@ -55,6 +55,26 @@ def allowed_roots(settings: Serve, deployment: Deployment) -> list[Path]:
     return list(dict.fromkeys(settings.absolute(folder) for folder in [*settings.roots, *watched]))
 
 
+def check_roots(settings: Serve, deployment: Deployment) -> None:
+    """Folders that runs may name files from hold files for that and nothing else.
+
+    Raises:
+        UserError: one is, or holds, the home folder, the checkout or the store, or lies in the store.
+    """
+    watched = settings.absolute(deployment.watch.folder) if deployment.watch else None
+    store = settings.absolute(settings.paths.store)
+    kept = {"your home folder": Path.home().resolve(), "the checkout": settings.absolute(Path()), "the store": store}
+    for root in allowed_roots(settings, deployment):
+        key = "watch.folder" if root == watched else "conf/serve.yaml: roots"
+        held = [what for what, folder in kept.items() if folder.is_relative_to(root)]
+        if held or root.is_relative_to(store):
+            told = f"holds {' and '.join(held)}" if held else "lies in the store"
+            raise UserError(
+                f"{key}: {root} {told}, and a run may name any file of an allowed folder",
+                fix="give runs a folder of their own, such as data/inbox",
+            )
+
+
 class Rules:
     """What one deployment may set."""
 

@@ -57,15 +57,15 @@ def run(cfg: Serve) -> None:
 
 def _serve(cfg: Serve, plans: Sequence[Plan]) -> None:
     """Find or start the server, say what is served, and serve in a second thread until this one is interrupted."""
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import temporary_settings
 
-    from flows.serve.supervise import Supervisor, check_pool, start_local, unreachable
+    from flows.serve.supervise import Supervisor, check_pool, reach, start_local, unreachable
 
     own = servers.running(cfg.paths.store, "prefect")
     url = os.environ.get("PREFECT_API_URL")
-    local = url is None or (own is not None and url == f"{own.url}/api")
-    os.environ["PREFECT_API_URL"] = url = start_local(cfg.paths.store) if url is None else url
-    with temporary_settings({PREFECT_API_URL: url}):
+    local = url is None or (own is not None and own.is_at(url))
+    os.environ["PREFECT_API_URL"] = url = start_local(cfg.paths.store) if url is None or local else url
+    with temporary_settings(reach(url)):
         if why := asyncio.run(unreachable()):
             raise UserError(
                 f"the Prefect server at {url} does not answer ({type(why).__name__}: {str(why) or 'no answer'})",

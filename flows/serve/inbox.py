@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from flows.serve.recover import Say
+from flows.serve.recover import REFUSED, Say
 from flows.serve.register import Registered
 from flows.serve.settings import Serve, Watch
 from flows.serve.state import Entry, State
@@ -156,19 +156,24 @@ class Inbox:
             except ObjectNotFound:
                 if not path.is_file():
                     continue
-                entry.attempt += 1
-                if await self._submit(entry, path):
-                    self.say(f"{self.name}: {path.name} is queued again: the server knows nothing of it")
-                    self.state.write(self.name, entry)
+                await self._anew(entry, path, "the server knows nothing of it")
                 continue
             kind = str(run.state.type.value) if run.state else ""
-            if kind != entry.state:
+            if kind == "FAILED" and (run.state.message or "").startswith(REFUSED) and path.is_file():
+                await self._anew(entry, path, "its run was refused")  # the deployment had been changed
+            elif kind != entry.state:
                 entry.state = kind
                 self.state.write(self.name, entry)
                 if kind == "COMPLETED":
                     self.say(f"{self.name}: {path.name} is rendered")
                 elif kind in ("FAILED", "CANCELLED"):
                     self.say(f"{self.name}: {path.name} {kind.lower()}: {run.state.message or ''}")
+
+    async def _anew(self, entry: Entry, path: Path, why: str) -> None:
+        entry.attempt += 1
+        if await self._submit(entry, path):
+            self.say(f"{self.name}: {path.name} is queued again: {why}")
+            self.state.write(self.name, entry)
 
     def _refuse(self, path: Path, stamp: Stamp, why: str) -> None:
         self.told.add((path, stamp))

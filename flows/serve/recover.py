@@ -22,6 +22,9 @@ MAX_STARTS = 5
 STOPPED = "Runner is shutting down."
 """Prefect's message for runs that were under way when it was stopped."""
 
+REFUSED = "refused: "
+"""How the message of a run begins that was not started (`flows.serve.guard`)."""
+
 Say = Callable[[str], None]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from uuid import UUID
 
 from flows.config.compose import Composed
 from flows.flow import Flow
-from flows.serve import request
+from flows.serve import allow, request
 from flows.serve.settings import ANCHOR, Deployment, Serve, file_of, names, read
 from reel.config import suggest
 from reel.errors import UserError
@@ -34,10 +35,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Registered:
-    """A deployment that the server knows."""
+    """A deployment that the server knows.
+
+    Attributes:
+        record: what the server's record of it must say, as far as it decides what is run (`flows.serve.guard`).
+    """
 
     plan: Plan
     id: UUID
+    record: Mapping[str, Any]
 
 
 def check(settings: Serve) -> list[Plan]:
@@ -64,6 +70,7 @@ def _checked(settings: Serve, name: str) -> Plan:
             )
         if deployment.watch and target.drop is None:
             raise UserError(f"watch: {deployment.flow} takes no file", fix="watch a folder for a flow that does")
+        allow.check_roots(settings, deployment)
         point = request.composed(
             settings, deployment, target, experiment=deployment.experiment, overrides=deployment.overrides
         )
@@ -106,3 +113,24 @@ async def deployment(settings: Serve, plan: Plan) -> Any:
     made.work_pool_name = settings.work_pool  # said outright, too: None takes it back from a pool
     made._parameter_openapi_schema = ParameterSchema(**request.schema(settings, wanted, plan.target))
     return made
+
+
+def registered(settings: Serve, plan: Plan, made: Any, id: UUID) -> Registered:
+    """A deployment that the server was told of.
+
+    Args:
+        made: from `deployment`.
+    """
+    record = {
+        "entrypoint": made.entrypoint,
+        "path": made._path,
+        "pull_steps": [],
+        "storage_document_id": None,
+        "infrastructure_document_id": None,
+        "work_pool_name": settings.work_pool,
+        "job_variables": dict(settings.job_variables),
+        "parameters": dict(made.parameters),
+        "enforce_parameter_schema": True,
+        "parameter_openapi_schema": made._parameter_openapi_schema.model_dump(exclude_unset=True),
+    }
+    return Registered(plan, id, record)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import datetime
 import logging
+import os
 import signal
 import threading
 import time
@@ -19,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from prefect.client.orchestration import get_client
-from prefect.runner import Runner
 from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
     PREFECT_LOGGING_EXTRA_LOGGERS,
@@ -28,7 +29,9 @@ from prefect.settings import (
 )
 
 from flows.prefect_server import servers
-from flows.serve import recover, register, slots
+from flows.prefect_server.login import CLIENT
+from flows.serve import guard, recover, register, served, slots
+from flows.serve.guard import OwnRunner
 from flows.serve.inbox import Inbox
 from flows.serve.register import Plan, Registered
 from flows.serve.settings import Serve
@@ -99,7 +102,7 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # of this thread; its children inherit it
         logging.getLogger("prefect.runner").setLevel(logging.WARNING)  # otherwise a line for each run that must wait
         try:
-            with temporary_settings({PREFECT_API_URL: self.url}, set_defaults=DEFAULTS):
+            with temporary_settings(reach(self.url), set_defaults=DEFAULTS):
                 asyncio.run(self._serve())
         except BaseException as error:
             failed.append(error)
@@ -113,21 +116,29 @@ class Supervisor:
         gone = self.state.last_alive() or self.began
         await slots.make(self.settings.slots)
         while not self._stop.is_set():
-            runner = Runner(
-                name="rotoscope", limit=self.settings.processes, query_seconds=POLL_EVERY, pause_on_shutdown=False
-            )
+            limit = self.settings.processes
+            runner = OwnRunner(say, name="rotoscope", limit=limit, query_seconds=POLL_EVERY, pause_on_shutdown=False)
             await self._register(runner)
             await self._settle(gone)
             await self._until_over(runner)
             gone = self.state.last_alive() or self.began
 
-    async def _register(self, runner: Runner) -> None:
+    async def _register(self, runner: OwnRunner) -> None:
         """Tell the server of the deployments, and the runner that it shall run them, unless workers do."""
         self.served = []
         for plan in self.plans:
             made = await register.deployment(self.settings, plan)
             known = await (made.aapply() if self.settings.work_pool else runner.aadd_deployment(made))
-            self.served.append(Registered(plan, known))
+            one = register.registered(self.settings, plan, made, known)
+            runner.guard(one, served.flow_of(self.settings, plan.name))
+            self.served.append(one)
+        await self._hold()
+
+    async def _hold(self) -> None:
+        """Put back what others changed of the deployments; so also what a registration leaves as it finds it."""
+        async with get_client() as client:
+            for one in self.served:
+                await guard.hold(client, one, say)
 
     async def _settle(self, gone: datetime.datetime) -> None:
         """After a time without serving: interrupted runs, missed runs, clips that the server forgot."""
@@ -140,7 +151,7 @@ class Supervisor:
                 await recover.catch_up(client, one, gone, back, say)
         self.state.alive(back)
 
-    async def _until_over(self, runner: Runner) -> None:
+    async def _until_over(self, runner: OwnRunner) -> None:
         """Run until stopped, or until the runner has given up on a server that is away for long."""
         assert self._stop
         self.inboxes = [Inbox(self.settings, one, self.state, say) for one in self.served if one.plan.deployment.watch]
@@ -168,7 +179,7 @@ class Supervisor:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), LOOK_EVERY)
 
-    async def _end(self, runner: Runner, running: asyncio.Task[None]) -> None:
+    async def _end(self, runner: OwnRunner, running: asyncio.Task[None]) -> None:
         """Stop the runner and its renders, and leave those to be gone on with."""
         if not running.done() and await self._answers():
             with contextlib.suppress(Exception):
@@ -224,6 +235,7 @@ class Supervisor:
                 say(f"could not look after the runs just now ({type(error).__name__}: {error})")
 
     async def _sweep(self) -> None:
+        await self._hold()
         async with get_client() as client:
             if not self.settings.work_pool:
                 await recover.sweep(client, self.served, self.state, self.began, say, age=STARTING)
@@ -267,9 +279,16 @@ def start_local(store: Path, port: int | None = None) -> str:
     """
     with _starting:
         server, new = servers.up(store, "prefect", port)
+    os.environ.update(servers.access(store, server.api, server))
     if new:
         say(f"Prefect server started: {server.url} (rotoscope down stops it)")
-    return f"{server.url}/api"
+    return server.api
+
+
+def reach(url: str) -> dict[Any, Any]:
+    """Prefect's settings for a server: its address, and the log-in that this process has for it."""
+    login = os.environ.get(CLIENT)
+    return {PREFECT_API_URL: url, **({PREFECT_API_AUTH_STRING: login} if login else {})}
 
 
 async def check_pool(name: str) -> None:

@@ -17,11 +17,14 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from flows.config import hydra_private
+from flows.prefect_server.login import CLIENT
 from reel.errors import UserError
 from reel.history.sweep import DEATHS
+from reel.masking import is_secret
 
 _HANDED_ON = ("ROTOSCOPE_", "PREFECT_", "MLFLOW_", "AWS_", "HF_", "DO_NOT_TRACK", "OMP_")
-"""Beginnings of the environment variables that a point's process gets from here."""
+"""Beginnings of the environment variables that a point's process gets from here: with Ray's runtime environment, which
+Ray writes to its logs, or, those that hold a secret, with the point itself."""
 
 
 class RayLauncher(Launcher):
@@ -56,7 +59,7 @@ class RayLauncher(Launcher):
         from hydra.core.singleton import Singleton
 
         _installed()
-        state = (self.hydra_context, self.config, self.task_function, Singleton.get_state())
+        state = (self.hydra_context, self.config, self.task_function, Singleton.get_state(), _handed_on(secret=True))
         payload = cloudpickle.dumps(state)
         with _connected(self.address, self.init), _one_server():
             self._check_resources()
@@ -75,6 +78,12 @@ class RayLauncher(Launcher):
             )
 
 
+def _handed_on(*, secret: bool) -> dict[str, str]:
+    return {
+        name: value for name, value in os.environ.items() if name.startswith(_HANDED_ON) and is_secret(name) is secret
+    }
+
+
 def _installed() -> None:
     try:
         import prefect_ray  # noqa: F401
@@ -91,7 +100,7 @@ def _connected(address: str | None, init: dict[str, Any]) -> Iterator[None]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
 
-    space = {name: value for name, value in os.environ.items() if name.startswith(_HANDED_ON)}
+    space = _handed_on(secret=False)
     own: dict[str, Any] = {} if address else {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     try:
         ray.init(address or "local", runtime_env={"env_vars": space}, **{**own, **init})
@@ -109,9 +118,10 @@ def _connected(address: str | None, init: dict[str, Any]) -> Iterator[None]:
 @contextlib.contextmanager
 def _one_server() -> Iterator[None]:
     """The Prefect server of this process for the points, too: settings travel with a Prefect task."""
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-    with temporary_settings({PREFECT_API_URL: os.environ["PREFECT_API_URL"]}):
+    reach = {PREFECT_API_URL: os.environ["PREFECT_API_URL"], PREFECT_API_AUTH_STRING: os.environ.get(CLIENT)}
+    with temporary_settings(reach):
         yield
 
 
@@ -152,7 +162,8 @@ def _execute(payload: bytes, overrides: list[str], number: int) -> Exception | N
     from omegaconf import open_dict
 
     setup_globals()
-    context, config, function, state = cloudpickle.loads(payload)
+    context, config, function, state, secrets = cloudpickle.loads(payload)
+    os.environ.update(secrets)
     Singleton.set_state(state)
     job = context.config_loader.load_sweep_config(config, overrides)
     with open_dict(job):

@@ -9,16 +9,34 @@ import json
 import re
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from reel.digest import Digest
 from reel.errors import DamagedObject, MissingObject, UserError
+from reel.masking import without_password
 from reel.store import Store, canonical_json, sha256_bytes, sha256_file, write_atomic
 
 SCHEMA = 1
 
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
+
+
+def _run_id(value: str) -> str:
+    if not RUN_ID.fullmatch(value):
+        raise ValueError("must be a run's id, such as 20261129-101500-0a1b2c")
+    return value
+
+
+def _inside(value: str) -> str:
+    if value.startswith("/") or ".." in value.split("/"):
+        raise ValueError(f"{value} must be a path inside the output folder")
+    return value
+
+
+RunId = Annotated[str, AfterValidator(_run_id)]
+"""A record is filed under it, so one that came from elsewhere must not be a path."""
 
 Status = Literal["running", "done", "failed", "interrupted"]
 
@@ -36,8 +54,8 @@ class StageRecord(_Frozen):
     """One op's part in a render."""
 
     op: str
-    key: str
-    digest: str
+    key: Digest
+    digest: Digest
     reused: bool
     seconds: float
     """Wall seconds in this render, look-up included."""
@@ -47,9 +65,9 @@ class StageRecord(_Frozen):
 class Output(_Frozen):
     """An exported file."""
 
-    name: str
+    name: Annotated[str, AfterValidator(_inside)]
     """Path relative to the render's output folder, with `/`."""
-    sha256: str
+    sha256: Digest
     size: int
     """Bytes."""
     role: Role = "other"
@@ -59,10 +77,10 @@ class Output(_Frozen):
 class RenderRecord(_Frozen):
     """Everything known about one render; see the module for when it is written."""
 
-    run: str
+    run: RunId
     """Sortable id: UTC date, time, six hex digits (microseconds and a random one)."""
     flow: str
-    parent: str | None = None
+    parent: RunId | None = None
     """Run that this one is a part of: the search of a trial, say."""
     title: str | None = None
     """What tells it from the others of its parent, in a few words."""
@@ -77,7 +95,7 @@ class RenderRecord(_Frozen):
     """What of them the result is made of (`reel.config.Config.result_part`); None: not said, as before 0.2.0."""
     stages: tuple[StageRecord, ...] = ()
     metrics: dict[str, float] = Field(default_factory=dict)
-    pictures: dict[str, str] = Field(default_factory=dict)
+    pictures: dict[str, Digest] = Field(default_factory=dict)
     """Digests of clips to look at, by role: ``frames``, ``original``, ``map_<control>``."""
     output: str | None = None
     """Folder that the files were exported to."""
@@ -161,9 +179,20 @@ def parse_record(data: bytes, path: Path | str) -> RenderRecord:
     try:
         if sha256_bytes(canonical_json(envelope["record"])) != envelope["sha256"]:
             raise _damaged(path, "its checksum does not fit")
-        return RenderRecord.model_validate(envelope["record"])
+        record = RenderRecord.model_validate(envelope["record"])
     except (KeyError, ValueError, ValidationError) as error:
         raise _damaged(path, str(error).splitlines()[0]) from None
+    return _without_password(record)
+
+
+def _without_password(record: RenderRecord) -> RenderRecord:
+    """A record of 0.2.0 or before may hold the password of a tracking server in its settings: nobody is shown it."""
+    tracking = record.config.get("tracking")
+    uri = tracking.get("uri") if isinstance(tracking, dict) else None
+    if not isinstance(uri, str) or without_password(uri) == uri:
+        return record
+    settings = {**record.config, "tracking": {**tracking, "uri": without_password(uri)}}
+    return record.model_copy(update={"config": settings})
 
 
 def _damaged(path: Path | str, what: str) -> UserError:

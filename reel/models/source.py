@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, field_validator, model_validator
 
 from reel.config import Config, Field, Text
+from reel.digest import Digest
 
 SAFETENSORS_ONLY = ("*.safetensors", "*.json", "*.txt", "*.model")
 """What is taken from a hub repository when a source names no files: no pickles, no code."""
@@ -28,14 +29,7 @@ def _no_code(name: str) -> str:
     return name
 
 
-def _sha256(value: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{64}", value):
-        raise ValueError("must be 64 lower-case hexadecimal digits (the output of sha256sum)")
-    return value
-
-
 Inside = Annotated[str, AfterValidator(_no_code)]
-Sha256 = Annotated[str, AfterValidator(_sha256)]
 
 
 class ModelSource(Config):
@@ -56,7 +50,7 @@ class ModelSource(Config):
     """embedded, hub: patterns of the files wanted, relative to the subfolder (None: safetensors and settings)."""
     member: Inside | None = None
     """wheel: path inside the archive."""
-    sha256: Sha256 | None = None
+    sha256: Digest | None = None
     """wheel (needed), file (if given, checked): digest of the file's bytes."""
     variant: Literal["fp16"] | None = None
     """hub: load the files named `*.fp16.safetensors`."""
@@ -108,10 +102,11 @@ class ModelSource(Config):
 
 
 def _check_id(kind: str, name: str) -> None:
+    # Each part begins with a letter or digit: one of dots leads to another folder, one of dashes is an option of pip.
     shapes = {
-        "hub": (r"[\w.-]+/[\w.-]+", "owner/name"),
-        "wheel": (r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!_-]+", "distribution==version"),
-        "embedded": (r"[\w.-]+", "a folder name under data/models"),
+        "hub": (r"\w[\w.-]*/\w[\w.-]*", "owner/name"),
+        "wheel": (r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.+!_-]*", "distribution==version"),
+        "embedded": (r"\w[\w.-]*", "a folder name under data/models"),
     }
     if kind in shapes and not re.fullmatch(shapes[kind][0], name):
         raise ValueError(f"id {name!r} is not {shapes[kind][1]}")

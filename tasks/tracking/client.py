@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reel.errors import UserError
+from reel.masking import masked
 from reel.store import Store
 from tasks.tracking.links import Link
 from tasks.tracking.settings import Tracking
@@ -96,6 +97,6 @@ def allowed(key: str) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """An error in at most 300 characters."""
-    lines = str(error).strip().splitlines()
+    """An error in at most 300 characters, secrets masked."""
+    lines = masked(str(error)).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else ''}"[:300]

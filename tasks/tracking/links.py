@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reel.errors import UserError
 from reel.history.record import Status, load, record_path
+from reel.masking import without_password
 from reel.store import Store, write_atomic
 from tasks.tracking.settings import Tracking
 
@@ -31,16 +32,17 @@ class Link(BaseModel):
 
     def __str__(self) -> str:
         """Where to find the run."""
+        uri = without_password(self.uri)
         if self.mlflow_run is None:
-            return f"{self.uri}, experiment {self.experiment} (not logged yet: in progress, or left for a later run)"
-        return self.url or f"{self.uri}, run {self.mlflow_run}"
+            return f"{uri}, experiment {self.experiment} (not logged yet: in progress, or left for a later run)"
+        return self.url or f"{uri}, run {self.mlflow_run}"
 
     @property
     def url(self) -> str | None:
         """Page of the run, for a tracking server; None for a database file."""
         if self.mlflow_run is None or not self.uri.startswith("http"):
             return None
-        return f"{self.uri.rstrip('/')}/#/experiments/{self.experiment_id}/runs/{self.mlflow_run}"
+        return f"{without_password(self.uri).rstrip('/')}/#/experiments/{self.experiment_id}/runs/{self.mlflow_run}"
 
 
 class SweepLink(Link):

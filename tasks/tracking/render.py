@@ -23,6 +23,7 @@ from reel.errors import UserError
 from reel.history.record import Status
 from reel.history.recorder import Recorder, begin, reconcile
 from reel.history.sweep import Manifest
+from reel.masking import masked
 from reel.store import Store
 from tasks.cached import peak_memory
 from tasks.tracking.links import Link, new_link, new_sweep_link, read_link, save_link, save_sweep_link
@@ -156,9 +157,9 @@ def _close(recorder: Recorder, status: Status, why: str | None) -> None:
 
 
 def reason(error: BaseException) -> str:
-    """What ended a render, in words for people."""
+    """What ended a render, in words for people; secrets masked."""
     if isinstance(error, UserError):
         return error.message
     if isinstance(error, KeyboardInterrupt):
         return str(error) or "interrupted from the keyboard"
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return masked(f"{type(error).__name__}: {error}") if str(error) else type(error).__name__

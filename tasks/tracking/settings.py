@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import field_validator
 
 from reel.config import Config, Field, LocalPath, Text, from_home
+from reel.masking import without_password
 
 
 class Tracking(Config):
@@ -13,7 +14,7 @@ class Tracking(Config):
     enabled: bool = True
     """Log this run to MLflow."""
     uri: Text
-    """MLflow tracking address: sqlite:///<file> or http://host:port."""
+    """MLflow tracking address: sqlite:///<file> or http://host:port. No password: that comes from the environment."""
     experiment: Text = "rotoscope"
     """MLflow experiment that runs are filed under."""
     artifacts: LocalPath
@@ -23,6 +24,17 @@ class Tracking(Config):
     timeout: float = Field(default=3.0, gt=0)
     """How long the end of a render may wait for MLflow (seconds); after that it is logged in the background.
     A render that computed nothing does not wait."""
+
+    @field_validator("uri")
+    @classmethod
+    def _no_password(cls, uri: str) -> str:
+        if without_password(uri) != uri:
+            raise ValueError(
+                "must hold no password, since settings are recorded, shown in MLflow and pushed to mirrors: set "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or write ~/.mlflow/credentials; for a database "
+                "PGPASSWORD or ~/.pgpass (docs/security.md)"
+            )
+        return uri
 
     @field_validator("uri")
     @classmethod

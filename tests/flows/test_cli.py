@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from flows import cli
 from flows.commands import doctor, machine
 from flows.commands.models import names
 from flows.prefect_server import servers
+from flows.prefect_server.login import CLIENT, SERVER, login, login_path
 from reel.config import Config
 from reel.errors import UserError
 from reel.history.record import RenderRecord
@@ -298,13 +300,43 @@ def test_server_environment_stays_inside_the_store(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "DEBUG")
-    import os
+    for name in (CLIENT, SERVER):  # put back afterwards
+        monkeypatch.setenv(name, "another's:password")
 
     assert servers.prepare(tmp_path) is None
     assert os.environ["PREFECT_HOME"] == str(tmp_path / "servers" / "prefect")
     assert os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
     assert os.environ["DO_NOT_TRACK"] == "1"
     assert os.environ["PREFECT_LOGGING_LEVEL"] == "DEBUG"  # what is set already stays
+    assert os.environ[CLIENT] == os.environ[SERVER] == login(tmp_path), "the temporary server asks for a log-in, too"
+
+
+def test_another_server_is_never_given_our_password(tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", "https://prefect.example.org/api")
+    monkeypatch.setenv(CLIENT, "me:their-password")
+    monkeypatch.delenv(SERVER, raising=False)
+    assert servers.prepare(tmp_path) == "https://prefect.example.org/api"
+    assert os.environ[CLIENT] == "me:their-password"
+    assert SERVER not in os.environ
+    assert not login_path(tmp_path).exists()
+
+
+def test_the_password_is_made_once_and_held_to_its_form(tmp_path):
+    first = login(tmp_path)
+    assert re.fullmatch(r"rotoscope:[\w-]{32}", first)
+    assert login(tmp_path) == first
+    assert login(tmp_path / "other") != first
+    path = login_path(tmp_path)
+    path.chmod(0o644)
+    with pytest.raises(UserError, match="other users of this machine can read"):
+        login(tmp_path)
+    path.chmod(0o600)
+    for text in ("", "nocolon", "me:short", "me:two words", "me:\u00fcnicode-password"):
+        path.write_text(text)
+        with pytest.raises(UserError, match="of the form name:password"):
+            login(tmp_path)
+    path.write_text("me:my own password".replace(" ", "-"))
+    assert login(tmp_path) == "me:my-own-password"
 
 
 def test_a_stale_process_file_is_no_server(tmp_path):
@@ -336,13 +368,19 @@ def test_a_taken_port_is_told(run, tmp_path):
 @pytest.mark.slow
 def test_servers_come_up_are_found_and_go_down(run, tmp_path, monkeypatch):
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv(CLIENT, "another's:password")  # put back afterwards: finding our own server sets it
     ports = {name: free_port() for name in servers.NAMES}
     flags = [word for name in servers.NAMES for word in (f"--{name}-port", ports[name])]
     try:
         code, out, err = run("up", "--store", tmp_path, *flags)
         assert (code, err) == (0, "")
         assert out.count(" started, log ") == 2
+        secret = login_path(tmp_path)
+        assert f"its page asks for a password: paste the line in {secret}" in out
+        assert secret.stat().st_mode & 0o777 == 0o600
+        assert secret.read_text().strip().partition(":")[2] not in out
         assert servers.prepare(tmp_path) == f"http://127.0.0.1:{ports['prefect']}/api"
+        assert os.environ["PREFECT_API_AUTH_STRING"] == secret.read_text().strip()
         code, out, _ = run("up", "--store", tmp_path)
         assert (code, out.count("is up already")) == (0, 2)
         found = list(doctor.up(tmp_path))

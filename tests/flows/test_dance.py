@@ -243,7 +243,7 @@ def test_what_is_wholly_in_the_store_starts_no_server(render: Render, monkeypatc
 
 def test_a_profile_says_where_the_time_went_the_longest_first():
     def stage(reused: bool, **facts: object) -> StageRecord:
-        return StageRecord(op="stylize.denoise", key="k", digest="d", reused=reused, seconds=4.0, facts=facts)
+        return StageRecord(op="stylize.denoise", key="0" * 64, digest="1" * 64, reused=reused, seconds=4.0, facts=facts)
 
     measured = {"profile_seconds": {"controlnet:pose": 1.0, "motion": 3.0, "scheduler": 0.0}}
     said = profile([stage(False), stage(False, **measured)])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -37,6 +39,20 @@ def test_every_experiment_is_published_and_nothing_else():
     published = pipeline()["vars"][0]["published"]
     assert sorted(published) == NAMES
     assert {name: one["flow"] for name, one in published.items()} == {name: name.partition("/")[0] for name in NAMES}
+
+
+def test_a_shell_takes_every_name_as_it_is():
+    """DVC puts names into a shell's command line; within single quotes all is literal but the quote itself."""
+    for name in NAMES:
+        assert re.fullmatch(r"[\w. -]+(/[\w. -]+)+", name), f"{name}: rename the file"
+    stages = pipeline()["stages"]
+    for stage in stages.values():
+        command = stage["do"]["cmd"]
+        assert command.count("${") == len(re.findall(r"'[^' ]*\$\{(?:key|item\.flow)\}[^' ]*'", command)) >= 2
+        filled = command.replace("${key}", "dance/a b; c $(d) `e` & f").replace("${item.flow}", "g h")
+        words = shlex.split(filled)
+        assert "experiment=dance/a b; c $(d) `e` & f" in words
+        assert "g h" in words
 
 
 def test_dvc_owns_published_renders_only_and_renders_for_one_reason():

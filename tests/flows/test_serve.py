@@ -64,6 +64,10 @@ WRONG = {
     "slot": ("flow: dance\nslot: rotoscope-gpo", ["no slot 'rotoscope-gpo'", "rotoscope-gpu"]),
     "collision": ("flow: dance\ncollision_strategy: WAIT", ["ENQUEUE", "CANCEL_NEW"]),
     "missed": ("flow: dance\nmissed: all", ["skip", "once"]),
+    "watches the whole disk": ("flow: dance\nwatch: {folder: /}", ["watch.folder: / holds your home folder"]),
+    "watches the home folder": ("flow: dance\nwatch: {folder: ~/}", ["holds your home folder", "data/inbox"]),
+    "watches the checkout": ("flow: dance\nwatch: {folder: .}", ["holds the checkout"]),
+    "watches the store": (f"flow: dance\nwatch: {{folder: {ROOT}/data/.store/x}}", ["lies in the store|data/.store"]),
     "not a group": ("- dance", ["must be a group of keys"]),
 }
 

@@ -172,7 +172,11 @@ def seen(flow: Flow[Any], data: Mapping[str, Any], store: Store) -> Seen:
     with dry_run() as measured:
         measures.run(plan.measures, made, ctx)
     record = RenderRecord(
-        run="r", flow=flow.name, started=datetime.now(UTC), config={}, result=canonical(cfg.result_part({FIGURES}))
+        run="20260101-000000-abcdef",
+        flow=flow.name,
+        started=datetime.now(UTC),
+        config={},
+        result=canonical(cfg.result_part({FIGURES})),
     )
     job = Job(flow, store, Searched(), cfg, data, axes=[], goals=[], limits=[], plan=plan, trials=1)  # type: ignore[arg-type]
     keys = [one.stage.key for one in found]

@@ -35,6 +35,7 @@ def made(store: Store, output: str, **inputs: str) -> str:
     """A remembered key with its pointer, as `tasks.cached` leaves them."""
     key = sha256_bytes(f"{output}{inputs}".encode())
     entry = {"fields": {"op": "x", "inputs": inputs, "models": {}, "libraries": {}}, "output": output, "made": 0}
+    entry |= {"seconds": 0.1, "facts": {}}
     (store.root / "keys" / f"{key}.json").write_text(json.dumps(entry))
     (store.root / "results" / key).write_text("{}")
     return key
@@ -43,7 +44,7 @@ def made(store: Store, output: str, **inputs: str) -> str:
 def render(store: Store, *digests: str, close: bool = True):
     recorder = begin(store, "dance", {})
     for digest in digests:
-        recorder.stage(Stage("x", "k", digest, False, 0.1, {}))
+        recorder.stage(Stage("x", "0" * 64, digest, False, 0.1, {}))
     return recorder.finish("done").run if close else recorder
 
 
@@ -157,9 +158,9 @@ def test_the_newest_renders_that_ended_well(store):
 def test_the_trials_of_a_search_go_and_stay_with_it(store):
     whole, trial = put(store, "material"), put(store, "a trial's frames")
     search = render(store, whole)
-    for digest, parent in ((trial, search), (put(store, "of another"), "another")):
+    for digest, parent in ((trial, search), (put(store, "of another"), "20260101-000000-abcdef")):
         recorder = begin(store, "trial", {}, parent=parent, title="trial 0 proxy")
-        recorder.stage(Stage("x", "k", digest, False, 0.1, {}))
+        recorder.stage(Stage("x", "0" * 64, digest, False, 0.1, {}))
         recorder.finish("done")
     assert latest_runs(store, 5) == [search]
     assert load(record_path(store, recorder.run)).title == "trial 0 proxy"

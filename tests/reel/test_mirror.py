@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from reel.history.recorder import begin
 from reel.keys import make_key, recall, remember
 from reel.mirror import pull, pull_objects, push
 from reel.op import Op
-from reel.store import Store, write_atomic
+from reel.pointer import pointer_path, read_pointer, write_pointer
+from reel.store import Store, canonical_json, sha256_bytes
 from tasks.cached import Stage
 
 
@@ -44,8 +46,7 @@ def render(store: Store, text: str) -> Stage:
         digest = draft.commit(count=1)
     key = make_key(OP, Config(), {"source": text}, {})
     remember(store, key, digest, {}, 0.1)
-    pointer = f'{{"metadata": {{"storage_key": "{store.root}/results/{key.digest}"}}, "result": "\\"{digest}\\""}}'
-    write_atomic(store.root / "results" / key.digest, pointer.encode())
+    write_pointer(store, key.digest, digest)
     return Stage("test.none", key.digest, digest, False, 0.1, {})
 
 
@@ -73,9 +74,8 @@ def test_a_render_comes_back_whole_in_another_store(store, there, url):
     assert there.get(stage.digest).read("deep/er/notes.txt") == b"notes"
     assert recall(there, stage.key) == recall(store, stage.key)
     assert load(record_path(there, run)) == load(record_path(store, run))
-    pointer = (there.root / "results" / stage.key).read_text()
-    assert str(there.root) in pointer
-    assert str(store.root) not in pointer
+    assert read_pointer(there, stage.key) == stage.digest
+    assert str(store.root) not in pointer_path(there, stage.key).read_text()
     assert not record_path(there, other).exists()
 
 
@@ -130,6 +130,100 @@ def test_a_forged_key_is_refused(store, there, url):
     with pytest.raises(DamagedObject, match="damaged key"):
         pull(there, url, [run])
     assert recall(there, stage.key) is None
+
+
+def rewrite(fs, path: str, change) -> None:
+    """Change a JSON file of the mirror, as somebody would who may write there; a record's checksum is made to fit."""
+    data = json.loads(fs.cat_file(path))
+    change(data)
+    if "record" in data:
+        data["sha256"] = sha256_bytes(canonical_json(data["record"]))
+    fs.pipe_file(path, json.dumps(data).encode())
+
+
+OUTSIDE = {
+    "an absolute path": lambda mine: str(mine),
+    "a path upwards": lambda mine: f"../../../{mine.name}",
+    "no text": lambda mine: ["0" * 64],
+}
+
+
+@pytest.mark.parametrize("case", OUTSIDE)
+def test_a_key_or_record_that_names_a_folder_of_mine_is_refused(store, there, url, tmp_path, case):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "manifest.json").write_text("mine")
+    run, stage = recorded(store, "one")
+    push(store, url, [run])
+    fs, root = remote(url)
+    rewrite(fs, f"{root}/keys/{stage.key}.json", lambda entry: entry.update(output=OUTSIDE[case](mine)))
+    with pytest.raises(DamagedObject, match="damaged key"):
+        pull(there, url, [run])
+    push(store, url, [run])
+    path = f"{root}/records/{run}.json"
+    for part in ("digest", "key"):
+        rewrite(fs, path, lambda data, part=part: data["record"]["stages"][0].update({part: OUTSIDE[case](mine)}))
+        with pytest.raises(UserError, match="damaged record"):
+            pull(there, url, [run])
+        push(store, url, [run])
+    rewrite(fs, path, lambda data: data["record"].update(run=str(OUTSIDE[case](mine))))
+    with pytest.raises(UserError, match="damaged record"):
+        pull(there, url, [run])
+    assert (mine / "manifest.json").read_text() == "mine"
+    assert list((there.root / "records").iterdir()) == []
+
+
+def test_a_record_that_is_filed_as_another_is_refused(store, there, url):
+    run, _ = recorded(store, "one")
+    other, _ = recorded(store, "two")
+    push(store, url)
+    fs, root = remote(url)
+    fs.pipe_file(f"{root}/records/{run}.json", fs.cat_file(f"{root}/records/{other}.json"))
+    with pytest.raises(DamagedObject, match=f"is the record of {other}"):
+        pull(there, url, [run])
+
+
+def test_pointers_are_ours_whatever_the_mirror_says(store, there, url):
+    run, stage = recorded(store, "one")
+    push(store, url, [run])
+    fs, root = remote(url)
+    assert not fs.exists(f"{root}/results/{stage.key}")
+    fs.makedirs(f"{root}/results", exist_ok=True)
+    odd = {"metadata": {"serializer": {"type": "json", "jsonlib": "this"}}, "result": '"/"'}
+    fs.pipe_file(f"{root}/results/{stage.key}", json.dumps(odd).encode())
+    pull(there, url)
+    assert read_pointer(there, stage.key) == stage.digest
+    assert "this" not in pointer_path(there, stage.key).read_text()
+
+
+MANIFESTS = [b"[]", b"{}", b'{"schema": 1, "kind": [], "meta": {}, "files": {}}', b"[" * 100_000]
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=range(len(MANIFESTS)))
+def test_a_manifest_of_an_odd_shape_is_refused(there, url, manifest):
+    digest = sha256_bytes(manifest)
+    fs, root = remote(url)
+    fs.makedirs(f"{root}/objects/{digest[:2]}/{digest}", exist_ok=True)
+    fs.pipe_file(f"{root}/objects/{digest[:2]}/{digest}/manifest.json", manifest)
+    with pytest.raises(DamagedObject, match="damaged in the mirror"):
+        pull_objects(there, url, [digest])
+    assert there.digests() == []
+
+
+def test_what_is_not_ours_in_a_mirror_is_passed_over(store, there, url):
+    recorded(store, "one")
+    push(store, url)
+    fs, root = remote(url)
+    for name in ("keys/notes.txt", "keys/notes.json", "records/index.json", "objects/ab/notes/manifest.json"):
+        fs.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
+        fs.pipe_file(f"{root}/{name}", b"{}")
+    assert len(pull(there, url).runs) == 1
+
+
+def test_a_mirrors_password_is_not_told(store):
+    with pytest.raises(UserError) as told:
+        push(store, "nosuch://me:hunter22@host/y")
+    assert "nosuch://me:***@host/y" in str(told.value)
 
 
 def test_a_damaged_object_is_not_pushed(store, url):

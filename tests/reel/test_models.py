@@ -87,3 +87,27 @@ def test_sources_are_found_wherever_a_field_holds_one() -> None:
     }
     other = {"name": "o", "architecture": "other", "transformer": source("t"), "parts": [{}, {"vae": source("v")}]}
     assert {key: one.id for key, one in sources_in(parse(Other, other))} == {"transformer": "t", "parts.1.vae": "v"}
+
+
+WHEEL = {"member": "a/b.safetensors", "sha256": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    ("kind", "id"),
+    [
+        *(("embedded", name) for name in ("..", ".", "../x", ".hidden", "", "a/b")),
+        *(("hub", name) for name in ("../..", "./x", "x/..", "x/.", "/x", "x/y/z", "-x/y")),
+        *(("wheel", name) for name in ("-r==x", "--index-url==x", "..==1", "x==-1", "x")),
+    ],
+)
+def test_an_id_is_a_name_and_neither_a_way_to_another_folder_nor_an_option(kind: str, id: str) -> None:
+    data = {"kind": kind, "id": id, **(WHEEL if kind == "wheel" else {})}
+    with pytest.raises(UserError, match="is not"):
+        parse(ModelSource, data)
+
+
+@pytest.mark.parametrize(
+    ("kind", "id"), [("embedded", "sprite-2.x"), ("hub", "guoyww/animatediff-v1.5"), ("wheel", "mediapipe==0.10.21")]
+)
+def test_usual_ids_are_taken(kind: str, id: str) -> None:
+    assert parse(ModelSource, {"kind": kind, "id": id, **(WHEEL if kind == "wheel" else {})}).id == id

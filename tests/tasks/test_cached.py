@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from reel.errors import UserError
 from reel.history.why import explain
 from reel.keys import recall
+from reel.pointer import pointer_path, read_pointer, write_pointer
 from reel.store import Store
 from tests.tasks.counting import Counting, calls, run
 
@@ -79,6 +81,33 @@ def test_a_broken_or_lost_pointer_is_a_miss_and_not_an_error(store: Store, conte
     else:
         pointer.write_text(content)
     assert run(store, Counting()).digest == stage.digest
+
+
+def test_a_pointer_that_names_code_to_import_is_a_miss(store: Store, caplog: pytest.LogCaptureFixture):
+    """Prefect decodes a pointer by what the pointer says: one of another form than ours it never sees."""
+    stage = run(store, Counting())
+    pointer = json.loads(pointer_path(store, stage.key).read_text())
+    assert read_pointer(store, stage.key) == stage.digest, "ours is the form that Prefect writes"
+    pointer["metadata"]["serializer"]["jsonlib"] = "this"
+    pointer_path(store, stage.key).write_text(json.dumps(pointer))
+    again = run(store, Counting())
+    assert (again.digest, again.reused, calls(store)) == (stage.digest, False, 2)
+    assert "this" not in sys.modules
+    assert "is not used: it is damaged, or of another form" in caplog.text
+
+
+def test_a_pointer_that_we_wrote_is_one_to_prefect(store: Store):
+    stage = run(store, Counting())
+    write_pointer(store, stage.key, stage.digest)
+    again = run(store, Counting())
+    assert (again.digest, again.reused, calls(store)) == (stage.digest, True, 1)
+
+
+def test_a_pointer_to_another_digest_than_the_entrys_is_a_miss(store: Store):
+    stage, other = run(store, Counting()), run(store, Counting(value=2))
+    write_pointer(store, stage.key, other.digest)
+    again = run(store, Counting())
+    assert (again.digest, again.reused) == (stage.digest, False)
 
 
 def test_a_moved_store_keeps_its_hits(store: Store, tmp_path: Path):

@@ -63,7 +63,7 @@ def seen(store: Store, tracking: Tracking, run: str):
 
 
 def stage(op: str, *, reused: bool = False, digest: str = "d" * 64) -> Stage:
-    return Stage(op, "k" * 64, digest, reused, 0.25, {})
+    return Stage(op, "0" * 64, digest, reused, 0.25, {})
 
 
 def wait_for(condition, seconds: float = 200) -> None:  # the logging process gives way to all others
@@ -289,7 +289,7 @@ def test_parameters_are_the_settings_people_compare():
     from tasks.tracking.record import params
 
     record = RenderRecord(
-        run="r",
+        run="20260101-000000-abcdef",
         flow="dance",
         started=datetime.now(UTC),
         config={"paths": {"store": "/somewhere"}, "tracking": {"uri": "x"}},
