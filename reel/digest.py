@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, TypeGuard
 
-from pydantic import AfterValidator
-
 FORM = re.compile(r"[0-9a-f]{64}")
 
 
@@ -30,5 +28,14 @@ def parse(value: Any) -> str:
     return value
 
 
-Digest = Annotated[str, AfterValidator(parse)]
+class _Form:
+    """Tells pydantic of `parse`, and imports nothing of it: the store is opened where no settings are read."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(parse, handler(source))
+
+
+Digest = Annotated[str, _Form()]
 """The type of a field that holds one."""

@@ -7,11 +7,8 @@ settings are recorded, shown in MLflow and pushed to mirrors (docs/security.md).
 
 from __future__ import annotations
 
-import logging
 import os
 import re
-from collections.abc import Mapping
-from typing import Any
 
 HIDDEN = "***"
 
@@ -37,15 +34,6 @@ def without_password(text: str) -> str:
     return _QUERY.sub(rf"\1{HIDDEN}", _USER.sub(rf"\1:{HIDDEN}@", text))
 
 
-def masked_data(value: Any) -> Any:
-    """Plain data with every text in it `masked`."""
-    if isinstance(value, str):
-        return masked(value)
-    if isinstance(value, Mapping):
-        return {name: masked_data(item) for name, item in value.items()}
-    return [masked_data(item) for item in value] if isinstance(value, list | tuple) else value
-
-
 def is_secret(name: str) -> bool:
     """Whether a variable or setting of that name holds a secret, as far as names tell: ``HF_TOKEN``, ``PGPASSWORD``."""
     return _SECRET_NAME.search(name) is not None
@@ -54,10 +42,3 @@ def is_secret(name: str) -> bool:
 def _values() -> list[str]:
     found = (value for name, value in os.environ.items() if len(value) >= SHORTEST and is_secret(name))
     return sorted(found, key=len, reverse=True)  # one may be a part of another
-
-
-class MaskingFormatter(logging.Formatter):
-    """Of log lines: whatever library wrote them."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return masked(super().format(record))

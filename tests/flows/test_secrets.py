@@ -127,7 +127,7 @@ def test_log_lines_are_masked_whoever_writes_them(capfd, tmp_path):
     chosen = flow.get("dance")
     logs = settings(Root("dance", chosen.settings), [f"paths.store={tmp_path}"]).job_logging
     formatter = logs["formatters"]["plain"]
-    assert formatter["class"] == "reel.masking.MaskingFormatter"
+    assert formatter["class"] == "reel.log_lines.MaskingFormatter"
     config = {**logs, "root": {}, "loggers": {"secrets_test": {"level": "INFO", "handlers": ["console"]}}}
     logging.config.dictConfig(config)
     logging.getLogger("secrets_test").warning("asked %s with %s", URI, PLANTED["HF_TOKEN"])
