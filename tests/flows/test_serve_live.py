@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from flows.prefect_server import servers
+from flows.prefect_server.login import login
 from reel.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +75,7 @@ def states(place: Path, name: str) -> list[str]:
     """States of a deployment's runs that were due, as the server has them."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas import filters
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
     server = servers.running(place / "store", "prefect")
 
@@ -87,7 +88,7 @@ def states(place: Path, name: str) -> list[str]:
 
     if server is None or not servers.healthy(server):
         return []
-    with temporary_settings({PREFECT_API_URL: f"{server.url}/api"}):
+    with temporary_settings({PREFECT_API_URL: server.api, PREFECT_API_AUTH_STRING: login(place / "store")}):
         return asyncio.run(read())
 
 
