@@ -10,11 +10,22 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 
 from reel.canonical import canonical
 from reel.errors import UserError, suggest
+from reel.values import arms, check_numbers, check_text, from_home, is_a, local_path, shortened
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,7 @@ FILES = Marker("files")
 """Changes the files that a result is handed over as, and not the pictures in them."""
 FIGURES = Marker("figures")
 """Changes what is measured of a result, and not the result."""
-Text = Annotated[str, TEXT]
+Text = Annotated[str, TEXT, AfterValidator(check_text)]
 """A string that reaches the render literally: prompts, paths, file names.
 
 `SCHEDULE` beside TEXT: a text that says itself what ``@file`` means (`reel.schedule.setting`)."""
@@ -43,14 +54,11 @@ Finite = FiniteFloat
 """A float that is neither NaN nor infinite."""
 
 
-def from_home(path: str | Path) -> Path:
-    """``~/x`` as a path in the home folder, which shells make of it at a word's beginning alone and never in quotes."""
-    path = Path(path)
-    return path.expanduser() if path.parts[:1] == ("~",) else path
-
-
-LocalPath = Annotated[Path, AfterValidator(from_home)]
+LocalPath = Annotated[Path, BeforeValidator(lambda path: local_path(path) if isinstance(path, str | Path) else path)]
 """A file or folder of this machine; what every setting that is a path is declared as."""
+
+
+_HOLDS_NUMBERS = (int, list, tuple, dict)
 
 
 class Config(BaseModel):
@@ -60,7 +68,15 @@ class Config(BaseModel):
     its first settings are read, since a command imports many classes and uses few.
     """
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, defer_build=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        """Truth values and endless numbers pass for numbers otherwise: ``seed=true`` for 1."""
+        if isinstance(value, _HOLDS_NUMBERS) and info.field_name:
+            check_numbers(cls.model_fields[info.field_name].annotation, value)
+        return value
 
     def result_part(self, without: Collection[Marker] = ()) -> dict[str, Any]:
         """What of these settings a result is made of, as canonical plain data: all but what is `OPERATIONAL`.
@@ -187,22 +203,6 @@ def _place(found: Place, seen: frozenset[type]) -> Iterator[Place]:
     yield from under
 
 
-def arms(annotation: Any) -> Iterator[Any]:
-    """The types that an annotation allows: those of a union, or it alone; ``Annotated`` taken off."""
-    if get_origin(annotation) in (Union, UnionType):
-        for arm in get_args(annotation):
-            yield from arms(arm)
-    elif get_origin(annotation) is Annotated:
-        yield from arms(get_args(annotation)[0])
-    else:
-        yield annotation
-
-
-def is_a(origin: Any, kind: type) -> bool:
-    """Whether the origin of a generic type (``dict`` of ``dict[str, int]``) is a class of that kind."""
-    return isinstance(origin, type) and issubclass(origin, kind)
-
-
 def _metadata(annotation: Any) -> Iterator[Any]:
     """What ``Annotated`` adds to a type, or to those of a union."""
     if get_origin(annotation) in (Union, UnionType):
@@ -243,7 +243,7 @@ def parse(cls: type[C], data: Mapping[str, Any], where: str = "") -> C:
         UserError: naming every wrong key, what it got and what is allowed, with the nearest known key for a typo.
     """
     try:
-        return cls.model_validate(dict(data))
+        return cls.model_validate(dict(data) if isinstance(data, Mapping) else data)
     except ValidationError as error:
         raise UserError("\n".join(_explain(cls, item, where) for item in error.errors())) from None
 
@@ -263,7 +263,7 @@ def _explain(cls: type[Config], item: Any, where: str) -> str:
     if item["type"] in ("model_type", "model_attributes_type", "dict_type"):
         message = "must be a group of keys, each with its value"
     got = item.get("input")
-    shown = "" if isinstance(got, Mapping) or repr(got) in message else f" (got {got!r})"
+    shown = "" if isinstance(got, Mapping) or repr(got) in message else f" (got {shortened(repr(got))})"
     return f"{key}: {message}{shown}" if key else f"{message}{shown}"
 
 
@@ -289,12 +289,15 @@ __all__ = [
     "Text",
     "arms",
     "below",
+    "check_text",
     "counts",
     "from_home",
     "is_a",
     "leaves",
+    "local_path",
     "parse",
     "place",
     "places",
+    "shortened",
     "suggest",
 ]

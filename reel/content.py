@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from reel.config import Config, Place, arms, leaves
+from reel.errors import UserError
 from reel.nested import mapped
 from reel.store import canonical_json, sha256_bytes, sha256_file
 
@@ -33,18 +35,38 @@ def _path_places(cls: type[Config]) -> tuple[Place, ...]:
     )
 
 
+MOST_FILES = 200_000
+"""In a folder that a setting names: two hours of pictures."""
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    found = (item for item in folder.rglob("*") if item.is_file())
+    for number, item in enumerate(found):
+        if number == MOST_FILES:
+            raise UserError(
+                f"{folder}: has more than {MOST_FILES} files in it and its folders", fix="name the folder meant"
+            )
+        yield item
+
+
 _KNOWN: dict[tuple[Path, int, int], str] = {}
 """Digests of files by path, size and time of change: a sweep names the same clip at every point."""
 
 
 def content(path: Path) -> str:
-    """Digest of a file, or of a folder's files with their names; the path itself where there is nothing."""
+    """Digest of a file, or of a folder's files with their names; the path itself where there is no such thing.
+
+    Raises:
+        UserError: a folder with more files than a clip or a model has.
+    """
     if path.is_dir():
-        files = sorted(item for item in path.rglob("*") if item.is_file())
+        files = sorted(_files(path))
         return sha256_bytes(canonical_json([[item.relative_to(path).as_posix(), content(item)] for item in files]))
     try:
         known = path.stat()
     except OSError:
+        return str(path)
+    if not stat.S_ISREG(known.st_mode):  # a pipe or a device has no content; whoever takes it as a file is told so
         return str(path)
     key = (path.absolute(), known.st_size, known.st_mtime_ns)
     if key not in _KNOWN:

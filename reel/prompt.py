@@ -30,12 +30,12 @@ _TABLE = (
     ),
     _Syntax(re.compile(r"<[A-Za-z][\w-]*(?::[^<>]*)?>"), "an embedding or extra-network tag", "remove it"),
     _Syntax(
-        re.compile(r"\[[^\[\]]*[:|][^\[\]]*\]"),
+        re.compile(r"\[[^\[\]:|]*[:|][^\[\]]*\]"),
         "prompt editing in [ ]",
         f"a prompt_schedule changes words over the frames; {_ESCAPE}",
     ),
     _Syntax(
-        re.compile(r"\{[^{}]*\|[^{}]*\}"), "a random choice {a|b}", "name one; choice(...) makes a sweep of prompts"
+        re.compile(r"\{[^{}|]*\|[^{}]*\}"), "a random choice {a|b}", "name one; choice(...) makes a sweep of prompts"
     ),
     _Syntax(re.compile(r"(?<!\w)__[\w/-]+__(?!\w)"), "a wildcard", "write the words themselves"),
     _Syntax(re.compile(r"(?<!\w)BREAK(?!\w)"), "BREAK (a chunk border)", "remove it, or write it in small letters"),

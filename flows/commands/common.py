@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from flows.edge.arguments import path
 from flows.edge.help_first import HelpFirst
-from reel.config import from_home
+from flows.paths import Paths
+from reel.config import parse
 from reel.errors import UserError, suggest
 from reel.store import Store
 
@@ -18,7 +20,7 @@ class Parser(HelpFirst):
 
     def __init__(self, command: str, description: str) -> None:
         super().__init__(prog=f"rotoscope {command}", description=description, allow_abbrev=False)
-        self.add_argument("--store", type=from_home, help="the store (default: paths.store, or $ROTOSCOPE_STORE)")
+        self.add_argument("--store", type=path, help="the store (default: paths.store, or $ROTOSCOPE_STORE)")
         self.add_argument("--debug", action="store_true", help="tracebacks for every error")
 
     def error(self, message: str) -> NoReturn:
@@ -56,8 +58,12 @@ def _no_class() -> NoReturn:
 
 
 def store_path(chosen: Path | None) -> Path:
-    """The store's folder: the one asked for, or ``paths.store``."""
-    return (chosen or from_home(settings()["paths"]["store"])).absolute()
+    """The store's folder: the one asked for, or ``paths.store``.
+
+    Raises:
+        UserError: that one is no path.
+    """
+    return (chosen or parse(Paths, settings()["paths"], "paths").store).absolute()
 
 
 def open_store(chosen: Path | None) -> Store:

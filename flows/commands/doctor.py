@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from flows import flow
-from flows.commands.common import SHARED, Parser, settings
+from flows.commands.common import SHARED, Parser, settings, store_path
 from flows.commands.machine import Finding, device, disk, ffmpeg, hub, memory, packages, python
 from flows.edge.text import size
 from flows.prefect_server import servers
-from reel.config import from_home
 from reel.errors import UserError
 from reel.models.source import ModelSource
 
@@ -37,13 +36,13 @@ def findings(store: Path | None) -> Iterator[Finding]:
     chosen: dict[str, Any] = {}
 
     def config() -> Iterator[Finding]:
-        chosen.update(settings())
+        chosen.update(settings(), store=store_path(store))
         yield Finding("ok", "config", "conf/ composes")
 
     yield from _tried("config", config)
     if not chosen:  # which models, and where the store is, cannot be known
         return
-    root = store or from_home(chosen["paths"]["store"])
+    root: Path = chosen["store"]
     yield from _tried("models", models)
     yield from _tried("disk", lambda: disk(root))
     yield from _tried("store", lambda: store_size(root))

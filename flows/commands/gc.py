@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from flows.commands.common import Parser, open_store
+from flows.edge.arguments import whole
 from flows.edge.text import size, table
-from reel.errors import UserError
 from reel.gc import collect, latest_runs
 from reel.history.record import find_record
 from reel.history.recorder import reconcile
@@ -15,14 +15,12 @@ from reel.history.recorder import reconcile
 def main(argv: Sequence[str]) -> int:
     """``rotoscope gc``: whatever no kept render was made of goes; everything that goes can be rendered again."""
     parser = Parser("gc", f"{__doc__} All finished renders are kept, with all they were made of, unless you say less.")
-    parser.add_argument("--keep-last", type=int, metavar="N", help="keep the N latest finished renders only")
+    parser.add_argument("--keep-last", type=whole(0), metavar="N", help="keep the N latest finished renders only")
     parser.add_argument(
         "--keep", action="append", default=[], metavar="RUN", help="keep this one, too; may be repeated"
     )
     parser.add_argument("--yes", action="store_true", help="remove; without it nothing is touched")
     options = parser.parse_args(list(argv))
-    if options.keep_last is not None and options.keep_last < 0:
-        raise UserError(f"--keep-last: {options.keep_last} must be 0 or more")
     store = open_store(options.store)
     reconcile(store)
     count = options.keep_last if options.keep_last is not None else 10**9

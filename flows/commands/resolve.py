@@ -20,9 +20,9 @@ from flows import flow as flows
 from flows.config.compose import settings
 from flows.config.root import Root, project_root
 from flows.edge import exits
+from flows.edge.arguments import path
 from flows.edge.help_first import HelpFirst
 from flows.render.settings import Rendering
-from reel.config import from_home
 from reel.errors import UserError
 from reel.op import Context
 from reel.store import Store, write_atomic
@@ -104,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = HelpFirst(prog="python -m flows.commands.resolve", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("flow")
     parser.add_argument("overrides", nargs="*", help="as for the flow itself: experiment=<flow>/<name> seed=3")
-    parser.add_argument("--out", type=from_home, help="file to write; printed when absent")
+    parser.add_argument("--out", type=path, help="file to write; printed when absent")
     options = parser.parse_intermixed_args(None if argv is None else list(argv))
     return exits.guarded(lambda: _write(resolved(options.flow, options.overrides), options.out))
 

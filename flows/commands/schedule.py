@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from flows.edge.arguments import path, whole
 from flows.edge.help_first import HelpFirst
 from reel.config import from_home
 from reel.errors import UserError
@@ -33,6 +34,7 @@ examples:
 
 dialects, their traps and the codes of the findings: docs/schedules/
 """
+_COUNT = whole(1, 10_000_000)
 _RANK = {NOTE: 0, WARNING: 1, ERROR: 2, "never": 3}
 
 
@@ -64,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("schedule", metavar="FILE|TEXT|-", help="a file, the schedule itself, or - for standard input")
     common.add_argument("--dialect", choices=[*DIALECTS], help="read it as this dialect (default: detected)")
     common.add_argument("--kind", choices=KINDS, help="what it schedules (default: as it says or looks)")
-    common.add_argument("--frames", type=_positive_int, help="number of frames of the clip")
+    common.add_argument("--frames", type=_COUNT, help="number of frames of the clip")
     common.add_argument("--fps", type=_positive, help="frames per second (default: the schedule's own, or 12)")
     common.add_argument("--seed", type=int, default=0, help="value of s in expressions")
     common.add_argument("--pre-text", default="", help="the node's pre text")
@@ -87,26 +89,20 @@ def _parser() -> argparse.ArgumentParser:
 
     p = commands.add_parser("show", parents=[common], help="a timeline and a table of frames")
     p.add_argument("--table", action="store_true", help="also one row for each frame or stretch of equal frames")
-    p.add_argument("--every", type=_positive_int, default=1, help="in the table: only each n-th frame")
-    p.add_argument("--out", type=from_home, help="draw the timeline into a .png or .svg file")
+    p.add_argument("--every", type=_COUNT, default=1, help="in the table: only each n-th frame")
+    p.add_argument("--out", type=path, help="draw the timeline into a .png or .svg file")
     p.add_argument("--for", choices=BACK_ENDS, dest="back_end", help="what this back-end gets of a track's pictures")
     p.add_argument("--thumbnails", action="store_true", help="show the pictures in the terminal")
     p.set_defaults(run=_show)
 
     p = commands.add_parser("convert", parents=[common], help="write it in another dialect, and say what is lost")
     p.add_argument("--to", choices=[*DIALECTS], default="yaml", help="the dialect to write (default: yaml)")
-    p.add_argument("--out", type=from_home, help="write into this file")
+    p.add_argument("--out", type=path, help="write into this file")
     p.add_argument(
         "--strict", action="store_true", help="exit with 1 when the written schedule is not exactly the same"
     )
     p.set_defaults(run=_convert)
     return parser
-
-
-def _positive_int(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text) <= 10_000_000:
-        raise argparse.ArgumentTypeError(f"must be a whole number above 0, got '{text}'")
-    return int(text)
 
 
 def _positive(text: str) -> float:
@@ -122,9 +118,12 @@ def _positive(text: str) -> float:
 def _range(text: str) -> tuple[float, float]:
     low, _, high = text.partition("..")
     try:
-        return float(low), float(high)
+        found = float(low), float(high)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"must be LOW..HIGH such as 0..2, got '{text}'") from None
+        found = (0.0, -1.0)
+    if not found[0] <= found[1]:  # which no NaN is
+        raise argparse.ArgumentTypeError(f"must be LOW..HIGH such as 0..2, got '{text}'")
+    return found
 
 
 def _input(args: argparse.Namespace) -> tuple[str, str | None]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from flows.commands.common import Parser, store_path
+from flows.edge.arguments import whole
 from flows.prefect_server import servers
 from flows.prefect_server.login import login_path
 
@@ -14,7 +15,8 @@ def main(argv: Sequence[str]) -> int:
     """``rotoscope up``: both servers at once; what is up already stays up."""
     parser = Parser("up", f"{__doc__} Runs find them; without them a run still works, only starts 10-16 s slower.")
     for name in servers.NAMES:
-        parser.add_argument(f"--{name}-port", type=int, help=f"(default: that it runs on, or {servers.PORTS[name]})")
+        default = f"(default: that it runs on, or {servers.PORTS[name]})"
+        parser.add_argument(f"--{name}-port", type=whole(1, 65535), metavar="PORT", help=default)
     parser.add_argument("--only", choices=servers.NAMES, help="start one of them only")
     options = parser.parse_args(list(argv))
     store = store_path(options.store)

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from flows.config.overrides import Override, read
+from flows.config.overrides import MOST_DIGITS, Override, read
 from reel.errors import UserError, suggest
 from reel.nested import keys
+from reel.values import shortened
 
 if TYPE_CHECKING:
     from flows.config.engine import Engine
@@ -30,7 +31,7 @@ def parse_overrides(engine: Engine, overrides: Sequence[str]) -> list[Any]:
             raise _unreadable(text, ValueError())
         try:
             parsed += parser.parse_overrides([text])
-        except HydraException as error:
+        except (HydraException, ValueError, RecursionError) as error:  # a number of 5,000 digits, 1,000 brackets
             raise _unreadable(text, error) from error
     return parsed
 
@@ -90,7 +91,18 @@ def admitted(engine: Engine, parsed: Sequence[Any]) -> list[Any]:
         placed = not parent or parent in known or one.key_or_group.startswith(empty)
         if one.type.name != "CHANGE" or not placed or not engine.shape.has(one.key_or_group):
             raise _unknown_key(engine, one.key_or_group, known)
-    return [_forced(engine, one) if one in absent else one for one in parsed]
+    growing = [one for one in changes if _names_are_free(engine, one)]
+    return [_forced(engine, one) if one in absent or one in growing else one for one in parsed]
+
+
+def _names_are_free(engine: Engine, one: Any) -> bool:
+    """Whether a mapping is set whose names are the user's own, so that it may have more of them than the files do."""
+    return (
+        one.type.name == "CHANGE"
+        and not one.is_sweep_override()
+        and isinstance(one.value(), dict)
+        and engine.shape.has(f"{one.key_or_group}.any-name")
+    )
 
 
 def _forced(engine: Engine, one: Any) -> Any:
@@ -120,12 +132,19 @@ def _check_unreadable(engine: Engine, overrides: Sequence[str]) -> None:
 
 def diagnose(engine: Engine, error: Exception) -> UserError:
     """The error to show when overrides did not compose."""
+    said_in = re.search(r"In '([^']+)': (.*)", str(error))
+    file = f"{engine.root.folder / said_in[1]}.yaml: " if said_in else ""
     missing = getattr(error, "missing_cfg_file", None)
     if missing:
         group, _, choice = str(missing).rpartition("/")
         if not group:
-            return UserError(f"no root config named {choice!r}")
-        return _no_choice(engine, group, choice)
+            return UserError(f"{file}there is no file {choice}.yaml beside it", fix="put its defaults list right")
+        told = _no_choice(engine, group, choice)
+        return UserError(f"{file}{told.message}", fix=told.fix)
+    if said_in and (unknown := re.search(r"override '([^'@]+)[^']*'. No match", said_in[2])):
+        near = suggest(unknown[1], engine.defaults)
+        return UserError(f"{file}override {unknown[1]}: the root config chooses no group of that name{near}",
+                         fix=f"groups: {', '.join(engine.defaults)}")  # fmt: skip
     text = re.split(r"\n\s+(?:full_key|object_type)|\nSet the environment", str(error))[0]
     key = re.search(r"full_key: (\S+)", str(error))
     return UserError(f"{key[1]}: {text.strip()}" if key else text.strip())
@@ -227,8 +246,10 @@ def _unreadable(text: str, error: Exception) -> UserError:
         return UserError(f"not of the form key=value: {text!r}", fix="write clip=my.mp4; --help lists the keys")
     if re.search(r"\s", key):
         return UserError(f"{key!r}: a key has no spaces", fix=re.sub(r"\s+", "_", f"{key}=..."))
-    reason = re.split(r" expecting \{|\nSee https", str(error))[0].strip()
+    if len(value) > MOST_DIGITS and value.lstrip("+-").isdecimal():
+        return UserError(f"{key}: a number of {len(value)} digits is too large", fix="a number that a person can mean")
+    reason = re.split(r" expecting \{|\nSee https|; use sys", str(error))[0].strip()
     return UserError(
-        f"{key}: cannot read the value {value!r} ({reason})",
+        f"{key}: cannot read the value {shortened(repr(value))} ({shortened(reason)})",
         fix=f"quote it twice, once for the shell and once for the value: '{key}=\"...\"'",
     )

@@ -52,6 +52,9 @@ class Engine:
         """Hydra itself, see `hydra_private.running_hydra`."""
         from hydra import initialize_config_dir
 
+        from flows.config import yaml_files
+
+        yaml_files.check_folder(self.root.folder)
         note_variables()
         self._held.enter_context(
             initialize_config_dir(str(self.root.folder), job_name=self.root.name, version_base="1.3")
@@ -185,11 +188,11 @@ def hydra_ready(root: Root[Any]) -> Iterator[Engine]:
 def _unreadable(error: Exception, root: Root[Any]) -> UserError | None:
     """What a file that is no YAML is told as; None for any other error."""
     yaml = sys.modules.get("yaml")
-    if yaml is None or not isinstance(error, yaml.MarkedYAMLError):
+    if yaml is None or not isinstance(error, yaml.YAMLError):
         return None
-    mark = error.problem_mark or error.context_mark
-    where = f"{mark.name}:{mark.line + 1}:{mark.column + 1}" if mark else str(root.folder)
-    return UserError(f"{where}: cannot be read as YAML ({error.problem})", fix="put that line right")
+    from flows.config import yaml_files
+
+    return yaml_files.unreadable(error, root.folder)
 
 
 def note_variables() -> None:

@@ -30,6 +30,8 @@ FIRST_PARTY = ("reel", "tasks", "flows")
 OURS = "ROTOSCOPE_"
 """What the names of the project's own environment variables begin with."""
 
+_LARGEST = 1_000_000
+"""Bytes of a file that is read for a fingerprint: no file of settings and no source has more."""
 _CODE = Path(__file__).parents[2]
 _BEGAN = time.time_ns()
 _PURE = {"oc.env", "oc.select", "oc.decode", "oc.create", "oc.dict.keys", "oc.dict.values", "oc.deprecated"}
@@ -126,6 +128,8 @@ def fingerprint(folder: Path) -> Fingerprint | None:
     sources = (found for package in FIRST_PARTY for found in _files(str(_CODE / package), ".py"))
     newest = 0
     for path, data, written in [*_files(str(folder)), *sources]:
+        if data is None:
+            return None
         if path.endswith(".py") and written > _BEGAN:
             return None
         if path.startswith(f"{folder}/") and not _is_plain(data, hydras=_is_hydras(path[len(str(folder)) :], data)):
@@ -135,15 +139,23 @@ def fingerprint(folder: Path) -> Fingerprint | None:
     return Fingerprint(total.hexdigest(), newest)
 
 
-def _files(folder: str, suffix: str = "") -> Iterator[tuple[str, bytes, int]]:
-    """Files below a folder with that ending, sorted: their bytes and when they were last written or moved (ns)."""
+def _files(folder: str, suffix: str = "") -> Iterator[tuple[str, bytes | None, int]]:
+    """Files below a folder with that ending, sorted: their bytes and when they were last written or moved (ns).
+
+    None for the bytes of a pipe, a device and a file that is larger than a setting's or a source is.
+    """
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.is_dir():
             if entry.name != "__pycache__":
                 yield from _files(entry.path, suffix)
-        elif entry.name.endswith(suffix):
+        elif not entry.name.endswith(suffix):
+            continue
+        elif not entry.is_file():
+            yield entry.path, None, 0
+        else:
             with open(entry.path, "rb") as file:  # noqa: PTH123  (a Path for each would cost as much as the reading)
-                yield entry.path, file.read(), os.fstat(file.fileno()).st_ctime_ns
+                known = os.fstat(file.fileno())
+                yield entry.path, file.read() if known.st_size <= _LARGEST else None, known.st_ctime_ns
 
 
 def _distributions(folder: str) -> list[str]:

@@ -21,7 +21,11 @@ _FLOAT = re.compile(rf"[+-]?(?:{_POINT}|(?:{_DIGITS}|{_POINT})[eE][+-]?[0-9](?:_
 _WORD = re.compile(r"[A-Za-z0-9_/\-+.$%*@?|:]+")
 """Characters that stand for themselves; of several tokens in a row Hydra makes one text."""
 _QUOTED = re.compile(r"'((?:[^'\\]|\\+[^'\\]|(?:\\\\)*\\')*(?:\\\\)*)'", re.DOTALL)
-_BEFORE_QUOTE = re.compile(r"(\\+)('|\Z)")
+_BEFORE_QUOTE = re.compile(r"(?<!\\)(\\+)('|\Z)")  # from a run's first on, or long runs take for ever
+
+
+MOST_DIGITS = 4000
+"""Python reads no longer whole numbers, and Hydra's parser says so."""
 
 
 class Kind(Enum):
@@ -97,6 +101,8 @@ def _scalar(text: str) -> Any:
     if _FLOAT.fullmatch(text):
         return float(text)
     if _INT.fullmatch(text):
+        if len(text) > MOST_DIGITS:
+            raise _NotPlainError
         return int(text)
     if lower in ("true", "false"):
         return lower == "true"

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 from flows.config.overrides import quoted
 from reel.errors import UserError
 from reel.nested import mapped
+from reel.reading import read_small
+from reel.values import MOST_CHARACTERS, check_text, local_path, shortened
 
 if TYPE_CHECKING:
     from reel.config import Config
@@ -68,7 +70,8 @@ def literal_overrides(overrides: Sequence[str], keys: Sequence[TextKey], *, mult
     """Command-line overrides with every literal value quoted for Hydra; the others are passed as they are.
 
     Raises:
-        UserError: ``@file`` cannot be read, ``choice(`` without ``-m`` or not closed, or bytes that are no UTF-8.
+        UserError: ``@file`` cannot be read, ``choice(`` without ``-m`` or not closed, bytes that are no UTF-8, or a
+            text or path that none can be.
     """
     return [_one(override, keys, multirun) for override in overrides]
 
@@ -103,14 +106,25 @@ def literal(name: str, value: str, key: TextKey, *, raw: bool = False) -> str:
             value = _read(name, value[1:])
         elif _ESCAPED.match(value):
             value = value[1:]
+    _check(name, value, key)
+    return hydra_quoted(value)
+
+
+def _check(name: str, value: str, key: TextKey) -> None:
+    """Refuse what no text and no path can be, before all that reads it; schedules have limits of their own."""
     try:
         value.encode()
+        if key.is_path and value:
+            local_path(value)
+        elif not key.is_schedule:
+            check_text(value)
     except UnicodeEncodeError as error:
         raise UserError(
             f"{name}: character {error.start + 1} is not valid UTF-8 ({value[:40]!a})",
             fix="rename the file, or set the terminal to UTF-8",
         ) from None
-    return hydra_quoted(value)
+    except ValueError as error:
+        raise UserError(f"{name}: {error}") from None
 
 
 def hydra_quoted(text: str) -> str:
@@ -118,7 +132,7 @@ def hydra_quoted(text: str) -> str:
     if text == "???" or text.startswith(_MARK):
         text = _MARK + text
     # OmegaConf: n backslashes before ${ are written as 2n, and one more takes the meaning away from ${ itself.
-    return quoted(re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + "\\${", text))
+    return quoted(re.sub(r"(?<!\\)(\\*)\$\{", lambda match: match[1] * 2 + "\\${", text))
 
 
 def unmarked(data: Any, keys: Sequence[TextKey]) -> Any:
@@ -132,15 +146,16 @@ def unmarked(data: Any, keys: Sequence[TextKey]) -> Any:
 
 
 def _read(name: str, file: str) -> str:
-    path = Path(file).expanduser()
+    """The text of a prompt's file, without its last line break."""
     fix = f"give the path of a text file, or write {name}=\\@... for a text that begins with @"
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_small(local_path(file), 4 * MOST_CHARACTERS).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{name}=@{file}: not UTF-8 at byte {error.start}", fix="save the file as UTF-8") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"{name}=@{file}: cannot read the file ({reason.lower()})", fix=fix) from None
+    except FileNotFoundError:
+        raise UserError(f"{name}=@{file}: cannot read the file (no such file or directory)", fix=fix) from None
+    except ValueError as error:
+        raise UserError(f"{name}=@{shortened(file)}: {error}", fix=fix) from None
     return re.sub(r"\r?\n\Z", "", text)
 
 

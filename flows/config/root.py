@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from reel.errors import UserError
+
 if TYPE_CHECKING:
     from flows.config.quoting import TextKey
     from reel.config import Config
@@ -65,9 +67,12 @@ def roots(root: Root[Any]) -> list[str]:
     return _roots(root.folder, root.name)
 
 
-def _roots(folder: Path, name: str) -> list[str]:
-    taken = [one for one in entries(folder / f"{name}.yaml") if isinstance(one, str) and one != "_self_"]
-    return [*(found for one in taken for found in _roots(folder, one)), name]
+def _roots(folder: Path, name: str, within: tuple[str, ...] = ()) -> list[str]:
+    path = folder / f"{name}.yaml"
+    if name in within:
+        raise UserError(f"{path}: its defaults list includes itself", fix=f"take {name} out of its defaults list")
+    taken = [one for one in entries(path) if isinstance(one, str) and one != "_self_"]
+    return [*(found for one in taken for found in _roots(folder, one, (*within, name))), name]
 
 
 def defaults(root: Root[Any]) -> dict[str, Any]:
@@ -90,12 +95,17 @@ def group_of(entry: Mapping[Any, Any] | str) -> str:
 
 def entries(path: Path) -> Sequence[Any]:
     """The defaults list of a config file; empty where it has none, or the file is not there."""
-    return _entries(path.read_text("utf-8")) if path.is_file() else ()
+    if not path.is_file():
+        return ()
+    from flows.config import yaml_files
+
+    return _entries(path, yaml_files.read(path))
 
 
 @functools.lru_cache
-def _entries(text: str) -> tuple[Any, ...]:
-    import yaml
+def _entries(path: Path, text: str) -> tuple[Any, ...]:
+    from flows.config import yaml_files
 
-    data = yaml.safe_load(text)
-    return tuple(data.get("defaults") or ()) if isinstance(data, Mapping) else ()
+    data = yaml_files.parsed(text, path)
+    listed = data.get("defaults") if isinstance(data, Mapping) else None
+    return tuple(listed) if isinstance(listed, list) else ()

@@ -134,6 +134,15 @@ class Origins:
             return replace(origin, file=Path(value[1:]).expanduser())
         return origin
 
+    def chosen(self, group: str) -> Path:
+        """The file that was chosen of a group."""
+        return self.root.folder / group / f"{self.choices[group]}.yaml"
+
+    def package(self, group: str) -> str:
+        """The key under which a group's file stands, its first part; empty: the whole, or there is no one file."""
+        path = self.chosen(group)
+        return _package(path, group).partition(".")[0] if path.is_file() else ""
+
     def _override(self, key: str) -> Origin | None:
         for text in reversed(self.overrides):
             name, equals, _ = text.partition("=")

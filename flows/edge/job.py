@@ -48,7 +48,9 @@ def call(fn: Callable[[C], Any], config: C, job: Job) -> Any:
     """Run a flow on checked settings: servers found, the job known to `current`, the output folder its own."""
     from flows.paths import Paths
     from flows.prefect_server import servers
+    from flows.prefect_server.address import check_address
 
+    check_address()
     paths = getattr(config, "paths", None)
     if isinstance(paths, Paths):
         servers.prepare_unseen(paths.store)

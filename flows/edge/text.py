@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Sequence
 
@@ -29,8 +30,10 @@ def duration(seconds: float) -> str:
 
 
 def local(moment: datetime.datetime) -> str:
-    """A moment as the clock on the wall shows it."""
-    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+    """A moment as the clock on the wall shows it; in its own zone where the calendar ends beyond it (the year 1)."""
+    with contextlib.suppress(OverflowError, ValueError):
+        moment = moment.astimezone()
+    return moment.isoformat(" ", "seconds")[:19]
 
 
 def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:

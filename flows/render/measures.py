@@ -21,6 +21,7 @@ from reel.history.record import RenderRecord
 from reel.history.recorder import Recorder
 from reel.measure import Result
 from reel.op import Context, Op, get
+from reel.pictures import opened
 from reel.store import Store
 from tasks.cached import call
 
@@ -84,6 +85,8 @@ def plan(chosen: Mapping[str, Mapping[str, Any] | None], subject: Subject) -> Me
     metrics = {name: pair for name, pair in sorted(every.items()) if name not in passed_over}
     wanted = {own.detector for op, own in metrics.values() if op.takes("poses") and hasattr(own, "detector")}
     detectors = {name: pose_detector(name, subject.preprocess, "measure") for name in sorted(wanted)}
+    if subject.reference is not None:
+        _check_picture(subject.reference)
     needed = [name for name, (op, _) in metrics.items() if op.takes("reference")]
     return Measures(metrics, detectors, passed_over, _reference(subject, needed) if needed else None)
 
@@ -140,9 +143,20 @@ def _reference(subject: Subject, needed: list[str]) -> Source:
             f"measure.{needed[0]} compares with a picture of the character, and there is none",
             fix=f"reference=picture.png, or leave {needed[0]} out of measure=[...]",
         )
-    if not path.is_file():
-        raise UserError(f"reference: there is no file {path}", fix="name a PNG or JPEG")
     return Source(path, sha256_file(path))
+
+
+def _check_picture(path: Path) -> None:
+    """Whether a reference is a picture, by its head: it may be measured at the very end of a long render."""
+    if not path.exists():
+        raise UserError(f"reference: there is no file {path}", fix="name a PNG or JPEG")
+    try:
+        with opened(path):
+            pass
+    except UserError as error:
+        raise UserError(f"reference: {error.message}", fix=error.fix) from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"reference: {path} cannot be read as a picture ({error})", fix="name a PNG or JPEG") from None
 
 
 def run(todo: Measures, made: Made, ctx: Context) -> None:

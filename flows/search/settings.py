@@ -35,7 +35,7 @@ class Searched(Config):
     """Numbers of metrics (docs/measure.md); empty: pose and character fidelity, as the model allows."""
     constraints: dict[str, float | str] | None = None
     """Bounds by number: 4, or 1.5x for a factor of what the given settings come to; empty: flicker.mean 1.5x."""
-    trials: Annotated[int | None, EXTENT] = Field(None, ge=1)
+    trials: Annotated[int | None, EXTENT] = Field(None, ge=1, le=100_000)
     """Points tried on the proxy; empty: as many as the budget pays for."""
     budget: Annotated[Finite | None, EXTENT] = Field(10, gt=0)
     """What the whole search may cost, in renders of the whole clip; empty: no end but `trials`."""

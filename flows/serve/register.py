@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,12 +72,27 @@ def _checked(settings: Serve, name: str) -> Plan:
         if deployment.watch and target.drop is None:
             raise UserError(f"watch: {deployment.flow} takes no file", fix="watch a folder for a flow that does")
         allow.check_roots(settings, deployment)
+        _check_runnable(deployment)
         point = request.composed(
             settings, deployment, target, experiment=deployment.experiment, overrides=deployment.overrides
         )
     except UserError as error:
         raise UserError(f"{file}: {error.message}", fix=error.fix) from error.__cause__
     return Plan(name, file, deployment, target, point)
+
+
+def _check_runnable(deployment: Deployment) -> None:
+    """Whether what a deployment calls is on this machine.
+
+    Raises:
+        UserError: there is no such program.
+    """
+    if deployment.on_failure and shutil.which(program := deployment.on_failure[0]) is None:
+        if Path(program).exists():
+            raise UserError(f"on_failure: {program!r} may not be started as a program", fix=f"chmod +x {program}")
+        raise UserError(
+            f"on_failure: there is no program {program!r} on this machine", fix="its whole path, or a name in PATH"
+        )
 
 
 async def deployment(settings: Serve, plan: Plan) -> Any:

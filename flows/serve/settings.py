@@ -30,7 +30,7 @@ class Serve(Config):
     """Names of those to serve; empty: all of the folder."""
     roots: list[LocalPath] = []
     """Folders that files may be named from, relative to the checkout."""
-    slots: dict[str, int] = {}
+    slots: dict[str, Annotated[int, Field(ge=1)]] = {}
     """Concurrency limits to be made on the Prefect server: name and number of renders at once."""
     processes: int = Field(default=4, ge=1)
     """Runs in flight at once on this machine, those that wait for a slot included."""
@@ -217,17 +217,15 @@ def load_yaml(path: Path) -> Any:
     Raises:
         UserError: it cannot be read; the line is named.
     """
-    import yaml
+    from flows.config import yaml_files
 
     try:
-        return yaml.safe_load(path.read_text("utf-8"))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f", line {mark.line + 1}" if mark else ""
-        raise UserError(
-            f"{path}{line}: cannot be read as YAML ({error.problem})",
-            fix='put that line right; a cron rule or a pattern with * needs quotes: cron: "*/5 * * * *"',
-        ) from None
+        return yaml_files.load(path)
+    except UserError as error:
+        fix = error.fix
+        if "cannot be read as YAML" in error.message:
+            fix = 'put that line right; a cron rule or a pattern with * needs quotes: cron: "*/5 * * * *"'
+        raise UserError(error.message, fix=fix) from None
 
 
 def parse_file(path: Path, data: Any) -> Deployment:

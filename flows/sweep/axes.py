@@ -7,6 +7,7 @@ basic sweeper, the last axis varying fastest; they are run in another one (`run_
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,10 @@ _RELOAD = (
     r"clip$|extract\b|preprocess\b|controls\..*\.preprocess",  # no model of the renderer, but detectors
 )
 """What a change of a key costs, the dearest first; everything else (weights, seeds, prompts) costs nothing."""
+
+
+MOST_POINTS = 10_000
+"""Of a sweep: each is composed and checked before the first one runs."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ def span(parsed: Sequence[Any], pairs: Sequence[Sequence[str]] = ()) -> Span:
     Raises:
         UserError: an axis without values, given twice or with a value twice, or pairs that do not fit.
     """
+    _check_size(parsed)
     found: dict[str, _Choices] = {}
     for one in parsed:
         key = one.key_or_group
@@ -105,6 +111,26 @@ def span(parsed: Sequence[Any], pairs: Sequence[Sequence[str]] = ()) -> Span:
             )
         )
     return Span(tuple(axes), tuple(points))
+
+
+def _check_size(parsed: Sequence[Any]) -> None:
+    """Count what is asked for before any of it is made: a range may have a thousand million values."""
+    counts = {one.key_or_group: _count(one) for one in parsed if one.is_discrete_sweep()}
+    if (points := math.prod(counts.values())) > MOST_POINTS:
+        told = ", ".join(f"{key} has {count}" for key, count in counts.items())
+        raise UserError(
+            f"the sweep would have {points} points, at most {MOST_POINTS} are possible ({told})",
+            fix="fewer values, or a larger step: key=range(start,stop,step)",
+        )
+
+
+def _count(one: Any) -> int:
+    """Number of an axis's values."""
+    values = one.value()
+    if one.is_range_sweep():
+        step = values.step or 1
+        return max(0, math.ceil((values.stop - values.start) / step)) if values.stop is not None else 1
+    return len(values.list) if one.is_choice_sweep() else 1
 
 
 def identity(root: Root[Any], parsed: Sequence[Any], pairs: Sequence[Sequence[str]]) -> list[str]:

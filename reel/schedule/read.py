@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reel.errors import UserError
+from reel.reading import Unreadable, read_small
 from reel.schedule.dialects.base import Dialect, Options
 from reel.schedule.dialects.catalogue import by_name, detect
 from reel.schedule.findings import Edit, Repair, Report, ScheduleError, Source
 from reel.schedule.model import Schedule, What
+from reel.values import shortened
 
 MAX_SIZE = 4 * 1024 * 1024
 """Largest text in characters."""
@@ -38,15 +40,18 @@ def load(where: str | Path) -> tuple[str, str | None]:
         return where, None
     path = Path(str(where).removeprefix("@"))
     try:
-        if path.stat().st_size > 4 * MAX_SIZE:
+        if path.is_file() and path.stat().st_size > 4 * MAX_SIZE:
             report = Report(Source("", str(path)))
             report.add(
                 "RS001", f"the file has {path.stat().st_size} bytes; a schedule has at most {MAX_SIZE} characters", 0
             )
             raise ScheduleError(report.findings, str(path))
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"cannot read the schedule {path}: {error.strerror or error}") from None
+        data = read_small(path, 4 * MAX_SIZE)
+    except Unreadable as error:
+        raise UserError(f"the schedule {path} {error}", fix="a text file with the schedule in it") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot read the schedule {shortened(str(path))}: {reason}", fix="check the path") from None
     return decode(data, str(path)), str(path)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from reel.pictures import opened
 from reel.schedule.compile import PictureInterval, PromptTrack, compile_pictures, compile_prompts, compile_values
 from reel.schedule.model import Schedule
 from reel.schedule.segments import runs
@@ -113,15 +114,13 @@ def _short(text: str, length: int = 60) -> str:
 
 def thumbnails(schedule: Schedule, folder: Path, width: int = 24) -> str:
     """The schedule's pictures as coloured half blocks, for terminals with 24-bit colour; missing files are named."""
-    from PIL import Image
-
     blocks = []
     for picture in dict.fromkeys(key.picture for key in schedule.keys if key.picture):
         path = folder / picture
         if not path.is_file():
             blocks.append(f"{picture}: not found")
             continue
-        with Image.open(path) as image:
+        with opened(path) as image:
             height = max(2, round(width * image.height / image.width) // 2 * 2)
             pixels = np.asarray(image.convert("RGB").resize((width, height)))
         rows = [
@@ -204,9 +203,8 @@ def _plot_pictures(axis: Any, intervals: list[PictureInterval], folder: Path | N
 
 def _thumbnail(axis: Any, path: Path, at: int, row: int) -> None:
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
-    from PIL import Image
 
-    with Image.open(path) as image:
+    with opened(path) as image:
         image.thumbnail((40, 40))
         box = OffsetImage(np.asarray(image.convert("RGB")))
     axis.add_artist(AnnotationBbox(box, (at, row), box_alignment=(0, 0.5), frameon=False))

@@ -10,6 +10,7 @@ from reel.clip import Clip
 from reel.errors import UserError
 from reel.measure import Measure, Result, Value, declare, save
 from reel.op import Context, op
+from reel.pictures import opened
 from tasks.measure.vision import ClipNetwork, ClipReader, clip_source
 
 if TYPE_CHECKING:
@@ -71,10 +72,12 @@ def read_picture(path: Path) -> np.ndarray:
         UserError: it is not there, or no picture.
     """
     import numpy as np
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import ImageOps, UnidentifiedImageError
 
     try:
-        with Image.open(path) as picture:
+        with opened(path) as picture:
             return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+    except UserError as error:
+        raise UserError(f"reference: {error.message}", fix=error.fix) from None
     except (OSError, UnidentifiedImageError) as error:
         raise UserError(f"reference: {path} cannot be read as a picture ({error})", fix="name a PNG or JPEG") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reel.errors import UserError
+from reel.pictures import opened
 from tasks.media.source import PICTURES, Source
 
 if TYPE_CHECKING:
@@ -58,10 +59,10 @@ def read_all(paths: Sequence[Path]) -> Iterator[np.ndarray]:
 
 
 def _size(path: Path) -> tuple[int, int]:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
 
     try:
-        with Image.open(path) as picture:
+        with opened(path) as picture:
             if picture.format not in PICTURES:
                 known = ", ".join(sorted(PICTURES))
                 raise UserError(f"clip: {path.name} is {picture.format}; pictures are read as {known}")
@@ -69,16 +70,18 @@ def _size(path: Path) -> tuple[int, int]:
                 raise UserError(f"clip: {path.name} holds several pictures", fix="export them as single files")
             turned = _may_be_turned(picture) and picture.getexif().get(_EXIF_ORIENTATION, 1) in _QUARTER_TURNS
             return (picture.height, picture.width) if turned else (picture.width, picture.height)
+    except UserError as error:
+        raise UserError(f"clip: {error.message.removeprefix('clip: ')}", fix=error.fix) from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise UserError(f"clip: {path.name} is not a readable picture ({error})", fix="export it again") from None
 
 
 def _read(path: Path) -> np.ndarray:
     import numpy as np
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
     try:
-        with Image.open(path) as picture:
+        with opened(path) as picture:
             upright = ImageOps.exif_transpose(picture) if _may_be_turned(picture) else picture
             return np.asarray(_eight_bit(upright).convert("RGBA"))
     except (OSError, SyntaxError, ValueError) as error:

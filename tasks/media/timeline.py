@@ -15,6 +15,7 @@ from statistics import median
 
 from reel.errors import UserError
 
+_RATE = re.compile(r"[+-]?(?:\d{1,12}(?:\.\d{0,12})?|\.\d{1,12}|\d{1,12}/\d{1,12})(?:e[+-]?\d{1,2})?", re.IGNORECASE)
 _TIMECODE = re.compile(r"(?:(?:(\d+):)?([0-5]?\d):)?([0-5]?\d(?:\.\d+)?)")
 
 
@@ -42,10 +43,12 @@ def rate(value: float | int | str) -> Fraction:
     Raises:
         ValueError: it is neither.
     """
-    try:
-        return Fraction(str(value))
-    except (ValueError, ZeroDivisionError):
-        raise ValueError("must be a number of frames per second, a fraction (30000/1001), or source") from None
+    if _RATE.fullmatch(str(value).strip()):  # an exponent would be worked out digit by digit
+        try:
+            return Fraction(str(value))
+        except ZeroDivisionError:
+            pass
+    raise ValueError("must be a number of frames per second, a fraction (30000/1001), or source")
 
 
 @dataclass(frozen=True)

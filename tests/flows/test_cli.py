@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from flows.prefect_server import servers
 from flows.prefect_server.login import CLIENT, SERVER, login, login_path
 from reel.config import Config
 from reel.errors import UserError
-from reel.history.record import RenderRecord
+from reel.history.record import RenderRecord, load, save
 from reel.history.recorder import begin
 from reel.keys import make_key, remember
 from reel.op import Op
@@ -220,7 +221,63 @@ def test_gc_keeps_a_named_render(run, store):
 
 
 def test_gc_refuses_nonsense(run, store):
-    assert "must be 0 or more" in run("gc", "--store", store.root, "--keep-last", "-1")[2]
+    code, _, err = run("gc", "--store", store.root, "--keep-last", "-1")
+    assert (code, "--keep-last: must be a whole number, 0 or more, got '-1'" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["runs", "-n", "-3"], "argument -n: must be a whole number, 0 or more, got '-3'"),
+        (["runs", "-n", "1.5"], "argument -n: must be a whole number, 0 or more, got '1.5'"),
+        (["runs", "-n", "9" * 5000], "argument -n: must be a whole number, 0 or more, got '999"),
+        (["runs", "--flow", "dnace"], "--flow: there is no flow 'dnace'; nearest: dance"),
+        (["up", "--prefect-port", "70000"], "--prefect-port: must be a whole number, 1 to 65535, got '70000'"),
+        (["up", "--mlflow-port", "0"], "--mlflow-port: must be a whole number, 1 to 65535, got '0'"),
+        (["up", "--prefect-port", "-1"], "--prefect-port: must be a whole number, 1 to 65535, got '-1'"),
+        (["down", "--store", ""], "argument --store: is empty: name a file or folder"),
+        (["runs", "--store", "a" * 5000], "argument --store: a name in the path has 5000 bytes, at most 255"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_flags_that_no_command_can_mean(run, tmp_path, argv, said):
+    render(Store(tmp_path / "store"), 2.0)
+    more = [] if "--store" in argv else ["--store", tmp_path / "store"]
+    code, _, err = run(*argv, *more)
+    assert (code, said in err) == (2, True), err
+    assert len(err) < 400
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["store"]
+
+
+@pytest.mark.parametrize("command", [["runs"], ["down"], ["up", "--only", "mlflow"], ["mirror", "pull", "file:///x"]])
+def test_a_store_that_is_named_empty_is_not_the_folder_one_stands_in(run, tmp_path, monkeypatch, command):
+    monkeypatch.setenv("ROTOSCOPE_STORE", "")
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(*command)
+    assert (code, "paths.store: is empty: name a file or folder" in err) == (2, True), err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("direction", ["push", "pull"])
+def test_a_mirror_of_nothing_is_no_success(run, tmp_path, direction):
+    Store(tmp_path / "store")
+    code, out, err = run("mirror", direction, f"file://{tmp_path / 'nowhere'}", "--store", tmp_path / "store")
+    assert (code, out) == (2, "")
+    assert f"error: nothing to {direction}: " in err
+    assert "fix: " in err
+
+
+@pytest.mark.parametrize("year", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59Z"])
+def test_a_clock_that_stood_elsewhere(run, store, year):
+    """A record whose times no zone of this machine can be told for is shown all the same."""
+    render(store, 2.0)
+    [path] = (store.root / "records").glob("*.json")
+    moment = datetime.fromisoformat(year)
+    save(store, load(path).model_copy(update={"started": moment, "ended": moment}))
+    code, out, err = run("runs", "--store", store.root)
+    assert (code, err) == (0, "")
+    assert year[:3] in out
+    assert run("why", "--store", store.root)[0] == 0
 
 
 def test_models_lists_the_catalogue(run):

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.runs import ROOT, command
+from flows.edge.job import Job, call
 from flows.prefect_server import run as flowrun
 from reel import interrupt
+from reel.errors import UserError
 from tests.flows.rendering import SMALL
 from tests.servers import prefect_tables
 
@@ -135,3 +137,13 @@ def test_an_interrupted_render_with_no_server_up(
     assert (last_record(store)["status"], last_record(store)["reason"]) == ("interrupted", reason)
     assert children
     assert psutil.wait_procs(children, timeout=10)[1] == []
+
+
+@pytest.mark.parametrize(
+    "url", ["", "nonsense", "ftp://127.0.0.1/api", "http://", "http://127.0.0.1:99999/api", "http://x:port/api"]
+)
+def test_an_address_that_is_none_is_told_before_anything_runs(url, tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", url)
+    with pytest.raises(UserError, match=r"PREFECT_API_URL: .* is not an address of a Prefect API") as caught:
+        call(lambda config: pytest.fail("it ran"), object(), Job("demo"))
+    assert "http://127.0.0.1:4200/api" in str(caught.value.fix)

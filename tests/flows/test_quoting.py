@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -142,8 +143,36 @@ def test_unreadable_file_is_named(tmp_path, name, data, said):
 
 
 def test_a_folder_is_no_text_file(tmp_path):
-    with pytest.raises(UserError, match="is a directory"):
+    with pytest.raises(UserError, match="is a folder"):
         given_text(f"prompt=@{tmp_path}")
+
+
+@pytest.mark.timeout(20)
+def test_a_file_that_never_ends_is_no_text_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(UserError, match=f"prompt=@{name}: is not a regular file"):
+            given_text(f"prompt=@{name}")
+
+
+@pytest.mark.timeout(20)
+def test_a_text_that_is_too_long_is_refused_before_it_is_read(tmp_path):
+    (tmp_path / "long.txt").write_text("red top, " * 155_556)  # 1.4 MB
+    with pytest.raises(UserError, match=r"long.txt: has 1400004 bytes, at most 80000 are read"):
+        given_text(f"prompt=@{tmp_path / 'long.txt'}")
+    with pytest.raises(UserError, match="prompt: has 20001 characters, at most 20000 are taken"):
+        given_text("prompt=" + "a" * 20_001)
+    assert given_text("prompt=" + "\\" * 19_999 + "a") == "\\" * 19_999 + "a"
+
+
+def test_what_no_text_and_no_path_can_be(tmp_path):
+    (tmp_path / "nul.txt").write_bytes(b"red\0top")
+    with pytest.raises(UserError, match=r"prompt: holds a NUL \(character 4\)"):
+        given_text(f"prompt=@{tmp_path / 'nul.txt'}")
+    with pytest.raises(UserError, match="clip: a name in the path has 5000 bytes, at most 255"):
+        given_text("clip=" + "a" * 5000)
+    with pytest.raises(UserError, match=r"prompt=@a+\.\.\.a+: a name in the path has 5000 bytes, at most 255"):
+        given_text("prompt=@" + "a" * 5000)
 
 
 def test_bytes_that_are_no_text_are_refused():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -47,7 +48,7 @@ WRONG = {
     "no flow": ("overrides: []", ["flow: a value is needed"]),
     "unknown key": ("flow: dance\nschedule: []", ["unknown key 'schedule'", "schedules"]),
     "cron": ('flow: dance\nschedules: [{cron: "61 * * * *"}]', ["schedules.0", "61 * * * *"]),
-    "cron without quotes": ("flow: dance\nschedules:\n  - cron: * * * * *", ["line 3", "quotes"]),
+    "cron without quotes": ("flow: dance\nschedules:\n  - cron: * * * * *", [".yaml:3:", "quotes"]),
     "zone": ('flow: dance\nschedules: [{cron: "0 3 * * *", timezone: Europe/Berln}]', ["Europe/Berln"]),
     "rrule": ("flow: dance\nschedules: [{rrule: FREQ=SOMETIMES}]", ["SOMETIMES"]),
     "rrule zone": ("flow: dance\nschedules: [{rrule: FREQ=DAILY, timezone: Mars}]", ["Mars"]),
@@ -69,6 +70,14 @@ WRONG = {
     "watches the checkout": ("flow: dance\nwatch: {folder: .}", ["holds the checkout"]),
     "watches the store": (f"flow: dance\nwatch: {{folder: {ROOT}/data/.store/x}}", ["lies in the store|data/.store"]),
     "not a group": ("- dance", ["must be a group of keys"]),
+    "no program": (
+        "flow: dance\non_failure: [no-such-program, x]",
+        ["on_failure: there is no program 'no-such-program'"],
+    ),
+    "not a program": ("flow: dance\non_failure: [/etc/passwd]", ["on_failure: '/etc/passwd' may not be started"]),
+    "a key twice": ("flow: dance\nretries: 1\nretries: 2", ["line 3: 'retries' is given twice"]),
+    "a number": ("flow: dance\nretries: true", ["retries: must be a number, true is not one"]),
+    "for ever": ("flow: dance\nwatch: {folder: x, stable_seconds: .inf}", ["watch.stable_seconds: must be a finite"]),
 }
 
 
@@ -92,6 +101,20 @@ def test_names(tmp_path, usual):
     (tmp_path / "My Job.yaml").write_text("flow: dance")
     with pytest.raises(UserError, match="a-z, 0-9 and _"):
         register.check(usual.model_copy(update={"folder": tmp_path}))
+
+
+@pytest.mark.timeout(60)
+def test_a_file_that_is_none_is_not_waited_for(tmp_path, capsys):
+    os.mkfifo(tmp_path / "wrong.yaml")
+    assert cli.main(["serve", "check=true", f"folder={tmp_path}"]) == 2
+    assert f"error: {tmp_path / 'wrong.yaml'}: is not a regular file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("slots", ["{rotoscope-gpu: -1}", "{rotoscope-gpu: 0}", "{rotoscope-gpu: true}"])
+def test_a_slot_holds_one_render_or_more(slots, capsys):
+    assert cli.main(["serve", "check=true", f"slots={slots}"]) == 2
+    assert "error: slots" in (said := capsys.readouterr().err)
+    assert "must be" in said
 
 
 ALLOWED = [

@@ -16,6 +16,7 @@ from flows.config.diagnose import parse_overrides
 from flows.config.engine import hydra_ready
 from flows.config.root import Root
 from flows.sweep.axes import run_order, span
+from reel.errors import UserError
 from reel.history.sweep import DEATHS, Manifest, list_sweeps
 from reel.history.sweep_files import Axis
 from reel.store import Store
@@ -368,3 +369,22 @@ def test_a_worker_that_is_killed_takes_no_other_point_with_it(place, prefect_ser
     assert [point.status for point in sweep.points] == ["done", "failed", "done", "done"], err
     assert f"died {DEATHS} times" in sweep.points[1].reason
     assert sorted({one["steps"] for one in ran(place / "out.jsonl")}) == [4, 6, 7]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("axes", "points"),
+    [
+        (["seed=range(0,20000)"], 20_000),
+        (["seed=range(0,200)", "steps=range(1,101)"], 20_000),
+        (["seed=range(0,1,0.00005)"], 20_000),
+    ],
+)
+def test_more_points_than_anybody_renders_are_counted_and_not_made(axes, points):
+    root = Root("demo", demo.Demo, Path(demo.__file__).parent / "demo_conf")
+    with hydra_ready(root) as engine:
+        parsed = parse_overrides(engine, axes)
+        with pytest.raises(UserError, match=f"the sweep would have {points} points, at most 10000 are possible"):
+            span(parsed)
+        few = span(parse_overrides(engine, ["seed=range(0,5)", "steps=1,2", "strength=choice(0.5,1)"]))
+        assert len(few.points) == 20

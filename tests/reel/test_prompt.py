@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from reel.emphasis import parse_emphasis
@@ -98,3 +100,51 @@ def test_a_textual_inversion_that_is_there_is_text():
     with pytest.raises(UserError, match=r"there are: EasyNegative") as caught:
         check_prompt("embedding:easynegative", "prompt", {"EasyNegative"})
     assert "stylize.embeddings={easynegative:" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "wrong"),
+    [
+        ("(girl:nan)", 7, "'nan'"),
+        ("a (girl: -INF) b", 10, "'-INF'"),
+        ("(girl:1e5)", 7, "'1e5'"),
+        ("(girl:1,2)", 7, "'1,2'"),
+        ("(girl:1.2.3)", 7, "'1.2.3'"),
+        ("(girl:120%)", 7, "'120%'"),
+        ("(girl:)", 7, "''"),
+        ("(girl:11)", 7, "'11'"),
+        ("(girl:-11)", 7, "'-11'"),
+        (f"(girl:{'9' * 45})", 7, f"'{'9' * 45}'"),
+        (f"(girl:{'9' * 400})", 7, "'9999"),
+    ],
+)
+def test_what_stands_for_a_weight_and_is_none_is_refused_with_its_place(text: str, at: int, wrong: str) -> None:
+    with pytest.raises(UserError, match="is not a weight: a number from -10 to 10") as caught:
+        parse_emphasis(text, "prompt")
+    assert caught.value.message.startswith(f"prompt: {wrong}")
+    assert f"at character {at} is not a weight" in caught.value.message
+
+
+@pytest.mark.parametrize("text", ["(a girl: smiling)", "(title: nancy)", "(ratio: two)", "nan: inf", r"\(girl:nan\)"])
+def test_a_colon_before_words_is_text(text: str) -> None:
+    assert "".join(phrase.text for phrase in parse_emphasis(text)) == text.strip("()").replace("\\", "")
+
+
+def test_weights_that_brackets_multiply_up() -> None:
+    (phrase,) = parse_emphasis("(((girl:2)))")
+    assert phrase.weight == pytest.approx(2 * 1.1**2)
+    with pytest.raises(UserError, match=r"its brackets give 'girl' a weight of 45.3, at most 10"):
+        parse_emphasis("(" * 40 + "girl" + ")" * 40)
+    with pytest.raises(UserError, match=r"its brackets give 'girl' a weight of 81, at most 10"):
+        parse_emphasis("((girl:9):9)")
+    with pytest.raises(UserError, match="brackets stand more than 50 deep in one another at character 51"):
+        parse_emphasis("(" * 9000 + "girl" + ")" * 9000)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("piece", ["[:", "{|", "/__a", "<", "[::::::::", "(", "\\", "embedding:", "_", ":"])
+def test_no_text_of_the_greatest_length_takes_long(piece: str) -> None:
+    text = piece * (20_000 // len(piece))
+    for read in (check_prompt, parse_emphasis):
+        with contextlib.suppress(UserError):
+            read(text, "prompt")

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from reel.config import parse
 from reel.errors import UserError
 from reel.store import Store
+from tasks.extract import Extract
+from tasks.measure.clip_image import read_picture as read_reference
+from tasks.stylize.settings.reference import IpAdapter, read_picture
 from tests.tasks.media_samples import clicks, extracted, numbered, run
 
 
@@ -155,3 +162,46 @@ def test_a_full_disk_is_one_clear_error(store: Store, tmp_path: Path) -> None:
     assert done.returncode == 7, done.stderr
     assert "no room left while writing" in done.stdout
     assert store.digests() == []
+
+
+def head_of_png(path: Path, width: int, height: int) -> Path:
+    """A file that says it is a picture of that size, and holds none."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b""))
+    return path
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [(60_000, 60_000), (20_000, 10_000), (40_000, 8)])
+def test_a_picture_that_fits_no_memory_is_refused_by_its_head(
+    store: Store, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    path = head_of_png(tmp_path / "wide.png", *size)
+    message = refused(store, path, fps=8)
+    assert message.startswith("clip: wide.png has ")
+    assert "px; at most 32768 a side and 178 million in all are read" in message
+    for read in (lambda: read_picture(IpAdapter(picture=path)), lambda: read_reference(path)):
+        with pytest.raises(UserError, match=r"wide\.png has .* px; at most 32768 a side"):
+            read()
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_is_no_picture(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    for read in (
+        lambda: read_picture(IpAdapter(picture=tmp_path / "pipe.png")),
+        lambda: read_reference(tmp_path / "pipe.png"),
+    ):
+        with pytest.raises(UserError, match="is not a regular file"):
+            read()
+
+
+@pytest.mark.parametrize("rate", ["1e400", "1e-400", "1/0", "24.5.1", "0x18", "", "1" * 20, True, "nan"])
+def test_a_rate_is_a_plain_number(rate: object) -> None:
+    with pytest.raises(UserError, match=r"fps: must be (a number of|more than 0)"):
+        parse(Extract, {"fps": rate})
+    assert parse(Extract, {"fps": "2.4e1"}).fps == "24"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from reel.config import Config, Field, Finite, LocalPath
 from reel.errors import UserError
 from reel.models.source import ModelSource
+from reel.pictures import opened
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -32,15 +33,15 @@ def read_picture(ip_adapter: IpAdapter) -> Image.Image:
     Raises:
         UserError: there is no such file, or it is no whole picture.
     """
-    from PIL import Image
-
     path = ip_adapter.picture
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
+        what = "is a folder" if path.is_dir() else "is not a regular file" if path.exists() else "does not exist"
         raise UserError(f"stylize.ip_adapter.picture: {path} {what}", fix="the path of a picture: PNG, JPEG or WebP")
     try:
-        with Image.open(path) as picture:
+        with opened(path) as picture:
             return picture.convert("RGB")
+    except UserError as error:
+        raise UserError(f"stylize.ip_adapter.picture: {error.message}", fix=error.fix) from None
     except (OSError, SyntaxError, ValueError) as error:  # UnidentifiedImageError is an OSError
         raise UserError(
             f"stylize.ip_adapter.picture: {path} is not a picture that can be read ({error})",

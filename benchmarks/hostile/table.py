@@ -1,0 +1,29 @@
+"""All bad inputs, by kind. A flow or command that comes new adds its own here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from benchmarks.hostile import commands, conf, paths, texts, values
+from benchmarks.hostile.case import Case
+
+_TABLE: dict[str, list[Case]] = {
+    "keys": values.KEYS,
+    "numbers": values.NUMBERS,
+    "sweeps": values.SWEEPS,
+    "prompts": texts.PROMPTS,
+    "schedules": texts.SCHEDULES,
+    "paths": paths.PATHS,
+    "pictures": paths.PICTURES,
+    "weights": paths.WEIGHTS,
+    "conf": conf.FILES,
+    "experiments": conf.EXPERIMENTS,
+    "serve": conf.SERVE,
+    "flags": commands.FLAGS,
+    "store": commands.STORE,
+    "compare": commands.COMPARE,
+    "search": commands.SEARCH,
+    "environment": commands.ENVIRONMENT,
+}
+KINDS = list(_TABLE)
+CASES = [replace(one, kind=kind) for kind, found in _TABLE.items() for one in found]

@@ -1,0 +1,109 @@
+"""What single values of settings may be, whatever the setting: texts, paths, numbers; and what types say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+MOST_CHARACTERS = 20_000
+"""Of a text: four thousand words. What is longer was not meant as one, and would take minutes to encode."""
+
+
+def check_text(text: str) -> str:
+    """A text as it is.
+
+    Raises:
+        ValueError: it is too long, or holds a NUL, which ends a text for everything that is written in C.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise ValueError(f"has {len(text)} characters, at most {MOST_CHARACTERS} are taken")
+    if (place := text.find("\0")) >= 0:
+        raise ValueError(f"holds a NUL (character {place + 1}), which no text has: write it without")
+    return text
+
+
+def from_home(path: str | Path) -> Path:
+    """``~/x`` as a path in the home folder, which shells make of it at a word's beginning alone and never in quotes."""
+    path = Path(path)
+    return path.expanduser() if path.parts[:1] == ("~",) else path
+
+
+MOST_NAME, MOST_PATH = 255, 4095
+"""Bytes of a file's name and of a whole path, on Linux and macOS alike (the latter takes less of a path)."""
+
+
+def local_path(path: Any) -> Path:
+    """A file or folder of this machine as a person names it; ``~/`` is the home folder.
+
+    Raises:
+        ValueError: it is empty, holds a NUL, or is longer than any file system takes.
+    """
+    text = str(path)
+    if not text:
+        raise ValueError("is empty: name a file or folder ('.' is the folder one stands in)")
+    if "\0" in text:
+        raise ValueError("holds a NUL, which no path has: write it without")
+    longest = max(len(part.encode("utf-8", "surrogateescape")) for part in text.split("/"))
+    if longest > MOST_NAME:
+        raise ValueError(f"a name in the path has {longest} bytes, at most {MOST_NAME} are possible")
+    found = from_home(text)
+    if (whole := len(str(found).encode("utf-8", "surrogateescape"))) > MOST_PATH:
+        raise ValueError(f"the path has {whole} bytes, at most {MOST_PATH} are possible")
+    return found
+
+
+WHOLE = (-(2**63), 2**64 - 1)
+"""Least and greatest whole number: those of a seed, and more than anything here counts."""
+
+
+def check_numbers(annotation: Any, value: Any) -> None:
+    """Raises: ValueError for a truth value where a number is meant, and for a number that is larger than all."""
+    if isinstance(value, bool):
+        kinds = set(arms(annotation))
+        if kinds & {int, float} and bool not in kinds:
+            raise ValueError(f"must be a number, {str(value).lower()} is not one")
+    elif isinstance(value, int):
+        if not WHOLE[0] <= value <= WHOLE[1]:
+            raise ValueError(f"must lie between {WHOLE[0]} and {WHOLE[1]}")
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            _check_items(annotation, item, Mapping)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_items(annotation, item, Sequence)
+
+
+def _check_items(annotation: Any, item: Any, kind: type) -> None:
+    """As `check_numbers`, of what a list or a mapping holds; settings classes in it look after their own."""
+    if not isinstance(item, bool | int | list | tuple | Mapping):
+        return
+    inner = [get_args(arm)[-1] for arm in arms(annotation) if is_a(get_origin(arm), kind)]
+    if inner and not (isinstance(item, bool) and any(bool in set(arms(one)) for one in inner)):
+        check_numbers(inner[0], item)
+
+
+def arms(annotation: Any) -> Iterator[Any]:
+    """The types that an annotation allows: those of a union, or it alone; ``Annotated`` taken off."""
+    if get_origin(annotation) in (Union, UnionType):
+        for arm in get_args(annotation):
+            yield from arms(arm)
+    elif get_origin(annotation) is Annotated:
+        yield from arms(get_args(annotation)[0])
+    else:
+        yield annotation
+
+
+def is_a(origin: Any, kind: type) -> bool:
+    """Whether the origin of a generic type (``dict`` of ``dict[str, int]``) is a class of that kind."""
+    return isinstance(origin, type) and issubclass(origin, kind)
+
+
+_SHOWN = 80
+"""Characters of a value that a message shows."""
+
+
+def shortened(text: str) -> str:
+    """A value as a message shows it, of which the ends are enough to know it again."""
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]}...{text[-_SHOWN // 4 :]}"
