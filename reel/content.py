@@ -59,13 +59,17 @@ def content(path: Path) -> str:
     Raises:
         UserError: a folder with more files than a clip or a model has.
     """
-    if path.is_dir():
-        files = sorted(_files(path))
-        return sha256_bytes(canonical_json([[item.relative_to(path).as_posix(), content(item)] for item in files]))
     try:
-        known = path.stat()
-    except OSError:
+        if path.is_dir():
+            files = [[item.relative_to(path).as_posix(), content(item)] for item in sorted(_files(path))]
+            return sha256_bytes(canonical_json(files))
+        return _of_file(path)
+    except OSError:  # not there, or another user's: whoever opens it says so
         return str(path)
+
+
+def _of_file(path: Path) -> str:
+    known = path.stat()
     if not stat.S_ISREG(known.st_mode):  # a pipe or a device has no content; whoever takes it as a file is told so
         return str(path)
     key = (path.absolute(), known.st_size, known.st_mtime_ns)

@@ -6,8 +6,8 @@
     python -m benchmarks.hostile --show unclear      # what was said, too; --show all: of every case
 
 The table counts, by kind: ok; traceback, an error that nothing explains, or a process that died; hang, longer than
-20 s; accepted, done as if nothing were wrong; unclear, refused without naming the key or file, what is wrong and what is
-allowed. Exits with 1 unless all are ok.
+20 s; accepted, done as if nothing were wrong; unclear, refused without naming the key or file, what is wrong and what
+is allowed. Exits with 1 unless all are ok.
 """
 
 from __future__ import annotations

@@ -87,7 +87,8 @@ FLAGS = [
     case(f"mirror push file:///{LONG}", "mirror file:///aaa", make=renders),
     case("mirror pull file://{here}/m", "damaged record", make=file("m/records/20260101-000000-abcdef.json", "{")),
     case("mirror pull file://{here}/m", "x.json", make=file("m/records/x.json", "{}")),
-    case("mirror pull file://{here}/m", "mirror", make=together(folder("m"), fifo("m/records/20260101-000000-abcdef.json"))),
+    case("mirror pull file://{here}/m", "mirror",
+         make=together(folder("m"), fifo("m/records/20260101-000000-abcdef.json"))),
 ]  # fmt: skip
 
 STORE = [
@@ -118,7 +119,8 @@ STORE = [
         case("compare runs=[000000] tracking=none", "no picture is left of these renders", make=manifest_of(value))
         for value in ([], None, 5, {}, {"schema": 1}, {"schema": 1, "kind": 5, "meta": [], "files": []})
     ),
-    *(case(f"{command} --store s", "paths.store", "is not a folder", make=together(folder("s/objects"), file("s/records", "x")))
+    *(case(f"{command} --store s", "paths.store", "is not a folder",
+           make=together(folder("s/objects"), file("s/records", "x")))
       for command in ("runs", "why", "gc", "sweeps", "track")),
     case("runs --store s", "s/records", make=together(folder("s/objects"), folder("s/records/.keep"), fifo("s/tmp"))),
     case("dance tracking=none", "store", make=file("store/locks", "here")),
@@ -141,7 +143,8 @@ COMPARE = [
     case("compare tracking=none runs=['']", "runs: no run fits ''", make=renders),
     case("compare tracking=none runs=[2026]", "runs: 2 runs fit '2026'", "write more of the id", make=renders),
     case("compare tracking=none runs=[000000,000001] reference=nope", "reference: no run fits 'nope'", make=renders),
-    case("compare tracking=none runs=[000000,000001] axes=[sed]", "axes: the renders do not differ in 'sed'", make=renders),
+    case("compare tracking=none runs=[000000,000001] axes=[sed]", "axes: the renders do not differ in 'sed'",
+         make=renders),
     case("compare tracking=none filter='nonsense ('", "filter", make=renders),
     case("compare runs=[000000,000001] tracking=none paths.output=x", "x", "is not a folder",
          make=together(renders, file("x", "here"))),

@@ -17,6 +17,8 @@ from benchmarks.runs import ROOT
 from reel.history.record import record_path
 from reel.store import Store, canonical_json, sha256_bytes
 
+GLOBAL = "# @package _global_\n"
+"""First line of a file whose settings are for the whole."""
 DEPLOYMENT = "flow: dance\nexperiment: dance/new_character\n"
 
 

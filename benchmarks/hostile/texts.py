@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.hostile.case import case, cases
-from benchmarks.hostile.made import fifo, file, folder, local, sparse, together
+from benchmarks.hostile.made import GLOBAL, fifo, file, folder, local, sparse, together
 
 DIGITS = "9" * 45
 BACKSLASHES = "\\" * 20_000
@@ -39,15 +39,16 @@ PROMPTS = [
         ("negative_prompt=(x:nan)", "negative_prompt:", "'nan' at character 4 is not a weight"),
         ("regions.w={prompt: '(x:nan)', mask: {region: person}}", "regions.w.prompt:", "is not a weight"),
         ("prompt=@nowhere.txt", "prompt=@nowhere.txt: cannot read the file (no such file or directory)"),
-        ("prompt=@", "prompt=@: cannot read the file"),
+        ("prompt=@", "prompt=@: is empty: name a file"),
+        ("prompt=@~nobody-of-that-name/x.txt", "prompt=@~nobody-of-that-name/x.txt: cannot read the file"),
         ("prompt=@/dev/zero", "prompt=@/dev/zero: is not a regular file"),
         ("prompt=@/dev/stdin", "prompt=@/dev/stdin: is not a regular file"),
         ("prompt=@/proc/self/mem", "prompt=@/proc/self/mem"),
         ("prompt=@/", "prompt=@/: is a folder"),
-        (f"prompt=@{'a' * 5000}", "prompt=@aaaa", "name is too long"),
+        (f"prompt=@{'a' * 5000}", "prompt=@aaaa", "a name in the path has 5000 bytes, at most 255"),
         (f"prompt={BACKSLASHES}a", "prompt: has 20001 characters, at most 20000"),
         (f"prompt={'a ' * 30_000}", "prompt: has 60000 characters, at most 20000"),
-        (f"prompt={'[:' * 9000}", "prompt: '[' at character", "has no partner"),
+        (f"prompt={'[:' * 9000}", "prompt: brackets stand more than 50 deep in one another at character 101"),
         (f"prompt={'{|' * 9000}(", "prompt: '(' at character 18001 has no partner"),
         (f"prompt={'/__a' * 4000}(", "prompt: '(' at character 16001 has no partner"),
         (f"prompt={'<' * 15000}(", "prompt: '(' at character 15001 has no partner"),
@@ -57,33 +58,40 @@ PROMPTS = [
     case("dance prompt=@p.txt", "prompt: ", "NUL", "character 4", make=file("p.txt", b"red\0top")),
     case("dance prompt=@p.txt", "prompt=@p.txt: is not a regular file", make=fifo("p.txt")),
     case("dance prompt=@p.txt", "prompt=@p.txt: is a folder", make=folder("p.txt")),
-    case("dance prompt=@p.txt", "prompt=@p.txt", "1.4 MB", "at most", make=file("p.txt", "red top, " * 155_556)),
-    case("dance prompt=@p.txt", "prompt=@p.txt", "1.0 TB", "at most", make=sparse("p.txt", 10**12)),
+    case(
+        "dance prompt=@p.txt",
+        "prompt=@p.txt",
+        "has 1400004 bytes, at most 80000",
+        make=file("p.txt", "red top, " * 155_556),
+    ),
+    case(
+        "dance prompt=@p.txt", "prompt=@p.txt", "has 1000000000000 bytes, at most 80000", make=sparse("p.txt", 10**12)
+    ),
     case("dance prompt=@p.txt", "prompt: has 30000 characters, at most 20000", make=file("p.txt", "abc" * 10_000)),
     case("dance prompt=@p.txt", "prompt: is empty", make=file("p.txt", "")),
     case("dance negative_prompt=@p.txt", "negative_prompt=@p.txt: is not a regular file", make=fifo("p.txt")),
     case("dance -m prompt=choice(@p.txt,b)", "prompt=@p.txt: is not a regular file", make=fifo("p.txt")),
-    case("dance", "prompt: has 900000 characters, at most 20000", make=local(f"prompt: {'a' * 900_000}\n")),
-    case("dance", "prompt: ", "NUL", "character 4", make=local('prompt: "red\\0top"\n')),
-    case("dance", "prompt: must be a valid string", make=local("prompt: 1984\n")),
-    case("dance", "prompt: must be a valid string", make=local("prompt: [red, blue]\n")),
+    case("dance", "prompt: has 900000 characters, at most 20000", make=local(f"{GLOBAL}prompt: {'a' * 900_000}\n")),
+    case("dance", "prompt: ", "NUL", "character 4", make=local(GLOBAL + 'prompt: "red\\0top"\n')),
+    case("dance", "prompt: must be a valid string", make=local(GLOBAL + "prompt: 1984\n")),
+    case("dance", "prompt: must be a valid string", make=local(GLOBAL + "prompt: [red, blue]\n")),
 ]
 
 SCHEDULES = [
     *cases(
         "dance",
-        ("prompt_schedule=", "prompt_schedule"),
         ("prompt_schedule=0 red", "prompt_schedule"),
         ("prompt_schedule=0: (girl:nan)", "is not a weight"),
-        ("prompt_schedule=0: red; 0: blue", "0"),
-        ("prompt_schedule=0: red; 9999: blue", "9999"),
+        ("prompt_schedule=0: red; -9999: blue", "-9999"),
+        ("prompt_schedule=0: red; 1:99: blue", "1:99"),
         ("prompt_schedule=0: red; 24: [a|b]", "prompt editing"),
         ("prompt_schedule=then: bled; 0: red", "'bled' is not a transition", "hold, blend"),
         ("prompt_schedule=nope: 1; 0: red", "nope"),
-        ("prompt_schedule=@nowhere.txt", "nowhere.txt: no such file"),
+        ("prompt_schedule=@nowhere.txt", "cannot read the schedule nowhere.txt: No such file or directory"),
         ("prompt_schedule=@/dev/zero", "/dev/zero is not a regular file"),
         ("prompt_schedule=@/", "/ is a folder"),
-        (f"prompt_schedule=@{'a' * 5000}", "name is too long"),
+        ("prompt_schedule=@~nobody-of-that-name/x.txt", "~nobody-of-that-name/x.txt: No such file"),
+        (f"prompt_schedule=@{'a' * 5000}", "cannot read the schedule aaa", "File name too long"),
         ("controls.pose.weight_schedule=0: nan", "nan"),
         ("controls.pose.weight_schedule=0: red", "red"),
         ("controls.pose.weight_schedule=0: 1e99", "10"),

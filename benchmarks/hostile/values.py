@@ -211,11 +211,14 @@ NUMBERS = [
         ("preprocess.pose_map.smoothing=-1", "preprocess.pose_map.smoothing"),
         ("preprocess.pose_map.smoothing=inf", "preprocess.pose_map.smoothing"),
         ("preprocess.pose_map.missing=guess", "preprocess.pose_map.missing", "hold"),
-            ),
+    ),
     case("dance stylize.detector=canny stylize.composite=keep_background", "stylize.detector", "blazepose"),
     case("dance control=[depth] preprocess.figure_depth.detector=nope", "preprocess", "nope", "blazepose"),
-    case("dance extract.fps=source stylize.windows.context_length=1000000", "stylize.windows.context_length",
-         "over the motion module's window"),
+    case(
+        "dance extract.fps=source stylize.windows.context_length=1000000",
+        "stylize.windows.context_length",
+        "over the motion module's window",
+    ),
     *cases(
         "search",
         ("search.trials=0", "search.trials: must be greater than or equal to 1"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.config.overrides import MOST_DIGITS, Override, read
+from flows.config.root import entries, group_of
 from reel.errors import UserError, suggest
 from reel.nested import keys
 from reel.values import shortened
@@ -140,6 +142,7 @@ def diagnose(engine: Engine, error: Exception) -> UserError:
         if not group:
             return UserError(f"{file}there is no file {choice}.yaml beside it", fix="put its defaults list right")
         told = _no_choice(engine, group, choice)
+        file = next((f"{path}: " for path in _choosing(engine, group, choice)), file)
         return UserError(f"{file}{told.message}", fix=told.fix)
     if said_in and (unknown := re.search(r"override '([^'@]+)[^']*'. No match", said_in[2])):
         near = suggest(unknown[1], engine.defaults)
@@ -148,6 +151,16 @@ def diagnose(engine: Engine, error: Exception) -> UserError:
     text = re.split(r"\n\s+(?:full_key|object_type)|\nSet the environment", str(error))[0]
     key = re.search(r"full_key: (\S+)", str(error))
     return UserError(f"{key[1]}: {text.strip()}" if key else text.strip())
+
+
+def _choosing(engine: Engine, group: str, choice: str) -> Iterator[Path]:
+    """Files whose defaults lists make a choice; Hydra names the root config, where an experiment changed its choice."""
+    for path in sorted(engine.root.folder.rglob("*.yaml")):
+        for entry in entries(path):
+            if isinstance(entry, Mapping) and group_of(entry) == group:
+                chosen = next(iter(entry.values()))
+                if choice in (chosen if isinstance(chosen, list) else [chosen]):
+                    yield path
 
 
 def _check_choice(engine: Engine, one: Any) -> None:

@@ -16,6 +16,7 @@ from flows.config.root import Root, defaults, entries, group_of
 from reel.errors import UserError
 from reel.nested import at
 from reel.schedule.findings import Finding, Report, Source
+from reel.values import from_home
 
 if TYPE_CHECKING:
     from flows.render.schedules import Slot
@@ -131,7 +132,7 @@ class Origins:
             return None
         value = at(self.data, key)
         if isinstance(value, str) and value.startswith("@"):
-            return replace(origin, file=Path(value[1:]).expanduser())
+            return replace(origin, file=from_home(value[1:]))
         return origin
 
     def chosen(self, group: str) -> Path:

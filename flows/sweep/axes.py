@@ -127,10 +127,11 @@ def _check_size(parsed: Sequence[Any]) -> None:
 def _count(one: Any) -> int:
     """Number of an axis's values."""
     values = one.value()
-    if one.is_range_sweep():
-        step = values.step or 1
-        return max(0, math.ceil((values.stop - values.start) / step)) if values.stop is not None else 1
-    return len(values.list) if one.is_choice_sweep() else 1
+    if not one.is_range_sweep():
+        return len(getattr(values, "list", [values]))  # glob(*) is one of the files that there are
+    if not values.step:
+        raise UserError(f"{one.input_line}: a range with a step of 0 never ends", fix="range(start,stop,step)")
+    return max(0, math.ceil((values.stop - values.start) / values.step))
 
 
 def identity(root: Root[Any], parsed: Sequence[Any], pairs: Sequence[Sequence[str]]) -> list[str]:

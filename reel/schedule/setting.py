@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator
 
-from reel.config import SCHEDULE, TEXT
+from reel.config import SCHEDULE, TEXT, from_home
 
 if TYPE_CHECKING:
     from reel.schedule.model import What
@@ -54,7 +54,7 @@ def _file(where: str) -> str:
     from reel.schedule.dialects.catalogue import detect
     from reel.schedule.read import load
 
-    text, name = load(f"@{Path(where[1:]).expanduser()}")
+    text, name = load(f"@{from_home(where[1:])}")
     if Path(name or "").suffix.lower() in (".yaml", ".yml") and detect(text)[0].name != "yaml":
         return "keys:\n" + textwrap.indent(text, "  ")
     return text

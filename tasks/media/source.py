@@ -67,6 +67,9 @@ def open_source(path: Path | str) -> Source:
             head = file.read(4096)
     except PermissionError:
         raise UserError(f"clip: {path} may not be read by this user", fix=f"chmod u+r '{path}'") from None
+    except OSError as error:  # a disk that fails, a file of /proc
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(f"clip: {path} cannot be read ({reason})", fix="copy it to another disk") from None
     if not head:
         raise UserError(f"clip: {path} is empty (0 bytes)", fix="copy or download it again")
     _refuse_scripts(path, head)

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from reel.config import from_home
 from reel.errors import UserError
 from reel.models.source import ModelSource
 from tasks.weights import hub as weights_hub
@@ -66,7 +67,7 @@ def present(source: ModelSource) -> bool:
         case "hub":
             return weights_hub.present(source)
         case "file":
-            return Path(source.id).expanduser().is_file()
+            return from_home(source.id).is_file()
         case "embedded":
             return (embedded_root() / source.id / (source.subfolder or "")).is_dir()
 
@@ -89,7 +90,7 @@ def fetch(sources: Iterable[ModelSource]) -> list[Path]:
 
 
 def _local(source: ModelSource) -> Path:
-    local = Path(source.id).expanduser()
+    local = from_home(source.id)
     if not local.is_file():
         what = "is a folder, a file is needed" if local.is_dir() else "does not exist"
         raise ModelAbsent(f"model file {local} {what}", fix="give the path of a downloaded .safetensors file")

@@ -69,6 +69,7 @@ def test_hostile_text_single(call, text):
 def test_hostile_text_multirun(call, start):
     texts = HOSTILE[start : start + 3]
     prompt, negative, name = ([f"\\{text}" if text == "@" else text for text in texts] * 3)[:3]
+    name = name or "empty"  # which no path is
     code, got, _, err = call("-m", f"prompt={prompt}", f"negative_prompt={negative}", f"clip={name}", "steps=4,5")
     assert code == 0, err
     expected = [text.removeprefix("\\") if text == "\\@" else text for text in (prompt, negative)]
