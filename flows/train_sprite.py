@@ -11,6 +11,7 @@ from typing import Annotated
 from flows.flow import Flow
 from flows.paths import Paths
 from reel.config import OPERATIONAL
+from reel.errors import UserError
 from tasks.sprite.settings import STAGES, TrainSettings, check_settings
 from tasks.tracking.settings import Tracking
 
@@ -32,6 +33,9 @@ def run(cfg: TrainSprite) -> dict[str, dict[str, float]]:
         UserError: see `check_settings`; or a stage that does not pass its gate.
     """
     check_settings(cfg)
+    for key in ("folder", "output"):
+        if (place := getattr(cfg, key)).exists() and not place.is_dir():
+            raise UserError(f"{key}: {place} is not a folder", fix=f"choose another with {key}=")
     from tasks.sprite.pipeline import Training
     from tasks.tracking.training import TrainingCurves
 
