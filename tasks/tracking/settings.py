@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import field_validator
 
 from reel.config import Config, Field, LocalPath, Text, from_home
 from reel.masking import without_password
+
+_ADDRESS = re.compile(r"https?://[^/]|sqlite:///.|(?:postgresql|mysql|mssql)(?:\+\w+)?://.|databricks")
 
 
 class Tracking(Config):
@@ -42,3 +46,12 @@ class Tracking(Config):
         """Most are made of ``paths.store``, and may hold its ``~``."""
         file = uri.removeprefix("sqlite:///")
         return uri if file == uri else f"sqlite:///{from_home(file)}"
+
+    @field_validator("uri")
+    @classmethod
+    def _address(cls, uri: str) -> str:
+        if not _ADDRESS.match(uri):
+            raise ValueError(
+                "must be an address of MLflow's: sqlite:///<file>, http://host:port, or a database such as postgresql://"
+            )
+        return uri

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from reel.config import parse
 from reel.errors import UserError
 from reel.history.record import RenderRecord, load, record_path
 from reel.store import Store
@@ -358,3 +359,11 @@ def test_logging_itself_does_not_import_torch(store, tracking):
     arguments = [sys.executable, "-c", code, str(store.root), recorder.run, tracking.uri]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     assert done.stdout.split()[-2:] == ["False", "True"]
+
+
+@pytest.mark.parametrize("uri", ["", "ftp://x", "mlruns", "http://", "sqlite://x.db", "http:/x"])
+def test_an_address_of_mlflow_is_one(uri: str):
+    with pytest.raises(UserError, match="uri: must be an address of MLflow's: sqlite:///<file>, http://host:port"):
+        parse(Tracking, {"uri": uri, "artifacts": "x"})
+    for good in ("sqlite:///x.db", "http://127.0.0.1:5000", "https://host/path", "postgresql+psycopg2://host/db"):
+        assert parse(Tracking, {"uri": good, "artifacts": "x"}).uri == good
