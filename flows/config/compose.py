@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from flows.config import hydra_private
+from flows.config.causes import cause, check_packages
 from flows.config.diagnose import admitted, checked, chosen, diagnose, is_composition, parse_overrides, read_overrides
 from flows.config.engine import Base, Engine, hydra_ready, note_variables
 from flows.config.overrides import Override
@@ -216,28 +217,12 @@ def _typed(engine: Engine, given: Given, written: Sequence[str]) -> Composed[Any
     root = engine.root
     data = unmarked(given.data, engine.shape.texts)
     origins = Origins(root, list(written), given.choices, data)
-    for group in given.choices:
-        if (head := group.partition("/")[0]) in data and not engine.shape.has(head):
-            raise _misplaced(origins, group, head)
+    check_packages(engine, origins)
     try:
         config = parse(root.cls, data)
     except UserError as error:
-        for group in given.choices:
-            package = origins.package(group)
-            if package and f"unknown key '{package}'" in error.message:
-                raise _misplaced(origins, group, package) from None
-        raise placed(error, origins) from None
+        raise cause(engine, origins, error) or placed(error, origins) from None
     return Composed(config, data, given.overrides, origins, given.choices, given.job_logging or {})
-
-
-def _misplaced(origins: Origins, group: str, package: str) -> UserError:
-    """A file of settings for the whole that does not say so, and stands in a group of its own now."""
-    path = origins.chosen(group)
-    return UserError(
-        f"{path}: its settings stand under {package!r}, where nothing reads them: its first line does not say that "
-        "they are meant for the whole",
-        fix="begin the file with this line, as it is: # @package _global_",
-    )
 
 
 def diagnosed(engine: Engine, action: Callable[[], T], written: Sequence[str]) -> T:

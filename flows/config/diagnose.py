@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.config.causes import without_package
 from flows.config.overrides import MOST_DIGITS, Override, read
 from flows.config.root import entries, group_of
 from reel.errors import UserError, suggest
@@ -144,10 +145,14 @@ def diagnose(engine: Engine, error: Exception) -> UserError:
         told = _no_choice(engine, group, choice)
         file = next((f"{path}: " for path in _choosing(engine, group, choice)), file)
         return UserError(f"{file}{told.message}", fix=told.fix)
-    if said_in and (unknown := re.search(r"override '([^'@]+)[^']*'. No match", said_in[2])):
+    if said_in and (unknown := re.search(r"override '([^'@]+)(@[^']*)?'. No match", said_in[2])):
+        if unknown[2]:
+            return without_package(file.removesuffix(": "), unknown[2].strip("@").partition(".")[0])
         near = suggest(unknown[1], engine.defaults)
         return UserError(f"{file}override {unknown[1]}: the root config chooses no group of that name{near}",
                          fix=f"groups: {', '.join(engine.defaults)}")  # fmt: skip
+    if scalar := re.search(r"node `([\w.]+)` is not a container", str(error)):
+        return UserError(f"{scalar[1]}: must be a group of keys, each with its value", fix=f"{scalar[1]}.KEY=VALUE")
     text = re.split(r"\n\s+(?:full_key|object_type)|\nSet the environment", str(error))[0]
     key = re.search(r"full_key: (\S+)", str(error))
     return UserError(f"{key[1]}: {text.strip()}" if key else text.strip())

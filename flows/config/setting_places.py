@@ -139,11 +139,6 @@ class Origins:
         """The file that was chosen of a group."""
         return self.root.folder / group / f"{self.choices[group]}.yaml"
 
-    def package(self, group: str) -> str:
-        """The key under which a group's file stands, its first part; empty: the whole, or there is no one file."""
-        path = self.chosen(group)
-        return _package(path, group).partition(".")[0] if path.is_file() else ""
-
     def _override(self, key: str) -> Origin | None:
         for text in reversed(self.overrides):
             name, equals, _ = text.partition("=")
@@ -188,7 +183,7 @@ class Origins:
             paths = (
                 sorted(folder.glob("*.yaml")) if isinstance(listed.get(group), list) else [folder / f"{choice}.yaml"]
             )
-            yield from ((path, _package(path, group)) for path in paths)
+            yield from ((path, package_of(path, group)) for path in paths)
 
 
 def _order(path: Path) -> list[str]:
@@ -197,7 +192,8 @@ def _order(path: Path) -> list[str]:
     return order if "_self_" in order else [*order, "_self_"]
 
 
-def _package(path: Path, group: str) -> str:
+def package_of(path: Path, group: str) -> str:
+    """The key under which the settings of a group's file stand; empty for the whole, or where there is no file."""
     if not path.is_file():
         return ""
     match = re.search(r"^#\s*@package\s+(\S+)", path.read_text("utf-8"), re.MULTILINE)

@@ -89,7 +89,10 @@ def _check_runnable(deployment: Deployment) -> None:
     """
     if deployment.on_failure and shutil.which(program := deployment.on_failure[0]) is None:
         if Path(program).exists():
-            raise UserError(f"on_failure: {program!r} may not be started as a program", fix=f"chmod +x {program}")
+            raise UserError(
+                f"on_failure: {program!r} may not be started as a program",
+                fix="name a program, or make a script of your own executable",
+            )
         raise UserError(
             f"on_failure: there is no program {program!r} on this machine", fix="its whole path, or a name in PATH"
         )

@@ -89,6 +89,8 @@ class Schedule(Config):
             told = error.errors()[0]["msg"].removeprefix("Value error, ")
             if "cron" in told:
                 told += ' (minute, hour, day of the month, month, day of the week: "30 3 * * 1-5")'
+            if self.rrule is not None and "timezone" not in told.lower():
+                told = f"rrule: {told} (RFC 5545, such as FREQ=WEEKLY;BYDAY=SA,SU;BYHOUR=9;BYMINUTE=0;BYSECOND=0)"
             raise ValueError(told) from None
 
     async def due(self, start: datetime.datetime, end: datetime.datetime) -> list[datetime.datetime]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from flows.config import yaml_files
+from flows.config.compose import settings
+from flows.config.root import Root, project_root
 from flows.edge import entry
+from flows.flow import get
 from reel.errors import UserError
 from tests.flows import demo
 
@@ -150,3 +154,29 @@ def test_an_experiment_that_chooses_what_there_is_not(conf: Path, capsys: pytest
     path.write_text(f"{GLOBAL}defaults:\n  - override /contrl: [pose]\n")
     err = run(conf, capsys, "experiment=x")
     assert f"error: {path}: override contrl: the root config chooses no group of that name; nearest: control" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("lineart", "'controls.lineart' is set, and 'lineart' is a choice of control that is not chosen"),
+        ("linart", "unknown key 'controls.linart'; nearest: controls.lineart"),
+    ],
+)
+def test_keys_of_a_choice_that_is_not_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str):
+    """Told by what was written, and not by the keys that its file would have set."""
+    shutil.copytree(project_root() / "conf", tmp_path / "conf", ignore=shutil.ignore_patterns("local"))
+    path = tmp_path / "conf" / "experiment" / "dance" / "x.yaml"
+    path.write_text(f"{GLOBAL}seed: 5\ncontrols:\n  {name}:\n    weight: 1\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=re.escape(said)) as caught:
+        settings(Root("dance", get("dance").settings, tmp_path / "conf"), ["experiment=dance/x"])
+    assert "conf/experiment/dance/x.yaml:5:5" in caught.value.message
+
+
+def test_a_value_where_a_group_belongs(conf: Path, capsys: pytest.CaptureFixture[str]):
+    path = conf / "experiment" / "x.yaml"
+    path.write_text(f"{GLOBAL}model: 5\n")
+    err = run(conf, capsys, "experiment=x")
+    assert "error: model: must be a group of keys, each with its value" in err
+    assert "conf/experiment/x.yaml:2:" in err
