@@ -217,8 +217,10 @@ def check_folder(folder: Path) -> None:
 
 
 def _files(folder: Path, at: Path) -> Iterator[tuple[str, Path]]:
-    """Files by the name that defaults lists have for them: ``experiment/dance/x``."""
+    """Files by the name that defaults lists have for them: ``experiment/dance/x``; without editors' hidden ones."""
     for path in sorted(at.iterdir()) if at.is_dir() else ():
+        if path.name.startswith("."):
+            continue
         if path.suffix == ".yaml":
             yield str(path.relative_to(folder).with_suffix("")), path
         elif path.is_dir() and path.name != "__pycache__":

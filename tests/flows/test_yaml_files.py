@@ -127,6 +127,13 @@ def test_a_file_of_a_group(conf: Path, capsys: pytest.CaptureFixture[str], conte
     assert "fix: " in err
 
 
+def test_files_that_editors_leave_are_passed_over(conf: Path, capsys: pytest.CaptureFixture[str]):
+    (conf / "experiment" / ".#red.yaml").symlink_to("somebody@host.1234")
+    (conf / "experiment" / ".red.yaml.swp").write_bytes(b"\0\xff")
+    assert entry.run_flow(demo.FLOW, ["experiment=red", "steps=5"], conf=conf) == 0
+    capsys.readouterr()
+
+
 def test_files_that_include_one_another(conf: Path, capsys: pytest.CaptureFixture[str]):
     (conf / "experiment" / "x.yaml").write_text(f"{GLOBAL}defaults:\n  - y\n")
     (conf / "experiment" / "y.yaml").write_text(f"{GLOBAL}defaults:\n  - x\n")
