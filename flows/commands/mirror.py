@@ -19,6 +19,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("url", help="the mirror's address")
     parser.add_argument("runs", nargs="*", metavar="RUN", help="these renders only (default: everything)")
     options = parser.parse_args(list(argv))
+    if not options.url.strip():
+        raise UserError("the mirror's address is empty", fix="such as s3://bucket/folder or file:///mnt/nas/x")
     if options.direction == "push":
         moved = push(open_store(options.store), options.url, options.runs or None)
     else:

@@ -9,6 +9,7 @@ from flows.config.compose import plain_settings
 from flows.config.root import Root, project_root
 from flows.edge.text import table
 from reel.config import parse
+from reel.errors import UserError, suggest
 from reel.models.catalogue import class_of
 from reel.models.family import Family
 from reel.models.source import ModelSource
@@ -19,7 +20,11 @@ def main(argv: Sequence[str]) -> int:
     parser = Parser("models", f"{__doc__} Choose one with: rotoscope FLOW model=NAME")
     parser.add_argument("name", nargs="?", help="show the sources of this family")
     options = parser.parse_args(list(argv))
-    if options.name:
+    if options.name is not None:
+        if options.name not in (known := names()):
+            raise UserError(
+                f"{options.name}: no such choice{suggest(options.name, known)}", fix=f"families: {', '.join(known)}"
+            )
         print(described(family(options.name)))
     else:
         found = [family(name) for name in names()]

@@ -16,7 +16,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("id", nargs="?", help="a sweep's id, a part of it that fits no other, or latest")
     options = parser.parse_args(list(argv))
     store = open_store(options.store)
-    if options.id:
+    if options.id is not None:
         print(_points(Manifest.load(store, options.id)))
         return 0
     found = list_sweeps(store)

@@ -9,6 +9,7 @@ from flows.commands.common import Parser, store_path
 from flows.edge.arguments import whole
 from flows.prefect_server import servers
 from flows.prefect_server.login import login_path
+from reel.store import make_folder
 
 
 def main(argv: Sequence[str]) -> int:
@@ -20,6 +21,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--only", choices=servers.NAMES, help="start one of them only")
     options = parser.parse_args(list(argv))
     store = store_path(options.store)
+    make_folder(servers.folder(store), "paths.store")
     names = [options.only] if options.only else list(servers.NAMES)
     ports = {name: getattr(options, f"{name}_port") for name in names}
     with ThreadPoolExecutor() as pool:

@@ -223,7 +223,8 @@ def find_record(store: Store, name: str) -> RenderRecord:
     if name == "latest":
         fits = runs[-1:]
     else:
-        fits = [name] if name in runs else [run for run in runs if run.startswith(name) or run.endswith(name)]
+        known = [run for run in runs if name and (run.startswith(name) or run.endswith(name))]
+        fits = [name] if name in runs else known
     if len(fits) != 1:
         what = f"{len(fits)} runs fit {name!r}: {', '.join(fits[:5])}" if fits else f"no run fits {name!r}"
         raise UserError(what, fix="see what there is: rotoscope runs")

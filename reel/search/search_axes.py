@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,7 +100,7 @@ def _axis(key: str, limits: Any, known: Mapping[str, Any]) -> Axis:
             fix=f"numbers under {', '.join(GROUPS)}, and seed, may vary",
         )
     numbers = list(limits) if isinstance(limits, Sequence) and not isinstance(limits, str) else []
-    if len(numbers) not in (2, 3) or not all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers):
+    if len(numbers) not in (2, 3) or not all(map(_is_number, numbers)):
         raise UserError(
             f"{where}: {limits!r} is not a range", fix="[from, to] or [from, to, step], such as [0, 1.2, 0.05]"
         )
@@ -119,6 +120,10 @@ def _axis(key: str, limits: Any, known: Mapping[str, Any]) -> Axis:
             fix=f"to {low + int(parts) * step:g}, or steps of {(high - low) / round(parts):g}",
         )
     return Axis(key, low, high, step, integer)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _step(key: str, low: float, high: float, integer: bool) -> float:

@@ -237,11 +237,18 @@ def test_gc_refuses_nonsense(run, store):
         (["up", "--prefect-port", "-1"], "--prefect-port: must be a whole number, 1 to 65535, got '-1'"),
         (["down", "--store", ""], "argument --store: is empty: name a file or folder"),
         (["runs", "--store", "a" * 5000], "argument --store: a name in the path has 5000 bytes, at most 255"),
+        (["why", ""], "no run fits ''"),
+        (["sweeps", ""], "there is no sweep ''"),
+        (["models", ""], "error: : no such choice"),
+        (["models", "../dance"], "../dance: no such choice"),
+        (["mirror", "push", ""], "the mirror's address is empty"),
+        (["down", "--store", "nowhere"], "no server was started for the store"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
-def test_flags_that_no_command_can_mean(run, tmp_path, argv, said):
+def test_flags_that_no_command_can_mean(run, tmp_path, monkeypatch, argv, said):
     render(Store(tmp_path / "store"), 2.0)
+    monkeypatch.chdir(tmp_path)
     more = [] if "--store" in argv else ["--store", tmp_path / "store"]
     code, _, err = run(*argv, *more)
     assert (code, said in err) == (2, True), err
@@ -256,6 +263,13 @@ def test_a_store_that_is_named_empty_is_not_the_folder_one_stands_in(run, tmp_pa
     code, _, err = run(*command)
     assert (code, "paths.store: is empty: name a file or folder" in err) == (2, True), err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["up", "down", "runs"])
+def test_a_file_is_no_store(run, tmp_path, command):
+    (tmp_path / "x").write_text("a film, say")
+    code, _, err = run(command, "--store", tmp_path / "x")
+    assert (code, str(tmp_path / "x") in err) == (2, True), err
 
 
 @pytest.mark.parametrize("direction", ["push", "pull"])

@@ -125,7 +125,7 @@ def test_what_stands_for_a_weight_and_is_none_is_refused_with_its_place(text: st
     assert f"at character {at} is not a weight" in caught.value.message
 
 
-@pytest.mark.parametrize("text", ["a girl: smiling", "title: nancy", "ratio: two", "nan: inf"])
+@pytest.mark.parametrize("text", ["a girl: smiling", "title: nancy", "ratio: two", "nan: infinite"])
 def test_a_colon_before_words_is_text(text: str) -> None:
     assert "".join(phrase.text for phrase in parse_emphasis(f"({text})")) == text
     assert "".join(phrase.text for phrase in parse_emphasis(rf"\({text}:nan\)")) == f"({text}:nan)"
