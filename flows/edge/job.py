@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextvars
+import datetime
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,12 +46,27 @@ def current() -> Job:
     return _job.get() or Job(flow="")
 
 
+def check_clock() -> None:
+    """Whether the machine's clock can be right: Prefect's server does not start before 1970, and waits two minutes.
+
+    Raises:
+        UserError: it cannot.
+    """
+    if (now := time.time()) < 0:
+        moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=now)
+        raise UserError(
+            f"the machine's clock says {moment:%Y-%m-%d %H:%M} (UTC): nothing that goes by the time works before 1970",
+            fix="set it, for instance with timedatectl set-ntp true",
+        )
+
+
 def call(fn: Callable[[C], Any], config: C, job: Job) -> Any:
     """Run a flow on checked settings: servers found, the job known to `current`, the output folder its own."""
     from flows.paths import Paths
     from flows.prefect_server import servers
     from flows.prefect_server.address import check_address
 
+    check_clock()
     check_address()
     paths = getattr(config, "paths", None)
     if isinstance(paths, Paths):

@@ -147,3 +147,10 @@ def test_an_address_that_is_none_is_told_before_anything_runs(url, tmp_path, mon
     with pytest.raises(UserError, match=r"PREFECT_API_URL: .* is not an address of a Prefect API") as caught:
         call(lambda config: pytest.fail("it ran"), object(), Job("demo"))
     assert "http://127.0.0.1:4200/api" in str(caught.value.fix)
+
+
+def test_a_clock_that_cannot_be_right_is_told_before_anything_runs(tmp_path, monkeypatch):
+    """Prefect's server would not start, and be waited for in vain."""
+    monkeypatch.setattr(time, "time", lambda: -304_000_000.0)
+    with pytest.raises(UserError, match="the machine's clock says 1960-05-14 11:33"):
+        call(lambda config: pytest.fail("it ran"), object(), Job("demo"))
