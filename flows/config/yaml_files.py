@@ -217,7 +217,7 @@ def check_folder(folder: Path) -> None:
 
 
 def _files(folder: Path, at: Path) -> Iterator[tuple[str, Path]]:
-    """Files by the name that defaults lists have for them: ``experiment/dance/x``; without editors' hidden ones."""
+    """Files by the name that defaults lists have for them: ``model/sprite``; without editors' hidden ones."""
     for path in sorted(at.iterdir()) if at.is_dir() else ():
         if path.name.startswith("."):
             continue
