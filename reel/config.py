@@ -25,7 +25,7 @@ from pydantic.fields import FieldInfo
 
 from reel.canonical import canonical
 from reel.errors import UserError, suggest
-from reel.values import arms, check_numbers, check_text, from_home, is_a, local_path, shortened
+from reel.values import arms, check_numbers, check_text, from_home, is_a, local_path, path_setting, shortened
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ Finite = FiniteFloat
 """A float that is neither NaN nor infinite."""
 
 
-LocalPath = Annotated[Path, BeforeValidator(lambda path: local_path(path) if isinstance(path, str | Path) else path)]
+LocalPath = Annotated[Path, BeforeValidator(path_setting)]
 """A file or folder of this machine; what every setting that is a path is declared as."""
 
 

@@ -250,10 +250,13 @@ class _Mirror:
         self._tried(lambda: self.fs.put_file(str(path), f"{self.root}/{name}"))
 
     def fetch(self, name: str, path: Path) -> None:
-        try:
-            self._tried(lambda: self.fs.get_file(f"{self.root}/{name}", str(path)))
-        except FileNotFoundError:
-            raise _damaged(self, name) from None
+        def once() -> None:
+            try:
+                self.fs.get_file(f"{self.root}/{name}", str(path))
+            except FileNotFoundError:
+                raise _damaged(self, name) from None
+
+        self._tried(once)
 
     def names(self, folder: str) -> list[str]:
         """Names of the files in a folder, sorted."""
@@ -270,7 +273,7 @@ class _Mirror:
     def _tried(self, action: Callable[[], T]) -> T:
         try:
             return action()
-        except (FileNotFoundError, UserError):
+        except UserError:
             raise
         except ImportError as error:
             raise UserError(f"mirror {self.url}: {error}", fix="install the package it names") from None

@@ -54,6 +54,11 @@ def local_path(path: Any) -> Path:
     return found
 
 
+def path_setting(value: Any) -> Any:
+    """As `local_path`, of what a setting got: what is neither text nor path is left to the setting's type."""
+    return local_path(value) if isinstance(value, str | Path) else value
+
+
 WHOLE = (-(2**63), 2**64 - 1)
 """Least and greatest whole number: those of a seed, and more than anything here counts."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from flows.commands.common import Parser, open_store, store_path
 from flows.edge.text import size
 from reel.errors import UserError
+from reel.masking import masked
 from reel.mirror import pull, push
 from reel.store import Store
 
@@ -26,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
     else:
         moved = pull(_store(options.store), options.url, options.runs or None)
     if not moved.runs:
-        where = f"the mirror {options.url}" if options.direction == "pull" else "the store"
+        where = f"the mirror {masked(options.url)}" if options.direction == "pull" else "the store"
         raise UserError(f"nothing to {options.direction}: {where} has no renders",
                         fix="look at the address: it is the folder that was pushed to" if options.direction == "pull"
                         else "render something first (rotoscope FLOW), or give --store")  # fmt: skip

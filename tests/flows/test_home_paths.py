@@ -10,8 +10,9 @@ from typing import Annotated, Any, get_args, get_origin
 import pytest
 
 from flows import cli, flow
-from reel.config import Config, from_home, parse
+from reel.config import Config, parse
 from reel.op import catalogue
+from reel.values import path_setting
 from tasks.tracking.settings import Tracking
 from tests.flows import demo
 
@@ -42,7 +43,7 @@ def classes(cls: type[Config]) -> Iterator[type[Config]]:
 def as_typed(annotation: Any, metadata: tuple[Any, ...] = ()) -> bool:
     """Whether a type holds a path that is taken as it is typed."""
     if annotation is Path:
-        return not any(getattr(one, "func", None) is from_home for one in metadata)
+        return not any(getattr(one, "func", None) is path_setting for one in metadata)
     if get_origin(annotation) is Annotated:
         inner, *more = get_args(annotation)
         return as_typed(inner, (*metadata, *more))

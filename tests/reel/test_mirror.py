@@ -250,3 +250,13 @@ def test_addresses_and_runs_that_are_wrong_are_named(store, tmp_path):
         pull(store, f"file://{tmp_path}/empty", ["20260101-000000-abcdef"])
     with pytest.raises(UserError, match="no run fits"):
         push(store, f"file://{tmp_path}/empty", ["20260101-000000-abcdef"])
+
+
+@pytest.mark.parametrize("place", ["/proc/none/mirror", "/dev/null/mirror"])
+def test_a_mirror_where_nothing_can_be_written_is_told(store, place):
+    with store.draft("rgb") as draft:
+        draft.add("data", b"x")
+        draft.commit()
+    with pytest.raises(UserError, match=f"mirror file://{place}: [A-Za-z]+Error") as caught:
+        push(store, f"file://{place}")
+    assert caught.value.fix == "check the address, the network and access"
