@@ -236,7 +236,9 @@ def diagnosed(engine: Engine, action: Callable[[], T], written: Sequence[str]) -
     except Exception as error:
         if not is_composition(error):
             raise
-        raise placed(diagnose(engine, error), Origins(engine.root, list(written))) from error
+        pairs = (text.lstrip("+").partition("=") for text in written)
+        picked = {group: choice for group, _, choice in pairs if group in engine.options}
+        raise placed(diagnose(engine, error), Origins(engine.root, list(written), picked)) from error
 
 
 def part(cfg: Any, name: str) -> dict[str, Any]:
