@@ -22,7 +22,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.engine_models import KINDS, SIZES
+from tasks.bench.random_models import KINDS, SIZES
 
 
 def main() -> None:

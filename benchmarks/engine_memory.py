@@ -22,8 +22,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.engine_load import memory
-from benchmarks.engine_models import SIZES, build
-from benchmarks.engine_steps import network
+from benchmarks.engine_models import build, work_of
+from tasks.bench.random_models import SIZES
+from tasks.bench.sides import network
 
 
 def main() -> None:
@@ -60,9 +61,9 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     from tasks.stylize.engine.buffers import Buffers
 
     torch.set_num_threads(args.threads)
-    models = build(args)
-    buffers = Buffers(None if args.keep_mib is None else args.keep_mib * 2**20)
-    predict, latents = network(args, models, buffers=buffers)
+    models = build(args.size, args.dtype, args.device)
+    predict, latents = network(work_of(args), models)
+    predict.buffers = buffers = Buffers(None if args.keep_mib is None else args.keep_mib * 2**20)
     before, peak, done = memory()["RssAnon"], [0], threading.Event()
 
     def watch() -> None:

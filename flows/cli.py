@@ -26,6 +26,7 @@ COMMANDS = {
     "gc": "flows.commands.gc",
     "mirror": "flows.commands.mirror",
     "track": "flows.commands.track",
+    "bench": "flows.commands.bench",
 }
 """Module of each command that is no flow; its ``main(argv)`` returns the exit code."""
 

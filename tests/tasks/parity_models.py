@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, ControlNetModel, SparseControlNetModel
 
-from benchmarks.engine_models import KINDS, SIZES, SPRITE, build, draw
+from benchmarks.engine_models import SPRITE, build
+from tasks.bench.random_models import KINDS, SIZES, draw
 from tests.tasks import engine_models as tiny
 
 MOTION_KINDS = ("CrossAttnDownBlockMotion",) * 3 + ("DownBlockMotion",)
@@ -64,8 +64,8 @@ def _tiny() -> Family:
 
 def _sprite() -> Family:
     """The embedded family; it has no SparseCtrl, so that one's net is random, of the family's widths."""
-    models = build(argparse.Namespace(size="sprite", dtype="float32", device="cpu"))
-    config = models.net.config
+    models = build("sprite", "float32")
+    config = models.nets[0].config
     names = ("in_channels", "block_out_channels", "layers_per_block", "cross_attention_dim", "attention_head_dim")
     kinds = tuple(kind.replace("2D", "Motion") for kind in config.down_block_types)
     sparse = SparseControlNetModel(
@@ -77,7 +77,7 @@ def _sprite() -> Family:
     )
     return Family(
         models.unet,
-        (models.net, ControlNetModel.from_pretrained(SPRITE / "controlnet_lineart").eval()),
+        (models.nets[0], ControlNetModel.from_pretrained(SPRITE / "controlnet_lineart").eval()),
         tiny.redrawn(sparse, 3),
         AutoencoderKL.from_pretrained(SPRITE / "vae").eval(),
         words(models.words),
@@ -89,7 +89,7 @@ def _sprite() -> Family:
 
 def _full() -> Family:
     """Random networks of SD 1.5's widths, with a small VAE: it is no part of the denoising."""
-    models = build(argparse.Namespace(size="sd15", dtype="float32", device="cpu"))
+    models = build("sd15", "float32")
     with init_empty_weights():
         other = ControlNetModel(down_block_types=KINDS, attention_head_dim=8, **SIZES["sd15"])
         sparse = SparseControlNetModel(
@@ -108,5 +108,5 @@ def _full() -> Family:
         up_block_types=("UpDecoderBlock2D",) * 4,
         norm_num_groups=4,
     )
-    nets = (models.net, other)
+    nets = (models.nets[0], other)
     return Family(models.unet, nets, sparse, tiny.redrawn(vae, 4), words(768), side=64, factor=8, frames=2)
