@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flows.edge.arguments import path, whole
 from flows.edge.help_first import HelpFirst
-from reel.config import from_home
+from reel.config import local_path, shortened
 from reel.errors import UserError
 from reel.schedule.codes import ERROR, NOTE, WARNING
 from reel.schedule.dialects.base import Options
@@ -19,10 +19,11 @@ from reel.schedule.findings import Finding, ScheduleError
 from reel.schedule.fix import fix
 from reel.schedule.lint import PARAMETERS, LintResult, lint
 from reel.schedule.model import KINDS, Schedule, What
-from reel.schedule.read import decode, load
+from reel.schedule.read import MAX_SIZE, decode, load
 from reel.schedule.show import plot, table, thumbnails, timeline
 from reel.schedule.track import BACK_ENDS, described
 from reel.schedule.write import write
+from reel.store import write_atomic
 
 CLEAN, FOUND, USAGE = 0, 1, 2
 EXAMPLES = """\
@@ -130,16 +131,20 @@ def _input(args: argparse.Namespace) -> tuple[str, str | None]:
     """(text, file name or None) of the first argument."""
     word = args.schedule
     if word == "-":
-        return decode(sys.stdin.buffer.read(), "<stdin>"), None
-    looks_like_file = len(word) < 4096 and "\n" not in word and "\0" not in word
-    path = from_home(word.removeprefix("@"))
-    if looks_like_file and (word.startswith("@") or path.is_file()):
-        return load(path)
+        return decode(sys.stdin.buffer.read(4 * MAX_SIZE + 1), "<stdin>"), None
+    try:
+        path, looks_like_file = local_path(word.removeprefix("@")), "\n" not in word
+    except ValueError as error:  # a schedule that is longer than a path can be, or empty
+        if word.startswith("@"):
+            raise UserError(f"{shortened(word)}: {error}", fix="the path of a file, or the schedule itself") from None
+        path, looks_like_file = Path(), False
     if looks_like_file and word.strip() and path.is_dir():
         raise UserError(f"{word} is a folder", fix="a file in it, or the schedule itself")
+    if looks_like_file and (word.startswith("@") or path.exists()):
+        return load(path)
     named = Path(word).suffix in (".yaml", ".yml", ".json", ".txt") or ("/" in word and ":" not in word)
     if looks_like_file and named and " " not in word:
-        raise UserError(f"there is no file {word}")
+        raise UserError(f"there is no file {word}", fix="check the path, or give the schedule itself")
     return word, None
 
 
@@ -202,7 +207,7 @@ def _fix(args: argparse.Namespace) -> int:
         if name is None:
             raise UserError("--write needs a file", fix="give the schedule as a file, or use --print")
         if fixed.text != text:
-            _replace(Path(name), fixed.text)
+            write_atomic(Path(name), fixed.text.encode())
         print(difference, end="", file=sys.stderr)
     elif args.whole:
         print(fixed.text, end="" if fixed.text.endswith("\n") else "\n")
@@ -215,16 +220,16 @@ def _fix(args: argparse.Namespace) -> int:
     return FOUND if errors else CLEAN
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write a file so that it is either the old one or the new one, whole."""
-    import os
+def _check_out(path: Path | None) -> None:
+    """Whether a file can be written there, before anything is drawn or printed.
 
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    Raises:
+        UserError: it is a folder, or in none.
+    """
+    if path is not None and path.is_dir():
+        raise UserError(f"--out: {path} is a folder", fix=f"name a file in it, such as {path / 'schedule.txt'}")
+    if path is not None and not path.parent.is_dir():
+        raise UserError(f"--out: {path}: there is no folder {path.parent}", fix="make it first, or write elsewhere")
 
 
 def _usable(args: argparse.Namespace) -> tuple[Schedule, str | None]:
@@ -255,6 +260,7 @@ def _length(schedule: Schedule, frames: int | None) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
+    _check_out(args.out)
     schedule, name = _usable(args)
     frames, fps = _length(schedule, args.frames), args.fps or schedule.fps or 12.0
     folder = Path(name).parent if name else Path()
@@ -272,10 +278,11 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _convert(args: argparse.Namespace) -> int:
+    _check_out(args.out)
     schedule, _ = _usable(args)
     written = write(schedule, args.to, args.frames, args.fps)
     if args.out:
-        _replace(args.out, written.text)
+        write_atomic(args.out, written.text.encode())
         print(f"written: {args.out}", file=sys.stderr)
     else:
         print(written.text, end="")

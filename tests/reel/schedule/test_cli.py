@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -117,3 +118,28 @@ def test_nothing_heavy_is_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_schedule_that_is_longer_than_a_file_name_is_a_schedule(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "; ".join(f"{at}: red top number {at}" for at in range(0, 400, 8))
+    assert len(words) > 900
+    assert main(["lint", words]) == 0
+    assert main(["lint", f"@{'a' * 300}"]) == 2
+    assert "a name in the path has 300 bytes, at most 255" in capsys.readouterr().err
+
+
+@pytest.mark.timeout(20)
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe.txt")
+    for where in (f"{tmp_path}/pipe.txt", f"@{tmp_path}/pipe.txt", "@/dev/zero"):
+        assert main(["lint", where]) == 2
+        assert "is not a regular file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["show"], ["convert", "--to", "fizz"]])
+def test_where_nothing_can_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+    for out, said in ((tmp_path, "is a folder"), (tmp_path / "none" / "x.png", "there is no folder")):
+        assert main([*command, GOOD, "--frames", "30", "--out", str(out)]) == 2
+        out_, err = capsys.readouterr()
+        assert (out_, said in err, "fix: " in err) == ("", True, True), err
+    assert list(tmp_path.iterdir()) == []
