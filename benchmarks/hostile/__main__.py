@@ -19,12 +19,13 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
-from benchmarks.hostile.run import LIMIT, Outcome, part, prepare, run
+from benchmarks.hostile.run import LIMIT, Outcome, Verdict, part, prepare, run
 from benchmarks.hostile.table import CASES, KINDS
 from flows.edge.text import table
 
-VERDICTS = ("ok", "traceback", "hang", "accepted", "unclear")
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
 def main() -> int:

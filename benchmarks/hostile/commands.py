@@ -22,6 +22,12 @@ EMPTY = {"ROTOSCOPE_STORE": ""}
 ODD = ("", "null", "5", "[]", "{}", '{"schema": []}', '{"schema": 1}', '{"schema": 99}', "[" * 200 + "]" * 200,
        '{"schema": 1, "sha256": 5, "sweep": 5, "record": 5}', "\x00")  # fmt: skip
 """What a JSON file of ours may hold and should not."""
+MANIFESTS: tuple[object, ...] = (
+    *([], None, 5, {}, {"schema": 1}),
+    {"schema": 1, "kind": 5, "meta": [], "files": []},
+    {"schema": 1, "kind": "rgb", "meta": {}, "files": {"a": 5}},
+)
+"""What a manifest may hold and should not, whatever its digest."""
 
 FLAGS = [
     case("runs -n -3", "-n", "0 or more", make=renders),
@@ -115,7 +121,7 @@ STORE = [
     ),
     *(
         case("compare runs=[000000] tracking=none", "no picture is left of these renders", make=manifest_of(value))
-        for value in ([], None, 5, {}, {"schema": 1}, {"schema": 1, "kind": 5, "meta": [], "files": []})
+        for value in MANIFESTS
     ),
     *(case(f"{command} --store s", "paths.store", "is not a folder",
            make=together(folder("s/objects"), file("s/records", "x")))

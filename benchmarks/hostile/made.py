@@ -147,8 +147,10 @@ def picture(name: str, size: tuple[int, int] = (64, 64), frames: int = 1) -> Mak
 
         (here / name).parent.mkdir(parents=True, exist_ok=True)
         pictures = [Image.new("RGB", size, (10 * number, 80, 120)) for number in range(frames)]
-        many = {"save_all": True, "append_images": pictures[1:]} if frames > 1 else {}
-        pictures[0].save(here / name, **many)
+        if frames == 1:
+            pictures[0].save(here / name)
+        else:
+            pictures[0].save(here / name, save_all=True, append_images=pictures[1:])
 
     return make
 

@@ -130,11 +130,9 @@ def _child(case: Case, here: Path, work: Path, log: Path) -> None:
 
 
 def _streams(log: Path) -> None:
-    for number, (path, flags) in enumerate(
-        [(os.devnull, os.O_RDONLY), (log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), (None, 0)]
-    ):
-        opened = 1 if path is None else os.open(path, flags, 0o644)
-        os.dup2(opened, number)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(os.open(log, os.O_WRONLY | os.O_TRUNC), 1)
+    os.dup2(1, 2)
     sys.stdin, sys.stdout, sys.stderr = (
         os.fdopen(number, mode, encoding="utf-8") for number, mode in enumerate(("r", "w", "w"))
     )
