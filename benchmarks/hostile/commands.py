@@ -71,6 +71,23 @@ FLAGS = [
     case("down --store ''", "--store", "is empty"),
     case("down --store x", "no server was started for the store", make=file("x", "here")),
     case("down --store nowhere", "no server was started for the store"),
+    *(
+        case(f"bench {flag}", flag.split()[0], *said)
+        for flag, *said in (
+            ("--minutes 0", "is not a number from 0.1 to 600"),
+            ("--minutes nan", "is not a number from 0.1 to 600"),
+            ("--frames 2", "4", "1024"),
+            ("--frames many", "4", "1024"),
+            ("--controls 9", "0", "8"),
+            ("--px 100",),
+            ("--steps 0", "is not a number from 1 to 100"),
+            ("--device tpu", "'cpu'"),
+            ("--dtype float64", "'float32'"),
+            ("--size big", "'small'"),
+            ("--json nowhere/x.json", "there is no folder"),
+            ("--json ''", "is empty"),
+        )
+    ),
     case("track --store nowhere", "no store at"),
     case("track --al", "unrecognized arguments: --al", "--all"),
     case("mirror", "direction", "required"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.commands.common import Parser
+from flows.edge.arguments import path
 from flows.edge.text import memory, table
 from reel.errors import UserError
 
@@ -65,7 +66,7 @@ def _parser() -> Parser:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
     parser.add_argument("--size", choices=("sd15", "small"), default="sd15", help="small: to try the command itself")
-    parser.add_argument("--json", type=Path, help="a file for the figures")
+    parser.add_argument("--json", type=path, help="a file for the figures")
     return parser
 
 
