@@ -3,6 +3,7 @@
 #   make demo                 the sample clip, rendered with the embedded model; a second time nothing is rendered anew
 #   make test ARGS="-k pose"  tests, one process a core; ARGS goes to pytest;
 #                             property tests draw the same examples each time, python -m benchmarks.property_search others
+#   make test-all             those tests as well that take minutes each: a live `serve`, a Ray cluster, remote tracking
 #   make check                lint, format, types
 #   make accept-ops           accept changed ops whose output cannot have changed (else raise their version)
 #   make clean                what tools leave behind; the store and your renders stay (rotoscope gc)
@@ -11,10 +12,11 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+LIVE   := tests/flows/test_serve_live.py tests/flows/test_sweeps_ray.py tests/tasks/test_tracking_remote.py
 PINS   := pyproject.toml constraints.txt
 STAMP  := $(VENV)/.installed-$(shell cat $(PINS) 2>/dev/null | cksum | tr ' ' '-')
 
-.PHONY: setup browser demo test check accept-ops clean
+.PHONY: setup browser demo test test-live test-all check accept-ops clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -44,6 +46,13 @@ demo: setup
 # One thread each: the networks of the tests are small, and threads that wait for one another cost more than they give.
 test: setup browser
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+# One after another and alone: they start servers and clusters of their own, and a busy machine would end them by the clock.
+test-live: setup
+	ROTOSCOPE_TEST_LIVE=1 ROTOSCOPE_TEST_RAY=1 ROTOSCOPE_TEST_REMOTE=1 OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} \
+	  $(BIN)/python -m pytest $(LIVE)
+
+test-all: test-live test
 
 check: setup
 	$(BIN)/ruff check .

@@ -34,11 +34,12 @@ from flows.search.flow import BASE, FLOW
 from flows.search.settings import Search
 from flows.search.trials import evaluate
 from reel.config import parse
+from reel.files import write_atomic
 from reel.history.recorder import begin
 from reel.nested import at, placed
 from reel.op import Context
 from reel.search.goals import Box, Rung, Scored, front, rung
-from reel.store import Store, write_atomic
+from reel.store import Store
 
 SIDES = 11
 SETTINGS = [

@@ -138,8 +138,8 @@ def films(store: Store, folder: Path, side: int, source: Path, *, size: tuple[in
     """As `grid`, but each render is an exported film alone, the source in another hue; no frames are in the store."""
     import ffmpeg as graphs
 
+    from reel.files import sha256_file
     from reel.history.record import Output
-    from reel.store import sha256_file
     from tasks.media import ffmpeg
 
     steps = [round(i / max(1, side - 1), 3) for i in range(side)]

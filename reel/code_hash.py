@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reel.errors import UserError
+from reel.files import write_atomic
 from reel.op import catalogue, get
-from reel.store import write_atomic
 
 FIRST_PARTY = ("reel", "tasks")
 GOLDEN = Path(__file__).parents[1] / "tasks" / "ops.json"

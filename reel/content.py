@@ -10,8 +10,8 @@ from typing import Any
 
 from reel.config import Config, Place, arms, leaves
 from reel.errors import UserError
+from reel.files import canonical_json, sha256_bytes, sha256_file
 from reel.nested import mapped
-from reel.store import canonical_json, sha256_bytes, sha256_file
 
 
 def with_content(cls: type[Config], part: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from reel.errors import UserError
+from reel.files import flocked
 from reel.history.record import RenderRecord, list_records
 from reel.history.recorder import alive
 from reel.keys import entries
-from reel.store import Store, flocked
+from reel.store import Store
 
 DAY = 86400.0
 

@@ -12,14 +12,17 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from reel.canonical import canonical
 from reel.code_hash import namespace
 from reel.config import Config
 from reel.digest import is_digest
+from reel.files import canonical_json, read_file, sha256_bytes, write_atomic
 from reel.op import Op
-from reel.store import Store, canonical_json, sha256_bytes, write_atomic
+from reel.pointer import read_pointer
+from reel.store import Store
 
 SCHEMA = 1
 
@@ -100,16 +103,25 @@ def remember(
         "made": time.time(),
         "work": dict(work or {}),
     }
-    write_atomic(store.root / "keys" / f"{key.digest}.json", json.dumps(entry, ensure_ascii=False).encode())
+    body = json.dumps(entry, ensure_ascii=False).encode()
+    write_atomic(entry_path(store, key.digest), body[:-1] + _SEAL % sha256_bytes(body).encode())
+
+
+_SEAL = b', "sha256": "%s"}'
+"""How an entry ends: with the checksum of what it is without this."""
+
+
+def entry_path(store: Store, digest: str) -> Path:
+    return store.root / "keys" / f"{digest}.json"
 
 
 def recall(store: Store, digest: str) -> dict[str, Any] | None:
-    """The remembered entry of a key, or None: there is none, or it is damaged."""
-    if not is_digest(digest):
+    """The remembered entry of a key; None: there is none, or it is damaged, and then its output is made again."""
+    if not is_digest(digest) or (data := read_file(entry_path(store, digest))) is None:
         return None
     try:
-        return parse_entry((store.root / "keys" / f"{digest}.json").read_bytes())
-    except (OSError, ValueError):
+        return parse_entry(data)
+    except ValueError:
         return None
 
 
@@ -117,7 +129,8 @@ def parse_entry(data: bytes) -> dict[str, Any]:
     """An entry as `remember` writes it.
 
     Raises:
-        ValueError: it is none: a part is missing or of another type, or its output is no digest.
+        ValueError: it is none: its checksum does not fit, a part is missing or of another type, or its output is no
+            digest.
     """
     try:
         entry = json.loads(data)
@@ -125,6 +138,9 @@ def parse_entry(data: bytes) -> dict[str, Any]:
         raise ValueError("nested too deeply") from None
     if not isinstance(entry, dict) or not is_digest(entry.get("output")):
         raise ValueError("no entry of a key")
+    seal = entry.pop("sha256", None)  # 0.2.0 and before wrote none
+    if seal is not None and seal != sha256_bytes(data[: -len(_SEAL % bytes(64))] + b"}"):
+        raise ValueError("its checksum does not fit")
     fields = entry.get("fields")
     groups = [fields.get(name) for name in ("inputs", "libraries", "models")] if isinstance(fields, dict) else [None]
     if not all(isinstance(group, dict) for group in [*groups, entry.get("facts"), entry.get("work", {})]):
@@ -132,6 +148,14 @@ def parse_entry(data: bytes) -> dict[str, Any]:
     if not all(isinstance(entry.get(name), int | float) for name in ("seconds", "made")):
         raise ValueError("seconds and made must be numbers")
     return entry
+
+
+def kept(store: Store, digest: str) -> str | None:
+    """The output that a key is known to have given; None: unknown, or what is kept about it does not agree."""
+    entry = recall(store, digest)
+    if entry is None or sha256_bytes(canonical_json(entry["fields"])) != digest:
+        return None
+    return str(entry["output"]) if read_pointer(store, digest) == entry["output"] else None
 
 
 def entries(store: Store) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -19,7 +19,8 @@ from typing import Any, Literal
 
 from reel import op
 from reel.errors import UserError
-from reel.store import Store, Stored, canonical_json
+from reel.files import canonical_json
+from reel.store import Store, Stored
 
 SCHEMA = 1
 DIGITS = 6

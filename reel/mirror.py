@@ -20,11 +20,12 @@ from typing import TypeVar
 
 from reel.digest import is_digest
 from reel.errors import DamagedObject, MissingObject, UserError
+from reel.files import canonical_json, sha256_bytes, write_atomic
 from reel.history.record import RUN_ID, RenderRecord, dump, find_record, list_records, parse_record, save
 from reel.keys import parse_entry
 from reel.masking import masked
 from reel.pointer import write_pointer
-from reel.store import SCHEMA, Store, canonical_json, sha256_bytes, write_atomic
+from reel.store import SCHEMA, Store
 
 T = TypeVar("T")
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from reel.digest import is_digest
-from reel.store import Store, write_atomic
+from reel.files import write_atomic
+from reel.store import Store
 
 _SERIALIZER: Mapping[str, tuple[Any, ...]] = {
     "type": ("json",),
@@ -69,4 +70,4 @@ def drop_odd_pointer(store: Store, key: str, expected: str | None) -> str | None
         return None
     with contextlib.suppress(OSError):
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    return "it is damaged, or of another form" if digest is None else "it points elsewhere than the key's entry"
+    return "it is damaged, or of another form" if digest is None else "it is not what the key's entry says"

@@ -13,8 +13,6 @@ Layout under the root, which must be one local file system (atomic rename and fl
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -27,112 +25,21 @@ from typing import Any
 
 from reel.digest import is_digest
 from reel.errors import DamagedObject, MissingObject, UserError
+from reel.files import (
+    canonical_json,
+    explained,
+    flocked,
+    make_folder,
+    read_file,
+    refuse_denied,
+    sha256_bytes,
+    sha256_file,
+    write_atomic,
+)
 
 SCHEMA = 1
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
-_NO_FOLDER = {errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
-
-
-def sha256_bytes(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def sha256_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def canonical_json(value: Any) -> bytes:
-    """One spelling for one value: sorted keys, no spaces, UTF-8, NaN refused."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a small file so that a reader sees the old bytes or the new ones, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    with explained(path):
-        try:
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-def write_checked(path: Path, data: bytes) -> None:
-    """`write_atomic` with a digest before the data, for `read_checked`."""
-    write_atomic(path, f"{sha256_bytes(data)}\n".encode() + data)
-
-
-def read_checked(path: Path) -> bytes | None:
-    """What `write_checked` wrote; None where it is missing or damaged."""
-    try:
-        digest, _, data = path.read_bytes().partition(b"\n")
-    except OSError:
-        return None
-    return data if digest == sha256_bytes(data).encode() else None
-
-
-@contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn the disk's refusals (full, quota, file-size limit, read-only) into one clear error."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise UserError(
-                f"no room left while writing {path} ({os.strerror(error.errno)}); nothing half-written was kept",
-                fix="free some space (`rotoscope gc` shows what can go) or point paths.store at another disk; "
-                "what was finished before stays cached",
-            ) from error
-        if error.errno in _DENIED:
-            raise UserError(
-                f"cannot write {path}: {os.strerror(error.errno)}",
-                fix="check the folder's owner and mode, or choose another with paths.store / paths.output",
-            ) from error
-        raise
-
-
-def make_folder(folder: Path, key: str) -> None:
-    """Make a folder that a setting names, with its parents.
-
-    Args:
-        key: the setting, for the message.
-
-    Raises:
-        UserError: something that is no folder stands in the way, or it may not be made there.
-    """
-    with explained(folder):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            if error.errno not in _NO_FOLDER:
-                raise
-            raise UserError(
-                f"{key}: {folder} is not a folder and cannot be made one ({os.strerror(error.errno)})",
-                fix=f"choose another with {key}=",
-            ) from error
-
-
-@contextlib.contextmanager
-def flocked(path: Path, *, wait: bool = True) -> Iterator[bool]:
-    """Hold an exclusive flock; the kernel frees it when the process ends, however it ends.
-
-    Yields:
-        whether the lock is held (always true with ``wait``).
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+FOLDERS = ("objects", "frames", "keys", "results", "records", "locks", "tmp")
+_REMAKE = "run the render again: damaged objects are detected and made again"
 
 
 class Store:
@@ -140,8 +47,13 @@ class Store:
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root).absolute()
-        for name in ("objects", "frames", "keys", "results", "records", "locks", "tmp"):
+        for name in FOLDERS:
             make_folder(self.root / name, "paths.store")
+
+    @property
+    def writable(self) -> bool:
+        """Whether anything new can be kept: not on a disk that is mounted read-only, nor in another user's folders."""
+        return all(os.access(self.root / name, os.W_OK | os.X_OK) for name in FOLDERS)
 
     def folder(self, digest: str) -> Path:
         """Where an object lies, or would.
@@ -169,17 +81,15 @@ class Store:
             UserError: it was written by a newer Rotoscope.
         """
         path = self.folder(digest) / "manifest.json"
-        try:
-            data = path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
+        data = read_file(path)
+        if data is None and not path.exists():
             raise MissingObject(
                 f"object {digest[:12]} is not in the store {self.root}",
                 fix="run the render again: what is missing is made again",
-            ) from None
-        if sha256_bytes(data) != digest:
+            )
+        if data is None or sha256_bytes(data) != digest:
             raise DamagedObject(
-                f"{path}: damaged manifest (its bytes do not give the digest it is filed under)",
-                fix="run the render again: damaged objects are detected and made again",
+                f"{path}: damaged manifest (its bytes do not give the digest it is filed under)", fix=_REMAKE
             )
         manifest = json.loads(data)
         if manifest["schema"] != SCHEMA:
@@ -201,16 +111,19 @@ class Store:
 
     def discard(self, digest: str) -> None:
         """Take an object out of the store (moved aside first, so that nobody sees half of it)."""
-        folder = self.folder(digest)
+        self._bury(self.folder(digest))
+
+    def _bury(self, path: Path) -> None:
         grave = self.root / "tmp" / f"gone-{uuid.uuid4().hex}"
-        with contextlib.suppress(FileNotFoundError):
-            folder.rename(grave)
+        with contextlib.suppress(FileNotFoundError), explained(path):
+            path.rename(grave)
             shutil.rmtree(grave, ignore_errors=True)
+            grave.unlink(missing_ok=True)  # a file that stood in an object's place
 
     def digests(self) -> list[str]:
         """Digests of all whole objects, sorted."""
-        found = (path.parent.name for path in (self.root / "objects").glob("*/*/manifest.json"))
-        return sorted(name for name in found if is_digest(name))
+        manifests = (self.root / "objects").glob("*/*/manifest.json")
+        return sorted(path.parent.name for path in manifests if path.is_file() and is_digest(path.parent.name))
 
     def per_frame(self, namespace: str) -> FrameCache:
         """Raw results of one op and its settings, one entry a frame digest."""
@@ -243,28 +156,21 @@ class Stored:
     def read(self, name: str) -> bytes:
         """The bytes of a file, checked against the manifest."""
         path = self.path(name)
-        try:
+        with _readable(path):
             data = path.read_bytes()
-        except FileNotFoundError:
-            raise DamagedObject(f"{path} is missing", fix="run the render again: it is made again") from None
         self._compare(path, sha256_bytes(data), self.files[name])
         return data
 
     def check(self, name: str) -> None:
         """As `read`, in constant memory and without returning the bytes."""
         path = self.path(name)
-        try:
+        with _readable(path):
             digest = sha256_file(path)
-        except FileNotFoundError:
-            raise DamagedObject(f"{path} is missing", fix="run the render again: it is made again") from None
         self._compare(path, digest, self.files[name])
 
     def _compare(self, path: Path, found: str, expected: str) -> None:
         if found != expected:
-            raise DamagedObject(
-                f"{path} is damaged: sha256 {found[:12]}, stored as {expected[:12]}",
-                fix="run the render again: damaged objects are detected and made again",
-            )
+            raise DamagedObject(f"{path} is damaged: sha256 {found[:12]}, stored as {expected[:12]}", fix=_REMAKE)
 
 
 class Draft:
@@ -348,7 +254,9 @@ class Draft:
                     return
                 except (DamagedObject, MissingObject):
                     self.store.discard(digest)
-            target.parent.mkdir(exist_ok=True)
+            if not target.parent.is_dir():
+                self.store._bury(target.parent)  # a file that stood in its place
+                target.parent.mkdir()
             self.dir.rename(target)
             _fsync(target.parent)
 
@@ -360,15 +268,25 @@ class FrameCache:
         self.root = root
 
     def get(self, frame: str) -> bytes | None:
-        try:
-            data = (self.root / frame[:2] / frame).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
+        data = read_file(self.root / frame[:2] / frame)
+        if data is None:
             return None
         checksum, payload = data[:32], data[32:]
         return payload if hashlib.sha256(payload).digest() == checksum else None
 
     def put(self, frame: str, data: bytes) -> None:
         write_atomic(self.root / frame[:2] / frame, hashlib.sha256(data).digest() + data)
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """A file of an object that cannot be read is damaged, unless it is only we who may not read it."""
+    try:
+        yield
+    except OSError as error:
+        refuse_denied(path, error)
+        what = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged: {os.strerror(error.errno or 0)}"
+        raise DamagedObject(f"{path} {what}", fix=_REMAKE) from None
 
 
 def _fsync(path: Path) -> None:

@@ -20,16 +20,17 @@ from typing import Any
 
 from reel.config import Config
 from reel.errors import DamagedObject, MissingObject
-from reel.keys import Key, executed, make_key, recall, remember
+from reel.files import sha256_bytes
+from reel.keys import Key, executed, kept, make_key, recall, remember
 from reel.op import Context, Op
-from reel.pointer import drop_odd_pointer, read_pointer
+from reel.pointer import drop_odd_pointer
 from reel.startup import watched
-from reel.store import Store, sha256_bytes
+from reel.store import Store
 from reel.work import Work, extent
 from tasks.stylize.settings.compute import hardware
 from tasks.weights.fetch import content_id
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,14 +75,23 @@ def call(op: Op, cfg: Config, inputs: Mapping[str, str], ctx: Context) -> Stage:
         dry.found.append(dataclasses.replace(_foresee(op, cfg, inputs, ctx, key, dry.found), asked=asked))
         return ctx.tell(dry.found[-1].stage)
     with ctx.store.lock(f"op-{key.digest}"):
-        expected = (recall(ctx.store, key.digest) or {}).get("output")
-        if why := drop_odd_pointer(ctx.store, key.digest, expected):
-            logger.warning("%s: the pointer in results/%s is not used: %s", op.id, key.digest[:12], why)
-        digest, reused = _through_prefect(op, cfg, inputs, ctx, key, refresh=False)
-        if reused and not sound(ctx.store, digest):
-            digest, reused = _through_prefect(op, cfg, inputs, ctx, key, refresh=True)
+        there = _there(ctx.store, key, op)
+        digest, reused = _through_prefect(op, cfg, inputs, ctx, key, refresh=there is None)
+    if there is not None and reused:
+        digest = there
     facts = (recall(ctx.store, key.digest) or {}).get("facts", {})
     return ctx.tell(Stage(op.id, key.digest, digest, reused, time.perf_counter() - started, facts))
+
+
+def _there(store: Store, key: Key, op: Op) -> str | None:
+    """A key's output if the store has it, every byte of it. What is damaged is told of, and out of the way."""
+    digest = kept(store, key.digest)
+    if digest is not None:
+        return digest if sound(store, digest) else None
+    entry = recall(store, key.digest) or {}
+    if why := drop_odd_pointer(store, key.digest, entry.get("output", "")):
+        log.warning("%s: the pointer in results/%s is not used: %s; made again", op.id, key.digest[:12], why)
+    return None
 
 
 @dataclass(frozen=True)
@@ -137,10 +147,10 @@ def dry_run(before: Sequence[Foreseen] = ()) -> Iterator[list[Foreseen]]:
 def _foresee(
     op: Op, cfg: Config, inputs: Mapping[str, str], ctx: Context, key: Key, before: Sequence[Foreseen]
 ) -> Foreseen:
-    entry = recall(ctx.store, key.digest)
-    known = entry is not None and read_pointer(ctx.store, key.digest) == entry["output"]
-    if entry is not None and known and (ctx.store.folder(entry["output"]) / "manifest.json").exists():
-        return Foreseen(Stage(op.id, key.digest, entry["output"], True, 0.0, entry["facts"]), key.fields)
+    known = kept(ctx.store, key.digest)
+    if known is not None and (ctx.store.folder(known) / "manifest.json").is_file():
+        facts = (recall(ctx.store, key.digest) or {}).get("facts", {})
+        return Foreseen(Stage(op.id, key.digest, known, True, 0.0, facts), key.fields)
     stage = Stage(op.id, key.digest, sha256_bytes(f"foreseen {key.digest}".encode()), False, 0.0, {})
     return Foreseen(stage, key.fields, _work(op, cfg, inputs, ctx, before))
 
@@ -160,13 +170,15 @@ def _work(op: Op, cfg: Config, inputs: Mapping[str, str], ctx: Context, before: 
 
 
 def sound(store: Store, digest: str) -> bool:
-    """Whether an object is whole, every byte read; a damaged one is taken out of the way."""
+    """Whether an object is whole, every byte read; a damaged one is told of, and taken out of the way."""
     try:
         store.verify(digest)
     except MissingObject:
         return False
-    except DamagedObject:
-        store.discard(digest)
+    except DamagedObject as error:
+        log.warning("%s; it is made again", error.message)
+        if store.writable:
+            store.discard(digest)
         return False
     return True
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from flows.prefect_server import servers
-from reel.store import flocked
+from reel.files import flocked
 
 
 def common(factory: pytest.TempPathFactory) -> Path:

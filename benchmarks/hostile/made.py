@@ -14,8 +14,9 @@ from typing import Any
 from benchmarks import synthetic_renders
 from benchmarks.hostile.case import Make
 from benchmarks.runs import ROOT
+from reel.files import canonical_json, sha256_bytes
 from reel.history.record import record_path
-from reel.store import Store, canonical_json, sha256_bytes
+from reel.store import Store
 
 GLOBAL = "# @package _global_\n"
 """First line of a file whose settings are for the whole."""

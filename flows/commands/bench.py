@@ -185,7 +185,7 @@ def _versions() -> dict[str, str]:
 
 
 def _save(path: Path, facts: dict[str, Any], measured: Sequence[Measured]) -> None:
-    from reel.store import write_atomic
+    from reel.files import write_atomic
 
     when = time.strftime("%Y-%m-%d %H:%M:%S")
     content = {"when": when, **facts, "cases": [one.plain() for one in measured]}

@@ -24,8 +24,9 @@ from flows.edge.arguments import path
 from flows.edge.help_first import HelpFirst
 from flows.render.settings import Rendering
 from reel.errors import UserError
+from reel.files import write_atomic
 from reel.op import Context
-from reel.store import Store, write_atomic
+from reel.store import Store
 from tasks.cached import Foreseen, dry_run
 from tasks.stylize.settings.compute import decided
 

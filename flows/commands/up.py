@@ -9,7 +9,7 @@ from flows.commands.common import Parser, store_path
 from flows.edge.arguments import whole
 from flows.prefect_server import servers
 from flows.prefect_server.login import login_path
-from reel.store import make_folder
+from reel.files import make_folder
 
 
 def main(argv: Sequence[str]) -> int:

@@ -29,12 +29,13 @@ from flows.prefect_server.run import as_flow
 from flows.render.published import guard
 from reel.config import OPERATIONAL, Config, Text
 from reel.errors import UserError
+from reel.files import write_atomic
 from reel.history.comparison import Comparison, places
 from reel.history.record import RenderRecord, Role
 from reel.history.recorder import new_run_id
 from reel.op import Context, get
 from reel.progress import progress
-from reel.store import Store, write_atomic
+from reel.store import Store
 from tasks.cached import Stage, call
 from tasks.compare.footage import Footage, Reel, clip, find
 from tasks.compare.page import Pictures, build, film_budget, label
@@ -225,7 +226,7 @@ def run(cfg: Compare) -> RenderRecord:
         if comparison.sweep:
             recorder.of_sweep(comparison.sweep)
         ctx = Context(store, told=recorder.stage)
-        tile_sheet, film = as_flow(lambda: stages(comparison, todo, cfg, ctx), "compare", name)
+        tile_sheet, film = as_flow(lambda: stages(comparison, todo, cfg, ctx), "compare", name, store)
         for path in write(comparison, todo, cfg, store, tile_sheet, film, output):
             recorder.output(path, ROLES.get(path.name, "plot"))
     say(recorder.record, comparison, store)

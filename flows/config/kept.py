@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 
 from flows.config.root import project_root
 from reel.errors import UserError
+from reel.files import read_checked, sha256_bytes, write_checked
 from reel.masking import masked
-from reel.store import read_checked, sha256_bytes, write_checked
 
 PLACE = Path(__file__).parent / "__pycache__" / "kept"
 MOST = 200

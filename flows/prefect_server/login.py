@@ -14,7 +14,7 @@ import uuid
 from pathlib import Path
 
 from reel.errors import UserError
-from reel.store import explained
+from reel.files import explained
 
 CLIENT, SERVER = "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"
 """Prefect's settings: what its clients send, and what its server asks for."""

@@ -15,31 +15,63 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from flows.prefect_server import servers
+from flows.prefect_server import lost, servers
+from flows.prefect_server.stale import close_stale
 from reel import interrupt
+from reel.store import Store
 
 Result = TypeVar("Result")
 
 
-def as_flow(work: Callable[[], Result], name: str, run_name: str) -> Result:
+def as_flow(work: Callable[[], Result], name: str, run_name: str, store: Store | None = None) -> Result:
     """Do something as a run of a Prefect flow, on the server at hand or a temporary one.
+
+    The work counts, whatever becomes of the server: where it goes away meanwhile, or does not take the run at all, that
+    is a warning. A flow run of `serve` waits for the server instead, which `serve` starts again.
 
     No heartbeats are sent unless ``PREFECT_FLOWS_HEARTBEAT_FREQUENCY`` asks for them: their thread is waited for at the
     end of each run, up to a second, and a killed render is told from its record. The flow that `serve` calls has them.
+
+    Args:
+        store: has the records of earlier runs, which the server is told the end of.
     """
     servers.look()
     _import_prefect()
     from prefect import flow
+    from prefect.context import FlowRunContext
 
-    start_temporary()
-    asked = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY" in os.environ
-    with contextlib.nullcontext() if asked else _without_heartbeats():
+    url = start_temporary()
+    settings = {"name": name, "flow_run_name": run_name, "persist_result": False, "validate_parameters": False}
+    with _as_we_run_flows():
+        if FlowRunContext.get() is not None:
+            return _uninterrupted(flow(work, **settings))
+        ending = lost.Ending(work, url)
+        if not lost.answers(url):
+            return ending.alone("does not answer")
         _share_client()
+        if store is not None:
+            close_stale(store)
         try:
-            return flow(work, name=name, flow_run_name=run_name, persist_result=False, validate_parameters=False)()
-        except Exception:
-            interrupt.check()  # one that falls between two of Prefect's steps comes back as an error of its own
-            raise
+            return _uninterrupted(flow(ending.run, **settings))
+        except BaseException as trouble:
+            if ending.begun:
+                return ending.instead_of(trouble)
+            if not isinstance(trouble, Exception):
+                raise
+            return ending.alone(f"does not take it ({type(trouble).__name__})")
+
+
+def _uninterrupted(run: Callable[[], Result]) -> Result:
+    """What a flow gives. An interruption between two of Prefect's steps comes back as an error of its own.
+
+    Raises:
+        KeyboardInterrupt: there was one.
+    """
+    try:
+        return run()
+    except Exception:
+        interrupt.check()
+        raise
 
 
 def share(store: Path) -> str:
@@ -75,20 +107,23 @@ def _share_client() -> None:
         held.enter_context(SyncClientContext())
 
 
-def _without_heartbeats() -> contextlib.AbstractContextManager[object]:
-    """Prefect's settings but for heartbeats, made once: `temporary_settings` takes a tenth of a second."""
+def _as_we_run_flows() -> contextlib.AbstractContextManager[object]:
+    """Prefect's settings without heartbeats and with less patience, where the environment does not say otherwise. They
+    are made once: `temporary_settings` takes a tenth of a second.
+    """
     from prefect.context import SettingsContext, get_settings_context
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
+    from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, PREFECT_FLOWS_HEARTBEAT_FREQUENCY
 
+    ours: dict[Any, Any] = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_CLIENT_MAX_RETRIES: lost.RETRIES}
+    ours = {setting: value for setting, value in ours.items() if setting.name not in os.environ}
     context = get_settings_context()
-    if not _QUIET or _QUIET[0] is not context.settings:
-        quiet = context.settings.copy_with_update(updates={PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
-        _QUIET[:] = [context.settings, quiet]
-    return SettingsContext(profile=context.profile, settings=_QUIET[1])
+    if not _OURS or _OURS[0] is not context.settings or _OURS[1] != ours:
+        _OURS[:] = [context.settings, ours, context.settings.copy_with_update(updates=ours)]
+    return SettingsContext(profile=context.profile, settings=_OURS[2])
 
 
-_QUIET: list[Any] = []
-"""Prefect's settings, and the same without heartbeats."""
+_OURS: list[Any] = []
+"""Prefect's settings, what we change of them, and the changed ones."""
 
 
 def _import_prefect() -> None:

@@ -24,7 +24,7 @@ from pathlib import Path
 from flows.edge.exits import debugging
 from flows.prefect_server.login import CLIENT, SERVER, login
 from reel.errors import UserError
-from reel.store import flocked, make_folder, write_atomic
+from reel.files import flocked, make_folder, write_atomic
 
 HOST = "127.0.0.1"
 NAMES = ("prefect", "mlflow")
@@ -98,7 +98,8 @@ def prepare_unseen(store: Path) -> None:
     for name, value in environment(store).items():
         os.environ.setdefault(name, value)
     make_folder(store, "paths.store")
-    Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):  # on a read-only store, where what is all there needs no Prefect
+        Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
     _UNSEEN[:] = [store]
 
 
@@ -138,7 +139,7 @@ def running(store: Path, name: str) -> Server | None:
     """The server of that name if `up` started it and its process still lives."""
     try:
         server = Server(**json.loads((folder(store) / f"{name}.json").read_text("utf-8")))
-    except (FileNotFoundError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError):
         return None
     return server if _started(server.pid) == server.started else None
 

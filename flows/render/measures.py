@@ -135,7 +135,7 @@ def _nothing_to_say(name: str, op: Op, own: Config, subject: Subject) -> str:
 
 
 def _reference(subject: Subject, needed: list[str]) -> Source:
-    from reel.store import sha256_file
+    from reel.files import sha256_file
 
     path = subject.reference
     if path is None:

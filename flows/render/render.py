@@ -17,6 +17,7 @@ from flows.render import measures
 from flows.render.published import guard
 from flows.render.settings import Rendering
 from reel.config import FIGURES
+from reel.errors import UserError
 from reel.history.record import RenderRecord, Role, StageRecord
 from reel.history.recorder import Recorder, new_run_id
 from reel.op import Context
@@ -80,9 +81,15 @@ def render(name: str, plan: Callable[[R, Store], RenderPlan], cfg: R) -> RenderR
         if all_there(found, store):
             with dry_run(found), recorder.at_once():
                 whole()
+        elif not store.writable:
+            raise UserError(
+                f"paths.store: {store.root} is read-only, and not all of this render is in it; missing: "
+                f"{', '.join(sorted({one.stage.op for one in found if not one.stage.reused})) or 'whole bytes'}",
+                fix="make it writable, or copy it and render with paths.store=<the copy>",
+            )
         else:
             announce(name, found, store)
-            as_flow(whole, name, run)
+            as_flow(whole, name, run, store)
     say(recorder.record, cfg)
     for line in measures.lines(todo.measures, list(measures.results(store, recorder.record))):
         print(f"  {'metric':<8} {line}")

@@ -7,7 +7,9 @@ goes on with the same search.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -19,11 +21,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from reel.canonical import canonical
 from reel.config import suggest
 from reel.errors import UserError
+from reel.files import canonical_json, read_file, sha256_bytes, write_atomic
 from reel.keys import differences
 from reel.search.goals import Goal, front
 from reel.search.search_axes import Axis
-from reel.store import Store, canonical_json, sha256_bytes, write_atomic
+from reel.store import Store
 from tasks.search.optuna_study import Study
+
+log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
@@ -44,14 +49,23 @@ class Definition(BaseModel):
     space: tuple[Axis, ...] = ()
     goals: tuple[Goal, ...] = ()
 
-    def study(self, store: Store) -> Study:
-        """Its trials. The caller holds the search's lock, or only reads."""
+    def study(self, store: Store, *, alone: bool = True) -> Study:
+        """Its trials.
+
+        Args:
+            alone: whether the caller holds the search's lock; otherwise it may only read.
+        """
         sampler, seed = self.about["sampler"], self.about["seed"]
-        return Study(folder(store, self.id), self.rungs, self.space, self.goals, sampler, seed)
+        return Study(folder(store, self.id), self.rungs, self.space, self.goals, sampler, seed, alone=alone)
 
 
 def folder(store: Store, id: str) -> Path:
     return store.root / "searches" / id
+
+
+def lock(store: Store, id: str) -> contextlib.AbstractContextManager[bool]:
+    """Held by the process that works on a search; yields whether it was free."""
+    return store.lock(f"search-{id}", wait=False)
 
 
 def new(name: str, about: Mapping[str, Any], settings: Mapping[str, Any]) -> Definition:
@@ -64,7 +78,7 @@ def new(name: str, about: Mapping[str, Any], settings: Mapping[str, Any]) -> Def
         UserError: the name is none.
     """
     plain = canonical(about)
-    id = name or f"search-{sha256_bytes(canonical_json(plain))[:8]}"
+    id = name or _id(plain)
     if not _NAME.fullmatch(id):
         raise UserError(f"search.name: {name!r} is not a valid name", fix="letters, digits, '.', '_' and '-'")
     return Definition(id=id, created=datetime.now(UTC), about=plain, settings=canonical(settings))
@@ -74,13 +88,18 @@ def opened(store: Store, wanted: Definition) -> Definition:
     """Begin a search, or go on with the one of its name.
 
     Raises:
-        UserError: that one has other settings.
+        UserError: that one has other settings, or its file is damaged and they are unknown.
     """
     path = folder(store, wanted.id) / "search.json"
     if not path.exists():
-        write_atomic(path, wanted.model_dump_json(indent=1).encode())
-        return wanted
-    known = _read(path)
+        return _write(path, wanted)
+    try:
+        known = _read(path)
+    except UserError as error:
+        if wanted.id != _id(wanted.about):
+            raise
+        log.warning("%s; written again: the search's id says what it was", error.message)
+        return _write(path, wanted)
     if known.about != wanted.about:
         changed = differences(wanted.about, known.about)
         shown = "; ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
@@ -116,7 +135,8 @@ def point(known: Definition, store: Store, number: int) -> Mapping[str, float]:
     Raises:
         UserError: the search has no such trial; those that went furthest are listed.
     """
-    study = known.study(store)
+    with lock(store, known.id) as free:
+        study = known.study(store, alone=free)
     trials = {trial.number: trial for name in known.rungs for trial in study.trials(name) if not trial.failed}
     if number in trials:
         return trials[number].point
@@ -128,10 +148,26 @@ def point(known: Definition, store: Store, number: int) -> Mapping[str, float]:
     )
 
 
+def _id(about: Mapping[str, Any]) -> str:
+    return f"search-{sha256_bytes(canonical_json(about))[:8]}"
+
+
+def _write(path: Path, definition: Definition) -> Definition:
+    data = definition.model_dump(mode="json")
+    envelope = {"sha256": sha256_bytes(canonical_json(data)), "search": data}
+    write_atomic(path, json.dumps(envelope, indent=1, ensure_ascii=False).encode() + b"\n")
+    return definition
+
+
 def _read(path: Path) -> Definition:
     try:
-        return Definition.model_validate(json.loads(path.read_bytes()))
-    except (ValueError, ValidationError) as error:
+        data = json.loads(read_file(path) or b"")
+        if "search" in data:  # 0.2.0 and before wrote it without a checksum
+            if sha256_bytes(canonical_json(data["search"])) != data["sha256"]:
+                raise ValueError("its checksum does not fit")
+            data = data["search"]
+        return Definition.model_validate(data)
+    except (ValueError, TypeError, KeyError, ValidationError) as error:
         raise UserError(
             f"{path}: damaged ({str(error).splitlines()[0]})",
             fix="delete its folder: what was rendered stays cached, the search asks for it again",

@@ -52,7 +52,7 @@ def search(cfg: Search, store: Store, job: plan.Job) -> RenderRecord:
     output = cfg.paths.output or cfg.paths.renders / name
     guard(output, cfg.paths.root)
     check_writable(output)
-    with store.lock(f"search-{known.id}", wait=False) as free:
+    with definition.lock(store, known.id) as free:
         if not free:
             raise UserError(
                 f"another process works on search {known.id}",
@@ -63,7 +63,7 @@ def search(cfg: Search, store: Store, job: plan.Job) -> RenderRecord:
             store, cfg.tracking, "search", settings, output=output, run=name, title=known.id, result=result
         ) as recorder:
             print(job.announcement(known), flush=True)
-            found = as_flow(lambda: run.search(job, known, cfg, recorder), "search", f"{known.id} {name}")
+            found = as_flow(lambda: run.search(job, known, cfg, recorder), "search", f"{known.id} {name}", store)
             report.publish(found, output, recorder)
         report.say(found, recorder.record)
     return recorder.record

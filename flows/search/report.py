@@ -10,9 +10,10 @@ from flows.edge.text import table
 from flows.search.run import Found
 from reel.clip import Clip
 from reel.errors import UserError
+from reel.files import write_atomic
 from reel.history.record import RenderRecord, load, record_path
 from reel.history.recorder import Recorder
-from reel.store import Store, write_atomic
+from reel.store import Store
 from tasks.search.optuna_study import Trial
 
 

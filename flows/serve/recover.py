@@ -17,7 +17,10 @@ GRACE = datetime.timedelta(minutes=5)
 """A run that is late by less is late, not missed."""
 
 MAX_STARTS = 5
-"""A run that was interrupted so often (retries not counted) is given up."""
+"""A run that was begun so often and interrupted each time (retries not counted) is given up."""
+
+GIVEN_UP = "given up"
+_SILENT = "without a word (out of memory?)"
 
 STOPPED = "Runner is shutting down."
 """Prefect's message for runs that were under way when it was stopped."""
@@ -89,10 +92,10 @@ async def sweep(
     for one in served:
         for run in await runs(client, one, types=["RUNNING", "PENDING"]):
             if not state.is_rendering(str(run.id)) and (now - run.state.timestamp).total_seconds() >= age:
-                await _again(client, one, run, say)
+                await _again(client, one, run, state, say)
         for run in await runs(client, one, types=["CRASHED", "CANCELLED"], ended_after=since):
             if run.state.type == "CRASHED" or run.state.message == STOPPED:
-                await _again(client, one, run, say)
+                await _again(client, one, run, state, say)
 
 
 async def under_way(client: Any, served: Sequence[Registered]) -> bool:
@@ -100,18 +103,27 @@ async def under_way(client: Any, served: Sequence[Registered]) -> bool:
     return any([await runs(client, one, types=["RUNNING", "PENDING"]) for one in served])
 
 
-async def _again(client: Any, served: Registered, run: Any, say: Say) -> None:
+async def _again(client: Any, served: Registered, run: Any, state: State, say: Say) -> None:
     from prefect.states import Crashed, Scheduled
 
-    given_up = run.run_count >= MAX_STARTS + served.plan.deployment.retries
-    if given_up and run.state.type == "CRASHED":
+    given_up = run.state.type == "CRASHED" and (run.state.message or "").startswith(GIVEN_UP)
+    if given_up:
         return
     await _end_subflows(client, run)
-    if given_up:
-        message = f"given up: its process ended {run.run_count} times without a word (out of memory?)"
+    if unknown := served.unknown(run.parameters):
+        message = f"{GIVEN_UP}: {served.plan.deployment.flow} takes no parameter {', '.join(unknown)}"
         await client.set_flow_run_state(run.id, Crashed(message=message), force=True)
         say(f"{served.plan.name}: {run.name} {message}")
         return
+    begun = max(run.run_count, state.restarts(str(run.id)) + 1)  # the server counts runs, not processes that end early
+    if begun >= MAX_STARTS + served.plan.deployment.retries:
+        why = (run.state.message or "").strip() if run.state.type == "CRASHED" else ""
+        message = f"{GIVEN_UP}: its process ended {begun} times, {f'at last with: {why}' if why else _SILENT}"
+        await client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+        state.forget_restarts(str(run.id))
+        say(f"{served.plan.name}: {run.name} {message}")
+        return
+    state.restarted(str(run.id))
     await client.set_flow_run_state(run.id, Scheduled(message="interrupted; goes on from the store"), force=True)
     say(f"{served.plan.name}: {run.name} was interrupted; it goes on from what the store holds")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,10 @@ class Registered:
     plan: Plan
     id: UUID
     record: Mapping[str, Any]
+
+    def unknown(self, parameters: Iterable[str]) -> list[str]:
+        """Parameters of a run that the deployment's flow does not have, so that no process could ever begin it."""
+        return sorted(set(parameters) - {"experiment", "overrides", self.plan.target.drop})
 
 
 def check(settings: Serve) -> list[Plan]:

@@ -118,6 +118,7 @@ def perform(
             with slots.held(deployment.slot, settings.slots.get(deployment.slot or "", 1)):
                 job = Job(deployment.flow, point.overrides, dict(point.choices))
                 done = call(chosen.run, point.config, job)
+            state.forget_restarts(str(flow_run.id))
         except UserError:
             _no_retry(str(flow_run.id))
             raise

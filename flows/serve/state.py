@@ -5,6 +5,7 @@
     serve.lock           held by the one that serves from this store
     alive.json           when it was last up, so that the next one knows what was missed
     runs/<flow run>.lock held by the process that renders: free means that nobody does
+    restarts/<flow run>  how often an interrupted run was started again
     inbox/<deployment>/<digest>.json   one file a clip that was handed over
 """
 
@@ -20,7 +21,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from reel.errors import UserError
-from reel.store import flocked, write_atomic
+from reel.files import flocked, read_file, write_atomic
 
 
 class Entry(BaseModel):
@@ -86,6 +87,22 @@ class State:
             return False
         with flocked(path, wait=False) as free:
             return not free
+
+    def restarts(self, flow_run: str) -> int:
+        """How often a run was started again. The server counts those alone that got as far as to run."""
+        data = read_file(self._restarts(flow_run)) or b""
+        return int(data) if data.isdigit() else 0
+
+    def restarted(self, flow_run: str) -> None:
+        """Count one more."""
+        write_atomic(self._restarts(flow_run), str(self.restarts(flow_run) + 1).encode())
+
+    def forget_restarts(self, flow_run: str) -> None:
+        """The run has ended by itself."""
+        self._restarts(flow_run).unlink(missing_ok=True)
+
+    def _restarts(self, flow_run: str) -> Path:
+        return self.folder / "restarts" / flow_run
 
     def _lock(self, flow_run: str) -> Path:
         return self.folder / "runs" / f"{flow_run}.lock"

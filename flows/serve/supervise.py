@@ -51,11 +51,11 @@ POLL_EVERY = 5.0
 STARTING = 300.0
 """Seconds that a run may take from being taken to being under way, before it counts as interrupted."""
 
-STOP_PATIENCE = 120.0
-"""Seconds that a quiet end of the renders may take, 30 each and one after another; a second Ctrl-C cuts it short."""
+GRACE = 2.0
+"""Seconds that renders have for closing their records before they are killed; either way they go on from the store."""
 
 HAND_BACK = 60.0
-"""Seconds that it may take at the end until the server knows of every run that it is to be gone on with."""
+"""Seconds that it may take at the end until a busy server knows of every run that it is to be gone on with."""
 
 DEFAULTS: dict[Any, Any] = {
     PREFECT_CLIENT_MAX_RETRIES: 8,  # the server may be away for some minutes
@@ -180,28 +180,36 @@ class Supervisor:
                 await asyncio.wait_for(self._stop.wait(), LOOK_EVERY)
 
     async def _end(self, runner: OwnRunner, running: asyncio.Task[None]) -> None:
-        """Stop the runner and its renders, and leave those to be gone on with."""
-        if not running.done() and await self._answers():
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(runner.astop(), STOP_PATIENCE)
-                await asyncio.wait_for(asyncio.shield(running), STOP_PATIENCE)
-        running.cancel()  # what is still there gets SIGTERM, then SIGKILL
-        await asyncio.gather(running, return_exceptions=True)
+        """Stop the renders and the runner, and leave those to be gone on with.
+
+        A render's process tells the server of its run to the last moment, so the server is told what becomes of it when
+        no such process is left. Prefect's runner itself would wait for each up to 30 s, one after another.
+        """
+        runner.stopping = True
+        await end_renders(GRACE)
+        running.cancel()
+        ended = asyncio.gather(running, return_exceptions=True)
+        while not ended.done():  # it may have been about to start another one
+            await end_renders(0.0)
+            await asyncio.wait([ended], timeout=0.1)
+        await end_renders(0.0)
         await self._hand_back()
         self.state.alive(now())
 
     async def _hand_back(self) -> None:
-        """Tell the server of what was under way that it waits to be gone on with. The processes may take a moment to be
-        gone, and a busy server to answer; what cannot be told now the next start finds out.
+        """Tell the server of what was under way that it waits to be gone on with. A busy server may take a moment to
+        answer; what cannot be told now the next start finds out.
         """
         end = time.monotonic() + HAND_BACK
-        while await self._answers() and time.monotonic() < end:
-            with contextlib.suppress(Exception):
+        while time.monotonic() < end:
+            with contextlib.suppress(Exception), temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 1}):
                 async with get_client() as client:
                     await recover.sweep(client, self.served, self.state, self.began, say)
                     if not await recover.under_way(client, self.served):
                         return
-            await asyncio.sleep(1)
+            if await unreachable() and (not self.local or self._own() is None):
+                return
+            await asyncio.sleep(0.5)
 
     async def _look_after(self) -> None:
         """Notice that the server is away and back; start interrupted runs again; follow the clips."""
@@ -256,10 +264,14 @@ class Supervisor:
 
     def _revive(self) -> None:
         """Start the project's own server again when its process is gone."""
-        gone = self.local and servers.running(self.settings.paths.store, "prefect") is None
+        gone = self.local and self._own() is None
         if gone and not _starting.locked():
             say("the Prefect server has ended; starting it again")
             threading.Thread(target=self._start, daemon=True).start()
+
+    def _own(self) -> servers.Server | None:
+        """The project's own server, if its process is there."""
+        return servers.running(self.settings.paths.store, "prefect")
 
     def _start(self) -> None:
         try:
@@ -289,6 +301,45 @@ def reach(url: str) -> dict[Any, Any]:
     """Prefect's settings for a server: its address, and the log-in that this process has for it."""
     login = os.environ.get(CLIENT)
     return {PREFECT_API_URL: url, **({PREFECT_API_AUTH_STRING: login} if login else {})}
+
+
+async def end_renders(grace: float) -> None:
+    """End the processes that Prefect's runner has started here for runs of flows.
+
+    Args:
+        grace: seconds between SIGTERM and SIGKILL; 0: SIGKILL at once.
+    """
+    import psutil
+
+    renders = [process for process in psutil.Process().children() if _is_render(process)]
+    if renders and grace:
+        for process in renders:
+            with contextlib.suppress(psutil.Error):
+                process.terminate()
+        end = time.monotonic() + grace
+        while time.monotonic() < end and any(_lives(process) for process in renders):
+            await asyncio.sleep(0.05)
+    for process in renders:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+def _is_render(process: Any) -> bool:
+    import psutil
+
+    try:
+        return "PREFECT__FLOW_RUN_ID" in process.environ()
+    except psutil.Error:
+        return False
+
+
+def _lives(process: Any) -> bool:
+    import psutil
+
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 async def check_pool(name: str) -> None:

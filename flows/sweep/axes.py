@@ -22,8 +22,8 @@ from reel.canonical import canonical
 from reel.config import Config, counts, parse
 from reel.content import with_content
 from reel.errors import UserError, suggest
+from reel.files import canonical_json, sha256_bytes
 from reel.history.sweep_files import Axis
-from reel.store import canonical_json, sha256_bytes
 
 _RELOAD = (
     r"model$|model\.(?!loras)",  # the base model, its motion module, its ControlNets

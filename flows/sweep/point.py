@@ -38,7 +38,7 @@ def flow_point(root: Root[Any], fn: Callable[[Any], Any], total: int) -> Callabl
         config = parse(root.cls, data)
         manifest = Manifest.load(Store(config.paths.store), hydra.sweeper.id)
         keep_tracking(manifest.store, config)
-        claim = manifest.claim(hydra.sweeper.point, list(hydra.sweeper.statuses))
+        claim = manifest.claim(hydra.sweeper.point, list(hydra.sweeper.statuses), hydra.sweeper.driver)
         if claim is None:
             return None
         point = manifest.point(claim.index)

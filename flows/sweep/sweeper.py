@@ -125,6 +125,9 @@ class ManifestSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Launch in rounds. The arguments are not looked at: the manifest holds every point's overrides.
 
+        A process that dies may take a whole pool of them with it. What was under way then is run again one by one, so
+        that no point is blamed for another one's end.
+
         Raises:
             Exception: what the launcher, or the composition of a point, raised when a round got nowhere.
         """
@@ -135,18 +138,24 @@ class ManifestSweeper(Sweeper):
             from flows.prefect_server.run import share
 
             share(runner.manifest.store.root)
-        for _ in range(len(runner.manifest.planned) * DEATHS + 1):
+        suspects: set[int] = set()
+        for _ in range(len(runner.manifest.planned) * (DEATHS + 1) + 1):
             todo = runner.open()
             if not todo:
                 return
-            trouble, lost = self._round(todo)
+            alone = [point for point in todo if point.index in suspects][:1]
+            trouble, lost = self._round(alone or todo)
             left = runner.open()
-            if [(point.index, point.attempts) for point in left] == [(point.index, point.attempts) for point in todo]:
+            before = {(point.index, point.attempts) for point in todo}
+            begun = {point.index for point in left if (point.index, point.attempts) not in before}
+            suspects -= {point.index for point in alone} - begun
+            if not alone and not begun and len(left) == len(todo):
                 if trouble is not None:
                     raise trouble
                 return  # other processes hold them
-            if left and lost:
-                log.warning("points that did not come back are run again (%s)", _first_line(lost))
+            if begun and lost:
+                suspects |= begun
+                log.warning("points that did not come back are run again, one by one (%s)", _first_line(lost))
 
     def _round(self, todo: Sequence[Point]) -> tuple[Exception | None, Exception | None]:
         """Launch these points; returns the first error of any kind, and the launcher's own: a worker that was killed.
@@ -154,7 +163,8 @@ class ManifestSweeper(Sweeper):
         Which points failed or were lost, the manifest knows.
         """
         assert self.launcher is not None
-        batch = [[*point.overrides, f"hydra.sweeper.point={point.index}"] for point in todo]
+        driver = f"++hydra.sweeper.driver='{_runner[-1].manifest.driver}'"
+        batch = [[*point.overrides, f"hydra.sweeper.point={point.index}", driver] for point in todo]
         try:
             returns = self.launcher.launch(batch, initial_job_idx=0)
         except Exception as error:

@@ -15,8 +15,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from reel.digest import Digest
 from reel.errors import DamagedObject, MissingObject, UserError
+from reel.files import canonical_json, read_file, sha256_bytes, sha256_file, write_atomic
 from reel.masking import without_password
-from reel.store import Store, canonical_json, sha256_bytes, sha256_file, write_atomic
+from reel.store import Store
 
 SCHEMA = 1
 
@@ -158,10 +159,15 @@ def load(path: Path) -> RenderRecord:
     Raises:
         UserError: no such file, not a whole record, or written by another version; the file is named.
     """
-    try:
-        return parse_record(path.read_bytes(), path)
-    except FileNotFoundError:
-        raise UserError(f"there is no record {path}", fix="see what there is: rotoscope runs") from None
+    data = read_file(path)
+    if data is not None:
+        record = parse_record(data, path)
+        if record.run != path.stem:
+            raise _damaged(path, f"it is the record of {record.run}")
+        return record
+    if path.exists():
+        raise _damaged(path, "it is no file")
+    raise UserError(f"there is no record {path}", fix="see what there is: rotoscope runs")
 
 
 def parse_record(data: bytes, path: Path | str) -> RenderRecord:

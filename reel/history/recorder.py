@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import logging
 import os
 import platform
 import re
 import secrets
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from reel.canonical import canonical
 from reel.errors import UserError
+from reel.files import sha256_file
 from reel.history.record import Output, RenderRecord, Role, StageRecord, Status, load, record_path, save
 from reel.keys import library_version, recall
-from reel.store import Store, sha256_file
+from reel.store import Store
+
+log = logging.getLogger(__name__)
 
 LOST = "the process ended without closing the render (killed, or the machine went down)"
 
@@ -60,13 +65,22 @@ _point: contextvars.ContextVar[PointLike | None] = contextvars.ContextVar("point
 
 
 class Recorder:
-    """Keeps the record of a render that is going on. Made by `begin`; not for use from several threads."""
+    """Keeps the record of a render that is going on. Made by `begin`; not for use from several threads.
+
+    Attributes:
+        kept: whether it is written at all: in a store that is read-only it is not, and that is told.
+    """
 
     def __init__(self, store: Store, record: RenderRecord, root: Path | None = None) -> None:
         self.store = store
         self.record = record
+        self.kept = store.writable
+        self._began = _elapsed()
         self._held = contextlib.ExitStack()
-        self._held.enter_context(store.lock(_lock_name(record.run)))
+        if self.kept:
+            self._held.enter_context(store.lock(_lock_name(record.run)))
+        else:
+            log.warning("the store %s is read-only: no record is kept of this render", store.root)
         self._at_once = False
         commit, dirty = git_state(root)
         self._update(commit=commit, dirty=dirty)
@@ -125,8 +139,10 @@ class Recorder:
 
     def finish(self, status: Status, reason: str | None = None, **fields: Any) -> RenderRecord:
         """Close the record, once: it never changes again."""
-        self._update(status=status, reason=reason, ended=_now(), **fields)
-        (self.store.root / "locks" / f"{_lock_name(self.run)}.lock").unlink(missing_ok=True)
+        ended = self.record.started + timedelta(seconds=_elapsed() - self._began)  # whatever became of the wall's clock
+        self._update(status=status, reason=reason, ended=ended, **fields)
+        if self.kept:
+            (self.store.root / "locks" / f"{_lock_name(self.run)}.lock").unlink(missing_ok=True)
         self._held.close()
         return self.record
 
@@ -134,7 +150,7 @@ class Recorder:
         if self.record.status != "running":
             raise ValueError(f"the record of {self.run} is closed")
         self.record = RenderRecord.model_validate({**dict(self.record), **fields})
-        if not self._at_once:
+        if self.kept and not self._at_once:
             save(self.store, self.record)
 
 
@@ -206,7 +222,9 @@ def alive(store: Store, run: str) -> bool:
 
 def reconcile(store: Store) -> list[RenderRecord]:
     """Close the records of renders whose process is gone; returns those that were closed."""
-    closed = []
+    closed: list[RenderRecord] = []
+    if not store.writable:
+        return closed
     for lock in sorted((store.root / "locks").glob("run-*.lock")):  # left only by renders that live or were killed
         run = lock.stem.removeprefix("run-")
         with store.lock(lock.stem, wait=False) as free:
@@ -250,3 +268,8 @@ def _lock_name(run: str) -> str:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _elapsed() -> float:
+    """Seconds on a clock that nobody sets; where the system has one, it goes on while the machine sleeps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

@@ -6,17 +6,20 @@ Layout under ``<store>/sweeps/<id>/``::
     points/<n>.json    how far point n is; a point without one is pending
     locks/<n>.lock     flock held by whoever runs point n, which the kernel frees however that process ends
     locks/drivers.lock shared flock of the processes that work on the sweep as a whole
+    locks/driver-<id>.lock  flock of one of them
 
-A point that says "running" and whose lock is free belongs to a process that is gone: it is pending again.
+A point that says "running" and whose lock is free belongs to a process that is gone: it is pending again. If the
+process that drives the sweep has outlived it, the point's own process died; if not, the whole sweep was killed, which
+is no point's fault.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import platform
+import secrets
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -28,7 +31,8 @@ from pydantic import ValidationError
 
 from reel.config import suggest
 from reel.errors import UserError
-from reel.history.record import record_path
+from reel.files import flocked, make_folder, read_file, write_atomic
+from reel.history.record import load, record_path
 from reel.history.sweep_files import (
     Axis,
     Definition,
@@ -44,7 +48,7 @@ from reel.history.sweep_files import (
     sweeps_folder,
     write_definition,
 )
-from reel.store import Store, flocked, make_folder, write_atomic
+from reel.store import Store
 
 DEATHS = 3
 """Processes that may die at one point before it counts as failed: a point that runs out of memory each time must not
@@ -61,6 +65,10 @@ class Manifest:
     def __init__(self, store: Store, definition: Definition) -> None:
         self.store = store
         self._definition = definition
+        self.driver = ""
+        """Id of this process as one that works on the sweep, while it does (`driving`)."""
+        self._seen: dict[Path, tuple[tuple[int, int], bool]] = {}
+        """Records of finished points as they were read last, by time of change and size, and whether they are whole."""
 
     @property
     def id(self) -> str:
@@ -173,9 +181,19 @@ class Manifest:
     @contextlib.contextmanager
     def driving(self) -> Iterator[None]:
         """Held by a process that works on the sweep; while anybody holds it the sweep is not abandoned."""
-        with (self.folder / "locks" / "drivers.lock").open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_SH)
-            yield
+        driver = secrets.token_hex(4)
+        lock = self._driver_lock(driver)
+        for left in lock.parent.glob("driver-*.lock"):  # by processes that were killed
+            with flocked(left, wait=False) as free:
+                if free:
+                    left.unlink(missing_ok=True)
+        with flocked(self.folder / "locks" / "drivers.lock", shared=True), flocked(lock):
+            before, self.driver = self.driver, driver
+            try:
+                yield
+            finally:
+                self.driver = before
+                lock.unlink(missing_ok=True)
 
     @property
     def driven(self) -> bool:
@@ -183,8 +201,14 @@ class Manifest:
         with flocked(self.folder / "locks" / "drivers.lock", wait=False) as free:
             return not free
 
-    def claim(self, index: int, statuses: Sequence[PointStatus] = ("pending",)) -> Claim | None:
-        """Take a point for this process; None when it is not in one of these statuses, or another process has it."""
+    def claim(
+        self, index: int, statuses: Sequence[PointStatus] = ("pending",), driver: str | None = None
+    ) -> Claim | None:
+        """Take a point for this process; None when it is not in one of these statuses, or another process has it.
+
+        Args:
+            driver: id of the process that works on the sweep and had the point begun; None: this one.
+        """
         held = contextlib.ExitStack()
         for attempt in range(TRIES):
             if held.enter_context(flocked(self._lock(index), wait=False)):
@@ -199,29 +223,63 @@ class Manifest:
         if now.status not in statuses:
             held.close()
             return None
-        deaths = before.deaths + 1 if died else 0
-        claim = Claim(self, index, before.attempts + (deaths < DEATHS), deaths, held)
+        own = died and self._lives(before.driver)
+        if died and not own:
+            log.warning("point #%d was under way when the whole sweep was killed; it goes on from the store", index)
+        deaths = before.deaths + own if died else 0
+        driver = self.driver if driver is None else driver
+        claim = Claim(self, index, before.attempts + (deaths < DEATHS), deaths, held, driver)
         if deaths >= DEATHS:
             claim.fail(f"the process that ran it died {deaths} times (killed, or out of memory)", "died")
             return None
         return claim
 
     def _state(self, index: int) -> State:
+        path = self._state_path(index)
         try:
-            return State.model_validate_json(self._state_path(index).read_bytes())
-        except FileNotFoundError:
-            return State()
+            data = read_file(path)
+            if data is not None or not path.exists():
+                return State.model_validate_json(data) if data is not None else State()
         except ValidationError:
-            log.warning("%s: damaged; the point counts as pending", self._state_path(index))
-            return State()
+            pass
+        log.warning("%s: damaged; the point counts as pending", path)
+        return State()
 
     def _held(self, index: int) -> bool:
         with flocked(self._lock(index), wait=False) as free:
             return not free
 
+    def _lives(self, driver: str) -> bool:
+        """Whether a process that worked on the sweep still does."""
+        if not driver or not self._driver_lock(driver).exists():
+            return False
+        with flocked(self._driver_lock(driver), wait=False) as free:
+            return not free
+
+    def _driver_lock(self, driver: str) -> Path:
+        return self.folder / "locks" / f"driver-{driver}.lock"
+
     def _lost(self, state: State) -> bool:
-        """Whether a finished point's record is gone."""
-        return state.status == "done" and state.run is not None and not record_path(self.store, state.run).exists()
+        """Whether a finished point's record is gone, or damaged."""
+        if state.status != "done" or state.run is None:
+            return False
+        path = record_path(self.store, state.run)
+        try:
+            seen = (path.stat().st_mtime_ns, path.stat().st_size)
+        except OSError:
+            return True
+        if self._seen.get(path, (None, False))[0] != seen:
+            self._seen[path] = seen, self._reads(path)
+        return not self._seen[path][1]
+
+    @staticmethod
+    def _reads(path: Path) -> bool:
+        try:
+            load(path)
+        except UserError as error:
+            log.warning("%s; its point is pending again", error.message)
+            return False
+        return True
 
     def _state_path(self, index: int) -> Path:
         return self.folder / "points" / f"{index}.json"
@@ -233,7 +291,9 @@ class Manifest:
 class Claim:
     """A point that this process runs, until `done`, `fail` or `release`. Its state says "running" meanwhile."""
 
-    def __init__(self, manifest: Manifest, index: int, attempts: int, deaths: int, held: contextlib.ExitStack) -> None:
+    def __init__(
+        self, manifest: Manifest, index: int, attempts: int, deaths: int, held: contextlib.ExitStack, driver: str
+    ) -> None:
         self.manifest = manifest
         self.index = index
         self._held = held
@@ -243,6 +303,7 @@ class Claim:
             digest=manifest.planned[index].digest,
             attempts=attempts,
             deaths=deaths,
+            driver=driver,
             started=datetime.now(UTC),
             host=platform.node(),
             pid=os.getpid(),

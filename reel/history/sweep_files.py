@@ -16,7 +16,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reel.errors import UserError
-from reel.store import Store, canonical_json, sha256_bytes, write_atomic
+from reel.files import canonical_json, read_file, sha256_bytes, write_atomic
+from reel.store import Store
 
 SCHEMA = 1
 
@@ -69,7 +70,9 @@ class State(_Frozen):
     attempts: int = 0
     """How often it was begun."""
     deaths: int = 0
-    """How many processes died at it since it was last done or failed."""
+    """How many processes died at it since it was last done or failed, while the one that drives the sweep lived on."""
+    driver: str = ""
+    """Id of the process that works on the sweep as a whole and had it begun."""
     started: datetime | None = None
     host: str = ""
     pid: int = 0
@@ -159,8 +162,11 @@ def read_definition(path: Path) -> Definition:
         FileNotFoundError: there is none.
         UserError: it is damaged, or of another version.
     """
+    data = read_file(path)
+    if data is None and not path.exists():
+        raise FileNotFoundError(path)
     try:
-        envelope = json.loads(path.read_bytes())
+        envelope = json.loads(data or b"")
         if envelope["schema"] != SCHEMA:
             raise ValueError(f"sweep schema {envelope['schema']}, this version reads {SCHEMA}")
         if sha256_bytes(canonical_json(envelope["sweep"])) != envelope["sha256"]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reel.files import write_atomic
 from reel.history.comparison import Comparison, Metric, Places, Point, number, places
-from reel.store import write_atomic
 from tasks.compare.page import label
 
 if TYPE_CHECKING:

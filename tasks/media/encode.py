@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reel.errors import UserError
-from reel.store import canonical_json
+from reel.files import canonical_json
 from tasks.media import ffmpeg
 from tasks.media.colour import SCALE_FLAGS
 from tasks.media.timeline import frame_step

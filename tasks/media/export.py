@@ -7,7 +7,8 @@ import uuid
 from pathlib import Path
 
 from reel.errors import DamagedObject
-from reel.store import Store, explained, make_folder
+from reel.files import explained, make_folder
+from reel.store import Store
 
 
 def export(store: Store, digest: str, folder: Path | str) -> dict[str, Path]:

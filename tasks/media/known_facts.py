@@ -14,8 +14,8 @@ from typing import Any
 
 from reel.code_hash import closure_hash
 from reel.errors import UserError
+from reel.files import canonical_json, read_checked, sha256_bytes, write_checked
 from reel.keys import library_version
-from reel.store import canonical_json, read_checked, sha256_bytes, write_checked
 from tasks.media import probe
 from tasks.media.colour import Tags
 from tasks.media.source import Source, source_digest

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reel.config import parse
+from reel.files import write_atomic
 from reel.models.source import ModelSource
-from reel.store import write_atomic
 from tasks.media.encode import FORMATS, Movie, SoundTrack, Timing, encode
 from tasks.weights import fetch as weights
 

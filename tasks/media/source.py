@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reel.errors import UserError
-from reel.store import sha256_file
+from reel.files import sha256_file
 
 CONTAINERS = (
     "mov", "matroska", "avi", "mpegts", "mpeg", "gif", "apng", "flv", "asf", "ogg", "mxf", "nut", "ivf", "dv",

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reel.errors import UserError
-from reel.store import Store, canonical_json, sha256_bytes, write_atomic
+from reel.files import canonical_json, read_file, sha256_bytes, write_atomic
+from reel.store import Store
 
 if TYPE_CHECKING:
     import torch
@@ -92,11 +93,10 @@ class JournalFile(_Keeping):
         """Tensors and meta of the last checkpoint; None when there is none, it is damaged or of other settings."""
         from safetensors.torch import load
 
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
+        data = read_file(self.path)
+        if data is None and not self.path.exists():
             return None
-        if hashlib.sha256(data[32:]).digest() != data[:32]:
+        if data is None or hashlib.sha256(data[32:]).digest() != data[:32]:
             log.warning("%s is damaged; the render starts from the beginning", self.path)
             return None
         meta = _metadata(data[32:])
@@ -131,13 +131,13 @@ def unfinished(store: Store) -> dict[str, tuple[int, float]]:
     """Renders that were broken off while denoising: finished steps and time of the last checkpoint, by run id."""
     found: dict[str, tuple[int, float]] = {}
     for path in sorted((store.root / "journals").glob("*/state.safetensors")):
-        with path.open("rb") as file:
-            file.seek(32)
-            length = int.from_bytes(file.read(8), "little")
-            try:
+        try:
+            with path.open("rb") as file:
+                file.seek(32)
+                length = int.from_bytes(file.read(8), "little")
                 meta = json.loads(file.read(length))["__metadata__"]
-            except (ValueError, KeyError):
-                continue  # damaged: the render begins anew and says so
+        except (OSError, ValueError, KeyError, OverflowError, MemoryError):
+            continue  # damaged: the render begins anew and says so
         found[meta["run"]] = (int(meta["step"]), path.stat().st_mtime)
     return found
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reel.config import Config
+from reel.files import canonical_json, sha256_bytes
 from reel.keys import make_key
 from reel.op import Context, Op
-from reel.store import canonical_json, sha256_bytes
 from tasks.networks.offload import placed
 from tasks.networks.quiet import quiet
 from tasks.stylize.settings.compute import check_device, resolve_device

@@ -8,17 +8,23 @@ search goes on where it was, and asks the same questions, since the sampler is s
 
 from __future__ import annotations
 
+import json
+import logging
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from reel.files import explained, read_checked, read_file, sha256_bytes, write_checked
 from reel.search.goals import Goal, Scored
 from reel.search.search_axes import Axis
 
 if TYPE_CHECKING:
     import optuna
+
+log = logging.getLogger(__name__)
 
 Sampler = Literal["gp", "tpe", "nsga2", "random"]
 NUMBER, VALUES, RUN, COST = "number", "values", "run", "cost"
@@ -51,7 +57,11 @@ class Trial:
 
 
 class Study:
-    """A search's points and answers. The caller holds the search's lock: nobody else writes."""
+    """A search's points and answers. The caller holds the search's lock: nobody else writes.
+
+    Args:
+        alone: False: the caller does not hold it, and only reads.
+    """
 
     def __init__(
         self,
@@ -61,18 +71,29 @@ class Study:
         goals: Sequence[Goal],
         sampler: Sampler,
         seed: int,
+        *,
+        alone: bool = True,
     ) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.axes, self.goals, self.kind, self.seed = list(axes), list(goals), sampler, seed
         self.first = rungs[0]
-        storage = _storage(folder / "study.log")
+        self._path = folder / "study.log"
+        storage = _storage(self._path, alone=alone)
         directions = [goal.direction for goal in goals]
-        self._studies = {
-            name: optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
-            for name in dict.fromkeys(rungs)
-        }
+        with explained(self._path):
+            self._studies = {
+                name: optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
+                for name in dict.fromkeys(rungs)
+            }
+        if alone:
+            self._seal()
+
+    def _seal(self) -> None:
+        """Note how long the journal is and its checksum, by which `_storage` knows it again."""
+        data = self._path.read_bytes()
+        write_checked(_seal_path(self._path), f"{len(data)} {sha256_bytes(data)}".encode())
 
     def trials(self, rung: str) -> list[Trial]:
         """Closed trials of a rung in the order of their points' numbers, failed ones too."""
@@ -83,7 +104,14 @@ class Study:
 
         Args:
             given: the first point that is tried.
+
+        Raises:
+            UserError: the disk is full or does not let us.
         """
+        with explained(self._path):
+            return self._ask(given)
+
+    def _ask(self, given: Mapping[str, float]) -> Trial | None:
         import optuna
 
         study = self._studies[self.first]
@@ -110,7 +138,16 @@ class Study:
         return self._another(trial, seen)
 
     def close(self, rung: str, trial: Trial) -> None:
-        """Keep a trial's answer."""
+        """Keep a trial's answer.
+
+        Raises:
+            UserError: as `ask`.
+        """
+        with explained(self._path):
+            self._close(rung, trial)
+        self._seal()
+
+    def _close(self, rung: str, trial: Trial) -> None:
         import optuna
 
         study, values = self._studies[rung], [trial.values.get(goal.key) for goal in self.goals]
@@ -215,17 +252,42 @@ def startup(axes: int) -> int:
     return 3 * axes + 1
 
 
-def _storage(path: Path) -> optuna.storages.JournalStorage:
-    """The journal; a line that a killed process left half-written goes, and so does its lock."""
+def _storage(path: Path, *, alone: bool) -> optuna.storages.JournalStorage:
+    """The journal. A line that a killed process left half-written goes, and so does its lock; a journal that is not
+    what was written is moved aside, and the search asks for its trials again.
+    """
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f"{path.name}.lock*"):
-        left.unlink(missing_ok=True)
-    if path.exists():
-        data = path.read_bytes()
+    if alone:
+        for left in path.parent.glob(f"{path.name}.lock*"):
+            left.unlink(missing_ok=True)
+        data = read_file(path) or b""
         whole = data.rfind(b"\n") + 1
-        if whole < len(data):
+        if not _is_sound(data[:whole], path):
+            place = path.with_name(f"{path.name}.{time.time_ns():x}.damaged")
+            path.rename(place)
+            log.warning(
+                "%s is damaged and was moved to %s: its trials are asked for again, from the store", path, place
+            )
+        elif whole < len(data):
             os.truncate(path, whole)
     return JournalStorage(JournalFileBackend(str(path)))
+
+
+def _is_sound(data: bytes, path: Path) -> bool:
+    """Whether a journal begins with what was sealed last, and goes on in whole lines of JSON."""
+    if not path.exists():
+        return True
+    try:
+        for line in data.splitlines():
+            json.loads(line)
+        length, _, digest = (read_checked(_seal_path(path)) or b"0 ").decode().partition(" ")
+    except ValueError:
+        return False
+    return path.is_file() and (not digest or sha256_bytes(data[: int(length)]) == digest)
+
+
+def _seal_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.seal")

@@ -9,9 +9,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reel.errors import UserError
+from reel.files import write_atomic
 from reel.history.record import Status, load, record_path
 from reel.masking import without_password
-from reel.store import Store, write_atomic
+from reel.store import Store
 from tasks.tracking.settings import Tracking
 
 
@@ -98,7 +99,7 @@ def read_sweep_link(store: Store, sweep: str) -> SweepLink | None:
     """A sweep's link, or None when it is not tracked."""
     try:
         return SweepLink.model_validate_json(_sweep_link_path(store, sweep).read_bytes())
-    except (FileNotFoundError, ValidationError):
+    except (OSError, ValidationError):
         return None
 
 
@@ -115,7 +116,7 @@ def read_link(store: Store, run: str) -> Link | None:
     """A run's link, or None when the run is not tracked (or its link is damaged: `rebuild` makes it anew)."""
     try:
         return Link.model_validate_json(link_path(store, run).read_bytes())
-    except (FileNotFoundError, ValidationError):
+    except (OSError, ValidationError):
         return None
 
 

@@ -101,7 +101,7 @@ def open_run(tracking: Tracking, recorder: Recorder) -> Tracker | None:
     """Begin to track a render: its MLflow run is opened in the background. None when tracking is off, and for a part
     of a render that this process tracks: that one's logging process takes it on when it is closed (`Tracker.log`).
     """
-    if not tracking.enabled:
+    if not tracking.enabled or not recorder.kept:
         return None
     save_link(recorder.store, new_link(tracking, recorder.run))
     if recorder.record.parent in _OPEN:

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from reel.errors import UserError
+from reel.files import canonical_json, sha256_bytes
 from reel.history.sweep import Manifest
-from reel.store import Store, canonical_json, sha256_bytes
+from reel.store import Store
 from tasks.tracking.client import connect, each_reachable, experiment_id
 from tasks.tracking.links import Link, SweepLink, read_sweep_link, save_sweep_link, tracked_sweeps
 

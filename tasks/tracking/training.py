@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from reel.files import write_atomic
 from reel.nested import flat
-from reel.store import write_atomic
 from tasks.tracking.client import allowed, experiment_id, open_client
 from tasks.tracking.settings import Tracking
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import math
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from reel.errors import UserError
+from reel.files import flocked
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout: data/models and models.lock.json stand here."""
@@ -45,9 +45,7 @@ def cache_dir() -> Path:
 def locked(name: str) -> Iterator[None]:
     """Hold the lock ``name`` against other threads and processes. The kernel frees it when a process dies."""
     folder = cache_dir() / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with flocked(folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.lock"):
         yield
 
 

@@ -79,10 +79,14 @@ def run(cfg: Demo) -> dict:
 
 def _happen(steps: int) -> None:
     """What ``$DEMO_HOOK`` wants to happen at a step count: ``5:wait``, ``5:once`` (wait the first time), ``5:die``,
-    ``5:memory``, ``*:pause``."""
-    where, _, what = os.environ.get("DEMO_HOOK", "").partition(":")
-    if where not in ("*", str(steps)):
-        return
+    ``5:memory``, ``*:pause``, ``5:slow``; several with commas between them."""
+    for hook in os.environ.get("DEMO_HOOK", "").split(","):
+        where, _, what = hook.partition(":")
+        if where in ("*", str(steps)):
+            _hooked(what)
+
+
+def _hooked(what: str) -> None:
     seen = Path(f"{os.environ['DEMO_OUT']}.once")
     if what == "wait" or (what == "once" and not seen.exists()):
         seen.touch()
@@ -94,6 +98,8 @@ def _happen(steps: int) -> None:
         bytearray(64 << 30)
     elif what == "pause":
         time.sleep(0.3)
+    elif what == "slow":
+        time.sleep(2)
 
 
 FLOW = Flow("demo", Demo, run, about=__doc__, examples=EXAMPLES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -262,6 +263,35 @@ def test_damaged_objects_are_made_anew(render: Render, warm: Store):
     healed = render()
     assert computed(healed) == ["preprocess.pose_map"]
     assert [stage.digest for stage in healed.stages] == [stage.digest for stage in record.stages]
+
+
+UNPRIVILEGED = [*("setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner")] if os.geteuid() == 0 else []
+"""Before a command, so that it is held to the modes of files, as root is not."""
+
+
+def test_a_read_only_store_gives_what_it_holds_and_says_what_it_lacks(warm: Store, tmp_path: Path):
+    """And is left exactly as it was."""
+    store = tmp_path / "store"
+    shutil.copytree(warm.root, store)
+    for path in [store, *store.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    before = {path: path.stat().st_mtime_ns for path in store.rglob("*")}
+
+    def dance(*overrides: str) -> subprocess.CompletedProcess[str]:
+        settings = [*SMALL, "tracking.enabled=true", f"paths.store={store}", f"paths.output={tmp_path / 'out'}"]
+        command = [*UNPRIVILEGED, sys.executable, "-m", "flows.cli", "dance", *settings, *overrides]
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+    done, refused = dance(), dance("seed=5")
+    assert done.returncode == 0, done.stderr
+    assert "nothing rendered anew" in done.stdout
+    assert "is read-only: no record is kept of this render" in done.stderr
+    assert (tmp_path / "out" / "movie.mp4").stat().st_size > 0
+    assert refused.returncode == 2, refused.stderr
+    assert "is read-only, and not all of this render is in it; missing: assemble, stylize.decode" in refused.stderr
+    assert {path: path.stat().st_mtime_ns for path in store.rglob("*")} == before
+    for path in [store, *store.rglob("*")]:
+        path.chmod(0o755)  # or pytest cannot tidy up
 
 
 BAD = [

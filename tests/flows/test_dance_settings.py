@@ -20,8 +20,9 @@ from flows.config.root import Root
 from flows.dance.plan import plan
 from flows.dance.settings import Dance
 from reel.config import parse
+from reel.files import canonical_json, sha256_bytes
 from reel.keys import canonical, executed
-from reel.store import Store, canonical_json, sha256_bytes
+from reel.store import Store
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "dance_settings.json"
 OPS = ("encode", "embed", "denoise", "decode")

@@ -22,7 +22,7 @@ from flows.commands.resolve import main, resolved
 from flows.render.published import guard
 from reel import keys, op
 from reel.errors import UserError
-from reel.store import sha256_file
+from reel.files import sha256_file
 from tasks import cached
 
 CLIP = ROOT / "data" / "source" / "sample.mp4"

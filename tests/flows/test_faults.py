@@ -1,4 +1,4 @@
-"""What can go wrong around a render: kills, two at once, a full disk, Ctrl-C (at length: benchmarks/kill_nine.py)."""
+"""What can go wrong around a render: kills, two at once, a full disk, Ctrl-C (at length: benchmarks/chaos)."""
 
 from __future__ import annotations
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +19,7 @@ import pytest
 from benchmarks.runs import ROOT, command
 from flows.edge.job import Job, call
 from flows.prefect_server import run as flowrun
+from flows.prefect_server import servers
 from reel import interrupt
 from reel.errors import UserError
 from tests.flows.rendering import SMALL
@@ -66,6 +71,110 @@ def test_an_error_that_an_interruption_leaves_behind_is_that_interruption():
             flowrun.as_flow(interrupted, "interrupted", "interrupted")
     finally:
         interrupt.forget()
+
+
+LOST = """
+import logging, sys, time
+from pathlib import Path
+from flows.prefect_server import run
+from reel.op import Context, get
+from reel.store import Store
+from tasks.cached import call
+from tests.tasks.counting import Counting
+
+logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+folder = Path(sys.argv[1])
+
+def work(value):
+    stage = call(get("test", "counting"), Counting(value=value), {"source": "s"}, Context(Store(folder / "store")))
+    (folder / "begun").touch()
+    while not (folder / "gone").exists():
+        time.sleep(0.02)
+    call(get("test", "counting"), Counting(value=value + 1), {"source": "s"}, Context(Store(folder / "store")))
+    if value == 20:
+        raise ValueError("from the work")
+    return stage.reused
+
+print(run.as_flow(lambda: work(1), "first", "first"))
+print(run.as_flow(lambda: work(10), "second", "second"))
+try:
+    run.as_flow(lambda: work(20), "third", "third")
+except ValueError as error:
+    print(error)
+"""
+
+
+@pytest.mark.timeout(120)
+def test_a_server_that_goes_away_meanwhile_costs_a_warning_and_no_minutes(tmp_path: Path, prefect_server: Path):
+    """Neither for the run under way nor for the next ones, nor at the end of the process."""
+    (servers.folder(tmp_path) / "prefect").mkdir(parents=True)
+    with Relay(servers.running(prefect_server, "prefect")) as relay:
+        space = {**os.environ, **servers.environment(tmp_path), "PREFECT_API_URL": f"http://127.0.0.1:{relay.port}/api"}
+        process = subprocess.Popen(
+            [sys.executable, "-c", LOST, str(tmp_path)], cwd=ROOT, env=space,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        while process.poll() is None and not (tmp_path / "begun").exists():
+            time.sleep(0.02)
+    (tmp_path / "gone").touch()
+    said, told = process.communicate()
+    assert said.splitlines() == ["False", "False", "from the work"], told
+    assert process.returncode == 0
+    warning = r"WARNING flows.prefect_server.lost: the Prefect server at \S+ is gone: this run .*"
+    assert re.fullmatch(warning, told.strip()), told
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_server_that_does_not_take_a_run_is_done_without(monkeypatch: pytest.MonkeyPatch, caplog):
+    """As one whose database is locked: it answers, and every request ends in an error."""
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PrefectHTTPStatusError("database is locked", request=None, response=None)
+
+    monkeypatch.setattr(SyncPrefectClient, "create_flow_run", refuse)
+    assert flowrun.as_flow(lambda: 7, "refused", "refused") == 7
+    assert "does not take it (PrefectHTTPStatusError): this run is not shown there" in caplog.text
+
+
+class Relay:
+    """A way to a server that can be closed, as if the server were gone."""
+
+    def __init__(self, server: servers.Server | None) -> None:
+        assert server is not None
+        self._to = (servers.HOST, server.port)
+        self._door = socket.create_server((servers.HOST, 0))
+        self.port = self._door.getsockname()[1]
+        self._ends: list[socket.socket] = []
+
+    def __enter__(self) -> Relay:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._door.shutdown(socket.SHUT_RDWR)
+        self._door.close()
+        for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._door.accept()
+                far = socket.create_connection(self._to)
+                self._ends += [near, far]
+                for one, other in ((near, far), (far, near)):
+                    threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def _pass(one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := one.recv(65536):
+                other.sendall(data)
+        with contextlib.suppress(OSError):
+            other.shutdown(socket.SHUT_WR)
 
 
 def test_a_temporary_servers_complaints_go_to_its_log(tmp_path: Path, prefect_server: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import signal
@@ -198,6 +199,44 @@ def test_killed_after_any_line_of_a_question_the_search_asks_the_same_question(t
         assert study(tmp_path / str(end)).ask(given) == asked
 
 
+@pytest.mark.parametrize("damage", ["another number", "cut", "a folder", "no UTF-8"])
+def test_a_damaged_journal_is_moved_aside_and_its_trials_are_asked_for_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+):
+    """A digit that decayed is a sound journal of other numbers, but for the checksum beside it."""
+    before, journal = played(tmp_path, 4), tmp_path / "study.log"
+    data = journal.read_bytes()
+    journal.unlink()
+    if damage == "a folder":
+        journal.mkdir()
+    else:
+        journal.write_bytes(
+            {"another number": data.replace(b"0.25", b"0.35"), "cut": data[:200], "no UTF-8": b"\xff" + data}[damage]
+        )
+    assert study(tmp_path).trials("proxy") == []
+    assert "is damaged and was moved to" in caplog.text
+    assert len(list(tmp_path.glob("study.log.*.damaged"))) == 1
+    assert played(tmp_path, 4) == before
+
+
+def test_a_second_process_on_a_search_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    from flows.search import definition
+
+    held: list[str] = []
+    with contextlib.ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        real = definition.lock
+
+        def taken(store: Store, id: str) -> contextlib.AbstractContextManager[bool]:
+            held.append(id)
+            stack.enter_context(real(store, id))  # as another process holds it
+            return real(store, id)
+
+        patch.setattr(definition, "lock", taken)
+        assert cli.main(["search", *at(tmp_path)]) == 2
+    assert f"another process works on search {held[0]}" in capsys.readouterr().err
+    assert list_records(Store(tmp_path / "store")) == ([], [])
+
+
 def test_failed_trials_and_other_rungs_are_kept(tmp_path: Path):
     from dataclasses import replace
 
@@ -229,9 +268,19 @@ def test_a_name_belongs_to_its_settings(tmp_path: Path):
         definition.new("a/b", {}, {})
     with pytest.raises(UserError, match="no searches fit 'your'"):
         find(store, "your")
-    (tmp_path / "searches" / "mine" / "search.json").write_text("{")
-    with pytest.raises(UserError, match="damaged"):
-        find(store, "mine")
+    path = tmp_path / "searches" / "mine" / "search.json"
+    whole = path.read_text()
+    for text in (whole.replace('"steps": 2', '"steps": 3'), "{", "[]"):
+        path.write_text(text)
+        with pytest.raises(UserError, match="damaged"):
+            find(store, "mine")
+        with pytest.raises(UserError, match="damaged"):  # what it was of is unknown
+            definition.opened(store, about(1))
+    unnamed = definition.new("", {"seed": 1}, {})
+    definition.opened(store, unnamed)
+    (tmp_path / "searches" / unnamed.id / "search.json").write_text("{")
+    assert definition.opened(store, unnamed) == unnamed, "its id says what it is of"
+    assert find(store, unnamed.id) == unnamed
 
 
 def test_lists_per_frame_are_picked_from(tmp_path: Path):

@@ -15,11 +15,12 @@ from flows.config import kept
 from flows.prefect_server.login import login, login_path
 from reel.config import places
 from reel.errors import UserError
+from reel.files import canonical_json, sha256_bytes
 from reel.history.record import dump, load, record_path
 from reel.history.recorder import begin
 from reel.masking import is_secret
 from reel.mirror import push
-from reel.store import Store, canonical_json, sha256_bytes
+from reel.store import Store
 from tasks.tracking.links import new_link, read_link
 from tasks.tracking.render import tracked
 from tasks.tracking.settings import Tracking

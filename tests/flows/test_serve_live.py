@@ -1,6 +1,6 @@
 """`rotoscope serve` from outside: a schedule that fires, a dropped clip that comes out, Ctrl-C, and a killed server.
 
-It starts a Prefect server of its own and kills it, which takes minutes: ROTOSCOPE_LIVE=1 runs it. What it is made of is
+It starts a Prefect server of its own and kills it, which takes minutes: `make test-live` runs it. What it is made of is
 tested one by one in test_serve_server.
 """
 
@@ -29,7 +29,7 @@ TINY = "[tracking=none, extract.max_frames=2, extract.short_side=64, stylize.num
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(1800),
-    pytest.mark.skipif(not os.environ.get("ROTOSCOPE_LIVE"), reason="takes minutes: ROTOSCOPE_LIVE=1 runs it"),
+    pytest.mark.skipif(not os.environ.get("ROTOSCOPE_TEST_LIVE"), reason="takes minutes: make test-live"),
     pytest.mark.usefixtures("prefect_server"),
 ]
 

@@ -8,7 +8,10 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -306,6 +309,80 @@ def test_interrupted_runs_go_on(served):
         "oom": "SCHEDULED",
     }
     assert "given up" in after["often"].message
+
+
+def test_a_run_that_no_process_gets_to_begin_is_given_up_with_its_reason(served):
+    """The server counts runs that were begun: these stay at none, and would be started again for ever."""
+    from prefect.states import Crashed
+
+    from flows.serve import recover
+
+    one, state = served[1]["box"], State(served[0].paths.store)
+
+    async def tries(client):
+        run = await client.create_flow_run_from_deployment(one.id)
+        odd = await client.create_flow_run_from_deployment(one.id)
+        before = now() - datetime.timedelta(minutes=1)
+        told = []
+        for _ in range(recover.MAX_STARTS + 2):
+            fresh = await client.read_flow_run(run.id)
+            if not fresh.state.is_crashed():
+                await client.set_flow_run_state(run.id, Crashed(message="exit code 1"), force=True)
+            await recover.sweep(client, [one], state, before, print)
+            told.append((await client.read_flow_run(run.id)).state)
+        assert (await client.read_flow_run(run.id)).run_count == 0
+        odd.parameters["speed"] = 3
+        await recover._again(client, one, odd, state, print)
+        refused = (await client.read_flow_run(odd.id)).state
+        for each in (run, odd):
+            await client.delete_flow_run(each.id)
+        return told, refused
+
+    told, refused = with_client(tries)
+    starts = recover.MAX_STARTS - 1
+    assert [state.type.value for state in told] == ["SCHEDULED"] * starts + ["CRASHED"] * 3
+    assert told[-1].message == f"given up: its process ended {recover.MAX_STARTS} times, at last with: exit code 1"
+    assert refused.message == "given up: dance takes no parameter speed"
+
+
+STUBBORN = """
+import asyncio, os, signal, sys
+from prefect.client.orchestration import get_client
+from prefect.states import Running
+
+async def main():
+    async with get_client() as client:
+        print("up", flush=True)
+        while True:
+            await client.set_flow_run_state(os.environ["PREFECT__FLOW_RUN_ID"], Running(), force=True)
+            await asyncio.sleep(0.1)
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+asyncio.run(main())
+"""
+
+
+def test_a_run_whose_process_tells_the_server_of_it_to_the_last_is_left_to_be_gone_on_with(served, monkeypatch):
+    """As a render does that is told to stop while it begins: its word must not be the last."""
+    from flows.serve import supervise
+
+    monkeypatch.setattr(supervise, "GRACE", 0.5)
+    one = served[1]["box"]
+    run = with_client(lambda client: client.create_flow_run_from_deployment(one.id))
+    space = {**os.environ, "PREFECT__FLOW_RUN_ID": str(run.id)}
+    child = subprocess.Popen([sys.executable, "-c", STUBBORN], env=space, stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "up\n"
+
+    async def end():
+        supervisor = supervise.Supervisor(served[0], [], os.environ["PREFECT_API_URL"], local=False)
+        supervisor.served = [one]
+        await supervisor._end(SimpleNamespace(), asyncio.create_task(asyncio.sleep(600)))
+
+    asyncio.run(end())
+    assert child.wait(10) == -signal.SIGKILL
+    state = with_client(lambda client: client.read_flow_run(run.id)).state
+    assert (state.type.value, state.message) == ("SCHEDULED", "interrupted; goes on from the store")
+    with_client(lambda client: client.delete_flow_run(run.id))
 
 
 def test_the_slot_is_made_and_held(served):

@@ -360,14 +360,15 @@ def test_a_point_that_runs_out_of_memory_does_not_stop_the_rest(place):
 
 @pytest.mark.slow
 def test_a_worker_that_is_killed_takes_no_other_point_with_it(place, prefect_server):
-    """As the kernel kills a process that takes too much memory: joblib gives up its whole pool then."""
+    """As the kernel kills a process that takes too much memory: joblib gives up its whole pool then, each time."""
     joblib = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    process = spawn(place, "steps=4,5,6,7", *joblib, hook="5:die")
+    process = spawn(place, "steps=4,5,6,7", *joblib, hook="5:die,4:slow")
     err = process.communicate(timeout=300)[1]
     assert process.returncode == 1, err
     sweep = Manifest.load(Store(place / "store"), "latest")
     assert [point.status for point in sweep.points] == ["done", "failed", "done", "done"], err
     assert f"died {DEATHS} times" in sweep.points[1].reason
+    assert [point.attempts <= 2 for point in sweep.points] == [True, False, True, True], "run again one by one"
     assert sorted({one["steps"] for one in ran(place / "out.jsonl")}) == [4, 6, 7]
 
 

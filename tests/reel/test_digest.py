@@ -103,6 +103,6 @@ def test_a_pointer_of_ours_stays_unless_the_entry_says_otherwise(store: Store):
     assert read_pointer(store, GOOD) == "1" * 64
     assert drop_odd_pointer(store, GOOD, None) is None
     assert drop_odd_pointer(store, GOOD, "1" * 64) is None
-    assert drop_odd_pointer(store, GOOD, "2" * 64) == "it points elsewhere than the key's entry"
+    assert drop_odd_pointer(store, GOOD, "2" * 64) == "it is not what the key's entry says"
     assert read_pointer(store, GOOD) is None
     assert drop_odd_pointer(store, GOOD, "2" * 64) is None

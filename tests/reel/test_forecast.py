@@ -76,7 +76,9 @@ class Past:
         if work is None:  # as an older version wrote it
             path = self.store.root / "keys" / f"{key.digest}.json"
             entry = json.loads(path.read_text())
-            path.write_text(json.dumps({name: value for name, value in entry.items() if name != "work"}))
+            path.write_text(
+                json.dumps({name: value for name, value in entry.items() if name not in ("work", "sha256")})
+            )
         return key.digest
 
     @property

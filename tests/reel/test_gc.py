@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from pathlib import Path
@@ -10,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from reel.errors import MissingObject, UserError
+from reel.files import sha256_bytes
 from reel.gc import collect, latest_runs, usage
 from reel.history.record import load, record_path
 from reel.history.recorder import begin
-from reel.store import Draft, Store, sha256_bytes
+from reel.keys import Key, remember
+from reel.store import Draft, Store
 from tasks.cached import Stage
 
 
@@ -34,9 +35,8 @@ def put(store: Store, text: str, kind: str = "rgb", age: float = 1000) -> str:
 def made(store: Store, output: str, **inputs: str) -> str:
     """A remembered key with its pointer, as `tasks.cached` leaves them."""
     key = sha256_bytes(f"{output}{inputs}".encode())
-    entry = {"fields": {"op": "x", "inputs": inputs, "models": {}, "libraries": {}}, "output": output, "made": 0}
-    entry |= {"seconds": 0.1, "facts": {}}
-    (store.root / "keys" / f"{key}.json").write_text(json.dumps(entry))
+    fields = {"op": "x", "inputs": inputs, "models": {}, "libraries": {}}
+    remember(store, Key(key, fields), output, {}, 0.1)
     (store.root / "results" / key).write_text("{}")
     return key
 

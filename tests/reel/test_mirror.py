@@ -10,13 +10,14 @@ import pytest
 
 from reel.config import Config
 from reel.errors import DamagedObject, MissingObject, UserError
+from reel.files import canonical_json, sha256_bytes
 from reel.history.record import load, record_path
 from reel.history.recorder import begin
 from reel.keys import make_key, recall, remember
 from reel.mirror import pull, pull_objects, push
 from reel.op import Op
 from reel.pointer import pointer_path, read_pointer, write_pointer
-from reel.store import Store, canonical_json, sha256_bytes
+from reel.store import Store
 from tasks.cached import Stage
 
 

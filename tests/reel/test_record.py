@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from reel.errors import UserError
+from reel.files import sha256_bytes
 from reel.history.record import RUN_ID, find_record, list_records, load, record_path
 from reel.history.recorder import LOST, alive, begin, git_state, new_run_id, reconcile
 from reel.keys import Key, remember
-from reel.store import Store, sha256_bytes
+from reel.store import Store
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ def test_a_record_comes_back_as_it_was_closed(store, tmp_path):
 
 
 def test_models_and_libraries_come_from_the_key_of_each_stage(store):
-    fields = {"models": {"wheel:pose": "sha256:ab"}, "libraries": {"numpy": "2.4.6"}, "inputs": {}}
-    remember(store, Key("0" * 64, fields), "1" * 64, {}, 0.1)
+    fields = {"inputs": {}, "models": {"wheel:pose": "sha256:ab"}, "libraries": {"numpy": "2.4.6"}}
+    remember(store, Key("0" * 64, fields), "1" * 64, {}, 1.0)
     record = finished(store, Stage("preprocess.blazepose"))
     assert record.models == fields["models"]
     assert record.packages["numpy"] == "2.4.6"

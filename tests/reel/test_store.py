@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,7 +20,8 @@ import pytest
 
 from reel.clip import Clip, ClipWriter
 from reel.errors import DamagedObject, MissingObject, UserError
-from reel.store import Store, explained, sha256_bytes
+from reel.files import explained, sha256_bytes, write_atomic
+from reel.store import Store
 
 
 @pytest.fixture
@@ -86,6 +90,31 @@ def test_a_damaged_object_is_replaced_when_it_is_written_again(store: Store):
     store.verify(digest)
 
 
+@pytest.mark.parametrize("victim", ["a/data.bin", "manifest.json", "."])
+def test_something_else_in_the_place_of_a_file_or_of_the_object_is_damage_and_replaced(store: Store, victim: str):
+    digest = put(store)
+    path = store.folder(digest) / victim
+    if victim == ".":
+        shutil.rmtree(path)
+        path.write_bytes(b"no object")
+    else:
+        path.unlink()
+        (path / "inside").mkdir(parents=True)
+    with pytest.raises((DamagedObject, MissingObject)):
+        store.verify(digest)
+    assert put(store) == digest
+    store.verify(digest)
+    assert list((store.root / "tmp").iterdir()) == []
+
+
+def test_a_file_in_the_place_of_a_folder_of_objects_gives_way(store: Store):
+    digest = put(store)
+    shutil.rmtree(store.folder(digest).parent)
+    store.folder(digest).parent.write_bytes(b"no folder")
+    assert put(store) == digest
+    store.verify(digest)
+
+
 def test_a_file_name_cannot_leave_the_object(store: Store):
     with store.draft("thing") as draft, pytest.raises(ValueError, match="file name"):
         draft.add("../outside", b"1")
@@ -109,6 +138,11 @@ def test_frame_cache_takes_damage_for_absence(store: Store):
     path = cache.root / "ab" / frame
     path.write_bytes(path.read_bytes()[:-1])
     assert cache.get(frame) is None
+    path.unlink()
+    path.mkdir()
+    assert cache.get(frame) is None
+    cache.put(frame, b"joints")
+    assert cache.get(frame) == b"joints"
 
 
 def test_flock_of_a_killed_process_is_free(store: Store):
@@ -128,6 +162,47 @@ def test_flock_of_a_killed_process_is_free(store: Store):
     child.wait()
     with store.lock("x", wait=False) as held:
         assert held
+
+
+def test_a_lock_whose_file_was_taken_away_is_no_lock(store: Store):
+    """Whoever ends removes its lock's file with the lock; one that waited must not hold what nobody else can see."""
+    path = store.root / "locks" / "x.lock"
+
+    def waits() -> bool:
+        with store.lock("x"):
+            return path.exists()
+
+    with ThreadPoolExecutor(1) as pool:
+        with store.lock("x"):
+            waiting = pool.submit(waits)
+            time.sleep(0.1)
+            path.unlink()
+        assert waiting.result(10)
+
+
+def test_a_folder_in_the_place_of_a_lock_or_a_small_file_is_moved_aside_with_all_that_is_in_it(
+    store: Store, caplog: pytest.LogCaptureFixture
+):
+    for path in (store.root / "locks" / "x.lock", store.root / "keys" / "x.json"):
+        path.mkdir()
+        (path / "precious").write_text("mine")
+    with store.lock("x") as held:
+        assert held
+    write_atomic(store.root / "keys" / "x.json", b"{}")
+    assert (store.root / "keys" / "x.json").read_bytes() == b"{}"
+    assert len(list(store.root.glob("*/.*.aside/precious"))) == 2
+    assert caplog.text.count("was a folder where a file belongs") == 2
+
+
+@pytest.mark.parametrize("refusal", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_refused_in_words(store: Store, monkeypatch: pytest.MonkeyPatch, refusal: int):
+    def refuse(*_: object) -> None:
+        raise OSError(refusal, os.strerror(refusal))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(UserError, match="does not support flock") as told, store.lock("x"):
+        pass
+    assert "local disk" in str(told.value)
 
 
 def test_file_size_limit_gives_one_clear_error_and_a_sound_store(tmp_path: Path):
@@ -158,6 +233,9 @@ def test_file_size_limit_gives_one_clear_error_and_a_sound_store(tmp_path: Path)
 def test_refusals_of_the_disk_are_explained(tmp_path: Path):
     with pytest.raises(UserError, match="cannot write"), explained(tmp_path):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="something else stands there or on the way to it"):
+        write_atomic(tmp_path / "file" / "x", b"1")
     with pytest.raises(OSError, match="x"), explained(tmp_path):  # anything else stays what it is
         raise OSError(errno.EIO, "x")
 

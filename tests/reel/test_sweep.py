@@ -118,15 +118,15 @@ HOLD = """
 import sys, time
 from reel.store import Store
 from reel.history.sweep import Manifest
-claim = Manifest.load(Store(sys.argv[1]), sys.argv[2]).claim(0)
+claim = Manifest.load(Store(sys.argv[1]), sys.argv[2]).claim(0, driver=sys.argv[3])
 print("held" if claim else "not held", flush=True)
 time.sleep(60)
 """
 
 
-def hold(store, sweep):
+def hold(store, sweep, driver=""):
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(store.root), sweep.id],
+        [sys.executable, "-c", HOLD, str(store.root), sweep.id, driver],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -134,19 +134,36 @@ def hold(store, sweep):
     return process, process.stdout.readline().strip()
 
 
-def test_a_killed_process_gives_its_point_back_until_it_has_happened_too_often(store, sweep):
-    for death in range(1, DEATHS + 1):
-        process, said = hold(store, sweep)
-        assert said == "held"
-        assert sweep.point(0).status == "running"
-        assert sweep.claim(0) is None
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert sweep.point(0).status == "pending"
-        assert sweep.point(0).attempts == death
+def kill_one(store, sweep, driver):
+    """A process that runs the first point for this driver, killed."""
+    process, said = hold(store, sweep, driver)
+    assert said == "held"
+    assert sweep.point(0).status == "running"
     assert sweep.claim(0) is None
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert sweep.point(0).status == "pending"
+
+
+def test_a_killed_process_gives_its_point_back_until_it_has_happened_too_often(store, sweep):
+    with sweep.driving():
+        for death in range(1, DEATHS + 1):
+            kill_one(store, sweep, sweep.driver)
+            assert sweep.point(0).attempts == death
+        assert sweep.claim(0) is None
     assert sweep.point(0).status == "failed"
     assert f"died {DEATHS} times" in sweep.point(0).reason
+
+
+def test_a_sweep_that_is_killed_whole_blames_no_point(store, sweep):
+    with sweep.driving():
+        kill_one(store, sweep, sweep.driver)
+    for _ in range(DEATHS + 1):  # each time by a process that is gone, too, when the next one looks
+        kill_one(store, sweep, "gone")
+    claim = sweep.claim(0)
+    assert claim is not None
+    assert sweep.point(0).attempts == DEATHS + 3
+    claim.done()
 
 
 def test_a_sweep_is_driven_while_anybody_works_on_it(sweep):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ def test_a_failure_is_not_remembered(store: Store):
     assert calls(store) == 2
 
 
-@pytest.mark.parametrize("damage", ["delete", "flip", "no manifest"])
+@pytest.mark.parametrize("damage", ["delete", "flip", "no manifest", "folder for manifest", "folder for file"])
 def test_a_hit_whose_bytes_are_gone_or_damaged_is_made_anew(store: Store, damage: str):
     digest = run(store, Counting()).digest
     folder = store.folder(digest)
@@ -64,23 +65,85 @@ def test_a_hit_whose_bytes_are_gone_or_damaged_is_made_anew(store: Store, damage
     elif damage == "flip":
         (folder / "value").write_bytes(b"X" + (folder / "value").read_bytes()[1:])
     else:
-        (folder / "manifest.json").unlink()
+        victim = folder / ("value" if damage == "folder for file" else "manifest.json")
+        victim.unlink()
+        if damage != "no manifest":
+            victim.mkdir()
     healed = run(store, Counting())
     assert (healed.digest, healed.reused, calls(store)) == (digest, False, 2)
     store.verify(digest)
     assert run(store, Counting()).reused
 
 
-@pytest.mark.parametrize("content", ["", '{"metadata": {"sto', None])
-def test_a_broken_or_lost_pointer_is_a_miss_and_not_an_error(store: Store, content: str | None):
+def other_digest(text: str, digest: str) -> str:
+    return text.replace(digest, digest[1:] + digest[0])
+
+
+POINTERS: dict[str, Callable[[str, str], str]] = {
+    "empty": lambda text, digest: "",
+    "cut": lambda text, digest: text[:20],
+    "a list": lambda text, digest: "[]",
+    "another type": lambda text, digest: json.dumps({**json.loads(text), "result": "[1, 2]"}),
+    "another digest": other_digest,
+    "another serializer": lambda text, digest: text.replace('"type":"json"', '"type":"pickle"'),
+    "another module": lambda text, digest: text.replace('"jsonlib":"json"', '"jsonlib":"tests.tasks.counting"'),
+}
+"""What may stand in a pointer's place: its text and its digest to another text."""
+
+
+@pytest.mark.parametrize("damage", [*POINTERS, "gone", "a folder"])
+def test_a_pointer_that_is_not_what_was_written_is_a_miss_told_and_written_again(
+    store: Store, caplog: pytest.LogCaptureFixture, damage: str
+):
     stage = run(store, Counting())
     pointer = store.root / "results" / stage.key
-    assert pointer.exists()
-    if content is None:
-        pointer.unlink()
+    text = pointer.read_text()
+    assert read_pointer(store, stage.key) == stage.digest
+    pointer.unlink()
+    if damage in POINTERS:
+        pointer.write_text(POINTERS[damage](text, stage.digest))
+        assert pointer.read_text() != text
+    elif damage == "a folder":
+        pointer.mkdir()
+    again = run(store, Counting())
+    assert (again.digest, again.reused, calls(store)) == (stage.digest, False, 2)
+    assert ("is not used" in caplog.text) == (damage != "gone")
+    assert run(store, Counting()).reused
+
+
+@pytest.mark.parametrize("damage", ["a byte that is no UTF-8", "a flipped bit", "another output", "a list", "a folder"])
+def test_a_damaged_note_of_a_key_is_a_miss_told_and_written_again(
+    store: Store, caplog: pytest.LogCaptureFixture, damage: str
+):
+    stage = run(store, Counting())
+    note = store.root / "keys" / f"{stage.key}.json"
+    data = note.read_bytes()
+    note.unlink()
+    if damage == "a folder":
+        note.mkdir()
     else:
-        pointer.write_text(content)
-    assert run(store, Counting()).digest == stage.digest
+        note.write_bytes(
+            {
+                "a byte that is no UTF-8": data.replace(b"fine", b"f\xffne"),
+                "a flipped bit": data.replace(b"fine", b"dine"),
+                "another output": other_digest(data.decode(), stage.digest).encode(),
+                "a list": b"[]",
+            }[damage]
+        )
+    assert recall(store, stage.key) is None
+    again = run(store, Counting())
+    assert (again.digest, again.facts["weather"], calls(store)) == (stage.digest, "fine", 2)
+    assert "is not used" in caplog.text
+    assert run(store, Counting()).reused
+
+
+def test_a_note_of_before_checksums_is_still_read(store: Store):
+    stage = run(store, Counting())
+    note = store.root / "keys" / f"{stage.key}.json"
+    entry = json.loads(note.read_bytes())
+    del entry["sha256"]
+    note.write_text(json.dumps(entry))
+    assert run(store, Counting()).reused
 
 
 def test_a_pointer_that_names_code_to_import_is_a_miss(store: Store, caplog: pytest.LogCaptureFixture):

@@ -1,0 +1,121 @@
+"""What is disturbed: a command of each flow, small, and what it must have made in the end."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reel.history.record import RenderRecord, list_records
+from reel.history.sweep import Manifest
+from reel.store import Store
+
+FRAMES = 2
+SMALL = (
+    *(f"extract.max_frames={FRAMES}", "extract.short_side=64", "stylize.num_inference_steps=2", "tracking=none"),
+    *("assemble.side_by_side=false", "assemble.contact_sheet=2", "compute.dtype=float32", "measure=[flicker]"),
+)
+Made = dict[str, Any]
+"""What a command has made: digests and the like by what they are of. Equal for equal commands."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A command under test.
+
+    Attributes:
+        argv: the flow and its overrides, without folders.
+        made: reads what the command has made out of its store and output folder.
+        base: the subject whose store the command begins on; None: an empty one.
+        alone: whether a second one beside it is refused in words instead of sharing the work.
+        heals: whether it makes again what is damaged; one that only shows what others made may say so instead.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    made: Callable[[Path, Path], Made]
+    base: str | None = None
+    alone: bool = False
+    heals: bool = True
+
+    def command(self, folder: Path) -> list[str]:
+        """The command line for a folder that holds its store and its output."""
+        output = [] if "-m" in self.argv else [f"paths.output={folder / 'out'}"]
+        return [*self.argv, f"paths.store={folder / 'store'}", f"paths.renders={folder / 'renders'}", *output]
+
+    def look(self, folder: Path) -> Made:
+        return self.made(folder / "store", folder / "out")
+
+
+def records(store: Path, flow: str) -> list[RenderRecord]:
+    """Closed records of a flow that ended well, oldest first."""
+    return [one for one in list_records(Store(store))[0] if one.flow == flow and one.status == "done"]
+
+
+def digests(record: RenderRecord) -> dict[str, str]:
+    return {f"{number} {stage.op}": stage.digest for number, stage in enumerate(record.stages)}
+
+
+def _render(store: Path, output: Path) -> Made:
+    record = records(store, "dance")[-1]
+    return {**digests(record), "film": (output / "movie.mp4").stat().st_size}
+
+
+def _sweep(store: Path, output: Path) -> Made:
+    manifest = Manifest.load(Store(store), "latest")
+    made: Made = {}
+    for point in manifest.points:
+        assert point.status == "done", f"point #{point.index} is {point.status}: {point.reason}"
+        assert point.run is not None
+        record = next(one for one in list_records(Store(store))[0] if one.run == point.run)
+        made |= {f"#{point.index} {name}": digest for name, digest in digests(record).items()}
+    return made
+
+
+def _search(store: Path, output: Path) -> Made:
+    with (output / "trials.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    made: Made = {f"row {number}": {**row, "run": ""} for number, row in enumerate(rows)}
+    for record in records(store, "trial"):
+        told = record.config["trial"]
+        made |= {f"{told['number']} {told['rung']} {name}": digest for name, digest in digests(record).items()}
+    return made
+
+
+def _compare(store: Path, output: Path) -> Made:
+    record = records(store, "compare")[-1]
+    page = (output / "compare.html").stat().st_size > 0
+    return {**digests(record), "page": page, "grid": (output / "grid.mp4").stat().st_size}
+
+
+SUBJECTS: Sequence[Subject] = (
+    Subject("dance", ("dance", *SMALL), _render),
+    Subject("sweep", ("dance", "-m", *SMALL, "controls.pose.weight=0,1", "seed=1,2"), _sweep, base="dance"),
+    Subject(
+        "search",
+        (
+            *("search", *SMALL, "search.trials=3", "search.budget=null", "search.proxy.frames=1"),
+            *("search.proxy.passages=1", "measure=[flicker,pose,motion]"),
+        ),
+        _search,
+        base="dance",
+        alone=True,
+    ),
+    Subject("compare", ("compare", "sweep=latest", "tracking=none"), _compare, base="sweep", heals=False),
+)
+
+
+def subject(name: str) -> Subject:
+    return next(one for one in SUBJECTS if one.name == name)
+
+
+def computed(store: Path) -> dict[str, int]:
+    """How often each stage was computed, by its key, as far as records tell."""
+    found: dict[str, int] = {}
+    for record in list_records(Store(store))[0]:
+        for stage in record.stages:
+            if not stage.reused:
+                found[stage.key] = found.get(stage.key, 0) + 1
+    return found

@@ -1,0 +1,128 @@
+"""A Prefect server that goes away: what a run has done counts, and what the server knows of it can wait.
+
+Left to itself Prefect asks a server that is gone for minutes, for each of its steps again, and calls a run failed whose
+work is done. So we look whether the server answers before a run begins and when its work has ended.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from reel import interrupt
+
+log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+PATIENCE = 3.0
+"""Seconds in which a server may come back before it counts as gone."""
+
+RETRIES = 2
+"""How often one of Prefect's own requests is tried again, after 2 and 4 s."""
+
+
+class Ending(Generic[Result]):
+    """How the work of a run ended, kept apart from what Prefect makes of it."""
+
+    def __init__(self, work: Callable[[], Result], url: str) -> None:
+        self._work = work
+        self._url = url
+        self._result: list[Result] = []
+        self.begun = False
+        self.error: BaseException | None = None
+
+    def run(self) -> Result:
+        """Do the work, as the body of a Prefect flow.
+
+        Raises:
+            Abort: the server is gone: Prefect ends the run here, without asking it for anything more.
+        """
+        from prefect.exceptions import Abort
+
+        self.begun = True
+        try:
+            self._result.append(self._work())
+        except BaseException as error:
+            self.error = error
+        if not answers(self._url, PATIENCE):
+            raise Abort("the server is gone")
+        if self.error is not None:
+            raise self.error
+        return self._result[0]
+
+    def alone(self, why: str) -> Result:
+        """Do the work without the server, and say so."""
+        tell(self._url, why, "this run is not shown there")
+        try:
+            return self._work()
+        finally:
+            let_go()
+
+    def instead_of(self, trouble: BaseException) -> Result:
+        """What the work came to, where what Prefect raised at its end is not from the work."""
+        from prefect.exceptions import Abort
+
+        if trouble is self.error or not isinstance(trouble, (Exception, Abort)):
+            raise trouble
+        interrupt.check()
+        why = "is gone" if isinstance(trouble, Abort) else f"failed at the end ({type(trouble).__name__})"
+        tell(self._url, why, "this run stays unfinished there, and is whole here")
+        let_go()
+        if self.error is not None:
+            raise self.error
+        return self._result[0]
+
+
+def answers(url: str, patience: float = 0.0) -> bool:
+    """Whether an API answers, whatever it says.
+
+    Args:
+        patience: seconds in which it may come back.
+    """
+    local = urllib.parse.urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")  # these go through no proxy
+    opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))
+    end = time.monotonic() + patience
+    while True:
+        try:
+            with opener.open(f"{url}/health", timeout=2.0):
+                return True
+        except urllib.error.HTTPError:
+            return True
+        except (OSError, ValueError):
+            if time.monotonic() >= end:
+                return False
+        time.sleep(0.25)
+
+
+def tell(url: str, why: str, so: str) -> None:
+    """Warn of a server, once a process."""
+    if url not in _TOLD:
+        _TOLD.add(url)
+        log.warning("the Prefect server at %s %s: %s", url.removesuffix("/api"), why, so)
+
+
+_TOLD: set[str] = set()
+
+
+def let_go() -> None:
+    """End Prefect's background services: at the end of the process they would try for minutes to hand over events."""
+    from prefect._internal.concurrency import services
+
+    logging.getLogger("prefect._internal.concurrency").addFilter(_unheard)  # it would tell of each of them
+    active: list[Any] = list(services._active_services)
+    for service in active:
+        loop, task = service._loop, service._task
+        if loop is not None and task is not None and loop.is_running():
+            loop.call_soon_threadsafe(task.cancel)
+
+
+def _unheard(record: logging.LogRecord) -> bool:
+    return False
+
+
+__all__ = ["PATIENCE", "RETRIES", "Ending", "answers", "let_go", "tell"]

@@ -1,0 +1,25 @@
+"""Twenty rounds of benchmarks/chaos: whatever is done to a render, the next one gives an undisturbed one's bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.chaos.rounds import Rounds
+from benchmarks.chaos.table import table
+
+ROUNDS = 20
+FAULTS = {"kill -9": 5, "SIGTERM, Ctrl-C": 3, "disk full": 3, "store damaged": 6, "two at once": 2, "clock": 1}
+"""A server that is killed would be the one of all tests: tests/flows/test_flowrun.py closes the way to it instead."""
+
+
+@pytest.mark.slow
+def test_twenty_rounds_find_nothing(tmp_path: Path, prefect_server: Path):
+    rounds = Rounds(tmp_path, seed=20, flows={"dance": 1}, faults=FAULTS)
+    with rounds.ready():
+        found = [rounds.play(number).plain() for number in range(ROUNDS)]
+    trouble = {one["number"]: one["trouble"] for one in found if one["trouble"]}
+    assert not trouble, table(found)
+    assert len({one["fault"] for one in found}) >= 5
+    assert sum(one["kills"] for one in found) >= 5
