@@ -195,7 +195,7 @@ def _without_password(record: RenderRecord) -> RenderRecord:
     """A record of 0.2.0 or before may hold the password of a tracking server in its settings: nobody is shown it."""
     tracking = record.config.get("tracking")
     uri = tracking.get("uri") if isinstance(tracking, dict) else None
-    if not isinstance(uri, str) or without_password(uri) == uri:
+    if not isinstance(tracking, dict) or not isinstance(uri, str) or without_password(uri) == uri:
         return record
     settings = {**record.config, "tracking": {**tracking, "uri": without_password(uri)}}
     return record.model_copy(update={"config": settings})
