@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,8 +29,9 @@ def opened(path: Path) -> Iterator[Image.Image]:
     """
     from PIL import Image
 
+    _know_heif()
     if not path.is_file():
-        raise UserError(f"{path.name} is not a regular file", fix="give the path of a picture: PNG, JPEG or WebP")
+        raise UserError(f"{path.name} is not a regular file", fix="give the path of a picture: PNG, JPEG, WebP or HEIC")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         try:
@@ -40,3 +42,11 @@ def opened(path: Path) -> Iterator[Image.Image]:
         if max(picture.size) > MOST_SIDE or picture.width * picture.height > MOST_AREA:
             raise UserError(f"{path.name} has {picture.width}x{picture.height} px; {_ALLOWED}", fix="make it smaller")
         yield picture
+
+
+@functools.cache
+def _know_heif() -> None:
+    """Tell Pillow how the pictures of phones are read (HEIC, all tiles of it); AVIF it reads itself."""
+    import pi_heif
+
+    pi_heif.register_heif_opener(thumbnails=False)

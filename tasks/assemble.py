@@ -62,7 +62,7 @@ class Assemble(Config):
         return self
 
 
-@op("assemble", "assemble", version=1, config=Assemble, inputs=("frames", "original", "map_*", "source"),
+@op("assemble", "assemble", version=2, config=Assemble, inputs=("frames", "original", "map_*", "source"),
     gives="render", distributions=("imageio-ffmpeg", "ffmpeg-python", "av", "numpy", "pillow"))  # fmt: skip
 def assemble(cfg: Assemble, inputs: Mapping[str, str], ctx: Context) -> str:
     """Write the files of a render.
@@ -105,13 +105,19 @@ def _same_shape(rows: Mapping[str, Clip]) -> None:
 
 
 def _timing(frames: Clip, original: Clip | None, cfg: Assemble) -> Timing:
-    """Times from 0; an even clip is counted in whole frames, so that the movie states a clean rate."""
+    """Times from 0; an even clip is counted in whole frames, so that the movie states a clean rate.
+
+    Even is a clip that was brought to a rate, whose ticks are its frames, and one whose last frame is shown for as long
+    as the others.
+    """
     pts = [tick - frames.pts[0] for tick in frames.pts]
     source = original.meta.get("source") if original else None
     steps = {b - a for a, b in pairwise(pts)}
     base = frames.time_base
-    duration = Fraction(source["range"]["duration"]) if source else (pts[-1] + timeline.frame_step(pts)) * base
-    step = steps.pop() * base if len(steps) == 1 else duration if len(pts) == 1 else None
+    own = (pts[-1] + timeline.frame_step(pts)) * base or Fraction(1)  # a single frame says nothing: one second
+    duration = Fraction(source["range"]["duration"]) if source else own
+    even = len(steps) == 1 and (steps == {1} or abs(len(pts) * max(steps) * base - duration) <= base)
+    step = max(steps) * base if even else duration if len(pts) == 1 else None
     if step is not None:
         pts, base = list(range(len(pts))), step
     if cfg.fps == "source" and source and Fraction(source["video"]["fps"]):

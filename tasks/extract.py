@@ -6,6 +6,8 @@ hashed and adopted while it still works on later ones. Memory does not grow with
 
 from __future__ import annotations
 
+import functools
+import logging
 import re
 from collections.abc import Mapping
 from fractions import Fraction
@@ -23,6 +25,8 @@ from tasks.media.colour import read as read_colour
 from tasks.media.known_facts import facts as facts_of
 from tasks.media.probe import Probe
 from tasks.media.source import open_source
+
+log = logging.getLogger(__name__)
 
 
 def _seconds(value: Any) -> Any:
@@ -82,6 +86,8 @@ class Extract(Config):
     """YUV matrix; `auto`: as the file says, else by its size. Set it when colours look shifted."""
     color_range: Literal["auto", "limited", "full"] = "auto"
     """YUV range; `auto`: as the file says. Set it when blacks look grey or crushed."""
+    stream: int | None = Field(default=None, ge=0)
+    """Which video stream, where a file has several, as `ffmpeg -i` counts: 1 is `Stream #0:1`; empty: the largest."""
     damaged: Literal["refuse", "keep"] = "refuse"
     """A damaged or truncated file: stop, or take what can be decoded."""
 
@@ -103,8 +109,8 @@ def _taken(cfg: Extract, given: Mapping[str, Extent], ctx: Context) -> Work:
     return of_clip(Extent(len(job.expected), job.plan.width, job.plan.height))
 
 
-@op("extract", "extract", version=1, config=Extract, inputs=("source",), gives="rgb", work=_taken,
-    distributions=("imageio-ffmpeg", "ffmpeg-python", "av", "pillow", "numpy"))  # fmt: skip
+@op("extract", "extract", version=2, config=Extract, inputs=("source",), gives="rgb", work=_taken,
+    distributions=("imageio-ffmpeg", "ffmpeg-python", "av", "pillow", "pi-heif", "numpy"))  # fmt: skip
 def extract(cfg: Extract, inputs: Mapping[str, str], ctx: Context) -> str:
     """Extract the frames of ``ctx.files["source"]``, whose content digest is ``inputs["source"]``.
 
@@ -136,7 +142,9 @@ def prepare(cfg: Extract, path: Path) -> tuple[Probe, frames.Job]:
         UserError: as `extract`.
     """
     source = open_source(path)
-    facts = facts_of(source, picture_fps=cfg.constant_fps, keep_damaged=cfg.damaged == "keep")
+    facts = facts_of(source, picture_fps=cfg.constant_fps, keep_damaged=cfg.damaged == "keep", stream=cfg.stream)
+    if facts.others and cfg.stream is None:
+        _tell_of_others(source.name, facts.index, facts.codec, tuple(facts.others))
     colour = read_colour(
         facts.tags,
         facts.height,
@@ -161,6 +169,15 @@ def prepare(cfg: Extract, path: Path) -> tuple[Probe, frames.Job]:
         source=source, facts=facts, plan=plan, colour=colour, selection=selection, fps=fps, expected=expected,
         deinterlace=cfg.deinterlace == "on" or (cfg.deinterlace == "auto" and facts.interlaced),
         background=cfg.background.lower(), tonemap=cfg.tonemap, keep_damaged=cfg.damaged == "keep",
+    )  # fmt: skip
+
+
+@functools.lru_cache(64)
+def _tell_of_others(name: str, index: int, codec: str, others: tuple[str, ...]) -> None:
+    """Said once a process: a plan, its dry run and the extraction itself all look at the file."""
+    log.warning(
+        "%s has several video streams: %d (%s) is read, not %s; extract.stream=N reads another",
+        name, index, codec, ", ".join(others),
     )  # fmt: skip
 
 

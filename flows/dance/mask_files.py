@@ -72,10 +72,10 @@ def _shape(cfg: Extract, path: Path, key: str) -> tuple[Extract, tuple[int, int,
 
 def _is_still(path: Path) -> bool:
     """Whether a file holds one frame, which counts for the whole clip: a picture, or a GIF or movie of one frame."""
-    from tasks.media.probe import probe
+    from tasks.media.known_facts import facts
     from tasks.media.source import open_source
 
     source = open_source(path)
     if source.pictures:
         return len(source.pictures) == 1
-    return len(probe(source, keep_damaged=True).pts) == 1
+    return len(facts(source, keep_damaged=True).pts) == 1

@@ -195,11 +195,11 @@ def _checked(path: Path) -> str:
     Raises:
         UserError: it is none, or damaged.
     """
-    from tasks.media.probe import probe
+    from tasks.media.known_facts import facts
     from tasks.media.source import open_source, source_digest
 
     source = open_source(path)
     if source.pictures:
         raise UserError("is a still picture")
-    probe(source)
+    facts(source)
     return source_digest(path)

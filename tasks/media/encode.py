@@ -7,17 +7,18 @@ with that and FFmpeg's bit-exact mode one machine gives one file, and another ma
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reel.errors import UserError
 from reel.files import canonical_json
-from tasks.media import ffmpeg
+from tasks.media import ffmpeg, timeline, webp
 from tasks.media.colour import SCALE_FLAGS
-from tasks.media.timeline import frame_step
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +39,7 @@ class Format:
         crf: quality by default, the best and the worst allowed (small is good), or None where there is no such dial.
         even: whether both sides must be even.
         max_fps: the fastest rate that players honour.
+        tick: seconds that all times are rounded to; None: it has the frames' own.
     """
 
     suffix: str
@@ -49,6 +51,7 @@ class Format:
     even: bool = False
     preset: bool = False
     max_fps: int = 240
+    tick: Fraction | None = None
 
     @property
     def is_yuv(self) -> bool:
@@ -67,15 +70,16 @@ FORMATS: dict[str, Format] = {
         {"acodec": "pcm_s16le"}, even=True,
     ),
     "ffv1": Format(
-        "mkv", "matroska", "bgr0", {"vcodec": "ffv1", "level": 3, "slices": 4, "slicecrc": 1}, {"acodec": "flac"}
+        "mkv", "matroska", "bgr0", {"vcodec": "ffv1", "level": 3, "slices": 4, "slicecrc": 1}, {"acodec": "flac"},
+        tick=Fraction(1, 1000),
     ),
     "webm": Format(
         "webm", "webm", "yuv420p",
         {"vcodec": "libvpx-vp9", "video_bitrate": 0, "deadline": "good", "cpu-used": 2, "row-mt": 1},
-        {"acodec": "libopus", "audio_bitrate": "128k"}, crf=(24, 0, 63), even=True,
+        {"acodec": "libopus", "audio_bitrate": "128k"}, crf=(24, 0, 63), even=True, tick=Fraction(1, 1000),
     ),
-    "gif": Format("gif", "gif", "pal8", {"vcodec": "gif", "loop": 0}, max_fps=50),
-    "webp": Format("webp", "webp", "bgra", {"vcodec": "libwebp_anim", "quality": 85, "loop": 0}),
+    "gif": Format("gif", "gif", "pal8", {"vcodec": "gif", "loop": 0}, max_fps=50, tick=Fraction(1, 100)),
+    "webp": Format("webp", "", "rgb24", {}, max_fps=90, tick=Fraction(1, 1000)),  # written by tasks.media.webp
 }  # fmt: skip
 
 
@@ -104,6 +108,22 @@ class Timing:
     time_base: Fraction
     duration: Fraction
     fps: Fraction | None = None
+
+    @property
+    def shown(self) -> list[int]:
+        """The frame of each picture of the movie, by its number."""
+        if self.fps is None:
+            return list(range(len(self.pts)))
+        count = max(1, round(self.duration * self.fps))
+        starts = timeline.due(self.pts, self.time_base, self.fps)
+        return [bisect_right(starts, number) - 1 for number in range(count)]
+
+    @property
+    def begins(self) -> list[Fraction]:
+        """When each picture of the movie begins, seconds, and when the last one ends."""
+        if self.fps is None:
+            return [*(tick * self.time_base for tick in self.pts), self.duration]
+        return [Fraction(number) / self.fps for number in range(len(self.shown) + 1)]
 
 
 @dataclass(frozen=True)
@@ -135,6 +155,18 @@ def check(movie: Movie) -> None:
             f"most {movie.format.max_fps}",
             fix=f"assemble.fps={movie.format.max_fps // 2}",
         )
+    if movie.format.tick and not all(ticks(movie.timing.begins, movie.format.tick)):
+        raise UserError(
+            f"assemble.format: some frames are closer to each other than {movie.format.suffix} can tell "
+            f"({float(movie.format.tick) * 1000:g} ms)",
+            fix="assemble.format=mp4, or a constant rate such as assemble.fps=24",
+        )
+
+
+def ticks(begins: Sequence[Fraction], tick: Fraction) -> list[int]:
+    """How long each picture is shown, in ticks: each moment is rounded for itself, so that nothing adds up."""
+    rounded = [int(moment / tick + Fraction(1, 2)) for moment in begins]
+    return [after - before for before, after in pairwise(rounded)]
 
 
 def encode(movie: Movie, frames: Iterable[np.ndarray], folder: Path, name: str, palette: str | None = None) -> Path:
@@ -148,6 +180,8 @@ def encode(movie: Movie, frames: Iterable[np.ndarray], folder: Path, name: str, 
         UserError: nothing more could be written, or the source's sound could not be read.
     """
     check(movie)
+    if not movie.format.muxer:
+        return webp.write(folder / name, movie.size, _held(movie, frames), ticks(movie.timing.begins, webp.TICK))
     stream = _fed(movie)
     if palette is not None:
         import ffmpeg as graphs
@@ -160,6 +194,18 @@ def encode(movie: Movie, frames: Iterable[np.ndarray], folder: Path, name: str, 
         stream = stream.filter("format", pix_fmts=movie.format.pixel_format)
     _run(movie, _output(movie, stream, name), frames, folder, name)
     return folder / name
+
+
+def _held(movie: Movie, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The pictures of the movie one after the other; one that is held comes as the very same array."""
+    source, number, frame = iter(frames), -1, None
+    for wanted in movie.timing.shown:
+        while number < wanted:
+            frame, number = next(source), number + 1
+        assert frame is not None
+        yield frame
+    for _ in source:  # the rest is read, too: it counts as progress, and damage in it must not pass
+        pass
 
 
 def make_palette(movie: Movie, frames: Iterable[np.ndarray], folder: Path) -> str:
@@ -180,8 +226,8 @@ def _fed(movie: Movie) -> Any:
     if timing.fps is None:
         return stream
     count = max(1, round(timing.duration * timing.fps))
-    step = frame_step(timing.pts) * timing.time_base
-    return ffmpeg.constant_rate(stream, timing.fps, step, timing.time_base, count)
+    stream = stream.filter("settb", expr=ffmpeg.ratio(timing.time_base))  # NUT has ticks of its own choice
+    return ffmpeg.constant_rate(stream, timing.fps, timing.time_base, timing.pts[-1], count)
 
 
 def _to_yuv(stream: Any, pixel_format: str) -> Any:
@@ -204,6 +250,7 @@ def _output(movie: Movie, stream: Any, name: str) -> Any:
         options["crf"] = form.crf[0] if movie.crf is None else movie.crf
     if form.preset:
         options["preset"] = movie.preset
+    options |= _last_shown(movie)
     if movie.metadata and form.sound is not None:
         # A list of its own arguments: the text is never part of a filter or of another option.
         options["metadata"] = "comment=" + canonical_json(dict(movie.metadata)).decode()
@@ -212,6 +259,20 @@ def _output(movie: Movie, stream: Any, name: str) -> Any:
         streams.append(_sound(movie.sound))
         options |= form.sound
     return graphs.output(*streams, name, **options)
+
+
+def _last_shown(movie: Movie) -> dict[str, Any]:
+    """What makes the last picture stay for its own time, which FFmpeg knows nothing of: raw frames have none."""
+    begins = movie.timing.begins
+    if movie.format.muxer == "gif":
+        return {"final_delay": ticks(begins, Fraction(1, 100))[-1]}
+    if movie.timing.fps is not None:
+        return {}
+    near = float(begins[-2]) - 1e-6  # it alone is at or after this
+    seconds = float(begins[-1] - begins[-2])
+    options = {"bsf:v": f"setts=duration=if(gte(PTS*TB\\,{near:.9f})\\,round({seconds:.9f}/TB)\\,DURATION)"}
+    # Without B-frames the last picture is the last in the file, too: the MP4 muxer keeps that one's duration alone.
+    return options | ({"bf": 0} if movie.format.muxer == "mp4" else {})
 
 
 def _sound(track: SoundTrack) -> Any:

@@ -8,13 +8,19 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from reel.errors import UserError
+
+_WORK = 3.0
+"""Seconds of the processor without a frame of up to 2 million px, after which a program counts as hanging."""
+_IDLE = 120.0
+"""Seconds by the clock, for one that does not even work."""
 
 
 @cache
@@ -51,23 +57,69 @@ def arguments(output: Any) -> list[str]:
     return [str(part) for part in ffmpeg.compile(graph, cmd=binary())]
 
 
-def constant_rate(stream: Any, fps: Fraction, step: Fraction, time_base: Fraction, count: int) -> Any:
-    """Exactly ``count`` frames at ``fps``: a lower rate takes the nearest frame each time, a higher one holds frames.
-
-    A frame counts from half a step before its time (of the shorter step): times that are rounded or jitter do no harm.
-    FFmpeg's own rounding to the nearest would show frames up to half an output frame early.
+def movie(
+    path: Path,
+    container: str,
+    index: int,
+    decoder: str | None,
+    *,
+    strict: bool,
+    seek: float | None = None,
+    upright: bool = True,
+) -> Any:
+    """The frames of a movie's stream, at its own times.
 
     Args:
-        step: usual seconds between the frames that come in; 0: unknown.
-        time_base: seconds per tick of the stream; its times begin at 0.
+        decoder: by name, or None for the usual one.
+        strict: stop at the first thing that cannot be decoded.
+        seek: seconds to begin at, or at some frame before that; None: the beginning.
+        upright: whether frames are turned as the file says.
     """
-    early = int(min(step, 1 / fps) / 2 / time_base)
-    stream = stream.filter("setpts", expr=f"PTS-{early}").filter("fps", fps=ratio(fps), round="up")
-    return stream.filter("tpad", stop=count, stop_mode="clone").filter("trim", end_frame=count)
+    import ffmpeg
+
+    options: dict[str, Any] = {"format": container, "protocol_whitelist": "file", "copyts": None}
+    if strict:
+        options["xerror"] = None
+    if not upright:
+        options["noautorotate"] = None
+    if seek is not None:
+        options |= {"noaccurate_seek": None, "ss": f"{seek:.6f}"}
+    if decoder is not None:
+        options["vcodec"] = decoder
+    return ffmpeg.input(file_url(path), **options)[str(index)]
+
+
+def constant_rate(stream: Any, fps: Fraction, time_base: Fraction, last: int, count: int) -> Any:
+    """Exactly ``count`` frames at ``fps``, chosen by the rule of `timeline.due`; the last one is held to the end.
+
+    Its integers are exact in FFmpeg's double numbers: they stay below 2**53 for clips of years.
+
+    Args:
+        time_base: seconds per tick of the stream; its times begin at 0.
+        last: the time of the last frame that comes in, ticks.
+    """
+    rate = fps * time_base
+    a, b = rate.numerator, rate.denominator
+    due = f"ceil(max((PTS+PREV_INPTS)*{a},2*PTS*{a}-{b})/{2 * b})"  # PREV_INPTS is no number at first; max leaves it
+    over = f"gte(PREV_INPTS,{last})+isnan(PTS)"  # the end, which has a time as well
+    stream = stream.filter("setpts", expr=f"if({over},{count},{due})")
+    # The times are numbers of new frames now, counted in ticks of the old ones. At the end they get their own ticks.
+    stream = stream.filter("fps", fps=ratio(1 / time_base), round="up")
+    stream = stream.filter("tpad", stop=count, stop_mode="clone").filter("trim", end_frame=count)
+    stream = stream.filter("settb", expr=ratio(1 / fps)).filter("setpts", expr="N")
+    return stream.filter("fps", fps=ratio(fps))
 
 
 def ratio(value: Fraction) -> str:
     return f"{value.numerator}/{value.denominator}"
+
+
+class _Progress(NamedTuple):
+    """The last sign of progress: since when it stands (monotonic seconds), and what was used of the processor then."""
+
+    sign: object
+    since: float
+    used: float | None
 
 
 class Run:
@@ -77,6 +129,7 @@ class Run:
         self.process = process
         self.folder = folder
         self._log = log
+        self._progress = _Progress(None, time.monotonic(), None)
 
     @property
     def stdin(self) -> IO[bytes]:
@@ -89,6 +142,30 @@ class Run:
 
     def running(self) -> bool:
         return self.process.poll() is None
+
+    def hangs(self, sign: object, pixels: int) -> bool:
+        """Whether the program came to no end: it worked on for long, or was idle for two minutes, without a new sign.
+
+        Args:
+            sign: anything that is another value after each frame.
+            pixels: of a frame; large ones take longer.
+        """
+        now = time.monotonic()
+        if sign != self._progress.sign:
+            self._progress = _Progress(sign, now, None)
+        if now - self._progress.since < 1:
+            return False
+        import psutil
+
+        try:
+            used = sum(psutil.Process(self.process.pid).cpu_times()[:2])
+        except psutil.Error:
+            return False  # it has ended
+        if self._progress.used is None:
+            self._progress = _Progress(sign, self._progress.since, used)
+        worked = used - (self._progress.used or 0.0)
+        idle = now - self._progress.since > _IDLE and worked < 0.1
+        return worked > _WORK * max(1.0, pixels / 2e6) or idle
 
     def messages(self) -> list[str]:
         """Error lines, the first 64 KiB of them, without FFmpeg's addresses."""

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-import threading
+import contextlib
+import json
+import re
+import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from reel import child
 from reel.clip import ClipWriter
 from reel.errors import UserError
-from tasks.media import ffmpeg, pictures
+from tasks.media import contained, ffmpeg, picture_feed, times
 from tasks.media.colour import RGB, Colour, over_background, to_rgb
 from tasks.media.geometry import Plan
 from tasks.media.probe import Probe
 from tasks.media.source import Source
-from tasks.media.timeline import Selection, frame_step
+from tasks.media.timeline import Selection
 
 _SEEK_FROM = 10.0
 """Seconds: a later start is sought to, an earlier one decoded up to, since not every container seeks well."""
 _SEEK_MARGIN = 5.0
 _PATTERN = "frame-%020d.png"
+_DECODED = "decoded.txt"
 
 
 @dataclass(frozen=True)
@@ -72,18 +79,26 @@ def write(job: Job, writer: ClipWriter, bar: Any) -> None:
         UserError: the file is damaged, or nothing more could be written.
     """
     with ffmpeg.start(graph(job), writer.dir, feed=bool(job.source.pictures)) as run:
-        feeder = _feed_pictures(job, run) if job.source.pictures else None
-        adopter = _Adopter(job, writer, bar)
-        while run.running():
-            if not adopter.take(whole=False):
+        feed = _fed(job, run) if job.source.pictures else contextlib.nullcontext()
+        adopter, decoded = _Adopter(job, writer, bar), writer.dir / _DECODED
+        with feed:
+            while run.running():
+                if adopter.take(whole=False):
+                    continue
+                if run.hangs((adopter.count, _size(decoded)), job.facts.width * job.facts.height):
+                    raise contained.crashed(job.source.name)
                 time.sleep(0.02)
-        adopter.take(whole=True)
-        if feeder is not None:
-            feeder.join()
-            if feeder.error is not None:
-                raise feeder.error
+            adopter.take(whole=True)
         run.check_disk()
-        _check(job, adopter, run)
+        _check(job, adopter, run, _times(decoded))
+        decoded.unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return -1
 
 
 def graph(job: Job) -> Any:
@@ -108,14 +123,12 @@ def _input(job: Job) -> Any:
             "pipe:0", format="rawvideo", pix_fmt="rgba", s=f"{facts.width}x{facts.height}",
             framerate=str(1 / facts.time_base), protocol_whitelist="pipe",
         )  # fmt: skip
-    options: dict[str, Any] = {"format": facts.container, "protocol_whitelist": "file", "copyts": None}
-    if not job.keep_damaged:
-        options["xerror"] = None
-    if job.selection.start > _SEEK_FROM:
-        options |= {"noaccurate_seek": None, "ss": f"{float(job.selection.start) - _SEEK_MARGIN:.6f}"}
-    if facts.decoder is not None:
-        options["vcodec"] = facts.decoder
-    return graphs.input(ffmpeg.file_url(job.source.path), **options)[str(facts.index)]
+    # Where the decoder works times out, what it says depends on where it began.
+    far = job.selection.start > _SEEK_FROM and not facts.decoded
+    seek = float(job.selection.start) - _SEEK_MARGIN if far else None
+    return ffmpeg.movie(
+        job.source.path, facts.container, facts.index, facts.decoder, strict=not job.keep_damaged, seek=seek
+    )
 
 
 def _timed(stream: Any, job: Job) -> Any:
@@ -126,11 +139,13 @@ def _timed(stream: Any, job: Job) -> Any:
     if not job.source.pictures:
         first = job.selection.pts[0]
         stream = stream.filter("settb", expr=f"{base.numerator}/{base.denominator}")  # bwdif halves it
+        stream = stream.filter("metadata", mode="add", key="shown", value=1)  # or the next one has nothing to print
+        stream = stream.filter("metadata", mode="print", file=_DECODED, direct=1)
         stream = stream.filter("trim", start_pts=first, end_pts=job.selection.stop)
         stream = stream.filter("setpts", expr=f"PTS-({first})")
     if job.fps is not None:
-        step = frame_step(job.selection.pts) * base
-        stream = ffmpeg.constant_rate(stream, job.fps, step, base, len(job.expected))
+        last = job.selection.pts[-1] - job.selection.pts[0]
+        stream = ffmpeg.constant_rate(stream, job.fps, base, last, len(job.expected))
     return stream
 
 
@@ -148,31 +163,34 @@ def _shown(stream: Any, job: Job) -> Any:
     return stream.filter("setsar", sar=1)
 
 
-class _Feeder(threading.Thread):
-    """Writes pictures into FFmpeg, so that the main thread is free to adopt what comes out."""
-
-    def __init__(self, paths: tuple[Path, ...], run: ffmpeg.Run) -> None:
-        super().__init__(daemon=True)
-        self.paths, self.run_ = paths, run
-        self.error: BaseException | None = None
-
-    def run(self) -> None:
+@contextlib.contextmanager
+def _fed(job: Job, run: ffmpeg.Run) -> Iterator[None]:
+    """A process that reads the pictures and hands them to FFmpeg, while the block runs."""
+    chosen = [str(job.source.pictures[index]) for index in job.selection.pts]
+    seconds = contained.limit(0) + len(chosen) * (1 + job.facts.width * job.facts.height // 4_000_000)
+    with tempfile.TemporaryFile() as errors:
+        feed = subprocess.Popen(
+            child.command(picture_feed.__name__, str(seconds)), env=child.environment(), stdin=subprocess.PIPE,
+            stdout=run.stdin, stderr=errors,
+        )  # fmt: skip
+        run.close_stdin()  # the feed's own is left
         try:
-            for picture in pictures.read_all(self.paths):
-                self.run_.stdin.write(picture.tobytes())
-        except BrokenPipeError:
-            pass  # FFmpeg ended; why is told by its messages
-        except BaseException as error:
-            self.error = error
+            assert feed.stdin is not None
+            with contextlib.suppress(BrokenPipeError), feed.stdin as pipe:
+                pipe.write(json.dumps(chosen).encode())
+            yield
+        except BaseException:
+            feed.kill()
+            raise
         finally:
-            self.run_.close_stdin()
-
-
-def _feed_pictures(job: Job, run: ffmpeg.Run) -> _Feeder:
-    chosen = tuple(job.source.pictures[index] for index in job.selection.pts)
-    feeder = _Feeder(chosen, run)
-    feeder.start()
-    return feeder
+            code = feed.wait()
+        if code in (0, picture_feed.NOBODY_LISTENS):
+            return
+        if code != picture_feed.REFUSED:
+            raise contained.crashed(job.source.name)
+        errors.seek(0)
+        refused = json.loads(errors.read().splitlines()[-1])
+        raise UserError(refused["message"], fix=refused["fix"])
 
 
 class _Adopter:
@@ -209,16 +227,38 @@ def _check_size(path: Path, plan: Plan) -> None:
         raise RuntimeError(f"FFmpeg wrote frames of {size[0]}x{size[1]} px, planned were {plan.width}x{plan.height}")
 
 
-def _check(job: Job, adopter: _Adopter, run: ffmpeg.Run) -> None:
+def _times(path: Path) -> list[int]:
+    """The times of all frames that were decoded, ticks, as FFmpeg's ``metadata`` filter wrote them down."""
+    if not path.exists():
+        return []
+    return [int(pts) for pts in re.findall(r"^frame:\d+ +pts:(-?\d+)", path.read_text("utf-8"), re.MULTILINE)]
+
+
+def _check(job: Job, adopter: _Adopter, run: ffmpeg.Run, decoded: list[int]) -> None:
     """Raises: UserError unless exactly the announced frames came out (or what there is may be kept)."""
-    messages = run.messages()
+    if run.process.returncode < 0:  # by a signal, and not from here
+        raise contained.crashed(job.source.name)
     complete = adopter.count == len(job.expected) and not adopter.wrong
-    if complete and (run.process.returncode == 0 or job.keep_damaged):
+    if job.keep_damaged and (complete or adopter.count):
         return
-    if job.keep_damaged and adopter.count:
-        return
+    messages = run.messages()
     reason = f" ({messages[0]})" if messages else ""
-    raise UserError(
-        f"clip: {job.source.name} is damaged: {adopter.count} of {len(job.expected)} frames could be decoded{reason}",
-        fix="copy or download it again, or take what can be decoded with extract.damaged=keep",
-    )
+    fix = "copy or download it again, or take what can be decoded with extract.damaged=keep"
+    if not complete or run.process.returncode != 0:
+        raise UserError(
+            f"clip: {job.source.name} is damaged: {adopter.count} of {len(job.expected)} frames could be decoded"
+            f"{reason}",
+            fix=fix,
+        )
+    inside = {pts for pts in decoded if job.selection.pts[0] <= pts < job.selection.stop}
+    if not job.source.pictures and inside != set(job.selection.pts):
+        number = times.size_change(job.source.path, job.facts)
+        if number is not None:
+            raise UserError(
+                f"clip: {job.source.name} changes its size at frame {number}: what follows would be squeezed",
+                fix="give all of it one size first: ffmpeg -i IN -vf scale=1280:720 OUT.mp4",
+            )
+        raise UserError(
+            f"clip: {job.source.name} is damaged: its frames are not where its index says that they are{reason}",
+            fix=fix,
+        )

@@ -14,25 +14,25 @@ from pathlib import Path
 
 from reel.errors import UserError
 from reel.files import sha256_file
+from tasks.media import first_bytes
 
 CONTAINERS = (
     "mov", "matroska", "avi", "mpegts", "mpeg", "gif", "apng", "flv", "asf", "ogg", "mxf", "nut", "ivf", "dv",
-    "yuv4mpegpipe",
+    "yuv4mpegpipe", "webp_anim",
 )  # fmt: skip
 """FFmpeg demuxers that hold their pictures themselves: no playlists and no scripts (hls, dash, concat, sdp)."""
 
-PICTURES = {"PNG", "JPEG", "WEBP", "BMP", "TIFF"}
-"""Still-picture formats, by Pillow's names."""
+PICTURES = {"PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF", "HEIF", "AVIF"}
+"""Still-picture formats, by Pillow's names; MPO is a JPEG with more pictures behind it, as phones write."""
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
-_SCRIPTS = {
-    b"#EXTM3U": "an HLS playlist (m3u8)",
-    b"ffconcat": "an FFmpeg concat script",
-    b"<?xml": "an XML file (a DASH manifest or a project file?)",
-    b"v=0\r\n": "an SDP session description",
-    b"v=0\n": "an SDP session description",
-    b"[playlist]": "a PLS playlist",
-}
+_SUFFIXES = {
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".hif", ".avif",
+}  # fmt: skip
+_NOT_READ_SUFFIXES = {
+    ".exr", ".hdr", ".dpx", ".cin", ".psd", ".jxl", ".jp2", ".j2k", ".tga", ".sgi", ".dng", ".cr2", ".cr3", ".nef",
+    ".arw", ".raf", ".orf", ".rw2", ".qoi", ".ppm",
+}  # fmt: skip
+"""Pictures that are not read: among ones that are, leaving them out would shorten the clip without a word."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def open_source(path: Path | str) -> Source:
         raise UserError(f"clip: {path} is neither a regular file nor a folder", fix="give a video file on this disk")
     try:
         with path.open("rb") as file:
-            head = file.read(4096)
+            head = file.read(first_bytes.ENOUGH)
     except PermissionError:
         raise UserError(f"clip: {path} may not be read by this user", fix=f"chmod u+r '{path}'") from None
     except OSError as error:  # a disk that fails, a file of /proc
@@ -72,8 +72,8 @@ def open_source(path: Path | str) -> Source:
         raise UserError(f"clip: {path} cannot be read ({reason})", fix="copy it to another disk") from None
     if not head:
         raise UserError(f"clip: {path} is empty (0 bytes)", fix="copy or download it again")
-    _refuse_scripts(path, head)
-    return Source(path, (path,)) if _is_picture(head) else Source(path)
+    first_bytes.refuse_unread(path, head)
+    return Source(path, (path,)) if first_bytes.is_picture(head) else Source(path)
 
 
 def source_digest(path: Path | str) -> str:
@@ -119,24 +119,14 @@ def _folder(path: Path) -> tuple[Path, ...]:
             f"clip: the folder {path} holds no pictures ({', '.join(sorted(_SUFFIXES))})",
             fix="give a video file, or a folder of numbered pictures",
         )
+    read = {item.stem for item in pictures}  # a camera's raw picture beside its JPEG is the same picture
+    unread = sorted(item.name for item in files if item.suffix.lower() in _NOT_READ_SUFFIXES and item.stem not in read)
+    if unread:
+        raise UserError(
+            f"clip: the folder {path} holds pictures that are not read ({len(unread)}, such as {unread[0]})",
+            fix="export them as PNG, or take them out of the folder",
+        )
     return tuple(pictures)
-
-
-def _refuse_scripts(path: Path, head: bytes) -> None:
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-    for mark, what in _SCRIPTS.items():
-        if text.lower().startswith(mark.lower()):
-            raise UserError(f"clip: {path} is {what}; only files that hold their own pictures are read",
-                            fix="give the video file itself")  # fmt: skip
-
-
-def _is_picture(head: bytes) -> bool:
-    """By content. GIF, APNG and animated WebP are movies and are not meant here."""
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return b"acTL" not in head[:2048]
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return not (head[12:16] == b"VP8X" and head[20] & 0x02)
-    return head.startswith((b"\xff\xd8\xff", b"BM", b"II*\x00", b"MM\x00*"))
 
 
 def _neighbours(path: Path) -> str:

@@ -122,21 +122,43 @@ def _clock(value: float) -> str:
     return f"{value:.3f} s" if minutes < 1 else f"{int(minutes)}:{rest:06.3f}"
 
 
+def due(pts: Sequence[int], time_base: Fraction, fps: Fraction) -> list[int]:
+    """The new frame from which on each frame may be shown, when a clip is brought to a constant rate.
+
+    The rule: **a new frame shows the frame nearest to its moment, but none more than half a new frame early**; of two
+    that are equally near, the later one. So a frame counts from half-way between the one before and itself, or from
+    half a new frame before its time, whichever is later. Where the rate is lowered that is the nearest frame; where
+    it is raised, or in the long pauses of a screen recording, frames are held until the next one is due.
+
+    Args:
+        pts: ascending times, ticks; the first one is the moment of new frame 0.
+        time_base: seconds per tick.
+        fps: the new rate.
+
+    Returns:
+        for each frame the number of a new one, not descending. A new frame shows the last one that is due by then.
+    """
+    rate = fps * time_base  # new frames per tick
+    a, b = rate.numerator, rate.denominator
+    shifted = [tick - pts[0] for tick in pts]
+    starts = [max((x + y) * a, 2 * y * a - b) for x, y in pairwise(shifted)]
+    return [0, *(-(-start // (2 * b)) for start in starts)]
+
+
 def resample(
     selection: Selection, time_base: Fraction, fps: Fraction, max_frames: int | None
 ) -> tuple[Selection, list[int]]:
-    """The same stretch of time at a constant rate.
+    """The same stretch of time at a constant rate, by the rule of `due`.
 
     Returns:
-        the selection, shortened to ``max_frames`` where that is less, and the times of the new frames in ticks of
-        ``1 / fps`` seconds.
+        the selection, without the frames that are not due any more, and shortened to ``max_frames`` where that is
+        less; and the times of the new frames in ticks of ``1 / fps`` seconds.
     """
     count = max(1, round(selection.duration * fps))
-    if max_frames is None or count <= max_frames:
-        return selection, list(range(count))
-    duration = max_frames / fps
-    stop = selection.pts[0] + duration / time_base
-    kept = selection.pts[: max(1, bisect_left(selection.pts, stop))]
-    # One more frame than the last shown may be needed to know which is nearest to the last grid point.
-    end = selection.pts[len(kept)] + 1 if len(kept) < len(selection.pts) else selection.stop
-    return Selection(kept, end, selection.start, duration), list(range(max_frames))
+    shorter = max_frames is not None and max_frames < count
+    if max_frames is not None:
+        count = min(count, max_frames)
+    kept = selection.pts[: bisect_left(due(selection.pts, time_base, fps), count)]
+    stop = selection.pts[len(kept)] if len(kept) < len(selection.pts) else selection.stop
+    duration = count / fps if shorter else selection.duration
+    return Selection(kept, stop, selection.start, duration), list(range(count))

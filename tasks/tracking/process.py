@@ -8,10 +8,10 @@ import os
 import secrets
 import select
 import subprocess
-import sys
 import time
 from pathlib import Path
 
+from reel import child
 from reel.store import Store
 
 
@@ -95,15 +95,13 @@ def keep_logger(store: Store) -> Logger:
 
 def _spawn(store: Store, errors: Path) -> subprocess.Popen[bytes]:
     """The logging process, in a session of its own so that Ctrl-C leaves it to log the interruption."""
-    first = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, [first, os.environ.get("PYTHONPATH", "")]))
     with errors.open("wb") as stderr:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "tasks.tracking.worker", str(store.root)],
+            child.command("tasks.tracking.worker", str(store.root)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
-            env={**os.environ, "PYTHONPATH": path},
+            env=child.environment(),
             start_new_session=True,
         )
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from reel.clip import Clip, ClipWriter
@@ -93,6 +95,65 @@ def _duration(picture: Image.Image, index: int) -> int:
     return picture.info["duration"]
 
 
+def shown(path: Path) -> tuple[int, Fraction]:
+    """How many frames a movie has, and how many seconds it lasts until the last one is gone."""
+    import av
+
+    if path.suffix in (".webp", ".gif"):
+        with Image.open(path) as picture:
+            times = [_duration(picture, number) for number in range(picture.n_frames)]
+        return len(times), Fraction(sum(times), 1000)
+    with av.open(str(path)) as container:
+        count = sum(1 for _ in container.decode(video=0))
+        return count, Fraction(container.duration, 1_000_000)
+
+
+def fade(number: int) -> tuple[int, int, int]:
+    return (100 + number // 3, 100, 100 + number // 2)
+
+
+LOOKS = {"fade": fade, "still": lambda number: (90, 120, 60), "flat": lambda number: (255 * (number % 2), 0, 128)}
+
+
+@pytest.mark.parametrize("name", ["mp4", "prores", "ffv1", "webm", "gif", "webp"])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    look=st.sampled_from(sorted(LOOKS)),
+    steps=st.lists(st.integers(20, 400), max_size=7),
+    last=st.integers(20, 1500),
+    fps=st.sampled_from(["clip", "clip", "12", "24000/1001"]),
+)
+@example(look="fade", steps=[40] * 20, last=40, fps="clip")
+@example(look="still", steps=[300], last=1000, fps="clip")
+@example(look="still", steps=[], last=700, fps="clip")
+@example(look="flat", steps=[100, 300, 100], last=1000, fps="source")
+def test_every_format_has_the_frames_and_the_time_of_the_plan(
+    store: Store, name: str, look: str, steps: list[int], last: int, fps: str
+) -> None:
+    times = [sum(steps[:number]) for number in range(len(steps) + 1)]
+    length = times[-1] + last
+    source = {"range": {"start": "0", "duration": str(Fraction(length, 1000))}, "sound": None, "digest": "",
+              "video": {"fps": "10"}}  # fmt: skip
+    with ClipWriter(store, "rgb", width=32, height=24, time_base=Fraction(1, 1000), meta={"source": source}) as writer:
+        for number, pts in enumerate(times):
+            writer.add(np.full((24, 32, 3), LOOKS[look](number), np.uint8), pts)
+    made = assembled(store, Clip.open(store, writer.digest), None, format=name, fps=fps, contact_sheet=0,
+                     side_by_side=name == "ffv1")  # fmt: skip
+    rate = {"clip": None, "source": Fraction(10)}.get(fps, None if fps in ("clip", "source") else Fraction(fps))
+    count = len(times) if rate is None else max(1, round(Fraction(length, 1000) * rate))
+    seconds = Fraction(length, 1000) if rate is None else count / rate
+    for movie in filter(None, (made["movie"], made.get("side_by_side"))):
+        found = shown(movie)
+        assert found[0] == count, movie
+        assert abs(found[1] - seconds) <= Fraction(1, 100 if name == "gif" else 1000) + Fraction(1, 2000), movie
+
+
+def test_what_a_format_cannot_tell_apart_is_refused(store: Store) -> None:
+    close = drawn(store, [0, 1, 1000], Fraction(1, 1000))
+    with pytest.raises(UserError, match=r"some frames are closer to each other than gif can tell \(10 ms\)"):
+        assembled(store, close, None, format="gif", **PLAIN)
+
+
 def test_mp4_starts_at_once_and_plays_everywhere(store: Store) -> None:
     data = assembled(store, drawn(store, list(range(4)), Fraction(1, 25)), None, **PLAIN)["movie"].read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
@@ -138,8 +199,8 @@ def sounding(tmp_path: Path, suffix: str, *, late: float = 0.0, seconds: float =
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "webm"])
 def test_sound_stays_in_step_to_the_end(store: Store, tmp_path: Path, suffix: str, late: float) -> None:
     path = sounding(tmp_path, suffix, late=late)
-    for settings, formats in (({}, ("mp4",)), ({"start": 3.1, "end": 8.6}, ("mp4", "webm", "ffv1"))):
-        clip = extracted(store, path, **settings)
+    for part, formats in (({}, ("mp4",)), ({"start": 3.1, "end": 8.6}, ("mp4", "webm", "ffv1"))):
+        clip = extracted(store, path, **part)
         begin = float(Fraction(clip.meta["source"]["range"]["start"]))
         length = float(Fraction(clip.meta["source"]["range"]["duration"]))
         clock = [late + n / 2 - begin for n in range(24)]

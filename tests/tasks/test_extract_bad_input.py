@@ -8,6 +8,7 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from reel.errors import UserError
 from reel.store import Store
 from tasks.extract import Extract
 from tasks.measure.clip_image import read_picture as read_reference
+from tasks.media import ffmpeg
 from tasks.stylize.settings.reference import IpAdapter, read_picture
 from tests.tasks.media_samples import clicks, extracted, numbered, run
 
@@ -205,3 +207,16 @@ def test_a_rate_is_a_plain_number(rate: object) -> None:
     with pytest.raises(UserError, match=r"fps: must be (a number of|more than 0)"):
         parse(Extract, {"fps": rate})
     assert parse(Extract, {"fps": "2.4e1"}).fps == "24"
+
+
+@pytest.mark.parametrize(("script", "hangs"), [("while True: pass", True), ("import time; time.sleep(60)", False)])
+def test_a_program_that_works_without_end_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, hangs: bool
+) -> None:
+    monkeypatch.setattr(ffmpeg, "_WORK", 0.1)
+    monkeypatch.setattr(ffmpeg, "arguments", lambda output: [sys.executable, "-c", script])
+    with ffmpeg.start(None, tmp_path) as run:
+        until = time.monotonic() + (60 if hangs else 2)
+        while not (found := run.hangs("no progress", 64 * 48)) and time.monotonic() < until:
+            time.sleep(0.05)
+    assert found is hangs

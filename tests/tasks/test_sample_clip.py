@@ -13,7 +13,7 @@ from reel.clip import Clip
 from reel.config import parse
 from reel.op import Context
 from reel.store import Store
-from tasks.media.probe import probe
+from tasks.media.known_facts import facts as facts_of
 from tasks.media.source import open_source
 from tests.tasks.media_samples import assembled, extracted, heard
 
@@ -30,7 +30,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Clip, pos
 
 
 def test_it_is_short_small_and_has_sound() -> None:
-    facts = probe(open_source(SAMPLE))
+    facts = facts_of(open_source(SAMPLE))
     length = len(facts.pts) / facts.fps
     assert SAMPLE.stat().st_size < 1_000_000
     assert 2 <= length <= 4

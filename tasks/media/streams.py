@@ -1,0 +1,100 @@
+"""The streams of a movie file: opened by content alone, and which of them are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import IO, Any
+
+from reel.errors import UserError
+from tasks.media.source import CONTAINERS
+
+_SOUND_FORMATS = ("mp3", "wav", "flac", "aac", "aiff")
+_DEFAULT = 5_000_000
+"""What being the default stream is worth, px: FFmpeg's own figure (its automatic choice of a video stream)."""
+
+
+def opened(file: IO[bytes]) -> Any:
+    """Open by content alone: FFmpeg never sees the name, and only formats that hold their own pictures are tried."""
+    import av
+
+    whitelist = ",".join((*CONTAINERS, *_SOUND_FORMATS))
+    return av.open(file, options={"format_whitelist": whitelist}, buffer_size=1 << 20, metadata_errors="replace")
+
+
+def picture_stream(path: Path, container: Any, wanted: int | None) -> Any:
+    """The stream of moving pictures: the one that was asked for, else FFmpeg's choice among those that move.
+
+    FFmpeg takes the largest picture, where being the default counts as much as `_DEFAULT` px. Cover art of music files
+    and thumbnails, whether they say so or hold a single frame, come last.
+
+    Args:
+        wanted: index of the stream in the file, as ``ffmpeg -i`` shows it (1 for ``Stream #0:1``).
+
+    Raises:
+        UserError: there is none, or none of that index.
+    """
+    streams = picture_streams(container)
+    if wanted is not None:
+        for stream in container.streams.video:
+            if stream.index == wanted:
+                return stream
+        known = ", ".join(map(described, container.streams.video)) or "none"
+        raise UserError(
+            f"extract.stream: {path.name} has no video stream {wanted}; its video streams: {known}",
+            fix=f"extract.stream={streams[0].index}, or leave it empty" if streams else None,
+        )
+    if not streams:
+        what = "only sound" if container.streams.audio else "no picture stream"
+        raise UserError(
+            f"clip: {path.name} holds {what}",
+            fix="give a file with moving pictures; if it has them, it is damaged: copy or download it again",
+        )
+    moving = _moving(path) if len(streams) > 1 else set()
+    return max(streams, key=lambda stream: (stream.index in moving, _score(stream)))  # the first of equals
+
+
+def _moving(path: Path) -> set[int]:
+    """Indices of the video streams with two frames or more; read as far as it takes to see that of all."""
+    with path.open("rb") as file, opened(file) as container:
+        counts = dict.fromkeys((stream.index for stream in picture_streams(container)), 0)
+        for packet in container.demux(*picture_streams(container)):
+            if packet.size:
+                counts[packet.stream.index] += 1
+                if min(counts.values()) > 1:
+                    break
+    return {index for index, count in counts.items() if count > 1}
+
+
+def picture_streams(container: Any) -> Sequence[Any]:
+    from av.stream import Disposition
+
+    still = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+    return [stream for stream in container.streams.video if not stream.disposition & still]
+
+
+def described(stream: Any) -> str:
+    """``1 (h264, 1920x1080)``."""
+    context = stream.codec_context
+    codec = context.codec.canonical_name if context is not None else "unknown"
+    size = f"{context.width}x{context.height}" if context is not None and context.width else "size unknown"
+    return f"{stream.index} ({codec}, {size})"
+
+
+def sound_stream(container: Any) -> Any:
+    """The first sound stream that FFmpeg can decode, or None."""
+    return next((stream for stream in container.streams.audio if stream.codec_context is not None), None)
+
+
+def start(stream: Any) -> Fraction:
+    """When a stream begins, seconds of its own clock."""
+    return Fraction(stream.start_time or 0) * stream.time_base
+
+
+def _score(stream: Any) -> int:
+    from av.stream import Disposition
+
+    context = stream.codec_context
+    size = context.width * context.height if context is not None else 0
+    return size + _DEFAULT * bool(stream.disposition & Disposition.default)
