@@ -213,6 +213,9 @@ class _Adopter:
                 _check_size(path, self.job.plan)
             if pts != expected:
                 self.wrong.append(pts)
+            if self.writer.pts and pts <= self.writer.pts[-1]:  # FFmpeg began anew, with a picture of another size
+                path.unlink()
+                continue
             self.writer.add_file(path, pts)
             self.count += 1
             self.bar.update(1)
@@ -236,29 +239,24 @@ def _times(path: Path) -> list[int]:
 
 def _check(job: Job, adopter: _Adopter, run: ffmpeg.Run, decoded: list[int]) -> None:
     """Raises: UserError unless exactly the announced frames came out (or what there is may be kept)."""
-    if run.process.returncode < 0:  # by a signal, and not from here
-        raise contained.crashed(job.source.name)
+    name, code = job.source.name, run.process.returncode
+    if code < 0:  # by a signal, and not from here
+        raise contained.crashed(name)
     complete = adopter.count == len(job.expected) and not adopter.wrong
-    if job.keep_damaged and (complete or adopter.count):
+    inside = {pts for pts in decoded if job.selection.pts[0] <= pts < job.selection.stop}
+    in_place = bool(job.source.pictures) or inside == set(job.selection.pts)
+    if (complete and in_place and code == 0) or (job.keep_damaged and adopter.count):
         return
+    if code == 0 and not job.source.pictures and (number := times.size_change(job.source.path, job.facts)) is not None:
+        raise UserError(
+            f"clip: {name} changes its size at frame {number}: what follows would be squeezed",
+            fix="give all of it one size first: ffmpeg -i IN -vf scale=1280:720 OUT.mp4",
+        )
     messages = run.messages()
     reason = f" ({messages[0]})" if messages else ""
     fix = "copy or download it again, or take what can be decoded with extract.damaged=keep"
-    if not complete or run.process.returncode != 0:
+    if not complete or code != 0:
         raise UserError(
-            f"clip: {job.source.name} is damaged: {adopter.count} of {len(job.expected)} frames could be decoded"
-            f"{reason}",
-            fix=fix,
+            f"clip: {name} is damaged: {adopter.count} of {len(job.expected)} frames could be decoded{reason}", fix=fix
         )
-    inside = {pts for pts in decoded if job.selection.pts[0] <= pts < job.selection.stop}
-    if not job.source.pictures and inside != set(job.selection.pts):
-        number = times.size_change(job.source.path, job.facts)
-        if number is not None:
-            raise UserError(
-                f"clip: {job.source.name} changes its size at frame {number}: what follows would be squeezed",
-                fix="give all of it one size first: ffmpeg -i IN -vf scale=1280:720 OUT.mp4",
-            )
-        raise UserError(
-            f"clip: {job.source.name} is damaged: its frames are not where its index says that they are{reason}",
-            fix=fix,
-        )
+    raise UserError(f"clip: {name} is damaged: its frames are not where its index says that they are{reason}", fix=fix)
