@@ -34,12 +34,13 @@ from reel.compute import Compute
 from reel.pose import dump, mask_name
 from reel.store import Store
 from tasks.sprite import probe
-from tasks.sprite.attributes import Attributes, random_attributes
+from tasks.sprite.attributes import Attributes, Choices, random_attributes
 from tasks.sprite.captions import plain_caption
 from tasks.sprite.clips import flicker
 from tasks.sprite.drawing import draw_figure
 from tasks.sprite.maps import control_map
-from tasks.sprite.skeleton import FRAME, random_clip
+from tasks.sprite.poses import sized
+from tasks.sprite.skeleton import random_clip
 
 ROOT = Path(__file__).parents[1]
 
@@ -68,6 +69,8 @@ class Bench:
     def __post_init__(self) -> None:
         self.model = yaml.safe_load((ROOT / "conf" / "model" / "sprite.yaml").read_text())
         self.probe = probe.load(ROOT / "data" / "models" / "sprite" / "probe.safetensors")
+        self.spec = self.probe.spec
+        self.side = self.spec.frame
 
     def row(self, what: str, figure: str, bar: str = "") -> None:
         self.rows.append((what, figure, bar))
@@ -77,16 +80,16 @@ class Bench:
         """Dancer ``number``, with every joint in the frame in most frames."""
         rng = np.random.default_rng([self.seed, number])
         while True:
-            people = random_clip(rng, count)
-            if ((people[..., :2] > 2) & (people[..., :2] < FRAME - 2)).all(axis=(1, 2)).mean() > 0.9:
+            people = sized(random_clip(rng, count), self.side)
+            if ((people[..., :2] > 2) & (people[..., :2] < self.side - 2)).all(axis=(1, 2)).mean() > 0.9:
                 break
-        wanted = random_attributes(rng)
+        wanted = random_attributes(rng, self.spec.choices)
         return Dancer(people, wanted, wanted.opposite() if opposite else wanted)
 
     def render(self, dancer: Dancer, controls: dict[str, dict[str, Any]], **more: Any) -> tuple[np.ndarray, float]:
-        """Pictures ``(F, 128, 128, 3)`` and the CPU seconds of the denoising."""
+        """Pictures ``(F, S, S, 3)`` and the CPU seconds of the denoising."""
         given = {
-            "prompt": plain_caption(dancer.wanted),
+            "prompt": plain_caption(dancer.wanted, self.spec.choices),
             "strength": 1.0,
             "num_inference_steps": self.steps,
             "guidance_scale": 4.0,
@@ -96,7 +99,7 @@ class Bench:
         }
         stages = renderer.stages(self.model, **{**given, **more})
         ctx = op.Context(self.store, Compute(device="cpu", threads=self.threads))
-        drawings = [draw_figure(person, dancer.drawn) for person in dancer.people]
+        drawings = [draw_figure(person, dancer.drawn, self.side, self.spec.style) for person in dancer.people]
         inputs = {
             f"map_{name}": self._clip(
                 "map",
@@ -105,7 +108,7 @@ class Bench:
             for name, control in controls.items()
         }
         run = lambda name, given: op.get("stylize", name).fn(getattr(stages, name), given, ctx)  # noqa: E731
-        gray = self._clip("rgb", [np.full((FRAME, FRAME, 3), 128, np.uint8)] * len(drawings))
+        gray = self._clip("rgb", [np.full((self.side, self.side, 3), 128, np.uint8)] * len(drawings))
         inputs |= {"latents": run("encode", {"frames": gray}), "embeddings": run("embed", {})}
         if any(placed.get("mask") for placed in (*controls.values(), *more.get("regions", {}).values())):
             inputs["poses"] = self._poses(dancer.people, [d.mask for d in drawings])
@@ -115,19 +118,19 @@ class Bench:
         return Clip.open(self.store, run("decode", {"latents": denoised})).array(), seconds
 
     def _clip(self, kind: Any, pictures: list[np.ndarray]) -> str:
-        with ClipWriter(self.store, kind, width=FRAME, height=FRAME, time_base=Fraction(1, 12)) as writer:
+        with ClipWriter(self.store, kind, width=self.side, height=self.side, time_base=Fraction(1, 12)) as writer:
             for index, picture in enumerate(pictures):
                 writer.add(picture, index)
         return writer.digest
 
     def _poses(self, people: np.ndarray, masks: list[np.ndarray]) -> str:
         with self.store.draft("poses") as draft:
-            draft.add("poses.json", dump([[person] for person in people], FRAME, FRAME, "drawn"))
+            draft.add("poses.json", dump([[person] for person in people], self.side, self.side, "drawn"))
             for index, mask in enumerate(masks):
                 inside = (mask > 0).astype(np.uint8) * 255
                 draft.add(mask_name(index), encode_png(np.stack([inside] * 3, -1)))
             facts = {"time_base": "1/12", "pts": list(range(len(people))), "color": "bt709", "detector": "drawn"}
-            return draft.commit(width=FRAME, height=FRAME, count=len(people), **facts)
+            return draft.commit(width=self.side, height=self.side, count=len(people), **facts)
 
     def sheet(self, name: str, *clips: np.ndarray) -> None:
         """Every so many frames of some clips, a row each."""
@@ -142,14 +145,14 @@ class Bench:
 
     def right(self, pictures: np.ndarray, wanted: Attributes, name: str) -> np.ndarray:
         """Whether each frame shows the attribute as wanted ``(F,)``."""
-        column = probe.NAMES.index(name)
-        return probe.read(self.probe, pictures).labels[:, column] == wanted.to_indices()[column]
+        every = np.broadcast_to(wanted.to_indices(self.spec.choices), (len(pictures), len(self.spec.choices)))
+        return probe.read(self.probe, pictures).right(every)[name]
 
     def error(self, pictures: np.ndarray, people: np.ndarray) -> np.ndarray:
         """Joint error of each frame ``(F,)``, in percent of the frame's side."""
         joints = probe.read(self.probe, pictures).joints
-        each = [probe.joint_error(j[None], p[None]) for j, p in zip(joints, people, strict=True)]
-        return 100 * np.array(each) / FRAME
+        each = [probe.joint_error(j[None], p[None], self.side) for j, p in zip(joints, people, strict=True)]
+        return 100 * np.array(each) / self.side
 
 
 def pose(weight: float = 1.0, **more: Any) -> dict[str, Any]:
@@ -163,7 +166,9 @@ def seams(bench: Bench) -> None:
         dancer = bench.dancer(number, 96)
         clip, _ = bench.render(dancer, {"pose": pose()})
         steps = np.array([flicker(clip[i : i + 2]) for i in range(95)])
-        drawn = np.stack([draw_figure(person, dancer.wanted).rgb for person in dancer.people])
+        drawn = np.stack(
+            [draw_figure(person, dancer.wanted, bench.side, bench.spec.style).rgb for person in dancer.people]
+        )
         steps = steps - np.array([flicker(drawn[i : i + 2]) for i in range(95)])  # what the dance itself does
         borders = {edge for start in range(12, 81, 12) for edge in (start - 1, start + 3)}  # enters, leaves
         border += [steps[i] for i in range(95) if i in borders]
@@ -216,10 +221,10 @@ GROUND = ("background",)
 FIGURE = ("hair_length", "hair_color", "top_color", "bottom", "bottom_color")
 
 
-def unlike(attributes: Attributes, rng: np.random.Generator) -> Attributes:
+def unlike(attributes: Attributes, rng: np.random.Generator, choices: Choices) -> Attributes:
     """A figure that differs in every attribute that a caption names."""
     while True:
-        drawn = random_attributes(rng)
+        drawn = random_attributes(rng, choices)
         if all(getattr(drawn, name) != getattr(attributes, name) for name in (*GROUND, *FIGURE)):
             return drawn
 
@@ -240,8 +245,13 @@ def regions(bench: Bench) -> None:
         errors: list[float] = []
         outside = GROUND if inside == FIGURE else FIGURE
         for number, dancer in enumerate(dancers):
-            shown = words(dancer.wanted, unlike(dancer.wanted, np.random.default_rng([bench.seed, 1, number])))
-            region = {"prompt": plain_caption(shown), "mask": {"region": part, "dilate": 4 * (part == "person")}}
+            shown = words(
+                dancer.wanted, unlike(dancer.wanted, np.random.default_rng([bench.seed, 1, number]), bench.spec.choices)
+            )
+            region = {
+                "prompt": plain_caption(shown, bench.spec.choices),
+                "mask": {"region": part, "dilate": 4 * (part == "person")},
+            }
             clip, _ = bench.render(dancer, {"pose": pose()}, regions={part: region})
             told.append(np.mean([bench.right(clip, shown, name).mean() for name in inside]))
             kept.append(np.mean([bench.right(clip, dancer.wanted, name).mean() for name in outside]))
@@ -287,7 +297,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def options(bench: Bench) -> None:
     """Each saving alone: CPU time of the denoising, and what it does to the picture."""
     full: list[tuple[np.ndarray, float]] = []
-    named = [name for name in probe.NAMES if name != "skin"]
+    named = [name for name in bench.spec.choices if name != "skin"]
     for option, (own, whole) in OPTIONS.items():
         seconds, change, right, errors = [], [], [], []
         for number in range(max(2, bench.n // 3)):

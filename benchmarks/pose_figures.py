@@ -26,7 +26,7 @@ from tasks.sprite.drawing import Drawing, draw_figure, standing_height
 from tasks.sprite.skeleton import FRAME, random_person
 
 ARMS = ((pose.R_SHOULDER, pose.R_ELBOW, pose.R_WRIST), (pose.L_SHOULDER, pose.L_ELBOW, pose.L_WRIST))
-# The drawn body as solids, radii as fractions of the standing height: the widths that tasks/sprite/drawing.py paints.
+# The drawn body as solids, radii as fractions of the standing height: as tasks/sprite/drawing_flat.py paints.
 SOLIDS = (
     (pose.R_SHOULDER, pose.R_ELBOW, 0.036),
     (pose.R_ELBOW, pose.R_WRIST, 0.030),
@@ -128,7 +128,7 @@ def figures(count: int, seed: int = 0) -> Iterator[tuple[np.ndarray, Drawing]]:
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         person = random_person(rng)
-        yield person, draw_figure(person, random_attributes(rng))
+        yield person, draw_figure(person, random_attributes(rng), style=2)
 
 
 def redetected(count: int) -> None:
@@ -178,7 +178,7 @@ def crossing_order(count: int) -> list[bool]:
         rng = np.random.default_rng([1, number])
         person = random_person(rng)
         if any(True for _ in crossings(person)):
-            mask = draw_figure(person, random_attributes(rng)).mask
+            mask = draw_figure(person, random_attributes(rng), style=2).mask
             order += order_right(person, figure_depth_map([person], mask, FRAME, FRAME))
     return order
 

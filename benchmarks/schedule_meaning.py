@@ -49,13 +49,13 @@ def blueness(frames: np.ndarray) -> np.ndarray:
     import torch
 
     from tasks.sprite import probe
-    from tasks.sprite.attributes import CHOICES
     from tasks.sprite.stage_vae import to_signed
 
+    reader = probe.load(runs.ROOT / "data" / "models" / "sprite" / "probe.safetensors")
     with torch.no_grad():
-        logits = probe.load(runs.ROOT / "data" / "models" / "sprite" / "probe.safetensors")(to_signed(frames))[0]
-    colours = CHOICES["top_color"]
-    both = logits[list(CHOICES).index("top_color")][:, [colours.index("red"), colours.index("blue")]]
+        logits = reader(to_signed(frames))[0]
+    colours = reader.spec.choices["top_color"]
+    both = logits[list(reader.spec.choices).index("top_color")][:, [colours.index("red"), colours.index("blue")]]
     return both.softmax(1)[:, 1].double().numpy()
 
 

@@ -24,7 +24,6 @@ from benchmarks.sprite_clips import real, steadiness
 from tasks.sprite import probe
 from tasks.sprite.maps import grown, head_region
 from tasks.sprite.progress import set_threads
-from tasks.sprite.skeleton import FRAME
 from tasks.sprite.stage_vae import psnr, to_pictures, to_signed
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 
 WEIGHTS = (0.3, 0.6, 1.0)  # of lineart and depth in the trade-off
-NAMED = [name for name in probe.NAMES if name != "skin"]
 
 
 def balanced(found: np.ndarray, wanted: np.ndarray) -> float:
@@ -54,19 +52,19 @@ def vae(bench: Bench) -> None:
     bench.row("VAE, unseen drawn pictures", f"{psnr(error):.1f} dB", ">= 28 dB")
     for kind, shown in (("drawn", pictures), ("decoded", to_pictures(decoded))):
         reading = probe.read(bench.probe, shown)
-        for i, name in enumerate(probe.NAMES):
+        for i, name in enumerate(bench.spec.choices):
             share = balanced(reading.labels[:, i], bench.labels()[:, i])
             bench.row(f"probe on {kind}: {name}", f"{share:.3f}", ">= 0.97")
-        error = probe.joint_error(reading.joints, bench.people)
-        bench.row(f"probe on {kind}: joint error", f"{error:.1f} px = {100 * error / FRAME:.1f} %")
+        bench.row(f"probe on {kind}: joint error", f"{bench.error(reading.joints):.1f} %")
 
 
 def attributes(bench: Bench) -> None:
     """Does each attribute named in the prompt appear?"""
     for tag, weight in (("text only", 0.0), ("pose weight 1", 1.0)):
         labels = bench.posed(weight).labels
-        for name in NAMED:
-            i = probe.NAMES.index(name)
+        for i, name in enumerate(bench.spec.choices):
+            if name == "skin":  # the reference wording does not name it
+                continue
             share = balanced(labels[:, i], bench.labels()[:, i])
             bench.row(f"{tag}: {name}", f"{share:.3f} (n={bench.n})", ">= 0.90")
 
@@ -76,7 +74,7 @@ def pose(bench: Bench) -> None:
     shuffled = np.roll(bench.people, 1, axis=0)
     for weight in (0.0, 0.5, 1.0):
         joints = bench.posed(weight).joints
-        error, chance = (100 * probe.joint_error(joints, people) / FRAME for people in (bench.people, shuffled))
+        error, chance = (bench.error(joints, people) for people in (bench.people, shuffled))
         bar = "<= 6 %" if weight == 1 else ""
         bench.row(f"pose weight {weight:g}: joint error", f"{error:.1f} % (other's joints {chance:.1f} %)", bar)
 
@@ -109,7 +107,7 @@ def mask(bench: Bench) -> None:
     source = bench.drawn([a.opposite() for a in bench.wanted])
     line, depth = bench.maps("lineart", source), bench.maps("depth", source)
     free = _unmasked(bench, line, depth, WEIGHTS[0])[0][:, 0].mean()
-    head = to_tensor(~np.stack([head_region(person) for person in bench.people]))
+    head = to_tensor(~np.stack([head_region(p, bench.spec.frame, style=bench.spec.style) for p in bench.people]))
     person = to_tensor(~np.stack([grown((a.parts > 0) | (b.parts > 0), 4)
                                   for a, b in zip(source, bench.truth, strict=True)]))  # fmt: skip
     ways = {"head out of the map": (line * head[:, None], depth * head[:, None], None),
@@ -134,9 +132,9 @@ def _obeyed(
 ) -> tuple[np.ndarray, float]:
     """Whether hair length and garment are as prompted `(n, 2)`, and the joint error (% of the frame)."""
     reading = probe.read(bench.probe, bench.render([("lineart", line, weight), ("depth", depth, weight)], keep))
-    columns = [probe.NAMES.index("hair_length"), probe.NAMES.index("bottom")]
-    right = (reading.labels == bench.labels())[:, columns]
-    return right.astype(float), 100 * probe.joint_error(reading.joints, bench.people) / FRAME
+    found = reading.right(bench.labels())
+    right = np.stack([found["hair_length"], found["bottom"]], 1)
+    return right.astype(float), bench.error(reading.joints)
 
 
 def to_tensor(mask: np.ndarray) -> Tensor:

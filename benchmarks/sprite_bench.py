@@ -15,6 +15,7 @@ from tasks.sprite.captions import plain_caption
 from tasks.sprite.drawing import Drawing, draw_figure
 from tasks.sprite.latents import to_map
 from tasks.sprite.maps import control_map
+from tasks.sprite.poses import sized
 from tasks.sprite.skeleton import FRAME, random_person
 
 if TYPE_CHECKING:
@@ -42,21 +43,25 @@ class Bench:
         self.readings: dict[float, probe.Reading] = {}
         self.free: dict[float, tuple[np.ndarray, float]] = {}
         self.probe = probe.load(self.folder / "probe.safetensors")
+        self.spec = self.probe.spec
         rng = np.random.default_rng([self.seed, 99])
-        self.wanted = [random_attributes(rng) for _ in range(self.n)]
-        self.people = np.stack([_whole_person(rng) for _ in range(self.n)])
+        self.wanted = [random_attributes(rng, self.spec.choices) for _ in range(self.n)]
+        self.people = np.stack([sized(_whole_person(rng), self.spec.frame) for _ in range(self.n)])
         self.truth = self.drawn(self.wanted)
 
     def drawn(self, attributes: list[Attributes]) -> list[Drawing]:
-        return [draw_figure(p, a) for p, a in zip(self.people, attributes, strict=True)]
+        spec = self.spec
+        return [draw_figure(p, a, spec.frame, spec.style) for p, a in zip(self.people, attributes, strict=True)]
 
     def maps(self, kind: str, drawn: list[Drawing]) -> Tensor:
-        """Maps `(n, 3, 128, 128)` in 0..1 of one kind."""
+        """Maps `(n, 3, S, S)` in 0..1 of one kind."""
         return to_map([control_map(kind, p, d.rgb, d.mask) for p, d in zip(self.people, drawn, strict=True)])
 
     def render(self, controls: list[ControlOf], keep: Tensor | None = None) -> np.ndarray:
-        """Pictures `(n, 128, 128, 3)` uint8 of the wanted figures, see `Renders.stills`."""
-        return self.renders.stills([plain_caption(a) for a in self.wanted], controls, self.seed, keep)
+        """Pictures `(n, S, S, 3)` uint8 of the wanted figures, see `Renders.stills`."""
+        return self.renders.stills(
+            [plain_caption(a, self.spec.choices) for a in self.wanted], controls, self.seed, keep
+        )
 
     def posed(self, weight: float) -> probe.Reading:
         """What the probe sees in renders under the pose at a weight; each weight is rendered once."""
@@ -73,7 +78,12 @@ class Bench:
         return float(low), float(high)
 
     def labels(self) -> np.ndarray:
-        return np.stack([a.to_indices() for a in self.wanted])
+        return np.stack([a.to_indices(self.spec.choices) for a in self.wanted])
+
+    def error(self, joints: np.ndarray, people: np.ndarray | None = None) -> float:
+        """Mean joint error (% of the frame) against these people, by default the figures' own."""
+        side = self.spec.frame
+        return 100 * probe.joint_error(joints, self.people if people is None else people, side) / side
 
     def row(self, what: str, figure: str, bar: str = "") -> None:
         self.rows.append((what, figure, bar))

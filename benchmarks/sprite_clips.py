@@ -10,10 +10,12 @@ import numpy as np
 
 from benchmarks.sprite_bench import Bench
 from tasks.sprite import networks, probe
-from tasks.sprite.attributes import CHOICES, random_attributes
+from tasks.sprite.attributes import random_attributes
 from tasks.sprite.captions import plain_caption
 from tasks.sprite.clips import drawn_clip, flicker, load_pipeline, pose_maps, render_clip, travel
-from tasks.sprite.skeleton import CLIP_FRAMES, FRAME, random_clip
+from tasks.sprite.poses import sized
+from tasks.sprite.skeleton import CLIP_FRAMES, random_clip
+from tasks.sprite.spec import Spec
 
 MODES = {f"adapter {adapter}, {noise} noise": (adapter == "on", noise == "shared")
          for noise in ("independent", "shared") for adapter in ("on", "off")}  # fmt: skip
@@ -32,15 +34,19 @@ def steadiness(bench: Bench) -> None:
     pipes = {True: load_pipeline(bench.folder, ["openpose"]),
              False: load_pipeline(bench.folder, ["openpose"], networks.build_motion_adapter())}  # fmt: skip
     rng = np.random.default_rng([bench.seed, 5])
-    clips = [(random_clip(rng), random_attributes(rng)) for _ in range(max(3, -(-bench.n // CLIP_FRAMES)))]
+    spec = bench.spec
+    clips = [
+        (sized(random_clip(rng), spec.frame), random_attributes(rng, spec.choices))
+        for _ in range(max(3, -(-bench.n // CLIP_FRAMES)))
+    ]
     found: dict[str, list[tuple[float, float, float]]] = {mode: [] for mode in (*MODES, "drawn truth")}
     wall, processor = [], []
     for number, (people, wanted) in enumerate(clips):
-        truth = drawn_clip(people, wanted)
+        truth = drawn_clip(people, wanted, spec)
         own, skeleton = travel(probe.read(bench.probe, truth).joints), travel(people[:, : probe.JOINTS, :2])
         found["drawn truth"].append((flicker(truth), 1.0, own / skeleton))
         for mode, (adapter, shared) in MODES.items():
-            how = (people, wanted, bench.seed + number, shared)
+            how = (people, wanted, bench.seed + number, shared, spec)
             parts = ["controlnet_openpose", *(["motion_adapter"] if adapter else [])]
             video, *seconds = bench.renders.video(partial(_dance, pipes[adapter], *how), parts, *how)
             wall.append(seconds[0])
@@ -68,20 +74,22 @@ def _against(bench: Bench, noise: str, control_noise: str, on: np.ndarray, off: 
     bench.row(f"{what}: travel", f"{(on[:, 1] / off[:, 1]).mean():.2f} of the control's", "0.8-1.2")
 
 
-def _dance(pipe: Any, people: np.ndarray, wanted: Any, seed: int, shared: bool) -> np.ndarray:
+def _dance(pipe: Any, people: np.ndarray, wanted: Any, seed: int, shared: bool, spec: Spec) -> np.ndarray:
     import torch
 
-    maps = pose_maps(people)
+    maps = pose_maps(people, spec.frame)
     generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(1, networks.LATENT_CHANNELS, len(people), networks.LATENT_SIZE, networks.LATENT_SIZE,
-                        generator=generator)  # fmt: skip
+    shape = (1, networks.LATENT_CHANNELS, len(people), spec.cells, spec.cells)
+    noise = torch.randn(shape, generator=generator)
     if shared:
         noise = noise[:, :, :1].expand_as(noise).contiguous()
-    return render_clip(pipe, plain_caption(wanted), np.full_like(maps, 128), maps, seed=seed, latents=noise)
+    return render_clip(
+        pipe, plain_caption(wanted, spec.choices), np.full_like(maps, 128), maps, seed=seed, latents=noise
+    )
 
 
-def read_clip(path: Path, count: int = 16, every: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Frames around the person `(F, 128, 128, 3)` uint8 and that person in them `(F, 18, 4)` px, found by BlazePose.
+def read_clip(path: Path, frame: int, count: int = 16, every: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """Frames around the person `(F, frame, frame, 3)` uint8 and that person `(F, 18, 4)` px, found by BlazePose.
 
     Frames in which nobody is found are left out.
     """
@@ -93,9 +101,9 @@ def read_clip(path: Path, count: int = 16, every: int = 3) -> tuple[np.ndarray, 
     frames: list[np.ndarray] = []
     find, people = finder(BlazePose()), []
     with av.open(str(path)) as container:
-        for number, frame in enumerate(container.decode(video=0)):
+        for number, decoded in enumerate(container.decode(video=0)):
             if number % every == 0 and len(frames) < count:
-                picture = frame.to_ndarray(format="rgb24")
+                picture = decoded.to_ndarray(format="rgb24")
                 found = find(picture).people
                 if found:
                     frames.append(picture)
@@ -104,10 +112,10 @@ def read_clip(path: Path, count: int = 16, every: int = 3) -> tuple[np.ndarray, 
     low, high = points.min(0), points.max(0)
     side = float((high - low).max() * 1.3)  # room for the drawn head
     corner = (low + high) / 2 - side / 2 - np.array([0, 0.05 * side])
-    scale = FRAME / side
+    scale = frame / side
     warp = np.array([[scale, 0, -corner[0] * scale], [0, scale, -corner[1] * scale]])
     small = [
-        cv2.warpAffine(f, warp, (FRAME, FRAME), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE) for f in frames
+        cv2.warpAffine(f, warp, (frame, frame), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE) for f in frames
     ]
     moved = np.stack(people)
     moved[:, :, :2] = (moved[:, :, :2] - corner) * scale
@@ -121,10 +129,10 @@ def real(bench: Bench) -> None:
     The contact sheet shows skeletons and renders alone: the clips' own pictures may not be ours to show.
     """
     pipe = load_pipeline(bench.folder, ["openpose"])
-    sheets = []
+    sheets, side = [], bench.spec.frame
     for path in bench.clips:
-        frames, people = read_clip(path)
-        maps = pose_maps(people)
+        frames, people = read_clip(path, side)
+        maps = pose_maps(people, side)
         sheets.append(maps)
         for strength in bench.strengths:
             render = partial(render_clip, pipe, REAL, frames, maps, seed=bench.seed, strength=strength)
@@ -133,15 +141,15 @@ def real(bench: Bench) -> None:
             )
             sheets.append(video)
             reading = probe.read(bench.probe, video)
-            each = np.array([probe.joint_error(j[None], p[None]) for j, p in zip(reading.joints, people, strict=True)])
-            chance = probe.joint_error(reading.joints, np.roll(people, len(people) // 2, axis=0))
-            near = float((each <= 0.1 * FRAME).mean())
+            each = np.array([bench.error(j[None], p[None]) for j, p in zip(reading.joints, people, strict=True)])
+            chance = bench.error(reading.joints, np.roll(people, len(people) // 2, axis=0))
+            near = float((each <= 10).mean())
             name = f"{path.stem}, strength {strength:g}"
-            bench.row(f"{name}: frames within 10 %", f"{near:.2f}, mean {100 * each.mean() / FRAME:.1f} %"
-                      f" (shuffled {100 * chance / FRAME:.1f} %)", ">= 0.90")  # fmt: skip
+            bench.row(f"{name}: frames within 10 %", f"{near:.2f}, mean {each.mean():.1f} %"
+                      f" (shuffled {chance:.1f} %)", ">= 0.90")  # fmt: skip
             for attribute, value in REAL_WANTED.items():
-                i = probe.NAMES.index(attribute)
-                share = (reading.labels[:, i] == CHOICES[attribute].index(value)).mean()
+                i = list(bench.spec.choices).index(attribute)
+                share = (reading.labels[:, i] == bench.spec.choices[attribute].index(value)).mean()
                 bench.row(f"{name}: {attribute} {value}", f"{share:.2f} of frames", "seen")
     if bench.sheet and sheets:
         import cv2

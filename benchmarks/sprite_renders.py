@@ -17,7 +17,7 @@ import joblib
 import numpy as np
 
 from tasks.sprite import networks
-from tasks.sprite.clips import GUIDANCE, STEPS
+from tasks.sprite.clips import TEACHER
 from tasks.sprite.diffusion import Control, Family, sample
 from tasks.sprite.stage_vae import to_pictures
 
@@ -91,7 +91,9 @@ def _stills(
     mask = None if keep is None else torch.from_numpy(keep)
     used = [Control(renders.part(f"controlnet_{kind}"), torch.from_numpy(maps), weight, mask)
             for kind, maps, weight in controls]  # fmt: skip
-    return to_pictures(sample(renders.family, prompts, used, steps=STEPS, guidance_scale=GUIDANCE, seed=seed))
+    return to_pictures(
+        sample(renders.family, prompts, used, steps=TEACHER.steps, guidance_scale=TEACHER.guidance_scale, seed=seed)
+    )
 
 
 def _video(render: Callable[[], np.ndarray], weights: list[str], key: Any) -> tuple[np.ndarray, float, float]:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from reel.clip import Clip
 from reel.models.source import ModelSource
+from tasks.sprite import spec
+from tasks.sprite.spec import Spec
 
 if TYPE_CHECKING:
     import numpy as np
 
     from tasks.sprite.probe import Reading
 
-PROBE = ModelSource(kind="embedded", id="sprite", files=["probe.safetensors"], license="Apache-2.0")
-SIDE = 128
-"""Side (px) of the pictures that the probe was trained on (`tasks.sprite.skeleton.FRAME`)."""
+PROBE = ModelSource(kind="embedded", id="sprite", files=["probe.safetensors", spec.FILE], license="Apache-2.0")
 AT_A_TIME = 64
 """Frames in memory at a time; fixed, because a sum of floats depends on how many are summed together."""
 
@@ -24,26 +24,29 @@ AT_A_TIME = 64
 class Square:
     """How a frame becomes the probe's square: padded by its border pixels on both sides, then scaled.
 
-    At 128 x 128 px, what the family is made for, nothing changes. The probe's accuracy is measured there only.
+    At the family's own size nothing changes. The probe's accuracy is measured there only.
     """
 
     width: int
     height: int
+    side: int
+    """Of the pictures that the probe was trained on, px."""
 
     @property
     def scale(self) -> float:
-        return SIDE / max(self.width, self.height)
+        return self.side / max(self.width, self.height)
 
     def picture(self, frame: np.ndarray) -> np.ndarray:
-        """Frame `(height, width, 3)` uint8 -> `(128, 128, 3)` uint8."""
+        """Frame `(height, width, 3)` uint8 -> `(side, side, 3)` uint8."""
         import cv2
 
-        if (self.width, self.height) == (SIDE, SIDE):
+        if (self.width, self.height) == (self.side, self.side):
             return frame
         x, y = self._pad()
         square = cv2.copyMakeBorder(frame, y, self._rest(y, self.height), x, self._rest(x, self.width),
                                     cv2.BORDER_REPLICATE)  # fmt: skip
-        return cv2.resize(square, (SIDE, SIDE), interpolation=cv2.INTER_AREA if self.scale < 1 else cv2.INTER_LINEAR)
+        how = cv2.INTER_AREA if self.scale < 1 else cv2.INTER_LINEAR
+        return cv2.resize(square, (self.side, self.side), interpolation=how)
 
     def person(self, person: np.ndarray) -> np.ndarray:
         """A person `(18, 4)` in the frame's px -> in the square's."""
@@ -62,6 +65,17 @@ class Square:
         return max(self.width, self.height) - length - pad
 
 
+def known() -> Spec:
+    """What the embedded family draws.
+
+    Raises:
+        ModelAbsent: the embedded family is not in this checkout.
+    """
+    from tasks.weights import fetch as weights
+
+    return spec.load(weights.path(PROBE))
+
+
 def read_frames(clip: Clip) -> Reading:
     """What the probe sees in each frame.
 
@@ -76,7 +90,7 @@ def read_frames(clip: Clip) -> Reading:
 
     path = weights.path(PROBE) / "probe.safetensors"
     network = LOADED.get(f"probe {weights.content_id(PROBE)}", path.stat().st_size, lambda: probe.load(path))
-    square = Square(clip.width, clip.height)
+    square = Square(clip.width, clip.height, network.spec.frame)
     parts = [
         probe.read(network, np.stack([square.picture(frame) for frame in clip.frames(start, start + AT_A_TIME)]))
         for start in range(0, clip.count, AT_A_TIME)
@@ -85,4 +99,5 @@ def read_frames(clip: Clip) -> Reading:
         np.concatenate([part.labels for part in parts]),
         np.concatenate([part.joints for part in parts]),
         [np.concatenate(chances) for chances in zip(*(part.chances for part in parts), strict=True)],
+        network.spec,
     )

@@ -8,14 +8,14 @@ from reel.clip import Clip
 from reel.config import Config, Text
 from reel.measure import Measure, Result, Value, declare, save
 from reel.op import Context, op
-from tasks.measure.figure import PROBE, read_frames
+from tasks.measure.figure import PROBE, known, read_frames
 from tasks.sprite.asked import asked
 from tasks.sprite.attributes import CHOICES
 
 MEASURE = declare(
     Measure(
         name="probe_attributes",
-        about="Attributes that the prompt names and the family's probe sees: hair, clothes, background, skin.",
+        about="Attributes that the prompt names and the family's probe sees: hair, clothes, face, background, skin.",
         aspect="character",
         values=(
             Value("share", "attributes as prompted", "higher", 0, 1),
@@ -42,7 +42,7 @@ class Asked(ProbeAttributes):
 @op(
     "measure",
     "probe_attributes",
-    version=1,
+    version=2,
     config=Asked,
     inputs=("frames",),
     distributions=("numpy", "opencv-python-headless", "torch"),
@@ -60,14 +60,15 @@ def probe_attributes(cfg: Asked, inputs: Mapping[str, str], ctx: Context) -> str
     """
     import numpy as np
 
-    wanted = asked(cfg.prompt)
+    choices = known().choices
+    wanted = asked(cfg.prompt, choices)
     if not wanted:
-        missing = f"the prompt names none of {', '.join(CHOICES).replace('_', ' ')} in the family's words"
+        missing = f"the prompt names none of {', '.join(choices).replace('_', ' ')} in the family's words"
         return save(ctx.store, Result("probe_attributes", missing=missing))
     reading = read_frames(Clip.open(ctx.store, inputs["frames"]))
     chances = {}  # of the prompted value, by attribute: (F,)
     right = {}
-    for column, (name, values) in enumerate(CHOICES.items()):
+    for column, (name, values) in enumerate(choices.items()):
         if name in wanted:
             place = values.index(wanted[name])
             right[name] = reading.labels[:, column] == place

@@ -10,7 +10,7 @@ from reel.errors import UserError
 from reel.measure import Measure, Result, Value, declare, save
 from reel.op import Context, op
 from reel.pose import Poses
-from tasks.measure.figure import PROBE, SIDE, Square, read_frames
+from tasks.measure.figure import PROBE, Square, read_frames
 from tasks.preprocess.tracks import Steady, Track, steady
 
 MEASURE = declare(
@@ -89,12 +89,14 @@ def joint_errors(clip: Clip, track: Track) -> list[float | None]:
     """
     from tasks.sprite import probe
 
-    joints = read_frames(clip).joints
-    square = Square(clip.width, clip.height)
+    reading = read_frames(clip)
+    side = reading.spec.frame
+    square = Square(clip.width, clip.height, side)
     people = {index: square.person(person) for index, person in track.people.items()}
     errors: list[float | None] = []
     for index in range(clip.count):
-        counted = index in people and probe.inside(people[index]).any()
-        error = probe.joint_error(joints[index : index + 1], people[index][None]) if counted else None
-        errors.append(None if error is None else 100 * error / SIDE)
+        counted = index in people and probe.inside(people[index], side).any()
+        found = reading.joints[index : index + 1]
+        error = probe.joint_error(found, people[index][None], side) if counted else None
+        errors.append(None if error is None else 100 * error / side)
     return errors

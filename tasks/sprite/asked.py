@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from tasks.sprite.attributes import CHOICES
-from tasks.sprite.captions import BOTTOM_WORDS, GRAY, HAIR_WORDS, TOP_WORDS
+from tasks.sprite.attributes import CHOICES, Choices
+from tasks.sprite.captions import BOTTOM_WORDS, FACE, GRAY, HAIR_WORDS, TOP_WORDS
 
 _BETWEEN = {",", "and", "very", "bright", "is", "are"}
 """What may stand between a word and its noun: `long, blonde hair`."""
@@ -24,15 +24,19 @@ _GARMENT = {word: value for value, words in BOTTOM_WORDS.items() for word in wor
 _NOUNS: dict[str, dict[str, dict[str, str]]] = {
     **{word: {"hair_length": _LENGTH, "hair_color": _HAIR} for word in ("hair", "haired")},
     **{word: {"top_color": _CLOTH} for word in TOP_WORDS},
-    **{word: {"bottom_color": _CLOTH} for word in _GARMENT},
+    **{word: {"bottom_color": _CLOTH} | ({"top_color": _CLOTH} if garment == "dress" else {})
+       for word, garment in _GARMENT.items()},
     "background": {"background": _spellings("background", GRAY)},
     **{word: {"skin": _spellings("skin", {})} for word in ("skin", "skinned")},
-}
+    **{word: {word: _spellings(word, {})} for word in FACE},
+}  # fmt: skip
 """Noun -> attributes that words before it set, each with its words. A garment's own word is an attribute besides."""
 
 
-def asked(prompt: str) -> dict[str, str]:
+def asked(prompt: str, choices: Choices = CHOICES) -> dict[str, str]:
     """Attribute -> value for all that a prompt states in the family's words; other words are passed over.
+
+    choices: what the family knows (`tasks.sprite.spec`); a value that it does not know is passed over as well.
 
     A word belongs to the noun that follows it (`a red top and a blue skirt`); the nearest one counts. An attribute
     that is stated twice with different values is left out: there is no telling which is meant.
@@ -47,7 +51,8 @@ def asked(prompt: str) -> dict[str, str]:
             found.setdefault("bottom", set()).add(_GARMENT[noun])
         for attribute, value in _before(words, place, _NOUNS.get(noun, {})).items():
             found.setdefault(attribute, set()).add(value)
-    return {name: next(iter(found[name])) for name in CHOICES if len(found.get(name, ())) == 1}
+    single = {name: next(iter(found[name])) for name in choices if len(found.get(name, ())) == 1}
+    return {name: value for name, value in single.items() if value in choices[name]}
 
 
 def _before(words: Sequence[str], place: int, tables: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

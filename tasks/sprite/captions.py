@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.sprite.attributes import CHOICES, Attributes
+from tasks.sprite.attributes import CHOICES, Attributes, Choices
 
 if TYPE_CHECKING:
     import numpy as np
 
 HAIR_WORDS = {"black": ("black", "black", "dark"), "blonde": ("blonde", "blonde", "blond", "golden", "yellow"),
-              "pink": ("pink",), "blue": ("blue",)}  # fmt: skip
+              "pink": ("pink",), "blue": ("blue",), "red": ("red", "red", "ginger"), "brown": ("brown",)}  # fmt: skip
 TOP_WORDS = ("top", "top", "shirt", "t-shirt", "blouse", "sweater", "jacket")
 BOTTOM_WORDS = {
     "trousers": ("trousers", "trousers", "pants", "jeans"),
     "skirt": ("skirt", "skirt", "skirt", "miniskirt"),
+    "dress": ("dress", "dress", "dress", "gown"),
 }
 PEOPLE = (
     "a girl", "a woman", "a dancer", "a person", "a boy", "a man", "a cartoon girl", "an anime girl",
@@ -41,52 +42,68 @@ _FILLERS = (
     "orange", "purple", "photo", "real", "style", "quality",
 )  # fmt: skip
 
+FACE = ("eyes", "mouth")
+"""Attributes that stand before their own name: `closed eyes`."""
 NOT_SAID = -1
 """Label of an attribute that a caption leaves out."""
 
 
 @dataclass(frozen=True)
 class Caption:
-    """A text and what it states: `labels` int64 `(7,)`, positions in `CHOICES` or `NOT_SAID`."""
+    """A text and what it states: `labels` int64 `(A,)`, positions in the family's choices or `NOT_SAID`."""
 
     text: str
     labels: np.ndarray
 
 
-def plain_caption(attributes: Attributes) -> str:
-    """The reference wording: every attribute but the skin, in a fixed order."""
+def plain_caption(attributes: Attributes, choices: Choices = CHOICES) -> str:
+    """The reference wording: every attribute that the family knows but the skin, in a fixed order."""
     a = attributes
-    return (f"a dancer with {a.hair_length} {a.hair_color} hair, {a.top_color} top, {a.bottom_color} {a.bottom}, "
-            f"{a.background} background")  # fmt: skip
+    face = [f"{getattr(a, part)} {part}" for part in FACE if part in choices]
+    clothes = (
+        [f"{a.bottom_color} dress"] if a.bottom == "dress" else [f"{a.top_color} top", f"{a.bottom_color} {a.bottom}"]
+    )
+    return ", ".join(
+        [f"a dancer with {a.hair_length} {a.hair_color} hair", *face, *clothes, f"{a.background} background"]
+    )
 
 
-def random_caption(attributes: Attributes, rng: np.random.Generator) -> Caption:
-    """A caption in a random wording; clauses come in any order and some are left out (one in twelve each)."""
+def random_caption(
+    attributes: Attributes, rng: np.random.Generator, choices: Choices = CHOICES, leave_out: float = 0.08
+) -> Caption:
+    """A caption in a random wording; clauses come in any order.
+
+    Args:
+        leave_out: chance of each clause to be left out. The skin is named in three captions of ten, eyes and mouth in
+            five.
+    """
     import numpy as np
 
     said = dict.fromkeys(CHOICES, True)
     for clause in (("hair_length", "hair_color"), ("top_color",), ("bottom", "bottom_color"), ("background",)):
-        if rng.random() < 0.08:
+        if rng.random() < leave_out:
             said.update(dict.fromkeys(clause, False))
     for single in ("hair_length", "hair_color", "bottom_color"):
-        if rng.random() < 0.06:
+        if rng.random() < 0.75 * leave_out:
             said[single] = False
     said["skin"] = rng.random() < 0.3
+    for part in FACE:
+        said[part] = part in choices and rng.random() < 0.5
     text = _sentence(attributes, said, rng) if rng.random() < 0.5 else _tags(attributes, said, rng)
     if rng.random() < 0.3:
         extra = ", ".join(_some(STYLES, rng, 3))
         text = f"{text}, {extra}" if rng.random() < 0.6 else f"{extra}, {text}"
-    labels = np.where([said[name] for name in CHOICES], attributes.to_indices(), NOT_SAID)
+    labels = np.where([said[name] for name in choices], attributes.to_indices(choices), NOT_SAID)
     return Caption(text or "a dancer", labels)
 
 
-def random_empty(rng: np.random.Generator) -> Caption:
+def random_empty(rng: np.random.Generator, choices: Choices = CHOICES) -> Caption:
     """What stands on the unconditional side: nothing at all, or only words of bad or good quality."""
     import numpy as np
 
     kind = rng.random()
     words = "" if kind < 0.7 else ", ".join(_some(BAD if kind < 0.93 else STYLES, rng, 5))
-    return Caption(words, np.full(len(CHOICES), NOT_SAID))
+    return Caption(words, np.full(len(choices), NOT_SAID))
 
 
 def _pick(options: Sequence[str], rng: np.random.Generator) -> str:
@@ -105,8 +122,14 @@ def _hair(a: Attributes, said: dict[str, bool], rng: np.random.Generator) -> str
     return " ".join([*words, "hair"]) if words else ""
 
 
+def _face(a: Attributes, said: dict[str, bool]) -> list[str]:
+    return [f"{getattr(a, part)} {part}" for part in FACE if said[part]]
+
+
 def _clothes(a: Attributes, said: dict[str, bool], rng: np.random.Generator) -> list[str]:
-    clothes = [f"{a.top_color} {_pick(TOP_WORDS, rng)}"] if said["top_color"] else []
+    if a.bottom == "dress":  # its colour is the top's as well
+        said["top_color"] = said["bottom_color"] = said["bottom"] and said["bottom_color"]
+    clothes = [f"{a.top_color} {_pick(TOP_WORDS, rng)}"] if said["top_color"] and a.bottom != "dress" else []
     if said["bottom"]:
         word = _pick(BOTTOM_WORDS[a.bottom], rng)
         clothes.append(f"{a.bottom_color} {word}" if said["bottom_color"] else word)
@@ -127,7 +150,7 @@ def _article(words: str) -> str:
 
 
 def _tags(a: Attributes, said: dict[str, bool], rng: np.random.Generator) -> str:
-    clauses = [_hair(a, said, rng), *_clothes(a, said, rng)]
+    clauses = [_hair(a, said, rng), *_face(a, said), *_clothes(a, said, rng)]
     clauses += [_background(a, rng)] if said["background"] else []
     clauses += [f"{a.skin} skin"] if said["skin"] else []
     clauses = [clause for clause in clauses if clause]
@@ -146,7 +169,7 @@ def _sentence(a: Attributes, said: dict[str, bool], rng: np.random.Generator) ->
         person += " " + _pick(ACTIONS, rng)
     hair = _hair(a, said, rng)
     skin = f"{a.skin} skin" if said["skin"] else ""
-    features = " and ".join(part for part in (hair, skin) if part)
+    features = " and ".join(part for part in (hair, skin, *_face(a, said)) if part)
     clothes = [_article(c) if rng.random() < 0.8 else c for c in _clothes(a, said, rng)]
     outfit = (" and " if rng.random() < 0.8 else ", ").join(clothes)
     parts = [f"with {features}"] if features else []
@@ -165,7 +188,7 @@ def _sentence(a: Attributes, said: dict[str, bool], rng: np.random.Generator) ->
 
 def vocabulary() -> list[str]:
     """Every word a caption can hold, sorted: each becomes one token."""
-    texts: list[str] = [*PEOPLE, *ACTIONS, *STYLES, *BAD, *TOP_WORDS, *_FILLERS]
+    texts: list[str] = [*PEOPLE, *ACTIONS, *STYLES, *BAD, *TOP_WORDS, *FACE, *_FILLERS]
     for table in (HAIR_WORDS, BOTTOM_WORDS, GRAY, CHOICES):
         for values in table.values():
             texts += values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +15,39 @@ from tasks.measure.flicker import warped_difference
 from tasks.preprocess.pose_map import draw_poses
 from tasks.sprite import networks, probe
 from tasks.sprite.attributes import Attributes, random_attributes
-from tasks.sprite.captions import plain_caption
+from tasks.sprite.captions import FACE, plain_caption
 from tasks.sprite.drawing import draw_figure
-from tasks.sprite.skeleton import FRAME, random_clip
-
-STEPS = 16
-GUIDANCE = 4.0
-
-
-def pose_maps(people: np.ndarray) -> np.ndarray:
-    """OpenPose drawings `(F, 128, 128, 3)` uint8 of one person `(F, 18, 4)` px."""
-    return np.stack([draw_poses([person], FRAME, FRAME) for person in people])
+from tasks.sprite.export import FEW_LORA
+from tasks.sprite.poses import clip_of
+from tasks.sprite.spec import Spec
 
 
-def drawn_clip(people: np.ndarray, attributes: Attributes) -> np.ndarray:
-    """The drawn truth `(F, 128, 128, 3)` uint8."""
-    return np.stack([draw_figure(person, attributes).rgb for person in people])
+@dataclass(frozen=True)
+class Sampling:
+    """How a clip is rendered; `few`: with the few-step LoRA."""
+
+    steps: int
+    guidance_scale: float
+    few: bool = False
+
+
+TEACHER = Sampling(16, 4.0)
+FEW = Sampling(4, 1.0, few=True)
+
+
+def sampling_of(folder: Path) -> Sampling:
+    """The settings that an exported family is meant for: few steps where it has their LoRA."""
+    return FEW if (folder / FEW_LORA).is_dir() else TEACHER
+
+
+def pose_maps(people: np.ndarray, side: int) -> np.ndarray:
+    """OpenPose drawings `(F, side, side, 3)` uint8 of one person `(F, 18, 4)` px."""
+    return np.stack([draw_poses([person], side, side) for person in people])
+
+
+def drawn_clip(people: np.ndarray, attributes: Attributes, spec: Spec) -> np.ndarray:
+    """The drawn truth `(F, S, S, 3)` uint8."""
+    return np.stack([draw_figure(person, attributes, spec.frame, spec.style).rgb for person in people])
 
 
 def stock_pipeline(parts: dict[str, Any], nets: Sequence[Any], unet: Any, adapter: Any = None) -> Any:
@@ -47,20 +65,27 @@ def stock_pipeline(parts: dict[str, Any], nets: Sequence[Any], unet: Any, adapte
     return pipe
 
 
-def load_pipeline(folder: Path, kinds: Sequence[str], adapter: Any = None) -> Any:
-    """`stock_pipeline` of an exported family; its own motion adapter where none is given."""
+def load_pipeline(folder: Path, kinds: Sequence[str], adapter: Any = None, few: bool = False) -> Any:
+    """`stock_pipeline` of an exported family; its own motion adapter where none is given.
+
+    few: with the few-step LoRA, which is made for the family's own adapter.
+    """
     parts = {part: networks.load(folder, part) for part in ("vae", "text_encoder", "tokenizer", "scheduler")}
     nets = [networks.load(folder, f"controlnet_{kind}") for kind in kinds]
-    return stock_pipeline(
+    pipe = stock_pipeline(
         parts, nets, networks.load(folder, "unet"), adapter or networks.load(folder, "motion_adapter")
     )
+    if few:
+        pipe.load_lora_weights(folder / FEW_LORA)
+        pipe.fuse_lora()
+    return pipe
 
 
 def render_clip(pipe: Any, prompt: str, frames: np.ndarray, maps: np.ndarray, seed: int, strength: float = 1.0,
-                latents: Any = None) -> np.ndarray:  # fmt: skip
-    """A clip `(F, 128, 128, 3)` uint8 under pose maps of the same shape at weight 1.
+                latents: Any = None, sampling: Sampling = TEACHER) -> np.ndarray:  # fmt: skip
+    """A clip `(F, S, S, 3)` uint8 under pose maps of the same shape at weight 1.
 
-    latents: starting noise `(1, 8, F, 16, 16)`; the pipeline then takes no frames, they are not looked at.
+    latents: starting noise `(1, 8, F, h, w)`; the pipeline then takes no frames, they are not looked at.
     """
     import torch
     from PIL import Image
@@ -70,7 +95,8 @@ def render_clip(pipe: Any, prompt: str, frames: np.ndarray, maps: np.ndarray, se
 
     video = pictures(frames) if latents is None else None
     result = pipe(video=video, prompt=prompt, negative_prompt="", conditioning_frames=pictures(maps),
-                  strength=strength, num_inference_steps=STEPS, guidance_scale=GUIDANCE, latents=latents,
+                  strength=strength, num_inference_steps=sampling.steps,
+                  guidance_scale=sampling.guidance_scale, latents=latents,
                   controlnet_conditioning_scale=1.0, generator=torch.Generator().manual_seed(seed),
                   output_type="np")  # fmt: skip
     return np.asarray(result.frames[0] * 255).round().astype(np.uint8)
@@ -91,26 +117,50 @@ def travel(joints: np.ndarray) -> float:
     return float(np.linalg.norm(np.diff(joints, axis=0), axis=-1).mean())
 
 
-class MotionCheck:
-    """Called by the training loop: steadiness and travel of two dances with the adapter as it is now."""
+def same(reading: probe.Reading) -> float:
+    """How steady a clip is in what its prompt leaves open: the share of frames that show the clip's commonest value.
 
-    def __init__(self, pipe: Any, probe_file: Path, sheets: Path) -> None:
-        self.pipe, self.probe_file, self.sheets = pipe, probe_file, sheets
+    The mean over background, skin, garment, its colour, the top's colour and the hair; nothing of the face, which may
+    well change.
+    """
+    columns = [i for i, name in enumerate(reading.spec.choices) if name not in FACE]
+    shares = [np.unique(reading.labels[:, i], return_counts=True)[1].max() / len(reading.labels) for i in columns]
+    return float(np.mean(shares))
+
+
+class MotionCheck:
+    """Called by the training loop: steadiness and travel of two dances with the adapter as it is now.
+
+    `right` is the share of frames that show what the prompt names, face and skin apart; `open_same` is `same` of the
+    dances under a prompt that says nothing but "a dancer".
+    """
+
+    def __init__(self, pipe: Any, probe_file: Path, sheets: Path, spec: Spec, sampling: Sampling = TEACHER) -> None:
+        self.pipe, self.probe_file, self.sheets, self.spec, self.sampling = pipe, probe_file, sheets, spec, sampling
         rng = np.random.default_rng(20260202)
-        self.people = [random_clip(rng) for _ in range(2)]
-        self.attributes = [random_attributes(rng) for _ in range(2)]
+        self.people = [clip_of(rng, spec) for _ in range(2)]
+        self.attributes = [random_attributes(rng, spec.choices) for _ in range(2)]
 
     def __call__(self, step: int) -> dict[str, float]:
         import cv2
 
         reader, rows, figures = probe.load(self.probe_file), [], []
         for people, wanted in zip(self.people, self.attributes, strict=True):
-            maps = pose_maps(people)
-            clip = render_clip(self.pipe, plain_caption(wanted), np.full_like(maps, 128), maps, seed=7)
-            truth = drawn_clip(people, wanted)
-            moved = [travel(probe.read(reader, frames).joints) for frames in (clip, truth)]
-            figures.append((flicker(clip), flicker(truth), moved[0] / max(moved[1], 1e-6)))
+            maps = pose_maps(people, self.spec.frame)
+            clip = self._render(plain_caption(wanted, self.spec.choices), maps)
+            truth = drawn_clip(people, wanted, self.spec)
+            found, drawn = probe.read(reader, clip), probe.read(reader, truth)
+            moved = travel(found.joints) / max(travel(drawn.joints), 1e-6)
+            seen = found.right(np.broadcast_to(wanted.to_indices(self.spec.choices), found.labels.shape))
+            right = np.mean([share for name, share in seen.items() if name not in ("skin", *FACE)])
+            left_open = probe.read(reader, self._render("a dancer", maps))
+            figures.append((flicker(clip), flicker(truth), moved, float(right), same(left_open)))
             rows += [np.hstack(list(clip)), np.hstack(list(truth))]
         self.sheets.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(self.sheets / f"{step:06d}.png"), np.vstack(rows)[..., ::-1])
-        return dict(zip(("flicker", "flicker_drawn", "travel"), np.mean(figures, 0).tolist(), strict=True))
+        return dict(
+            zip(("flicker", "flicker_drawn", "travel", "right", "open_same"), np.mean(figures, 0).tolist(), strict=True)
+        )
+
+    def _render(self, prompt: str, maps: np.ndarray) -> np.ndarray:
+        return render_clip(self.pipe, prompt, np.full_like(maps, 128), maps, seed=7, sampling=self.sampling)

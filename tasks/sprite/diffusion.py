@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tasks.sprite.networks import LATENT_CHANNELS, LATENT_SIZE, MAX_TOKENS, build_scheduler
+from tasks.sprite.networks import LATENT_CHANNELS, MAX_TOKENS, build_scheduler
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, DDIMScheduler
@@ -25,7 +25,7 @@ class Noising:
 
     def mix(self, z: Tensor, noise: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Noisy latents and the v target for timesteps `t` `(B,)`: both of z's shape `(B, 8, h, w)`."""
-        a = self.alphas[t].view(-1, 1, 1, 1)
+        a = self.alphas.to(t.device)[t].view(-1, 1, 1, 1)
         return a.sqrt() * z + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * z
 
 
@@ -48,9 +48,9 @@ class Family:
 
 @dataclass
 class Control:
-    """One ControlNet, its map `(B, 3, 128, 128)` in 0..1 and its weight.
+    """One ControlNet, its map `(B, 3, S, S)` in 0..1 and its weight.
 
-    mask: `(B, 128, 128)` in 0..1, where it counts, as the render engine's masks do; None: everywhere.
+    mask: `(B, S, S)` in 0..1, where it counts, as the render engine's masks do; None: everywhere.
     """
 
     net: nn.Module
@@ -62,19 +62,27 @@ class Control:
 @torch.no_grad()
 def sample(family: Family, prompts: Sequence[str], controls: Sequence[Control] = (), *, steps: int = 16,
            guidance_scale: float = 4.0, seed: int = 0, negative_prompt: str = "") -> Tensor:  # fmt: skip
-    """Single pictures, all prompts as one batch -> `(B, 3, 128, 128)` in -1..1."""
+    """Single pictures, all prompts as one batch -> `(B, 3, S, S)` in -1..1, of the size that the UNet is made for.
+
+    guidance_scale: 1 runs the UNet once a step, without the negative prompt.
+    """
     scheduler, count = family.scheduler, len(prompts)
     scheduler.set_timesteps(steps)
-    texts = [negative_prompt] * count + list(prompts)
-    hidden = family.text_encoder(token_ids(family.tokenizer, texts)).last_hidden_state
+    guided = guidance_scale != 1
+    texts = [negative_prompt] * count * guided + list(prompts)
+    device = next(family.unet.parameters()).device
+    hidden = family.text_encoder(token_ids(family.tokenizer, texts).to(device)).last_hidden_state
     generator = torch.Generator().manual_seed(seed)
-    z = torch.randn(count, LATENT_CHANNELS, LATENT_SIZE, LATENT_SIZE, generator=generator)
+    cells = family.unet.config["sample_size"]
+    z = torch.randn(count, LATENT_CHANNELS, cells, cells, generator=generator).to(device)
     for t in scheduler.timesteps:
-        both = torch.cat([z, z])
+        both = torch.cat([z, z]) if guided else z
         down, mid = residuals(both, t, hidden, controls)
         v = family.unet(both, t, hidden, down_block_additional_residuals=down, mid_block_additional_residual=mid).sample
-        plain, prompted = v.chunk(2)
-        z = scheduler.step(plain + guidance_scale * (prompted - plain), t, z).prev_sample
+        if guided:
+            plain, prompted = v.chunk(2)
+            v = plain + guidance_scale * (prompted - plain)
+        z = scheduler.step(v, t, z).prev_sample
     return torch.cat([family.vae.decode(part).sample for part in z.split(32)])
 
 
@@ -85,10 +93,10 @@ def residuals(z: Tensor, t: Tensor, hidden: Tensor, controls: Sequence[Control])
     for control in controls:
         if control.weight == 0:
             continue
-        maps = control.map.repeat(len(z) // len(control.map), 1, 1, 1)
+        maps = control.map.to(z.device).repeat(len(z) // len(control.map), 1, 1, 1)
         d, m = control.net(z, t, hidden, maps, conditioning_scale=control.weight, return_dict=False)
         if control.mask is not None:
-            mask = control.mask.repeat(len(z) // len(control.map), 1, 1)[:, None]
+            mask = control.mask.to(z.device).repeat(len(z) // len(control.map), 1, 1)[:, None]
             *d, m = (r * functional.interpolate(mask, size=tuple(r.shape[-2:]), mode="area") for r in (*d, m))
         down = d if down is None else [a + b for a, b in zip(down, d, strict=True)]
         mid = m if mid is None else mid + m

@@ -26,19 +26,28 @@ CHECKPOINT = "checkpoint.pt"
 
 @dataclass
 class Draw:
-    """The randomness of one step: a numpy generator and a torch one, both from (seed, stage, step)."""
+    """The randomness of one step: a numpy generator and a torch one, both from (seed, stage, step).
+
+    Numbers are drawn on the CPU whatever the device is, so a GPU trains on the same batches.
+    """
 
     rng: np.random.Generator
     torch: torch.Generator
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @classmethod
-    def of(cls, seed: int, stage: str, step: int) -> Draw:
+    def of(cls, seed: int, stage: str, step: int, device: torch.device | None = None) -> Draw:
         number = zlib.crc32(stage.encode())
         mixed = int(np.random.SeedSequence([seed, number, step, 1]).generate_state(1)[0])
-        return cls(np.random.default_rng([seed, number, step]), torch.Generator().manual_seed(mixed))
+        rng, torch_rng = np.random.default_rng([seed, number, step]), torch.Generator().manual_seed(mixed)
+        return cls(rng, torch_rng, device or torch.device("cpu"))
 
     def normal(self, *shape: int) -> Tensor:
-        return torch.randn(shape, generator=self.torch)
+        return torch.randn(shape, generator=self.torch).to(self.device)
+
+    def times(self, count: int) -> Tensor:
+        """Timesteps `(count,)` int64, uniform in 0..999."""
+        return torch.randint(0, 1000, (count,), generator=self.torch).to(self.device)
 
 
 @dataclass
@@ -57,6 +66,18 @@ class Stage:
     check: Callable[[int], dict[str, float]] | None = None
     frozen: list[nn.Module] = field(default_factory=list)
     keep: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Where a stage is trained, and the number format of its products; weights and their updates stay float32."""
+
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    dtype: torch.dtype = torch.float32
+
+    def mixed(self) -> Any:
+        """The context of a step's forward pass."""
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
 
 @dataclass
@@ -93,12 +114,17 @@ class Log:
             self.sink({f"{self.stage}.{k}": v for k, v in figures.items()}, step)
 
 
-def train(stage: Stage, schedule: Schedule, folder: Path, seed: int, log: Log) -> dict[str, float]:
+def train(
+    stage: Stage, schedule: Schedule, folder: Path, seed: int, log: Log, where: Precision | None = None
+) -> dict[str, float]:
     """Run a stage to its end (resuming a checkpoint in `folder`), leave averaged weights in the networks.
 
     Returns:
         the figures of a check of the final weights; nothing for a stage without one.
     """
+    where = where or Precision()
+    for module in [*stage.modules.values(), *stage.frozen]:
+        module.to(where.device)
     optimizers = Optimizers(stage.modules, schedule.lr)
     ema = Ema(optimizers.params, schedule.ema)
     step = _resume(folder / CHECKPOINT, optimizers, ema)
@@ -106,7 +132,9 @@ def train(stage: Stage, schedule: Schedule, folder: Path, seed: int, log: Log) -
     saved, begun, first = time.time(), time.time(), step
     sums: dict[str, list[float]] = {}
     while step < schedule.steps:
-        loss, metrics = stage.loss(Draw.of(seed, stage.name, step), step, step / schedule.steps)
+        with where.mixed():
+            draw = Draw.of(seed, stage.name, step, where.device)
+            loss, metrics = stage.loss(draw, step, step / schedule.steps)
         loss.backward()
         norm = optimizers.step(schedule.rate(step))
         if not math.isfinite(norm):
@@ -169,12 +197,12 @@ def _save(path: Path, step: int, optimizers: Optimizers, ema: Ema) -> None:
 def _resume(path: Path, optimizers: Optimizers, ema: Ema) -> int:
     if not path.exists():
         return 0
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, weights_only=True, map_location="cpu")
     if [p.shape for p in state["params"]] != [p.shape for p in optimizers.params]:
         raise ValueError(f"{path} belongs to networks of other sizes; remove the folder to start this stage again")
     with torch.no_grad():
         for p, saved in zip(optimizers.params, state["params"], strict=True):
             p.data.copy_(saved)
-    ema.average = state["ema"]
+    ema.average = [kept.to(p.device) for p, kept in zip(optimizers.params, state["ema"], strict=True)]
     optimizers.load_state_dict(state["optimizers"])
     return int(state["step"])

@@ -9,20 +9,21 @@ from tasks.preprocess.lineart_standard import lineart_map
 from tasks.preprocess.pose_map import draw_poses
 from tasks.sprite.attributes import Attributes
 from tasks.sprite.drawing import HAIR, draw_figure, standing_height
-from tasks.sprite.skeleton import FRAME, L_EYE, NECK, NOSE, R_EAR, R_EYE
+from tasks.sprite.skeleton import L_EYE, NECK, NOSE, R_EAR, R_EYE
 
 
 def control_map(kind: str, person: np.ndarray, rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The map of one ControlNet `(128, 128, 3)` uint8.
+    """The map of one ControlNet, of the drawing's shape `(S, S, 3)` uint8.
 
     kind: "openpose", "lineart", "depth" or "tile"; person: `(18, 4)` px; rgb: the drawing; mask: 255 inside.
     """
+    height, width = rgb.shape[:2]
     if kind == "openpose":
-        return draw_poses([person], FRAME, FRAME)
+        return draw_poses([person], width, height)
     if kind == "lineart":
         return lineart_map(rgb)
     if kind == "depth":
-        return figure_depth_map([person], mask, FRAME, FRAME)
+        return figure_depth_map([person], mask, width, height)
     if kind == "tile":
         return tile_map(rgb, 8)
     raise ValueError(f"no control map of kind {kind!r}; there are openpose, lineart, depth and tile")
@@ -54,35 +55,36 @@ def as_detected(person: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def blank_region(person: np.ndarray, parts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A region to blank in a map, bool `(128, 128)`: as a user would cut it out, to leave that place to the prompt.
+    """A region to blank in a map, bool `(S, S)`: as a user would cut it out, to leave that place to the prompt.
 
     Two of five are the head with the place of long hair, one of five the person, one of four boxes anywhere, the rest
     the whole map.
 
     parts: the drawing's part map.
     """
-    kind = rng.random()
+    kind, size = rng.random(), len(parts)
+    most = size * 12 // 128  # px
     if kind < 0.4:
-        return head_region(person, margin=rng.uniform(0, 12))
+        return head_region(person, size, margin=rng.uniform(0, most))
     if kind < 0.6:
-        return grown(parts > 0, int(rng.integers(1, 12)))
+        return grown(parts > 0, int(rng.integers(1, most)))
     if kind > 0.85:
         return np.ones(parts.shape, bool)
     region = np.zeros(parts.shape, bool)
     for _ in range(rng.integers(1, 4)):
-        (x, y), (w, h) = rng.integers(0, FRAME, 2), rng.integers(12, 80, 2)
+        (x, y), (w, h) = rng.integers(0, size, 2), rng.integers(most, size * 80 // 128, 2)
         region[max(0, y - h // 2) : y + h // 2, max(0, x - w // 2) : x + w // 2] = True
     return region
 
 
-def head_region(person: np.ndarray, margin: float = 4.0) -> np.ndarray:
-    """The box around a figure's head and its hair, were it long: bool `(128, 128)`, `margin` px wider.
+def head_region(person: np.ndarray, size: int, margin: float = 4.0, style: int = 3) -> np.ndarray:
+    """The box around a figure's head and its hair, were it long: bool `(size, size)`, `margin` px wider.
 
     It is the same whatever hair the figure has, so its shape tells nothing of that.
     """
     longest = Attributes("long", "black", "red", "trousers", "blue", "white", "light")
-    ys, xs = np.nonzero(draw_figure(person, longest).parts == HAIR)
-    region = np.zeros((FRAME, FRAME), bool)
+    ys, xs = np.nonzero(draw_figure(person, longest, size, style).parts == HAIR)
+    region = np.zeros((size, size), bool)
     if len(xs):
         around = round(margin + 0.02 * standing_height(person))
         chin = int(person[NECK, 1])

@@ -5,19 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.sprite.skeleton import FRAME
+from tasks.sprite.spec import STRIDE
+
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, MotionAdapter, UNet2DConditionModel
     from transformers import CLIPTextModel
 
 LATENT_CHANNELS = 8
-LATENT_SIZE = 16  # cells: 128 px at the VAE's stride of 8
 TEXT_WIDTH = 96
 MAX_TOKENS = 77
 CONTROLS = ("openpose", "lineart", "depth", "tile")
 WIDTHS = (48, 96, 96)
 
 
-def build_vae() -> AutoencoderKL:
+def build_vae(frame: int = FRAME) -> AutoencoderKL:
     """Stride 8, 8 latent channels, no attention: works on any frame whose sides are multiples of 8."""
     import torch
     from diffusers import AutoencoderKL
@@ -25,7 +27,7 @@ def build_vae() -> AutoencoderKL:
     vae = AutoencoderKL(
         in_channels=3, out_channels=3, latent_channels=LATENT_CHANNELS, block_out_channels=(16, 32, 64, 64),
         layers_per_block=1, down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-        norm_num_groups=1, sample_size=128, scaling_factor=1.0, force_upcast=False, mid_block_add_attention=False,
+        norm_num_groups=1, sample_size=frame, scaling_factor=1.0, force_upcast=False, mid_block_add_attention=False,
     )  # fmt: skip
     with torch.no_grad():  # start with almost no posterior noise
         vae.quant_conv.bias[LATENT_CHANNELS:] = -5.0
@@ -44,13 +46,14 @@ def build_text_encoder(vocabulary: int, bos: int, eos: int) -> CLIPTextModel:
     ))  # fmt: skip
 
 
-def build_unet() -> UNet2DConditionModel:
-    """One layer a block; cross-attention at 8x8 and 4x4 cells."""
+def build_unet(frame: int = FRAME) -> UNet2DConditionModel:
+    """One layer a block; cross-attention at a half and a quarter of the latent's cells."""
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel(
-        sample_size=LATENT_SIZE, in_channels=LATENT_CHANNELS, out_channels=LATENT_CHANNELS, block_out_channels=WIDTHS,
-        layers_per_block=1, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        sample_size=frame // STRIDE, in_channels=LATENT_CHANNELS, out_channels=LATENT_CHANNELS,
+        block_out_channels=WIDTHS, layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
         cross_attention_dim=TEXT_WIDTH, attention_head_dim=4, norm_num_groups=8,
     )  # fmt: skip

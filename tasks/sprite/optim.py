@@ -90,7 +90,7 @@ class Optimizers:
 
 
 def _is_hidden_matrix(name: str, p: nn.Parameter) -> bool:
-    outer = ("conv_in.", "conv_out.", "embedding", "controlnet_", "quant_conv", "cond_embedding")
+    outer = ("conv_in.", "conv_out.", "embedding", "controlnet_", "quant_conv", "cond_embedding", "lora_")
     return p.ndim >= 2 and min(p.shape[0], p[0].numel()) >= 8 and not any(word in name for word in outer)
 
 

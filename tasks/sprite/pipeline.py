@@ -18,13 +18,16 @@ from torch import nn
 
 from reel.errors import UserError
 from tasks.sprite import export, networks, probe, stage_vae
-from tasks.sprite.clips import MotionCheck, stock_pipeline
+from tasks.sprite.clips import FEW, TEACHER, MotionCheck, Sampling, stock_pipeline
 from tasks.sprite.data import DataSet, draw_data_set
 from tasks.sprite.diffusion import Family
 from tasks.sprite.latents import Latents
-from tasks.sprite.loop import Log, Schedule, Stage, train
+from tasks.sprite.loop import Log, Precision, Schedule, Stage, train
 from tasks.sprite.progress import RenderCheck, set_threads
 from tasks.sprite.settings import StageSettings, TrainSettings
+from tasks.sprite.spec import Spec
+from tasks.sprite.spec import load as load_spec
+from tasks.sprite.stage_few import Distillation, FewStage
 from tasks.sprite.stage_joint import ControlsStage, JointStage
 from tasks.sprite.stage_motion import MotionStage
 from tasks.sprite.stage_text import TextStage
@@ -32,6 +35,8 @@ from tasks.sprite.tokenizer import build_tokenizer
 
 Sink = Callable[[dict[str, float], int], None]
 LATENTS_FOR_SCALE = 1024  # drawings whose latents set the per-channel scale
+TEXTURES = 96  # photo-like pictures that stage `few` begins renders from
+LARGER = 4  # times the samples of a step on a GPU
 
 
 class Training:
@@ -40,7 +45,13 @@ class Training:
     def __init__(self, cfg: TrainSettings, sink: Sink | None = None) -> None:
         self.cfg, self.sink = cfg, sink
         self.work, self.parts = Path(cfg.folder), Path(cfg.folder) / "parts"
+        self.where = precision(cfg)
         set_threads(cfg.threads)
+
+    @cached_property
+    def spec(self) -> Spec:
+        """What the family draws: as `start` does, or as it is drawn today."""
+        return load_spec(self.cfg.start) if self.cfg.start else Spec(self.cfg.frame)
 
     def run(self, stage: str) -> dict[str, float]:
         """Run one stage to its end, or return the figures of a finished one.
@@ -52,6 +63,7 @@ class Training:
         if done.exists():
             return dict(json.loads(done.read_text()))
         torch.manual_seed(self.cfg.seed)
+        self.spec.save(self.cfg.output)
         figures: dict[str, float] = getattr(self, stage)()
         settings = getattr(self.cfg, stage, None)
         if isinstance(settings, StageSettings):
@@ -65,18 +77,19 @@ class Training:
 
     @cached_property
     def drawn(self) -> DataSet:
-        return draw_data_set(self.work / "drawn", self.cfg.stills, self.cfg.clips, self.cfg.seed, self.cfg.threads)
+        cfg = self.cfg
+        return draw_data_set(self.work / "drawn", cfg.stills, cfg.clips, cfg.seed, cfg.threads, self.spec)
 
     def text(self) -> dict[str, float]:
         tokenizer = self._part("tokenizer") if self.cfg.start else build_tokenizer()
-        stage = TextStage(tokenizer, self.cfg.text.batch, self._start("text_encoder"))
+        stage = TextStage(tokenizer, self._batch("text"), self._start("text_encoder"), self.spec.choices)
         self._keep("tokenizer", tokenizer)
         return self._train(stage.stage(), self.cfg.text, {"text_encoder": stage.encoder})
 
     def vae(self) -> dict[str, float]:
         cfg, rgb = self.cfg.vae, self.drawn.read("rgb")
-        vae = self._start("vae") or networks.build_vae()
-        stage = stage_vae.VaeStage(self.drawn, cfg.batch, vae, cfg.decoder_only)
+        vae = self._start("vae") or networks.build_vae(self.spec.frame)
+        stage = stage_vae.VaeStage(self.drawn, self._batch("vae"), vae, cfg.decoder_only)
         figures = self._train(stage.stage(), cfg, {"vae": vae} if cfg.decoder_only else {})
         if not cfg.decoder_only:  # only now do its latents have the scale that the other stages count on
             stage_vae.normalise_latents(vae, rgb[:LATENTS_FOR_SCALE])
@@ -87,10 +100,10 @@ class Training:
     def _encoded(self) -> Path:
         """The file of the drawings' latents; rows that are in use and not in it yet are added."""
         rgb, rows = self.drawn.read("rgb"), self._rows_in_use()
-        z = np.load(self._latents_file) if self._latents_file.exists() else stage_vae.no_latents(len(rgb))
+        z = np.load(self._latents_file) if self._latents_file.exists() else stage_vae.no_latents(len(rgb), self.spec)
         missing = rows[~z[rows].any((1, 2, 3))]
         if len(missing):
-            vae = self._part("vae").to(memory_format=torch.channels_last)
+            vae = self._part("vae").to(self.where.device, memory_format=torch.channels_last)
             z[missing] = stage_vae.encode_rows(vae, rgb, missing)
             self._latents_file.parent.mkdir(parents=True, exist_ok=True)
             draft = self._latents_file.with_suffix(".new.npy")
@@ -106,24 +119,24 @@ class Training:
         return np.concatenate([stills, *clips])
 
     def probe(self) -> dict[str, float]:
-        vae, z = self._part("vae"), np.load(self._encoded(), mmap_mode="r")
+        vae, z = self._part("vae").to(self.where.device), np.load(self._encoded(), mmap_mode="r")
         decoded = probe.decode_disturbed(vae, z[: self.cfg.probe.decoded], self.cfg.seed)
         pictures = self.drawn.read("rgb")[self.drawn.stills - stage_vae.UNSEEN : self.drawn.stills]
         unseen = stage_vae.encode_rows(vae, pictures, np.arange(len(pictures)))
         decoded_unseen = probe.decode_disturbed(vae, unseen, self.cfg.seed + 1)
-        start = probe.load(self._known_probe) if self.cfg.start else probe.Probe()
-        stage = probe.ProbeStage(self.drawn, decoded, decoded_unseen, self.cfg.probe.batch, start)
+        start = probe.load(self._known_probe) if self.cfg.start else probe.Probe(self.spec)
+        stage = probe.ProbeStage(self.drawn, decoded, decoded_unseen, self._batch("probe"), start)
         figures = self._train(stage.stage(), self.cfg.probe, {})
         probe.save(stage.probe, self._probe_file)
         return figures
 
     def joint(self) -> dict[str, float]:
-        unet = self._start("unet") or networks.build_unet()
+        unet = self._start("unet") or networks.build_unet(self.spec.frame)
         openpose = self._start("controlnet_openpose") or networks.build_controlnet(unet)
         text = self._part("text_encoder")
         check = self._check("joint", text, unet, {"openpose": openpose}, ("", "openpose"))
         stage = JointStage(self._latents, self._part("tokenizer"), text, _channels_last(unet),
-                           _channels_last(openpose), self.cfg.joint.batch, check=check)  # fmt: skip
+                           _channels_last(openpose), self._batch("joint"), check=check)  # fmt: skip
         return self._train(stage.stage(), self.cfg.joint, {"unet": unet, "controlnet_openpose": openpose})
 
     def controls(self) -> dict[str, float]:
@@ -132,7 +145,7 @@ class Training:
         nets = {kind: _channels_last(self._start(f"controlnet_{kind}") or self._part("controlnet_openpose"))
                 for kind in kinds}  # fmt: skip
         check = self._check("controls", text, unet, nets, tuple(nets))
-        stage = ControlsStage(self._latents, self._part("tokenizer"), text, unet, nets, self.cfg.controls.batch,
+        stage = ControlsStage(self._latents, self._part("tokenizer"), text, unet, nets, self._batch("controls"),
                               self.cfg.controls.blank, check)  # fmt: skip
         return self._train(stage.stage(), self.cfg.controls, {f"controlnet_{kind}": net for kind, net in nets.items()})
 
@@ -140,14 +153,33 @@ class Training:
         tokenizer, text, unet = self._part("tokenizer"), self._part("text_encoder"), self._part("unet")
         openpose = self._part("controlnet_openpose")
         adapter = self._start("motion_adapter") or networks.build_motion_adapter()
-        stage = MotionStage(self._latents, tokenizer, text, unet, openpose, adapter, self.cfg.motion.batch,
-                            self.cfg.motion.steady, self.cfg.motion.shared_noise)  # fmt: skip
-        parts = {"vae": self._part("vae"), "text_encoder": text, "tokenizer": tokenizer,
-                 "scheduler": networks.build_scheduler()}  # fmt: skip
-        stage.check = MotionCheck(
-            stock_pipeline(parts, [openpose], stage.unet), self._known_probe, self.work / "motion" / "sheets"
-        )
-        return self._train(stage.stage(), self.cfg.motion, {"motion_adapter": stage.adapter})
+        cfg = self.cfg.motion
+        stage = MotionStage(self._latents, tokenizer, text, unet, openpose, adapter, self._batch("motion"),
+                            cfg.steady, cfg.shared_noise, cfg.leave_out, cfg.early)  # fmt: skip
+        stage.check = self._motion_check("motion", tokenizer, text, openpose, stage.unet, TEACHER)
+        return self._train(stage.stage(), cfg, {"motion_adapter": stage.adapter})
+
+    def few(self) -> dict[str, float]:
+        from diffusers import UNetMotionModel
+
+        cfg, tokenizer, text = self.cfg.few, self._part("tokenizer"), self._part("text_encoder")
+        unet = UNetMotionModel.from_unet2d(self._part("unet"), self._part("motion_adapter"))
+        nets = {kind: self._part(f"controlnet_{kind}") for kind in cfg.kinds}
+        how = Distillation(cfg.student_steps, cfg.substeps, cfg.guidance_scale, cfg.frames, cfg.rollout,
+                           cfg.other_source, cfg.leave_out, cfg.shared_noise)  # fmt: skip
+        textures = stage_vae.textures(self._part("vae"), TEXTURES, self.spec).to(self.where.device)
+        stage = FewStage(self._latents, tokenizer, text, unet, nets, textures, cfg.rank, self._batch("few"), how)
+        sampling = Sampling(cfg.student_steps, FEW.guidance_scale, few=True)
+        stage.check = self._motion_check("few", tokenizer, text, self._part("controlnet_openpose"), unet, sampling)
+        return self._train(stage.stage(), cfg, {export.FEW_LORA: stage.lora})
+
+    def _motion_check(
+        self, stage: str, tokenizer: Any, text: nn.Module, openpose: nn.Module, unet: nn.Module, sampling: Sampling
+    ) -> MotionCheck:
+        vae, scheduler = self._part("vae").to(self.where.device), networks.build_scheduler()
+        parts = {"vae": vae, "text_encoder": text, "tokenizer": tokenizer, "scheduler": scheduler}
+        pipe = stock_pipeline(parts, [openpose.to(self.where.device)], unet)
+        return MotionCheck(pipe, self._known_probe, self.work / stage / "sheets", self.spec, sampling)
 
     def _train(self, stage: Stage, settings: StageSettings, parts: dict[str, Any]) -> dict[str, float]:
         """Train; `parts` (a network, or a function that makes one of the weights) follow on disk at each checkpoint."""
@@ -160,7 +192,13 @@ class Training:
         stage.keep = keep
         schedule = Schedule(settings.steps, settings.lr, ema=settings.ema, check_every=settings.check_every,
                             checkpoint_seconds=self.cfg.checkpoint_seconds)  # fmt: skip
-        return train(stage, schedule, folder, self.cfg.seed, Log(folder, stage.name, self.sink))
+        return train(stage, schedule, folder, self.cfg.seed, Log(folder, stage.name, self.sink), self.where)
+
+    def _batch(self, stage: str) -> int:
+        """Samples of a step, `batch_times` as many as the stage's settings say."""
+        settings: StageSettings = getattr(self.cfg, stage)
+        times = self.cfg.batch_times or (LARGER if self.where.device.type == "cuda" else 1)
+        return settings.batch * times
 
     def _keep(self, name: str, part: Any) -> None:
         """Full precision in the working folder, fp16 in the exported family."""
@@ -184,7 +222,8 @@ class Training:
 
     @cached_property
     def _latents(self) -> Latents:
-        return Latents(self.drawn, self._encoded(), self.cfg.learn_stills, self.cfg.learn_clips)
+        cfg = self.cfg
+        return Latents(self.drawn, self._encoded(), cfg.learn_stills, cfg.learn_clips, self.where.device)
 
     @property
     def _latents_file(self) -> Path:
@@ -204,8 +243,24 @@ class Training:
     def _check(
         self, stage: str, text: nn.Module, unet: nn.Module, nets: dict[str, nn.Module], kinds: tuple[str, ...]
     ) -> RenderCheck:
-        family = Family(self._part("tokenizer"), text, unet, self._part("vae"), networks.build_scheduler())
-        return RenderCheck(family, nets, kinds, self._known_probe, self.work / stage / "sheets")
+        vae = self._part("vae").to(self.where.device)
+        family = Family(self._part("tokenizer"), text, unet, vae, networks.build_scheduler())
+        return RenderCheck(family, nets, kinds, self._known_probe, self.work / stage / "sheets", self.spec)
+
+
+def precision(cfg: TrainSettings) -> Precision:
+    """Where to train, and the number format: bfloat16 products on a GPU that computes them, else float32.
+
+    Raises:
+        UserError: `compute.device` names a device that is not there.
+    """
+    name = cfg.compute.device
+    if name in ("auto", "cuda") and torch.cuda.is_available():
+        mixed = cfg.compute.dtype != "float32" and torch.cuda.is_bf16_supported()
+        return Precision(torch.device("cuda"), torch.bfloat16 if mixed else torch.float32)
+    if name not in ("auto", "cpu"):
+        raise UserError(f"compute.device: there is no {name} to train on", fix="compute=cpu, which takes hours")
+    return Precision()
 
 
 def _channels_last(net: nn.Module) -> Any:

@@ -6,10 +6,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from reel.compute import Compute
 from reel.config import OPERATIONAL, Config, LocalPath, suggest
 from reel.errors import UserError
 
-STAGES = ("data", "text", "vae", "probe", "joint", "controls", "motion")
+STAGES = ("data", "text", "vae", "probe", "joint", "controls", "motion", "few")
 """Stages in the order in which they build on one another."""
 
 
@@ -70,6 +71,35 @@ class MotionSettings(StageSettings):
     """Weight of the error's change from frame to frame, which is what flickers, beside the error itself."""
     shared_noise: float = Field(default=0.0, ge=0, le=1)
     """Share of clips whose frames have noise in common, in part or as a whole."""
+    leave_out: float = Field(default=0.08, ge=0, le=1)
+    """Chance of each clause of a caption to be left out: what is left open must be one thing in all frames."""
+    early: float = Field(default=0.0, ge=0, le=1)
+    """Share of clips trained at the noisiest quarter of the timesteps, where what is left open is decided."""
+
+
+class FewSettings(StageSettings):
+    """The stage of the few-step LoRA: see `tasks.sprite.stage_few`."""
+
+    rank: int = Field(default=12, ge=1)
+    """Rank of the LoRA."""
+    kinds: list[str] = Field(default=["openpose", "lineart", "depth", "tile"], min_length=1)
+    """ControlNets under which it is distilled; openpose has most of the clips."""
+    student_steps: int = Field(default=4, ge=1, le=16)
+    """Steps of a render with the LoRA."""
+    substeps: int = Field(default=4, ge=1, le=16)
+    """Guided steps of the teacher for one of them."""
+    guidance_scale: float = Field(default=4.0, ge=1, le=20)
+    """The teacher's guidance, which the LoRA takes over."""
+    frames: int = Field(default=8, ge=1, le=16)
+    """Frames of a training clip."""
+    rollout: float = Field(default=0.4, ge=0, le=1)
+    """Share of clips whose noisy start the student itself has made."""
+    other_source: float = Field(default=0.4, ge=0, le=1)
+    """Share of the others that start from another clip or a texture."""
+    leave_out: float = Field(default=0.25, ge=0, le=1)
+    """Chance of each clause of a caption to be left out."""
+    shared_noise: float = Field(default=0.4, ge=0, le=1)
+    """Share of clips whose frames have noise in common, in part or as a whole."""
 
 
 class TrainSettings(Config):
@@ -79,6 +109,12 @@ class TrainSettings(Config):
     """Working folder: drawn data, checkpoints, logs."""
     output: LocalPath
     """Where the family is written (fp16 safetensors in diffusers' layout)."""
+    frame: int = Field(default=192, ge=64, multiple_of=32)
+    """Side of a picture (px) of a family that is trained from nothing; `start` has its own."""
+    compute: Annotated[Compute, OPERATIONAL] = Field(default_factory=Compute)
+    """Device and number format; on a GPU products are bfloat16 where it computes them."""
+    batch_times: int | None = Field(default=None, ge=1)
+    """Factor of every stage's batch; empty: 4 on a GPU, 1 on a CPU."""
     start: LocalPath | None = None
     """An exported family to go on from instead of from nothing: stages train its weights further, and parts of stages
     that are not run are taken from it."""
@@ -104,6 +140,7 @@ class TrainSettings(Config):
     joint: StageSettings
     controls: ControlsSettings
     motion: MotionSettings
+    few: FewSettings
 
 
 def check_settings(cfg: TrainSettings) -> None:
@@ -114,8 +151,10 @@ def check_settings(cfg: TrainSettings) -> None:
     """
     from tasks.sprite.export import PARTS
     from tasks.sprite.networks import CONTROLS
+    from tasks.sprite.spec import FILE, Spec, load
 
-    for key, names, known in (("stages", cfg.stages, STAGES), ("controls.kinds", cfg.controls.kinds, CONTROLS)):
+    for key, names, known in (("stages", cfg.stages, STAGES), ("controls.kinds", cfg.controls.kinds, CONTROLS),
+                             ("few.kinds", cfg.few.kinds, CONTROLS)):  # fmt: skip
         for name in names:
             if name not in known:
                 raise UserError(f"{key}: unknown {name!r}; there are {', '.join(known)}", fix=suggest(name, known))
@@ -126,11 +165,18 @@ def check_settings(cfg: TrainSettings) -> None:
                 fix=suggest(name, [f"{kind}_worst" for kind in CONTROLS]),
             )
     if cfg.start is not None:
-        lacking = [part for part in (*PARTS, "probe.safetensors") if not (cfg.start / part).exists()]
+        lacking = [part for part in (*PARTS, "probe.safetensors", FILE) if not (cfg.start / part).exists()]
         if lacking:
             raise UserError(
                 f"start: {cfg.start} is not an exported family: it lacks {', '.join(lacking)}",
                 fix="name a folder that train_sprite has written, such as data/models/sprite",
             )
-    elif cfg.vae.decoder_only:
+    spec = load(cfg.start) if cfg.start else Spec(cfg.frame)
+    if (cfg.output / FILE).exists() and load(cfg.output) != spec:
+        raise UserError(
+            f"output: {cfg.output} holds a family that draws other pictures; until the last stage is done it would be "
+            "a mixture of both",
+            fix="output=/tmp/sprite; copy what is better by its bars",
+        )
+    if cfg.start is None and cfg.vae.decoder_only:
         raise UserError("vae.decoder_only: true needs `start`, whose encoder is kept", fix="start=data/models/sprite")

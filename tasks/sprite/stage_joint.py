@@ -47,11 +47,11 @@ class JointStage:
     def loss(self, draw: Draw, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
         rows = self.latents.rows(draw.rng, self.batch)
         z = self.latents.latents(rows)
-        t = torch.randint(0, 1000, (self.batch,), generator=draw.torch)
+        t = draw.times(self.batch)
         noisy, target = self.noising.mix(z, draw.normal(*z.shape), t)
         with torch.no_grad():
             captions = self.latents.captions(rows, draw.rng)
-            hidden = self.text_encoder(token_ids(self.tokenizer, captions)).last_hidden_state
+            hidden = self.text_encoder(token_ids(self.tokenizer, captions).to(draw.device)).last_hidden_state
         k = self.posed
         maps = self.latents.maps("openpose", rows[:k], draw.rng)
         down, mid = self.openpose(noisy[:k], t[:k], hidden[:k], maps, return_dict=False)
@@ -87,11 +87,11 @@ class ControlsStage:
         batch = self.each * len(self.groups)
         rows = self.latents.rows(draw.rng, batch)
         z = self.latents.latents(rows)
-        t = torch.randint(0, 1000, (batch,), generator=draw.torch)
+        t = draw.times(batch)
         noisy, target = self.noising.mix(z, draw.normal(*z.shape), t)
         with torch.no_grad():
             captions = self.latents.captions(rows, draw.rng)
-            hidden = self.text_encoder(token_ids(self.tokenizer, captions)).last_hidden_state
+            hidden = self.text_encoder(token_ids(self.tokenizer, captions).to(draw.device)).last_hidden_state
         outputs: list[list[Tensor]] = []
         for i, kinds in enumerate(self.groups):
             part = slice(i * self.each, (i + 1) * self.each)

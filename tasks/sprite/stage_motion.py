@@ -28,14 +28,19 @@ class MotionStage:
     `steady` weighs the error's change from frame to frame beside the error itself: both have the same best answer, but
     the adapter's few parameters are spent on what flickers. `shared_noise` of the clips have noise that their frames
     share in part or as a whole, as a user may start a render from (Ge et al., PYoCo, https://arxiv.org/abs/2305.10474).
+
+    What a prompt leaves open must be one thing in all frames. All frames of a drawn clip share it, so the adapter can
+    learn to agree on it, if it is asked to: `leave_out` is the chance of each clause of a caption to be left out, and
+    `early` the share of clips whose timestep is among the noisiest quarter, where such a choice is made.
     """
 
     def __init__(self, latents: Latents, tokenizer: CLIPTokenizer, text_encoder: nn.Module,
                  unet: UNet2DConditionModel, openpose: nn.Module, adapter: MotionAdapter, batch: int,
-                 steady: float = 0.0, shared_noise: float = 0.0, check: Check | None = None) -> None:  # fmt: skip
+                 steady: float = 0.0, shared_noise: float = 0.0, leave_out: float = 0.08, early: float = 0.0,
+                 check: Check | None = None) -> None:  # fmt: skip
         from diffusers import UNetMotionModel
 
-        self.steady, self.shared_noise = steady, shared_noise
+        self.steady, self.shared_noise, self.leave_out, self.early = steady, shared_noise, leave_out, early
         self.latents, self.tokenizer, self.noising = latents, tokenizer, Noising()
         self.text_encoder, self.openpose, self.batch, self.check = text_encoder, openpose, batch, check
         self.unet: UNetMotionModel = UNetMotionModel.from_unet2d(unet, adapter)
@@ -51,14 +56,16 @@ class MotionStage:
         clips = draw.rng.integers(self.latents.clips, size=self.batch)
         rows = np.concatenate([self.latents.data.clip_rows(int(clip)) for clip in clips])
         z = self.latents.latents(rows)
-        t = torch.randint(0, 1000, (self.batch,), generator=draw.torch)
+        t = draw.times(self.batch)
+        noisiest = torch.from_numpy(draw.rng.random(self.batch) < self.early).to(draw.device)
+        t = torch.where(noisiest, 750 + t // 4, t)
         every = t.repeat_interleave(CLIP_FRAMES)
         noisy, target = self.noising.mix(z, clip_noise(draw, self.batch, z.shape[1:], self.shared_noise), every)
         down: Any = None
         mid: Any = None
         with torch.no_grad():
-            captions = self.latents.captions(rows[::CLIP_FRAMES], draw.rng)
-            hidden = self.text_encoder(token_ids(self.tokenizer, captions)).last_hidden_state
+            captions = self.latents.captions(rows[::CLIP_FRAMES], draw.rng, self.leave_out)
+            hidden = self.text_encoder(token_ids(self.tokenizer, captions).to(draw.device)).last_hidden_state
             hidden = hidden.repeat_interleave(CLIP_FRAMES, 0)
             if draw.rng.random() < WITH_POSE:
                 maps = self.latents.maps("openpose", rows, draw.rng)
@@ -77,14 +84,14 @@ class MotionStage:
         return adapter
 
 
-def clip_noise(draw: Draw, clips: int, shape: torch.Size, share: float) -> Tensor:
-    """Noise `(clips * 16, *shape)` of deviation 1: u * common + sqrt(1 - u²) * each frame's own.
+def clip_noise(draw: Draw, clips: int, shape: torch.Size, share: float, frames: int = CLIP_FRAMES) -> Tensor:
+    """Noise `(clips * frames, *shape)` of deviation 1: u * common + sqrt(1 - u²) * each frame's own.
 
     u is 0 but in `share` of the clips; there it is 0.5 or more, and 1, one noise for all frames, in half of them.
     """
-    own = draw.normal(clips, CLIP_FRAMES, *shape)
+    own = draw.normal(clips, frames, *shape)
     common = draw.normal(clips, 1, *shape)
     shares = draw.rng.random(clips) < share
-    u = torch.from_numpy(np.where(shares, np.minimum(draw.rng.uniform(0.5, 1.5, clips), 1), 0)).float()
+    u = torch.from_numpy(np.where(shares, np.minimum(draw.rng.uniform(0.5, 1.5, clips), 1), 0)).to(own.device).float()
     u = u.view(-1, *[1] * (own.ndim - 1))
     return (u * common + (1 - u.square()).sqrt() * own).flatten(0, 1)

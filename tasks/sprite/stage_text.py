@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tasks.sprite.attributes import CHOICES, random_attributes
+from tasks.sprite.attributes import CHOICES, Choices, random_attributes
 from tasks.sprite.captions import Caption, random_caption, random_empty
 from tasks.sprite.diffusion import token_ids
 from tasks.sprite.loop import Draw, Stage
@@ -22,16 +22,16 @@ from tasks.sprite.networks import TEXT_WIDTH, build_text_encoder
 if TYPE_CHECKING:
     from transformers import CLIPTextModel, CLIPTokenizer
 
-SIZES = [len(values) + 1 for values in CHOICES.values()]  # the last class: not said
-
 
 class TextStage:
     """Loss and check of the text encoder's warm start."""
 
-    def __init__(self, tokenizer: CLIPTokenizer, batch: int, encoder: CLIPTextModel | None = None) -> None:
-        self.tokenizer, self.batch = tokenizer, batch
+    def __init__(self, tokenizer: CLIPTokenizer, batch: int, encoder: CLIPTextModel | None = None,
+                 choices: Choices = CHOICES) -> None:  # fmt: skip
+        self.tokenizer, self.batch, self.choices = tokenizer, batch, choices
+        self.sizes = [len(values) + 1 for values in choices.values()]  # the last class: not said
         self.encoder = encoder or build_text_encoder(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id)
-        self.heads = nn.Linear(TEXT_WIDTH, sum(SIZES))
+        self.heads = nn.Linear(TEXT_WIDTH, sum(self.sizes))
 
     def stage(self) -> Stage:
         return Stage("text", {"text_encoder": self.encoder, "heads_embedding": self.heads}, self.loss, self.check)
@@ -52,13 +52,14 @@ class TextStage:
         return {"right_worst": min(right), "right_mean": float(np.mean(right))}
 
     def _captions(self, rng: np.random.Generator, count: int) -> list[Caption]:
-        drawn = [random_caption(random_attributes(rng), rng) for _ in range(count)]
-        return [random_empty(rng) if rng.random() < 0.05 else caption for caption in drawn]
+        known = self.choices
+        drawn = [random_caption(random_attributes(rng, known), rng, known) for _ in range(count)]
+        return [random_empty(rng, known) if rng.random() < 0.05 else caption for caption in drawn]
 
     def _read(self, captions: list[Caption]) -> tuple[list[Tensor], list[Tensor], Tensor]:
-        ids = token_ids(self.tokenizer, [caption.text for caption in captions])
+        ids = token_ids(self.tokenizer, [c.text for c in captions]).to(self.encoder.device)
         hidden = self.encoder(ids).last_hidden_state  # (B, 77, 96)
-        labels = torch.from_numpy(np.stack([caption.labels for caption in captions]))
-        targets = [torch.where(labels[:, i] < 0, size - 1, labels[:, i]) for i, size in enumerate(SIZES)]
+        labels = torch.from_numpy(np.stack([caption.labels for caption in captions])).to(ids.device)
+        targets = [torch.where(labels[:, i] < 0, size - 1, labels[:, i]) for i, size in enumerate(self.sizes)]
         after = ids == self.tokenizer.eos_token_id  # the end and all padding
-        return list(self.heads(hidden).split(SIZES, dim=-1)), targets, after
+        return list(self.heads(hidden).split(self.sizes, dim=-1)), targets, after

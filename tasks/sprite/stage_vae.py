@@ -10,9 +10,10 @@ from torch import Tensor
 
 from tasks.sprite.backdrops import random_backdrop
 from tasks.sprite.data import DataSet
+from tasks.sprite.drawing import EYES
 from tasks.sprite.loop import Draw, Stage
 from tasks.sprite.networks import LATENT_CHANNELS
-from tasks.sprite.skeleton import FRAME
+from tasks.sprite.spec import Spec
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
@@ -36,6 +37,7 @@ class VaeStage:
         if decoder_only:
             for part in (vae.encoder, vae.quant_conv):
                 part.requires_grad_(False)
+        self.side = data.spec.frame
         self.rgb, self.parts, self.people = data.read("rgb"), data.read("parts"), data.read("people")
 
     def stage(self) -> Stage:
@@ -43,8 +45,8 @@ class VaeStage:
 
     def loss(self, draw: Draw, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
         crops = self.crops and progress < FULL_FROM
-        side, count = (CROP, self.batch) if crops else (FRAME, self.batch // 4)
-        x = to_signed(np.stack([self._picture(draw.rng, side) for _ in range(count)]))
+        side, count = (CROP, self.batch) if crops else (self.side, max(1, self.batch * CROP**2 // self.side**2))
+        x = to_signed(np.stack([self._picture(draw.rng, side) for _ in range(count)])).to(draw.device)
         posterior = self.vae.encode(x).latent_dist
         z = posterior.mean + posterior.std * draw.normal(*posterior.mean.shape)
         y = self.vae.decode(z).sample
@@ -63,7 +65,7 @@ class VaeStage:
             return random_backdrop(rng, side)
         row = int(rng.integers(self.stills - UNSEEN))
         joint = self.people[row, rng.integers(18), :2]
-        free = FRAME - side
+        free = self.side - side
         x, y = np.clip(joint - side / 2 + rng.normal(0, side / 6, 2), 0, free).astype(int)
         crop = self.rgb[row, y : y + side, x : x + side]
         if kind > 0.82:
@@ -72,15 +74,28 @@ class VaeStage:
         return crop[:, ::-1] if rng.random() < 0.5 else crop
 
     def check(self, step: int) -> dict[str, float]:
-        """PSNR over 64 unseen whole drawings and 32 textures (dB, peak 255)."""
+        """PSNR (dB, peak 255) over 64 unseen whole drawings, around their eyes and mouths, and over 32 textures."""
         drawn = to_signed(self.rgb[self.stills - 64 : self.stills])
         rng = np.random.default_rng(5)
-        textures = to_signed(np.stack([random_backdrop(rng, FRAME) for _ in range(32)]))
+        textures = to_signed(np.stack([random_backdrop(rng, self.side) for _ in range(32)]))
         figures = {}
         for name, x in (("drawn", drawn), ("texture", textures)):
-            y = torch.cat([self.vae.decode(self.vae.encode(p).latent_dist.mean).sample for p in x.split(16)])
-            figures[f"psnr_{name}"] = psnr(float((y.clamp(-1, 1) - x).square().mean()))
+            y = torch.cat([self.vae.decode(self.vae.encode(p.to(self.vae.device)).latent_dist.mean).sample.cpu()
+                           for p in x.split(16)])  # fmt: skip
+            error = (y.clamp(-1, 1) - x).square()
+            figures[f"psnr_{name}"] = psnr(float(error.mean()))
+            if name == "drawn":
+                figures["psnr_face"] = psnr(float(error[_faces(self.parts[self.stills - 64 : self.stills])].mean()))
         return figures
+
+
+def _faces(parts: np.ndarray) -> Tensor:
+    """Pixels of eyes and mouths and those next to them: bool `(N, 3, S, S)` of part maps `(N, S, S)`."""
+    import cv2
+
+    kernel = np.ones((5, 5), np.uint8)
+    found = np.stack([cv2.dilate((part >= EYES).astype(np.uint8), kernel) for part in parts]) > 0
+    return torch.from_numpy(np.repeat(found[:, None], 3, 1))
 
 
 def psnr(mean_square: float) -> float:
@@ -95,14 +110,16 @@ def to_signed(pictures: np.ndarray) -> Tensor:
 
 def to_pictures(x: Tensor) -> np.ndarray:
     """The reverse of `to_signed`, clipped."""
-    return x.detach().clamp(-1, 1).add(1).mul(127.5).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+    return (
+        x.detach().float().clamp(-1, 1).add(1).mul(127.5).round().byte().permute(0, 2, 3, 1).cpu().contiguous().numpy()
+    )
 
 
 @torch.no_grad()
 def normalise_latents(vae: AutoencoderKL, pictures: np.ndarray) -> None:
     """Fold a per-channel shift and scale into the 1x1 convolutions around the latent, so that latents of drawn
     pictures have mean 0 and deviation 1 and `scaling_factor` stays 1."""
-    moments = torch.cat([vae.quant_conv(vae.encoder(p)) for p in to_signed(pictures).split(16)])
+    moments = torch.cat([vae.quant_conv(vae.encoder(p.to(vae.device))) for p in to_signed(pictures).split(16)])
     mean = moments[:, :LATENT_CHANNELS].mean((0, 2, 3))
     std = moments[:, :LATENT_CHANNELS].std((0, 2, 3))
     weight, bias = vae.quant_conv.weight, vae.quant_conv.bias
@@ -114,14 +131,22 @@ def normalise_latents(vae: AutoencoderKL, pictures: np.ndarray) -> None:
     weight *= std[None, :, None, None]
 
 
-def no_latents(count: int) -> np.ndarray:
-    """Room for latents `(count, 8, 16, 16)` float16; all zero: not encoded yet."""
-    return np.zeros((count, LATENT_CHANNELS, FRAME // 8, FRAME // 8), np.float16)
+@torch.no_grad()
+def textures(vae: AutoencoderKL, count: int, spec: Spec) -> Tensor:
+    """Latents `(count, 8, h, w)` of photo-like pictures."""
+    rng = np.random.default_rng(11)
+    pictures = np.stack([random_backdrop(rng, spec.frame) for _ in range(count)])
+    return torch.from_numpy(encode_rows(vae, pictures, np.arange(count), batch=16)).float()
+
+
+def no_latents(count: int, spec: Spec) -> np.ndarray:
+    """Room for latents `(count, 8, h, w)` float16; all zero: not encoded yet."""
+    return np.zeros((count, LATENT_CHANNELS, spec.cells, spec.cells), np.float16)
 
 
 @torch.no_grad()
 def encode_rows(vae: AutoencoderKL, pictures: np.ndarray, rows: np.ndarray, batch: int = 64) -> np.ndarray:
-    """Latent means `(R, 8, 16, 16)` float16 of those rows of pictures `(N, 128, 128, 3)` uint8."""
-    parts = [vae.encode(to_signed(pictures[rows[i : i + batch]])).latent_dist.mean.half().numpy()
+    """Latent means `(R, 8, h, w)` float16 of those rows of pictures `(N, S, S, 3)` uint8."""
+    parts = [vae.encode(to_signed(pictures[rows[i : i + batch]]).to(vae.device)).latent_dist.mean.half().cpu().numpy()
              for i in range(0, len(rows), batch)]  # fmt: skip
     return np.concatenate(parts)

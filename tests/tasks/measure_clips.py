@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from reel.compute import Compute
 from reel.measure import Result, load
 from reel.op import Context, get
 from reel.store import Store
+from tasks.sprite import spec
 from tasks.sprite.attributes import Attributes
 from tasks.sprite.drawing import draw_figure
 from tasks.sprite.skeleton import FRAME, place, pose_joints, random_dance, random_proportions
@@ -18,6 +20,9 @@ from tasks.sprite.skeleton import FRAME, place, pose_joints, random_dance, rando
 FRAMES = 8
 PINK = Attributes("long", "pink", "red", "skirt", "blue", "green", "light")
 PROMPT = "a girl with long pink hair in a red top and a blue skirt, green background, dancing"
+
+
+FAMILY = Path(__file__).parents[2] / "data" / "models" / "sprite"
 
 
 def dance() -> np.ndarray:
@@ -30,7 +35,8 @@ def dance() -> np.ndarray:
 
 
 def drawn(people: np.ndarray, attributes: Attributes = PINK) -> list[np.ndarray]:
-    return [draw_figure(person, attributes).rgb for person in people]
+    """The people `(F, 18, 4)` px of 128, as the family in this checkout draws them, `(128, 128, 3)` each."""
+    return [draw_figure(person, attributes, FRAME, spec.load(FAMILY).style).rgb for person in people]
 
 
 def panned(speed: float, frames: int = FRAMES, seed: int = 0) -> list[np.ndarray]:

@@ -17,9 +17,10 @@ from reel.errors import UserError
 from reel.measure import load
 from reel.op import Context, get
 from reel.store import Store
+from tasks.measure.figure import known as known_of
 from tasks.sprite.asked import asked
 from tasks.sprite.attributes import CHOICES, random_attributes
-from tasks.sprite.captions import plain_caption, random_caption, random_empty
+from tasks.sprite.captions import FACE, plain_caption, random_caption, random_empty
 from tasks.weights.files import ModelAbsent
 from tests.tasks import measure_clips
 from tests.tasks.measure_clips import PINK, PROMPT, measured
@@ -39,16 +40,25 @@ def test_every_caption_of_the_family_is_read_back():
 @pytest.mark.parametrize(
     ("prompt", "wanted"),
     [
-        (PROMPT, dict(zip(CHOICES, dataclasses.astuple(PINK), strict=True)) | {"skin": None}),
+        (PROMPT, dict(zip(CHOICES, dataclasses.astuple(PINK), strict=True)) | dict.fromkeys(("skin", *FACE))),
         ("Long-haired warrior in a RED t-shirt", {"hair_length": "long", "top_color": "red"}),
         ("dark blue jeans, grey background", {"bottom": "trousers", "bottom_color": "blue", "background": "gray"}),
         ("a red top, a blue top, a skirt", {"bottom": "skirt"}),  # two tops: no telling
+        ("a red dress, closed eyes", {"bottom": "dress", "top_color": "red", "bottom_color": "red", "eyes": "closed"}),
+        ("a red top and a blue dress", {"bottom": "dress", "bottom_color": "blue"}),
+        ("long ginger hair, open mouth", {"hair_length": "long", "hair_color": "red", "mouth": "open"}),
         ("red, masterpiece, hair", {}),
         ("", {}),
     ],
 )
 def test_what_a_prompt_asks_for(prompt: str, wanted: dict[str, str | None]):
     assert asked(prompt) == {name: value for name, value in wanted.items() if value is not None}
+
+
+def test_what_a_family_does_not_know_is_not_asked_of_it():
+    known = {"hair_color": ("black", "blonde"), "bottom": ("skirt",)}
+    assert asked("long red hair, a blue dress", known) == {}
+    assert asked("black hair, a blue skirt", known) == {"hair_color": "black", "bottom": "skirt"}
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +76,11 @@ def test_the_probe_sees_what_was_drawn_and_misses_what_was_not(module_store, peo
     right = measured(module_store, "probe_attributes", {"prompt": PROMPT}, frames=drawn)
     assert right.values["share"] > 0.9
     assert right.values["probability"] > 0.8
-    assert right.values.keys() == {"share", "probability", *CHOICES} - {"skin"}
+    assert right.values.keys() == {"share", "probability", *CHOICES} - {"skin", *FACE}
     assert right.notes["asked"]["hair_color"] == "pink"
-    wrong = measured(module_store, "probe_attributes", {"prompt": plain_caption(PINK.opposite())}, frames=drawn)
+    wrong = measured(
+        module_store, "probe_attributes", {"prompt": plain_caption(PINK.opposite(), known_of().choices)}, frames=drawn
+    )
     assert wrong.values["hair_length"] < 0.2
     assert wrong.values["bottom"] < 0.2
     assert wrong.values["background"] > 0.9

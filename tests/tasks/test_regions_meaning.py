@@ -16,8 +16,8 @@ from tasks.sprite.captions import plain_caption
 def test_the_background_follows_its_own_words_and_the_figure_the_prompts(tmp_path: Path) -> None:
     bench = Bench(1, seed=0, steps=8, store=Store(tmp_path), sheets=None, threads=1)
     dancer = bench.dancer(0, 4)
-    other = unlike(dancer.wanted, np.random.default_rng(0))
-    region = {"prompt": plain_caption(other), "mask": {"region": "background"}}
+    other = unlike(dancer.wanted, np.random.default_rng(0), bench.spec.choices)
+    region = {"prompt": plain_caption(other, bench.spec.choices), "mask": {"region": "background"}}
     plain, _ = bench.render(dancer, {"pose": pose()})
     found, _ = bench.render(dancer, {"pose": pose()}, regions={"ground": region})
     assert bench.right(plain, dancer.wanted, "background").all()

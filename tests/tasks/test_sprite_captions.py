@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from tasks.sprite import spec
 from tasks.sprite.attributes import CHOICES, Attributes, random_attributes
-from tasks.sprite.captions import BOTTOM_WORDS, HAIR_WORDS, NOT_SAID, plain_caption, random_caption, vocabulary
+from tasks.sprite.captions import (
+    BOTTOM_WORDS,
+    FACE,
+    HAIR_WORDS,
+    NOT_SAID,
+    plain_caption,
+    random_caption,
+    vocabulary,
+)
 
 NAMES = list(CHOICES)
 
@@ -19,13 +31,14 @@ def many(count=400):
 
 
 def test_labels_are_the_attributes_or_not_said():
-    seen = np.zeros(7, int)
+    seen = dict.fromkeys(NAMES, 0)
     for attributes, caption in many():
         said = caption.labels != NOT_SAID
         np.testing.assert_array_equal(caption.labels[said], attributes.to_indices()[said])
-        seen += said
-    assert (seen[:6] > 240).all()  # each is mostly said,
-    assert (seen < 400).all()  # and each is sometimes left out
+        for name in np.array(NAMES)[said]:
+            seen[name] += 1
+    assert all(count > (60 if name in ("skin", *FACE) else 240) for name, count in seen.items())  # mostly said,
+    assert all(count < 400 for count in seen.values())  # and each is sometimes left out
 
 
 def test_what_is_said_stands_in_the_text():
@@ -46,7 +59,34 @@ def test_wordings_differ():
     attributes = Attributes("long", "pink", "red", "skirt", "blue", "green", "light")
     texts = {random_caption(attributes, rng).text for _ in range(200)}
     assert len(texts) > 180
-    assert plain_caption(attributes) == "a dancer with long pink hair, red top, blue skirt, green background"
+    whole = "a dancer with long pink hair, open eyes, closed mouth, red top, blue skirt, green background"
+    assert plain_caption(attributes) == whole
+    known = {name: values for name, values in CHOICES.items() if name not in FACE}
+    assert plain_caption(attributes, known) == "a dancer with long pink hair, red top, blue skirt, green background"
+    dress = replace(attributes, bottom="dress", top_color="blue")
+    assert plain_caption(dress, known) == "a dancer with long pink hair, blue dress, green background"
+
+
+def test_a_family_is_asked_for_nothing_that_it_does_not_know():
+    """Captions of the second generation name no face, no dress and no red hair."""
+    second = spec.load(Path(__file__).parents[2] / "data" / "models" / "sprite").choices
+    if "eyes" in second:
+        pytest.skip("the family in this checkout knows all that is drawn")
+    rng = np.random.default_rng(2)
+    for _ in range(300):
+        caption = random_caption(random_attributes(rng, second), rng, second)
+        assert len(caption.labels) == len(second)
+        assert not {"eyes", "mouth", "dress", "gown", "ginger"} & set(caption.text.replace(",", " ").split())
+
+
+def test_more_is_left_out_where_it_is_asked_for():
+    rng = np.random.default_rng(3)
+    attributes = Attributes("long", "pink", "red", "skirt", "blue", "green", "light")
+    background = NAMES.index("background")
+    said = [np.mean([random_caption(attributes, rng, leave_out=chance).labels[background] >= 0 for _ in range(300)])
+            for chance in (0.08, 0.5)]  # fmt: skip
+    assert said[0] > 0.85
+    assert 0.4 < said[1] < 0.6
 
 
 @pytest.fixture(scope="module")

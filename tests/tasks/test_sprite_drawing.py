@@ -8,15 +8,18 @@ import numpy as np
 import pytest
 
 from tasks.sprite.attributes import BACKGROUND_COLORS, CHOICES, CLOTH_COLORS, HAIR_COLORS, Attributes, random_attributes
+from tasks.sprite.canvas import shaded
 from tasks.sprite.data import draw_data_set
-from tasks.sprite.drawing import BOTTOM, HAIR, TOP, draw_figure, standing_height
+from tasks.sprite.drawing import BOTTOM, EYES, HAIR, MOUTH, SKIN, TOP, draw_figure, standing_height
 from tasks.sprite.maps import blank_region, control_map, head_region
 from tasks.sprite.skeleton import (
     CLIP_FRAMES,
     FRAME,
     L_ANKLE,
     NECK,
+    R_ELBOW,
     R_HIP,
+    R_WRIST,
     Proportions,
     place,
     pose_joints,
@@ -34,8 +37,9 @@ def standing(height: float = 100.0) -> np.ndarray:
     return place(pose_joints(np.zeros(20), body), 64, 66, height)
 
 
-def median_color(picture: np.ndarray, where: np.ndarray) -> np.ndarray:
-    return np.median(picture[where], axis=0)
+def share_of(color: tuple[int, int, int], picture: np.ndarray) -> float:
+    """Share of the pixels `(N, 3)` that have the colour, but for 4 of 255."""
+    return float((np.abs(picture.astype(int) - color).max(-1) <= 4).mean())
 
 
 @pytest.mark.parametrize(
@@ -48,10 +52,57 @@ def median_color(picture: np.ndarray, where: np.ndarray) -> np.ndarray:
     ],
 )
 def test_each_part_has_the_color_it_was_given(part, color):
-    drawing = draw_figure(standing(), GIRL)
+    drawing = draw_figure(standing() * 1.5, GIRL, 192)
     where = drawing.parts == part
-    assert where.sum() > 100
-    np.testing.assert_allclose(median_color(drawing.rgb, where), color, atol=2)
+    assert where.sum() > 200
+    light, dark = share_of(color, drawing.rgb[where]), share_of(shaded(color), drawing.rgb[where])
+    assert light > 0.35  # the rest is its darker tone and its outline
+    assert light + dark > 0.6
+
+
+def test_the_second_generation_is_drawn_as_it_was_trained():
+    drawing = draw_figure(standing(), GIRL, style=2)
+    for part, color in ((HAIR, HAIR_COLORS["pink"]), (TOP, CLOTH_COLORS["red"])):
+        np.testing.assert_allclose(np.median(drawing.rgb[drawing.parts == part], axis=0), color, atol=2)
+
+
+def test_eyes_and_mouth_open_and_close():
+    """Open ones are larger than closed ones, and both fill more than a latent cell of 8 px would lose."""
+    seen = {}
+    for name, part in (("eyes", EYES), ("mouth", MOUTH)):
+        for state in ("open", "closed"):
+            seen[name, state] = int(
+                (draw_figure(standing() * 1.5, replace(GIRL, **{name: state}), 192).parts == part).sum()
+            )
+        assert seen[name, "open"] > 1.5 * seen[name, "closed"] > 30
+
+
+def arms(z: float) -> np.ndarray:
+    """A figure seen from the front whose right hand lies on its long hair's place, `z` heights behind its trunk."""
+    person = standing() * 1.5
+    person[[R_ELBOW, R_WRIST], 0] = person[NECK, 0] - 26, person[NECK, 0] - 20
+    person[[R_ELBOW, R_WRIST], 1] = person[NECK, 1] + 20, person[NECK, 1] + 2
+    person[[R_ELBOW, R_WRIST], 2] = z * 150
+    return person
+
+
+def test_an_arm_lies_before_long_hair_or_behind_it():
+    wrist = arms(0)[R_WRIST]
+    x, y = int(wrist[0]), int(wrist[1])
+    before = draw_figure(arms(-0.2), GIRL, 192).parts[y, x]
+    behind = draw_figure(arms(0.4), GIRL, 192).parts[y, x]
+    assert before == SKIN
+    assert behind != SKIN
+    short = replace(GIRL, hair_length="short")
+    assert draw_figure(arms(-0.2), short, 192).parts[y, x] == SKIN
+
+
+def test_a_dress_reaches_further_down_than_a_skirt():
+    person = standing() * 1.5
+    dress = draw_figure(person, replace(GIRL, bottom="dress", top_color="blue"), 192).parts == BOTTOM
+    skirt = draw_figure(person, GIRL, 192).parts == BOTTOM
+    assert np.nonzero(dress)[0].max() > np.nonzero(skirt)[0].max() + 15
+    assert np.nonzero(dress)[0].max() < person[L_ANKLE, 1]
 
 
 def test_long_hair_reaches_below_the_shoulders_and_short_hair_does_not():
@@ -136,14 +187,14 @@ def test_attributes_go_to_indices_and_back_and_refuse_other_values():
     assert all(Attributes.from_indices(a.to_indices()) == a for a in drawn)
     for name, values in CHOICES.items():
         assert {getattr(a, name) for a in drawn} == set(values)
-    assert all(a.top_color != a.bottom_color for a in drawn)
-    with pytest.raises(ValueError, match="hair_color: 'green' is not one of black, blonde, pink, blue"):
+    assert all((a.top_color == a.bottom_color) == (a.bottom == "dress") for a in drawn)
+    with pytest.raises(ValueError, match="hair_color: 'green' is not one of black, blonde, pink, blue, red, brown"):
         replace(GIRL, hair_color="green")
 
 
 def test_the_head_region_holds_head_and_hair_and_tells_nothing_of_the_hair():
     person = standing()
-    region = head_region(person)
+    region = head_region(person, FRAME)
     for length in ("short", "long"):
         drawing = draw_figure(person, replace(GIRL, hair_length=length))
         assert region[drawing.parts == HAIR].all()

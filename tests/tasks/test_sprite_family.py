@@ -10,14 +10,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from tasks.preprocess.pose_map import draw_poses  # noqa: E402
-from tasks.sprite import export, networks, probe  # noqa: E402
+from tasks.sprite import export, networks, probe, spec  # noqa: E402
 from tasks.sprite.attributes import BACKGROUND_COLORS, random_attributes  # noqa: E402
 from tasks.sprite.captions import plain_caption  # noqa: E402
-from tasks.sprite.clips import load_pipeline, render_clip  # noqa: E402
+from tasks.sprite.clips import load_pipeline, pose_maps, render_clip, sampling_of  # noqa: E402
 from tasks.sprite.diffusion import Control, Family, sample  # noqa: E402
 from tasks.sprite.drawing import draw_figure  # noqa: E402
 from tasks.sprite.latents import to_map  # noqa: E402
-from tasks.sprite.skeleton import FRAME, random_clip, random_person  # noqa: E402
+from tasks.sprite.poses import clip_of, person_of  # noqa: E402
 from tasks.sprite.stage_vae import to_pictures, to_signed  # noqa: E402
 
 FOLDER = Path(__file__).parents[2] / "data" / "models" / "sprite"
@@ -32,24 +32,33 @@ def family() -> Family:
 
 
 @pytest.fixture(scope="module")
-def wanted():
+def world() -> spec.Spec:
+    """What the family in this checkout draws, of whatever generation it is."""
+    return spec.load(FOLDER)
+
+
+@pytest.fixture(scope="module")
+def wanted(world):
     rng = np.random.default_rng(31)
-    return [random_attributes(rng) for _ in range(COUNT)], np.stack([random_person(rng) for _ in range(COUNT)])
+    return ([random_attributes(rng, world.choices) for _ in range(COUNT)],
+            np.stack([person_of(rng, world) for _ in range(COUNT)]))  # fmt: skip
 
 
 def test_every_part_is_there_as_fp16_and_the_whole_is_small():
     from safetensors.numpy import load_file
 
-    assert {path.name for path in FOLDER.iterdir() if path.is_dir()} == set(export.PARTS)
+    folders = {path.name for path in FOLDER.iterdir() if path.is_dir()}
+    assert folders - {export.FEW_LORA} == set(export.PARTS)
     assert export.check_size(FOLDER) <= 30_000_000
     files = sorted(FOLDER.glob("*/*.safetensors"))
-    assert len(files) == 8
+    assert len(files) == 8 + (export.FEW_LORA in folders)
     for path in files:
         assert {str(tensor.dtype) for tensor in load_file(path).values()} == {"float16"}
 
 
-def test_drawings_survive_the_vae(family, wanted):
-    pictures = to_signed(np.stack([draw_figure(p, a).rgb for p, a in zip(wanted[1], wanted[0], strict=True)]))
+def test_drawings_survive_the_vae(family, wanted, world):
+    drawn = [draw_figure(p, a, world.frame, world.style) for a, p in zip(*wanted, strict=True)]
+    pictures = to_signed(np.stack([drawing.rgb for drawing in drawn]))
     with torch.no_grad():
         z = family.vae.encode(pictures).latent_dist.mean
         error = (family.vae.decode(z).sample.clamp(-1, 1) - pictures).square().mean()
@@ -58,10 +67,10 @@ def test_drawings_survive_the_vae(family, wanted):
 
 
 @pytest.mark.slow
-def test_words_set_the_background_and_the_skeleton_sets_the_pose(family, wanted):
+def test_words_set_the_background_and_the_skeleton_sets_the_pose(family, wanted, world):
     attributes, people = wanted
-    maps = to_map([draw_poses([person], FRAME, FRAME) for person in people])
-    prompts = [plain_caption(a) for a in attributes]
+    maps = to_map([draw_poses([person], world.frame, world.frame) for person in people])
+    prompts = [plain_caption(a, world.choices) for a in attributes]
     control = Control(networks.load(FOLDER, "controlnet_openpose"), maps)
     pictures = to_pictures(sample(family, prompts, [control], steps=10, seed=3))
     palette = np.array(list(BACKGROUND_COLORS.values()))
@@ -70,18 +79,18 @@ def test_words_set_the_background_and_the_skeleton_sets_the_pose(family, wanted)
     asked = [list(BACKGROUND_COLORS).index(a.background) for a in attributes]
     assert (nearest == asked).mean() >= 0.8
     reading = probe.read(probe.load(FOLDER / "probe.safetensors"), pictures)
-    posed, chance = (probe.joint_error(reading.joints, p) for p in (people, np.roll(people, 1, axis=0)))
+    posed, chance = (probe.joint_error(reading.joints, p, world.frame) for p in (people, np.roll(people, 1, axis=0)))
     assert posed < 0.6 * chance
 
 
 @pytest.mark.slow
-def test_the_stock_pipeline_takes_the_family_as_it_is():
-    people = random_clip(np.random.default_rng(8))[:4]
-    maps = np.stack([draw_poses([person], FRAME, FRAME) for person in people])
-    pipe = load_pipeline(FOLDER, ["openpose"])
-    clips = [render_clip(pipe, f"a dancer, {color} background", np.full_like(maps, 128), maps, seed=0, strength=0.9)
-             for color in ("blue", "yellow")]  # fmt: skip
-    assert [clip.shape for clip in clips] == [(4, FRAME, FRAME, 3)] * 2
+def test_the_stock_pipeline_takes_the_family_as_it_is(world):
+    maps = pose_maps(clip_of(np.random.default_rng(8), world)[:4], world.frame)
+    how = sampling_of(FOLDER)
+    pipe = load_pipeline(FOLDER, ["openpose"], few=how.few)
+    clips = [render_clip(pipe, f"a dancer, {color} background", np.full_like(maps, 128), maps, seed=0, strength=0.9,
+                         sampling=how) for color in ("blue", "yellow")]  # fmt: skip
+    assert [clip.shape for clip in clips] == [(4, world.frame, world.frame, 3)] * 2
     blue, yellow = (np.median(clip[:, :3].reshape(-1, 3), axis=0) for clip in clips)
     assert blue[2] > blue[0]
     assert yellow[0] > yellow[2]

@@ -159,7 +159,7 @@ def test_a_kept_network_has_the_averaged_weights(tmp_path):
 
 def settings(**changes):
     stage = {"steps": 1, "batch": 1, "lr": 0.1}
-    names = ("text", "vae", "probe", "joint", "controls", "motion")
+    names = ("text", "vae", "probe", "joint", "controls", "motion", "few")
     base = {"folder": "work", "output": "out", "stages": ["motion"], **{name: dict(stage) for name in names}}
     return TrainSettings.model_validate(base | changes)
 

@@ -1,0 +1,108 @@
+"""The few-step LoRA: its aim is where the teacher's steps lead, and pipelines load what the stage saves."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tasks.sprite import networks  # noqa: E402
+from tasks.sprite.clips import stock_pipeline  # noqa: E402
+from tasks.sprite.data import draw_data_set  # noqa: E402
+from tasks.sprite.latents import Latents  # noqa: E402
+from tasks.sprite.loop import Draw, Log, Schedule, train  # noqa: E402
+from tasks.sprite.spec import Spec  # noqa: E402
+from tasks.sprite.stage_few import LORA_FILE, Distillation, FewStage, moved, trailing, velocity  # noqa: E402
+from tasks.sprite.tokenizer import build_tokenizer  # noqa: E402
+
+
+def test_the_students_timesteps_are_among_the_teachers():
+    assert trailing(4) == [999, 749, 499, 249]
+    assert trailing(16)[::4] == trailing(4)
+
+
+def test_a_step_is_the_schedulers_own():
+    scheduler = networks.build_scheduler()
+    scheduler.set_timesteps(4)
+    generator = torch.Generator().manual_seed(0)
+    z, v = (torch.randn(1, 8, 4, 4, generator=generator, dtype=torch.float64) for _ in range(2))
+    alphas = [float(scheduler.alphas_cumprod[t]) for t in trailing(4)] + [1.0]
+    for place, t in enumerate(scheduler.timesteps):
+        expected = scheduler.step(v, t, z).prev_sample
+        torch.testing.assert_close(moved(z, v, alphas[place], alphas[place + 1]), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_the_aim_is_reached_in_one_step():
+    alphas = [float(networks.build_scheduler().alphas_cumprod[t]) for t in trailing(4)] + [1.0]
+    z, aim = torch.randn(2, 1, 8, 4, 4, dtype=torch.float64).unbind()
+    for now, after in itertools.pairwise(alphas):
+        torch.testing.assert_close(moved(z, velocity(z, aim, now, after), now, after), aim)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory) -> FewStage:
+    """Untrained networks on pictures of 64 px: a step takes a second."""
+    from diffusers import UNetMotionModel
+
+    folder = tmp_path_factory.mktemp("few")
+    data = draw_data_set(folder / "drawn", 530, 2, seed=1, workers=1, spec=Spec(64))
+    z = np.random.default_rng(0).normal(size=(len(data), 8, 8, 8)).astype(np.float16)
+    np.save(folder / "latents.npy", z)
+    torch.manual_seed(0)
+    tokenizer, unet = build_tokenizer(), networks.build_unet(64)
+    text = networks.build_text_encoder(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id)
+    nets = {"openpose": networks.build_controlnet(unet)}
+    motion = UNetMotionModel.from_unet2d(unet, networks.build_motion_adapter())
+    how = Distillation(substeps=1, frames=2)
+    latents = Latents(data, folder / "latents.npy", 18, 2)
+    return FewStage(latents, tokenizer, text, motion, nets, torch.randn(4, 8, 8, 8), rank=2, batch=1, how=how)
+
+
+def test_only_the_lora_is_trained_and_the_teacher_stays(stage, tmp_path):
+    names = {name for name, p in stage.unet.named_parameters() if p.requires_grad}
+    assert names
+    assert all("lora_" in name for name in names)
+    assert any("motion_modules" in name for name in names)
+    draw = Draw.of(1, "few", 0)
+    rows = stage._rows(draw.rng)
+    with torch.no_grad():
+        given = stage._conditions(draw, rows)
+        z = torch.randn(2, 8, 8, 8)
+        before = stage._teacher(z, given, 1)
+    train(stage.stage(), Schedule(steps=3, lr=1e-2, warmup=1), tmp_path, 1, Log(tmp_path, "few"))
+    with torch.no_grad():
+        torch.testing.assert_close(stage._teacher(z, given, 1), before)
+        student = stage._v(z, given, 749, guided=False)
+        stage.unet.disable_adapters()
+        teacher = stage._v(z, given, 749, guided=False)
+        stage.unet.enable_adapters()
+    assert not torch.allclose(student, teacher)
+
+
+def test_pipelines_load_the_lora_as_it_was_trained(stage, tmp_path):
+    from diffusers import UNetMotionModel
+
+    with torch.no_grad():
+        for name, p in stage.unet.named_parameters():
+            if "lora_B" in name:
+                p.normal_(0, 0.05)
+    stage.lora().save_pretrained(tmp_path / "few_lora")
+    assert (tmp_path / "few_lora" / LORA_FILE).stat().st_size < 2_000_000
+    base = {k.replace(".base_layer", ""): v for k, v in stage.unet.state_dict().items() if "lora_" not in k}
+    unet = UNetMotionModel.from_unet2d(networks.build_unet(64), networks.build_motion_adapter())
+    unet.load_state_dict(base)
+    parts = {"vae": networks.build_vae(64), "text_encoder": stage.text_encoder, "tokenizer": stage.tokenizer,
+             "scheduler": networks.build_scheduler()}  # fmt: skip
+    pipe = stock_pipeline(parts, list(stage.nets.values()), unet.eval())
+    video, hidden = torch.randn(1, 8, 2, 8, 8), torch.randn(2, 77, networks.TEXT_WIDTH)
+    with torch.no_grad():
+        plain = pipe.unet(video, 500, hidden).sample
+        pipe.load_lora_weights(tmp_path / "few_lora")
+        pipe.fuse_lora()
+        fused = pipe.unet(video, 500, hidden).sample
+        trained = stage.unet.eval()(video, 500, hidden).sample
+    assert not torch.allclose(plain, trained, atol=1e-2)
+    torch.testing.assert_close(fused, trained, atol=5e-3, rtol=5e-2)
