@@ -16,8 +16,7 @@ from tasks.sprite.parts import standing_height
 from tasks.sprite.poses import FILE
 from tasks.sprite.skeleton import CLIP_FRAMES, L_HIP, NECK, R_HIP
 
-SURE = 0.3  # least score of every joint from the neck to the ankles
-EVERY = 1
+SURE = 0.5  # least mean score of the joints from the neck to the ankles; a hidden arm's own is low, its place guessed
 
 
 def people_of(path: Path, every: int) -> list[np.ndarray | None]:
@@ -31,10 +30,18 @@ def people_of(path: Path, every: int) -> list[np.ndarray | None]:
         for number, frame in enumerate(container.decode(video=0)):
             if number % every:
                 continue
-            people = find(frame.to_ndarray(format="rgb24")).people
-            whole = people and np.asarray(people[0])[NECK:14, 3].min() >= SURE
+            picture = frame.to_ndarray(format="rgb24")
+            people = find(picture).people
+            whole = people and np.asarray(people[0])[NECK:14, 3].mean() >= SURE and _inside(people[0], picture)
             found.append(np.asarray(people[0], np.float64) if whole else None)
     return found
+
+
+def _inside(person: np.ndarray, picture: np.ndarray) -> bool:
+    """Whether every joint lies in the picture: what is outside of it is guessed."""
+    height, width = picture.shape[:2]
+    x, y = np.asarray(person)[:14, 0], np.asarray(person)[:14, 1]
+    return bool(((x > 0) & (x < width) & (y > 0) & (y < height)).all())
 
 
 def stretches(found: list[np.ndarray | None]) -> list[np.ndarray]:
@@ -56,7 +63,7 @@ def stretches(found: list[np.ndarray | None]) -> list[np.ndarray]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", nargs="+", type=Path)
-    parser.add_argument("--every", type=int, default=EVERY)
+    parser.add_argument("--every", type=int, default=1, help="take each n-th frame")
     parser.add_argument("--output", type=Path, default=FILE)
     args = parser.parse_args()
     runs = list[np.ndarray]()

@@ -49,12 +49,12 @@ class Head:
         back = -self.turn * r * 0.6 * right * (-1 if self.away else 1)  # in a side view it falls behind the back
         across = np.array([down[1], -down[0]])
         across = across if float(np.dot(across, right)) > 0 else -across
-        end = self.neck + back + down * 0.26 * self.h
-        wave = ((1.22, -0.02), (0.8, 0.045), (0.42, 0.0), (0.0, 0.06), (-0.42, 0.0), (-0.8, 0.045), (-1.22, -0.02))
+        end = self.neck + back + down * 0.29 * self.h
+        wave = ((1.5, -0.02), (1.0, 0.045), (0.5, 0.0), (0.0, 0.06), (-0.5, 0.0), (-1.0, 0.045), (-1.5, -0.02))
         tips = [end + across * r * s + down * d * self.h for s, d in wave]
         low = back * 0.4
         points = [self.at(-0.7, 0.85), self.at(0.0, 1.1), self.at(0.7, 0.85), self.at(1.12, 0.2),
-                  self.at(1.16, -0.6) + low, *tips, self.at(-1.16, -0.6) + low, self.at(-1.12, 0.2)]  # fmt: skip
+                  self.at(1.3, -0.7) + low, *tips, self.at(-1.3, -0.7) + low, self.at(-1.12, 0.2)]  # fmt: skip
         self.canvas.shape([Piece(rounded(points, 2), self.hair, HAIR)], shade=0.13 * r)
 
     def draw(self) -> None:

@@ -67,7 +67,7 @@ class Optimizers:
                     (matrices if _is_hidden_matrix(name, p) else rest).append(p)
         self.params = matrices + rest
         self.each: list[torch.optim.Optimizer] = [
-            Muon(matrices, lr, weight_decay=weight_decay),
+            *([Muon(matrices, lr, weight_decay=weight_decay)] if matrices else []),
             torch.optim.AdamW(rest, lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True),
         ]
 

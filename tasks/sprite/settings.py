@@ -111,7 +111,7 @@ class TrainSettings(Config):
     """Where the family is written (fp16 safetensors in diffusers' layout)."""
     frame: int = Field(default=192, ge=64, multiple_of=32)
     """Side of a picture (px) of a family that is trained from nothing; `start` has its own."""
-    compute: Annotated[Compute, OPERATIONAL] = Field(default_factory=Compute)
+    compute: Compute = Field(default_factory=Compute)
     """Device and number format; on a GPU products are bfloat16 where it computes them."""
     batch_times: int | None = Field(default=None, ge=1)
     """Factor of every stage's batch; empty: 4 on a GPU, 1 on a CPU."""

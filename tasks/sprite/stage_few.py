@@ -35,9 +35,12 @@ if TYPE_CHECKING:
 
 LORA = "few"
 LORA_FILE = "pytorch_lora_weights.safetensors"
-TARGETS = ("conv1", "conv2", "time_emb_proj", "conv_shortcut", "to_q", "to_k", "to_v", "to_out.0", "proj_in",
-           "proj_out", "ff.net.0.proj", "ff.net.2", "downsamplers.0.conv", "upsamplers.0.conv")  # fmt: skip
-"""Layers that the LoRA changes: all but the outermost."""
+TARGETS = (
+    r".*\.(conv1|conv2|time_emb_proj|conv_shortcut|to_q|to_k|to_v|to_out\.0|ff\.net\.0\.proj|ff\.net\.2)"
+    r"|.*samplers\.0\.conv|.*\battentions\.\d+\.proj_(in|out)"
+)
+"""Layers that the LoRA changes: all but the outermost and the motion modules' own projections, which diffusers calls in
+a way that a LoRA's layers do not understand."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class FewStage:
         self.text_encoder, self.unet, self.nets, self.textures = text_encoder, unet, nets, textures
         for net in (unet, text_encoder, *nets.values()):
             net.requires_grad_(False)
-        unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(TARGETS)), adapter_name=LORA)
+        unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=TARGETS), adapter_name=LORA)
         self.alphas = build_scheduler().alphas_cumprod.double()
         self.times = trailing(how.steps)
         self.teacher_times = trailing(how.steps * how.substeps)
