@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.sprite_bench import Bench
-from benchmarks.sprite_clips import real, steadiness
+from benchmarks.sprite_clips import left_open, real, steadiness
 from tasks.sprite import probe
 from tasks.sprite.maps import grown, head_region
 from tasks.sprite.progress import set_threads
@@ -164,7 +164,7 @@ def _plot(path: Path, obeyed: dict[float, tuple[np.ndarray, float]]) -> None:
 
 GROUPS: dict[str, Callable[[Bench], None]] = {
     "vae": vae, "attributes": attributes, "pose": pose, "trade": trade, "mask": mask,
-    "steadiness": steadiness, "real": real,
+    "steadiness": steadiness, "left_open": left_open, "real": real,
 }  # fmt: skip
 
 
@@ -180,12 +180,13 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="plot of the trade-off")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--cache", type=Path, help="keep renders there: a killed benchmark goes on where it was")
+    parser.add_argument("--teacher", action="store_true", help="16 steps with guidance, without the few-step LoRA")
     parser.add_argument("--json", type=Path, help="write each group's rows there as it ends")
     options = parser.parse_args()
     set_threads(options.threads)
     bench = Bench(
         options.folder, options.n, options.seed, options.clips, options.sheet, options.plot, options.strengths,
-        options.cache,
+        options.cache, options.teacher,
     )  # fmt: skip
     for name in options.only:
         bench.rows = []

@@ -12,6 +12,7 @@ from benchmarks.sprite_renders import ControlOf, Renders
 from tasks.sprite import probe
 from tasks.sprite.attributes import random_attributes
 from tasks.sprite.captions import plain_caption
+from tasks.sprite.clips import TEACHER, sampling_of
 from tasks.sprite.drawing import Drawing, draw_figure
 from tasks.sprite.latents import to_map
 from tasks.sprite.maps import control_map
@@ -36,10 +37,12 @@ class Bench:
     plot: Path | None = None
     strengths: list[float] = field(default_factory=lambda: [1.0, 0.8])
     cache: Path | None = None
+    teacher: bool = False
     rows: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.renders = Renders(self.folder, self.cache)
+        self.sampling = TEACHER if self.teacher else sampling_of(self.folder)
+        self.renders = Renders(self.folder, self.cache, self.sampling)
         self.readings: dict[float, probe.Reading] = {}
         self.free: dict[float, tuple[np.ndarray, float]] = {}
         self.probe = probe.load(self.folder / "probe.safetensors")

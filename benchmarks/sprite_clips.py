@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from benchmarks.sprite_bench import Bench
 from tasks.sprite import networks, probe
 from tasks.sprite.attributes import random_attributes
 from tasks.sprite.captions import plain_caption
-from tasks.sprite.clips import drawn_clip, flicker, load_pipeline, pose_maps, render_clip, travel
+from tasks.sprite.clips import Sampling, drawn_clip, flicker, load_pipeline, pose_maps, render_clip, travel
 from tasks.sprite.poses import sized
 from tasks.sprite.skeleton import CLIP_FRAMES, random_clip
 from tasks.sprite.spec import Spec
@@ -20,6 +21,8 @@ from tasks.sprite.spec import Spec
 MODES = {f"adapter {adapter}, {noise} noise": (adapter == "on", noise == "shared")
          for noise in ("independent", "shared") for adapter in ("on", "off")}  # fmt: skip
 PAIRS = (("independent", "independent"), ("shared", "shared"), ("independent", "shared"))  # noise: adapter on, off
+OPEN = {"background": ("background",), "skin": (), "bottom": ("skirt", "trousers", "dress")}
+"""Attribute that a prompt leaves open -> the words of the clauses that are left out. The skin is never named."""
 REAL = "a girl with long pink hair in a red top and a blue skirt, green background, dancing"
 REAL_WANTED = {"hair_length": "long", "bottom": "skirt", "background": "green", "top_color": "red"}
 
@@ -31,8 +34,9 @@ def steadiness(bench: Bench) -> None:
     Joints of renders and of the drawn truth are read by the probe, so that its own jitter is on both sides of the
     ratio of their travel; the ratio to the skeleton's own travel stands beside it.
     """
-    pipes = {True: load_pipeline(bench.folder, ["openpose"]),
-             False: load_pipeline(bench.folder, ["openpose"], networks.build_motion_adapter())}  # fmt: skip
+    few = bench.sampling.few
+    pipes = {True: load_pipeline(bench.folder, ["openpose"], few=few),
+             False: load_pipeline(bench.folder, ["openpose"], networks.build_motion_adapter(), few)}  # fmt: skip
     rng = np.random.default_rng([bench.seed, 5])
     spec = bench.spec
     clips = [
@@ -46,7 +50,7 @@ def steadiness(bench: Bench) -> None:
         own, skeleton = travel(probe.read(bench.probe, truth).joints), travel(people[:, : probe.JOINTS, :2])
         found["drawn truth"].append((flicker(truth), 1.0, own / skeleton))
         for mode, (adapter, shared) in MODES.items():
-            how = (people, wanted, bench.seed + number, shared, spec)
+            how = (people, wanted, bench.seed + number, shared, spec, bench.sampling)
             parts = ["controlnet_openpose", *(["motion_adapter"] if adapter else [])]
             video, *seconds = bench.renders.video(partial(_dance, pipes[adapter], *how), parts, *how)
             wall.append(seconds[0])
@@ -61,7 +65,26 @@ def steadiness(bench: Bench) -> None:
         _against(bench, on, off, *(np.array(found[f"adapter {state}, {noise} noise"])
                                    for state, noise in (("on", on), ("off", off))))  # fmt: skip
     spent = f"{np.median(wall):.1f} s, of processor {np.median(processor):.1f} s"
-    bench.row("stock, 16 frames x 16 steps, pose only", spent, "<= 15 s on 2 idle cores")
+    bench.row(f"stock, 16 frames x {bench.sampling.steps} steps, pose only", spent, "<= 15 s on 2 idle cores")
+
+
+def left_open(bench: Bench) -> None:
+    """How steady a clip is in what its prompt leaves open; each third of the prompts leaves out another thing."""
+    pipe = load_pipeline(bench.folder, ["openpose"], few=bench.sampling.few)
+    rng, spec = np.random.default_rng([bench.seed, 6]), bench.spec
+    shares: dict[str, list[float]] = {name: [] for name in OPEN}
+    for number in range(max(60, bench.n // CLIP_FRAMES)):
+        people, wanted = sized(random_clip(rng), spec.frame), random_attributes(rng, spec.choices)
+        name = list(OPEN)[number % len(OPEN)]
+        how = (people, wanted, bench.seed + number, False, spec, bench.sampling, OPEN[name])
+        parts = ["controlnet_openpose", "motion_adapter"]
+        video, *_ = bench.renders.video(partial(_dance, pipe, *how), parts, *how)
+        labels = probe.read(bench.probe, video).labels[:, list(spec.choices).index(name)]
+        shares[name].append(float(np.unique(labels, return_counts=True)[1].max() / len(labels)))
+    for name, each in shares.items():
+        bench.row(
+            f"left open: {name} the same in a clip's frames", f"{np.mean(each):.3f} (n={len(each)} clips)", ">= 0.95"
+        )
 
 
 def _against(bench: Bench, noise: str, control_noise: str, on: np.ndarray, off: np.ndarray) -> None:
@@ -74,7 +97,9 @@ def _against(bench: Bench, noise: str, control_noise: str, on: np.ndarray, off: 
     bench.row(f"{what}: travel", f"{(on[:, 1] / off[:, 1]).mean():.2f} of the control's", "0.8-1.2")
 
 
-def _dance(pipe: Any, people: np.ndarray, wanted: Any, seed: int, shared: bool, spec: Spec) -> np.ndarray:
+def _dance(pipe: Any, people: np.ndarray, wanted: Any, seed: int, shared: bool, spec: Spec, sampling: Sampling,
+           without: Sequence[str] = ()) -> np.ndarray:  # fmt: skip
+    """without: words that mark the clauses of the prompt to leave out."""
     import torch
 
     maps = pose_maps(people, spec.frame)
@@ -83,9 +108,10 @@ def _dance(pipe: Any, people: np.ndarray, wanted: Any, seed: int, shared: bool, 
     noise = torch.randn(shape, generator=generator)
     if shared:
         noise = noise[:, :, :1].expand_as(noise).contiguous()
-    return render_clip(
-        pipe, plain_caption(wanted, spec.choices), np.full_like(maps, 128), maps, seed=seed, latents=noise
-    )
+    clauses = plain_caption(wanted, spec.choices).split(", ")
+    prompt = ", ".join(clause for clause in clauses if not any(word in clause for word in without))
+    gray = np.full_like(maps, 128)
+    return render_clip(pipe, prompt, gray, maps, seed=seed, latents=noise, sampling=sampling)
 
 
 def read_clip(path: Path, frame: int, count: int = 16, every: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -128,14 +154,15 @@ def real(bench: Bench) -> None:
 
     The contact sheet shows skeletons and renders alone: the clips' own pictures may not be ours to show.
     """
-    pipe = load_pipeline(bench.folder, ["openpose"])
+    pipe = load_pipeline(bench.folder, ["openpose"], few=bench.sampling.few)
     sheets, side = [], bench.spec.frame
     for path in bench.clips:
         frames, people = read_clip(path, side)
         maps = pose_maps(people, side)
         sheets.append(maps)
         for strength in bench.strengths:
-            render = partial(render_clip, pipe, REAL, frames, maps, seed=bench.seed, strength=strength)
+            render = partial(render_clip, pipe, REAL, frames, maps, seed=bench.seed, strength=strength,
+                             sampling=bench.sampling)  # fmt: skip
             video, *_ = bench.renders.video(
                 render, ["controlnet_openpose", "motion_adapter"], REAL, frames, maps, bench.seed, strength
             )

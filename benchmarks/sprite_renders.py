@@ -17,8 +17,9 @@ import joblib
 import numpy as np
 
 from tasks.sprite import networks
-from tasks.sprite.clips import TEACHER
+from tasks.sprite.clips import Sampling, motion_unet
 from tasks.sprite.diffusion import Control, Family, sample
+from tasks.sprite.export import FEW_LORA
 from tasks.sprite.stage_vae import to_pictures
 
 if TYPE_CHECKING:
@@ -26,14 +27,19 @@ if TYPE_CHECKING:
 
 BATCH = 25  # stills rendered at once; a batch is what the cache keeps
 FAMILY = ("tokenizer", "text_encoder", "unet", "vae", "scheduler")
-ControlOf = tuple[str, "Tensor", float]  # kind, maps (n, 3, 128, 128) in 0..1, weight
+ControlOf = tuple[str, "Tensor", float]  # kind, maps (n, 3, S, S) in 0..1, weight
 
 
 class Renders:
-    """Renders of one exported family; `cache` None keeps nothing."""
+    """Renders of one exported family; `cache` None keeps nothing.
 
-    def __init__(self, folder: Path, cache: Path | None) -> None:
-        self.folder, self.loaded = folder, dict[str, Any]()
+    With the few-step LoRA a still is a clip of one frame, because the LoRA is that of UNet and motion adapter.
+    """
+
+    def __init__(self, folder: Path, cache: Path | None, sampling: Sampling) -> None:
+        self.folder, self.sampling, self.loaded = folder, sampling, dict[str, Any]()
+        if sampling.few:
+            self.loaded["unet"] = motion_unet(folder, few=True)
         self.family = Family(*(self.part(name) for name in FAMILY))
         memory = joblib.Memory(cache, verbose=0)
         self._still = memory.cache(_stills, ignore=["renders"])
@@ -52,15 +58,16 @@ class Renders:
 
     def weights(self, names: Sequence[str]) -> list[str]:
         """One digest for each of the parts."""
+        names = [*names, *(("motion_adapter", FEW_LORA) if self.sampling.few else ())]
         files = [sorted((self.folder / name).iterdir()) for name in names]
         return [hashlib.sha256(b"".join(path.read_bytes() for path in part)).hexdigest() for part in files]
 
     def stills(
         self, prompts: list[str], controls: Sequence[ControlOf], seed: int, keep: Tensor | None = None
     ) -> np.ndarray:
-        """Pictures `(n, 128, 128, 3)` uint8 under (kind, maps, weight).
+        """Pictures `(n, S, S, 3)` uint8 under (kind, maps, weight).
 
-        keep: `(n, 128, 128)`, where the controls count.
+        keep: `(n, S, S)`, where the controls count.
         """
         controls = [control for control in controls if control[2] != 0]
         weights = self.weights([*FAMILY, *(f"controlnet_{kind}" for kind, _, _ in controls)])
@@ -71,20 +78,22 @@ class Renders:
                 (kind, maps[part].numpy(), weight) for kind, maps, weight in controls
             ]  # joblib knows arrays, no tensors
             mask = None if keep is None else keep[part].numpy()
-            out.append(self._still(self, weights, prompts[part], used, mask, seed + i))
+            out.append(self._still(self, weights, prompts[part], used, mask, seed + i, self.sampling))
         return np.concatenate(out)
 
     def video(
         self, render: Callable[[], np.ndarray], parts: Sequence[str], *key: Any
     ) -> tuple[np.ndarray, float, float]:
         """A clip that `render` makes of these parts and what `key` says, its seconds and its processor seconds."""
-        found: tuple[np.ndarray, float, float] = self._video(render, self.weights([*FAMILY, *parts]), key)
+        found: tuple[np.ndarray, float, float] = self._video(
+            render, self.weights([*FAMILY, *parts]), (*key, self.sampling)
+        )
         return found
 
 
 def _stills(
     renders: Renders, weights: list[str], prompts: list[str], controls: list[tuple[str, np.ndarray, float]],
-    keep: np.ndarray | None, seed: int,
+    keep: np.ndarray | None, seed: int, how: Sampling,
 ) -> np.ndarray:  # fmt: skip
     import torch
 
@@ -92,7 +101,7 @@ def _stills(
     used = [Control(renders.part(f"controlnet_{kind}"), torch.from_numpy(maps), weight, mask)
             for kind, maps, weight in controls]  # fmt: skip
     return to_pictures(
-        sample(renders.family, prompts, used, steps=TEACHER.steps, guidance_scale=TEACHER.guidance_scale, seed=seed)
+        sample(renders.family, prompts, used, steps=how.steps, guidance_scale=how.guidance_scale, seed=seed)
     )
 
 

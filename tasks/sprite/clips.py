@@ -17,7 +17,7 @@ from tasks.sprite import networks, probe
 from tasks.sprite.attributes import Attributes, random_attributes
 from tasks.sprite.captions import FACE, plain_caption
 from tasks.sprite.drawing import draw_figure
-from tasks.sprite.export import FEW_LORA
+from tasks.sprite.export import FEW_LORA, LORA_FILE
 from tasks.sprite.poses import clip_of
 from tasks.sprite.spec import Spec
 
@@ -72,13 +72,20 @@ def load_pipeline(folder: Path, kinds: Sequence[str], adapter: Any = None, few: 
     """
     parts = {part: networks.load(folder, part) for part in ("vae", "text_encoder", "tokenizer", "scheduler")}
     nets = [networks.load(folder, f"controlnet_{kind}") for kind in kinds]
-    pipe = stock_pipeline(
-        parts, nets, networks.load(folder, "unet"), adapter or networks.load(folder, "motion_adapter")
-    )
+    return stock_pipeline(parts, nets, motion_unet(folder, adapter, few))
+
+
+def motion_unet(folder: Path, adapter: Any = None, few: bool = False) -> Any:
+    """UNet and motion adapter of an exported family as one network; see `load_pipeline`."""
+    from diffusers import UNetMotionModel
+
+    unet = UNetMotionModel.from_unet2d(
+        networks.load(folder, "unet"), adapter or networks.load(folder, "motion_adapter")
+    ).eval()
     if few:
-        pipe.load_lora_weights(folder / FEW_LORA)
-        pipe.fuse_lora()
-    return pipe
+        unet.load_lora_adapter(folder / FEW_LORA, prefix="unet", weight_name=LORA_FILE)
+        unet.fuse_lora()
+    return unet
 
 
 def render_clip(pipe: Any, prompt: str, frames: np.ndarray, maps: np.ndarray, seed: int, strength: float = 1.0,

@@ -78,12 +78,20 @@ def sample(family: Family, prompts: Sequence[str], controls: Sequence[Control] =
     for t in scheduler.timesteps:
         both = torch.cat([z, z]) if guided else z
         down, mid = residuals(both, t, hidden, controls)
-        v = family.unet(both, t, hidden, down_block_additional_residuals=down, mid_block_additional_residual=mid).sample
+        v = _v(family.unet, both, t, hidden, down, mid)
         if guided:
             plain, prompted = v.chunk(2)
             v = plain + guidance_scale * (prompted - plain)
         z = scheduler.step(v, t, z).prev_sample
     return torch.cat([family.vae.decode(part).sample for part in z.split(32)])
+
+
+def _v(unet: nn.Module, z: Tensor, t: Tensor, hidden: Tensor, down: Any, mid: Any) -> Tensor:
+    """One pass; for a network with motion modules each picture is a clip of one frame."""
+    clip = "motion_max_seq_length" in unet.config
+    given = z[:, :, None] if clip else z
+    v: Tensor = unet(given, t, hidden, down_block_additional_residuals=down, mid_block_additional_residual=mid).sample
+    return v[:, :, 0] if clip else v
 
 
 def residuals(z: Tensor, t: Tensor, hidden: Tensor, controls: Sequence[Control]) -> tuple[Any, Any]:

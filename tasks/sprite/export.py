@@ -9,6 +9,7 @@ from typing import Any
 
 FEW_LORA = "few_lora"
 """Part with the few-step LoRA of UNet and motion adapter; families of the second generation lack it."""
+LORA_FILE = "pytorch_lora_weights.safetensors"
 PARTS = ("tokenizer", "scheduler", "text_encoder", "vae", "unet", "motion_adapter",
          "controlnet_openpose", "controlnet_lineart", "controlnet_depth", "controlnet_tile")  # fmt: skip
 LIMIT = 30_000_000  # bytes of the whole family in git

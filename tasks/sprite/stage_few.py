@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.sprite.diffusion import token_ids
+from tasks.sprite.export import LORA_FILE
 from tasks.sprite.latents import Latents
 from tasks.sprite.loop import Draw, Stage
 from tasks.sprite.networks import build_scheduler
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from transformers import CLIPTokenizer
 
 LORA = "few"
-LORA_FILE = "pytorch_lora_weights.safetensors"
 TARGETS = (
     r".*\.(conv1|conv2|time_emb_proj|conv_shortcut|to_q|to_k|to_v|to_out\.0|ff\.net\.0\.proj|ff\.net\.2)"
     r"|.*samplers\.0\.conv|.*\battentions\.\d+\.proj_(in|out)"

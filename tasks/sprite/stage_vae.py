@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 CROP = 64  # px
 FULL_FROM = 0.75  # share of the stage after which whole frames are used instead of crops
 SQUARE = 8.0  # weight of the mean square: what is left of the error lies at edges, where it is large
+FACE = 4.0  # weight of eyes, mouth and what is next to them: few pixels, on which two attributes hang
 UNSEEN = 512  # the last stills are never trained on, in any stage
 
 
@@ -46,32 +47,38 @@ class VaeStage:
     def loss(self, draw: Draw, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
         crops = self.crops and progress < FULL_FROM
         side, count = (CROP, self.batch) if crops else (self.side, max(1, self.batch * CROP**2 // self.side**2))
-        x = to_signed(np.stack([self._picture(draw.rng, side) for _ in range(count)])).to(draw.device)
+        pictures, faces = zip(*(self._picture(draw.rng, side) for _ in range(count)), strict=True)
+        x = to_signed(np.stack(pictures)).to(draw.device)
+        weight = 1 + (FACE - 1) * torch.from_numpy(np.stack(faces)).to(draw.device).float()[:, None]
+        weight = weight / weight.mean()
         posterior = self.vae.encode(x).latent_dist
         z = posterior.mean + posterior.std * draw.normal(*posterior.mean.shape)
         y = self.vae.decode(z).sample
         mean, logvar = posterior.mean, posterior.logvar
         error = y - x
-        absolute, square = error.abs().mean(), error.square().mean()
+        absolute, square = (error.abs() * weight).mean(), (error.square() * weight).mean()
         edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
         kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
         loss = absolute + SQUARE * square + 0.5 * edges + 1e-4 * kl
-        return loss, {"psnr": psnr(float(square.detach())), "kl": float(kl.detach())}
+        return loss, {"psnr": psnr(float(error.detach().square().mean())), "kl": float(kl.detach())}
 
-    def _picture(self, rng: np.random.Generator, side: int) -> np.ndarray:
-        """A square `(side, side, 3)` uint8: a drawn figure (four of five), one before a texture, or a texture alone."""
+    def _picture(self, rng: np.random.Generator, side: int) -> tuple[np.ndarray, np.ndarray]:
+        """A square `(side, side, 3)` uint8 and where its face is, bool `(side, side)`.
+
+        A drawn figure (four of five), one before a texture, or a texture alone.
+        """
         kind = rng.random()
         if kind > 0.92:
-            return random_backdrop(rng, side)
+            return random_backdrop(rng, side), np.zeros((side, side), bool)
         row = int(rng.integers(self.stills - UNSEEN))
         joint = self.people[row, rng.integers(18), :2]
         free = self.side - side
         x, y = np.clip(joint - side / 2 + rng.normal(0, side / 6, 2), 0, free).astype(int)
-        crop = self.rgb[row, y : y + side, x : x + side]
+        crop, parts = (array[row, y : y + side, x : x + side] for array in (self.rgb, self.parts))
         if kind > 0.82:
-            figure = self.parts[row, y : y + side, x : x + side, None] > 0
-            crop = np.where(figure, crop, random_backdrop(rng, side))
-        return crop[:, ::-1] if rng.random() < 0.5 else crop
+            crop = np.where(parts[..., None] > 0, crop, random_backdrop(rng, side))
+        step = -1 if rng.random() < 0.5 else 1
+        return crop[:, ::step], _face(parts[:, ::step])
 
     def check(self, step: int) -> dict[str, float]:
         """PSNR (dB, peak 255) over 64 unseen whole drawings, around their eyes and mouths, and over 32 textures."""
@@ -85,17 +92,16 @@ class VaeStage:
             error = (y.clamp(-1, 1) - x).square()
             figures[f"psnr_{name}"] = psnr(float(error.mean()))
             if name == "drawn":
-                figures["psnr_face"] = psnr(float(error[_faces(self.parts[self.stills - 64 : self.stills])].mean()))
+                faces = torch.from_numpy(np.stack([_face(p) for p in self.parts[self.stills - 64 : self.stills]]))
+                figures["psnr_face"] = psnr(float(error.movedim(1, -1)[faces].mean()))
         return figures
 
 
-def _faces(parts: np.ndarray) -> Tensor:
-    """Pixels of eyes and mouths and those next to them: bool `(N, 3, S, S)` of part maps `(N, S, S)`."""
+def _face(parts: np.ndarray) -> np.ndarray:
+    """Pixels of eyes and mouth and those next to them: bool `(H, W)` of a part map."""
     import cv2
 
-    kernel = np.ones((5, 5), np.uint8)
-    found = np.stack([cv2.dilate((part >= EYES).astype(np.uint8), kernel) for part in parts]) > 0
-    return torch.from_numpy(np.repeat(found[:, None], 3, 1))
+    return np.asarray(cv2.dilate((parts >= EYES).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0)
 
 
 def psnr(mean_square: float) -> float:

@@ -12,10 +12,11 @@ torch = pytest.importorskip("torch")
 from tasks.sprite import networks  # noqa: E402
 from tasks.sprite.clips import stock_pipeline  # noqa: E402
 from tasks.sprite.data import draw_data_set  # noqa: E402
+from tasks.sprite.export import LORA_FILE  # noqa: E402
 from tasks.sprite.latents import Latents  # noqa: E402
 from tasks.sprite.loop import Draw, Log, Schedule, train  # noqa: E402
 from tasks.sprite.spec import Spec  # noqa: E402
-from tasks.sprite.stage_few import LORA_FILE, Distillation, FewStage, moved, trailing, velocity  # noqa: E402
+from tasks.sprite.stage_few import Distillation, FewStage, moved, trailing, velocity  # noqa: E402
 from tasks.sprite.tokenizer import build_tokenizer  # noqa: E402
 
 

@@ -10,12 +10,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from reel.errors import UserError  # noqa: E402
-from tasks.sprite import export, networks  # noqa: E402
+from tasks.sprite import export, networks, spec  # noqa: E402
 from tasks.sprite.data import draw_data_set  # noqa: E402
 from tasks.sprite.diffusion import Noising  # noqa: E402
-from tasks.sprite.loop import Draw, Log, Schedule, Stage, train  # noqa: E402
+from tasks.sprite.loop import Draw, Log, Precision, Schedule, Stage, train  # noqa: E402
 from tasks.sprite.optim import orthogonalise  # noqa: E402
-from tasks.sprite.pipeline import Training, _gate  # noqa: E402
+from tasks.sprite.pipeline import Training, _gate, precision  # noqa: E402
 from tasks.sprite.settings import ControlsSettings, TrainSettings, check_settings  # noqa: E402
 from tasks.sprite.stage_motion import clip_noise  # noqa: E402
 from tasks.sprite.stage_vae import VaeStage, encode_rows  # noqa: E402
@@ -177,6 +177,39 @@ def test_wrong_settings_are_named_before_anything_is_drawn(tmp_path):
         check_settings(settings(start=tmp_path))
     with pytest.raises(UserError, match="needs `start`"):
         check_settings(settings(vae={"steps": 1, "batch": 1, "lr": 0.1, "decoder_only": True}))
+
+
+def test_a_family_of_another_generation_is_not_written_over(tmp_path):
+    spec.Spec(128, 2, {"skin": ("light",)}).save(tmp_path / "out")
+    with pytest.raises(UserError, match=r"output: .* draws other pictures(.|\n)*output="):
+        check_settings(settings(output=tmp_path / "out"))
+    spec.Spec(64).save(tmp_path / "out")
+    check_settings(settings(output=tmp_path / "out", frame=64))
+
+
+def test_a_device_that_is_not_there_is_named():
+    assert precision(settings(compute={"device": "cpu", "dtype": "float16"})) == Precision()
+    with pytest.raises(UserError, match=r"compute\.device: there is no mps"):
+        precision(settings(compute={"device": "mps"}))
+    if not torch.cuda.is_available():
+        with pytest.raises(UserError, match=r"there is no cuda"):
+            precision(settings(compute={"device": "cuda"}))
+
+
+def test_batches_grow_on_a_gpu_or_as_they_are_told(tmp_path):
+    training = Training(settings(folder=tmp_path, batch_times=3))
+    assert training._batch("motion") == 3
+    assert Training(settings(folder=tmp_path))._batch("motion") == 1
+
+
+def test_mixed_products_train_as_full_ones_do(tmp_path):
+    """On a CPU, where bfloat16 is computed as well: the loss falls and weights stay float32."""
+    stage = small_stage()
+    before = stage.loss(Draw.of(1, "check", 0), 0, 0)[0].item()
+    where = Precision(dtype=torch.bfloat16)
+    train(stage, Schedule(steps=300, lr=1e-2), tmp_path, 1, Log(tmp_path, "small"), where)
+    assert stage.loss(Draw.of(1, "check", 0), 0, 0)[0].item() < 0.5 * before
+    assert {p.dtype for p in stage.modules["net"].parameters()} == {torch.float32}
 
 
 def test_a_decoder_trained_alone_leaves_the_latents_as_they_were(tmp_path):
