@@ -125,7 +125,7 @@ def ellipse(centre: np.ndarray, axes: tuple[float, float], angle: float = 0.0) -
     return np.asarray(np.stack([c * x - s * y, s * x + c * y], 1) + centre)
 
 
-def rounded(points: Sequence[np.ndarray], times: int = 2) -> np.ndarray:
+def rounded(points: Sequence[np.ndarray] | np.ndarray, times: int = 2) -> np.ndarray:
     """A closed outline with its corners cut `times` times (Chaikin's curve)."""
     p = np.asarray(points, dtype=np.float64)
     for _ in range(times):
