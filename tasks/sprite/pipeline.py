@@ -84,6 +84,7 @@ class Training:
         tokenizer = self._part("tokenizer") if self.cfg.start else build_tokenizer()
         stage = TextStage(tokenizer, self._batch("text"), self._start("text_encoder"), self.spec.choices)
         self._keep("tokenizer", tokenizer)
+        self._keep("scheduler", networks.build_scheduler())
         return self._train(stage.stage(), self.cfg.text, {"text_encoder": stage.encoder})
 
     def vae(self) -> dict[str, float]:
@@ -171,7 +172,8 @@ class Training:
         stage = FewStage(self._latents, tokenizer, text, unet, nets, textures, cfg.rank, self._batch("few"), how)
         sampling = Sampling(cfg.student_steps, FEW.guidance_scale, few=True)
         stage.check = self._motion_check("few", tokenizer, text, self._part("controlnet_openpose"), unet, sampling)
-        return self._train(stage.stage(), cfg, {export.FEW_LORA: stage.lora})
+        figures = self._train(stage.stage(), cfg, {export.FEW_LORA: stage.lora})
+        return figures | {"megabytes": export.check_size(self.cfg.output) / 1e6}
 
     def _motion_check(
         self, stage: str, tokenizer: Any, text: nn.Module, openpose: nn.Module, unet: nn.Module, sampling: Sampling

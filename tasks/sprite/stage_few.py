@@ -186,7 +186,7 @@ class FewStage:
         video = z.unflatten(0, (clips, self.how.frames)).transpose(1, 2)  # (B, 8, F, h, w)
         t = torch.full((clips,), time, device=z.device)
         v = self.unet(video, t, hidden, down_block_additional_residuals=down, mid_block_additional_residual=mid).sample
-        v = v.transpose(1, 2).flatten(0, 1)
+        v = v.transpose(1, 2).flatten(0, 1).float()  # guidance would magnify the error of a short format
         if guided:
             plain, prompted = v.chunk(2)
             v = plain + self.how.guidance_scale * (prompted - plain)
