@@ -129,7 +129,9 @@ def test_log_lines_are_masked_whoever_writes_them(capfd, tmp_path):
     logs = settings(Root("dance", chosen.settings), [f"paths.store={tmp_path}"]).job_logging
     formatter = logs["formatters"]["plain"]
     assert formatter["class"] == "reel.log_lines.MaskingFormatter"
-    config = {**logs, "root": {}, "loggers": {"secrets_test": {"level": "INFO", "handlers": ["console"]}}}
+    own = {"level": "INFO", "handlers": ["console"], "propagate": False}
+    config = {**logs, "loggers": {"secrets_test": own}, "disable_existing_loggers": False}
+    del config["root"]  # other tests' handlers stay
     logging.config.dictConfig(config)
     logging.getLogger("secrets_test").warning("asked %s with %s", URI, PLANTED["HF_TOKEN"])
     assert capfd.readouterr().err.endswith("asked http://me:***@127.0.0.1:9/x with ***\n")

@@ -14,9 +14,14 @@ from reel.history.record import RenderRecord
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+def id_of(name: str) -> str:
+    """A run's id that ends in a short name of hexadecimal digits."""
+    return f"20260101-000000-{name:0>6}"
+
+
 def run(name: str, config: dict[str, Any], status: str = "done", **metrics: float) -> RenderRecord:
     return RenderRecord.model_validate(
-        {"run": name, "flow": "dance", "status": status, "started": START, "config": config, "metrics": metrics}
+        {"run": id_of(name), "flow": "dance", "status": status, "started": START, "config": config, "metrics": metrics}
     )
 
 
@@ -33,7 +38,7 @@ def test_axes_are_the_settings_that_differ_and_numbers_ascend():
     assert keys(found.axes) == ["controls.pose.weight"]
     assert found.axes[0].values == ("0.4", "0.6", "1.0")
     assert [point.values["controls.pose.weight"] for point in found.points] == ["1.0", "0.4", "0.6"]
-    assert found.reference == "a"
+    assert found.reference == id_of("a")
 
 
 def test_settings_that_change_together_are_one_axis_named_by_the_most_telling():
@@ -68,7 +73,7 @@ def test_what_a_model_is_made_of_stands_after_all_other_settings():
 
 
 def test_places_span_the_first_axis_across_and_the_others_down():
-    runs = [run(f"{p}{s}", weights(p, seed=s)) for p in (0.4, 0.8) for s in (1, 2, 3)]
+    runs = [run(f"{p}{s}", weights(p / 10, seed=s)) for p in (4, 8) for s in (1, 2, 3)]
     found = compare("x", of_runs(runs), first=["seed"])
     where = places(found)
     assert where.is_grid
@@ -108,7 +113,7 @@ def test_a_wrong_axis_or_reference_is_named_with_what_there_is():
 
 def test_a_pending_point_has_no_numbers_and_is_never_the_reference():
     axes = [Axis("seed", ("1", "2"))]
-    points = [Point("point 0", "pending", {"seed": "1"}), Point("r", "done", {"seed": "2"}, run("r", {"seed": 2}))]
+    points = [Point("point 0", "pending", {"seed": "1"}), Point("r", "done", {"seed": "2"}, run("c", {"seed": 2}))]
     found = compare("x", points, axes, sweep="dance-1")
     assert found.reference == "r"
     assert found.points[0].metrics == {}
