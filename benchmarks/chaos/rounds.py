@@ -91,6 +91,7 @@ class Rounds:
     @contextmanager
     def ready(self) -> Iterator[None]:
         """The undisturbed runs, and the disk that runs full."""
+        self.starter.fork(["runs", "--store", str(self.folder / "store")]).wait(900)  # all is imported now
         for one in SUBJECTS:
             if one.name in needed(self.shares):
                 self.whole[one.name] = self._undisturbed(one)
