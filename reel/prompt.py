@@ -59,6 +59,17 @@ def check_prompt(text: str, key: str, embeddings: Collection[str] = ()) -> None:
     Raises:
         UserError: what was found, where (line and character, from 1), with a caret under it.
     """
+    if (found := first_unsupported(text, embeddings)) is None:
+        return
+    start, end, syntax = found
+    raise UserError(
+        f"{key}: {syntax.name} at {place(text, start)} is not supported\n{caret(text, start, end)}",
+        fix=syntax.fix,
+    )
+
+
+def first_unsupported(text: str, embeddings: Collection[str] = ()) -> tuple[int, int, _Syntax] | None:
+    """Where the first syntax stands that nothing here understands, and what it is; None: there is none."""
     masked = _ESCAPED.sub("\0\0", text)  # same length, so that positions stay true
     found = [(match.start(), match.end(), syntax) for syntax in _TABLE for match in syntax.pattern.finditer(masked)]
     found += [
@@ -66,13 +77,7 @@ def check_prompt(text: str, key: str, embeddings: Collection[str] = ()) -> None:
         for match in EMBEDDING.finditer(masked)
         if match["name"] not in embeddings
     ]
-    if not found:
-        return
-    start, end, syntax = min(found, key=lambda item: (item[0], -item[1]))
-    raise UserError(
-        f"{key}: {syntax.name} at {place(text, start)} is not supported\n{caret(text, start, end)}",
-        fix=syntax.fix,
-    )
+    return min(found, key=lambda item: (item[0], -item[1]), default=None)
 
 
 def _unknown_embedding(name: str, known: Collection[str]) -> _Syntax:

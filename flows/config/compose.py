@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from flows.config import hydra_private
 from flows.config.causes import cause, check_packages
-from flows.config.diagnose import admitted, checked, chosen, diagnose, is_composition, parse_overrides, read_overrides
+from flows.config.diagnose import (
+    admitted,
+    checked,
+    chosen,
+    diagnose,
+    is_composition,
+    not_chosen,
+    parse_overrides,
+    read_overrides,
+)
 from flows.config.engine import Base, Engine, hydra_ready, note_variables
 from flows.config.overrides import Override
 from flows.config.quoting import literal_overrides, unmarked
@@ -111,7 +120,12 @@ def compose(engine: Engine, overrides: Sequence[str]) -> Composed[Any]:
     Raises:
         UserError: an unknown key or group choice (with the nearest), a value of a wrong type or out of range.
     """
-    return _typed(engine, _compose(engine, parse_overrides(engine, overrides), overrides, logs=True), overrides)
+    parsed = parse_overrides(engine, overrides)
+    try:
+        given = _compose(engine, parsed, overrides, logs=True)
+    except UserError as error:
+        raise not_chosen(engine, parsed) or error from error.__cause__
+    return _typed(engine, given, overrides)
 
 
 def compose_points(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.config import hydra_private
 from flows.config.causes import without_package
 from flows.config.overrides import MOST_DIGITS, Override, read
 from flows.config.root import entries, group_of
@@ -24,10 +25,9 @@ def parse_overrides(engine: Engine, overrides: Sequence[str]) -> list[Any]:
     Raises:
         UserError: naming the override and the place in it where the reading stopped.
     """
-    from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    parser = OverridesParser.create(config_loader=engine.loader)
+    parser = hydra_private.parser(engine.loader)
     parsed = []
     for text in overrides:
         if text.startswith("="):
@@ -221,10 +221,11 @@ def _known_keys(engine: Engine, chosen: Sequence[Any]) -> list[str]:
     for one in chosen:
         if one.is_discrete_sweep():
             tries += [[*fixed, f"{one.get_key_element()}={value}"] for value in one.sweep_string_iterator()]
-    return list(dict.fromkeys(key for picks in tries for key in _keys_of(engine, picks)))
+    return list(dict.fromkeys(key for picks in tries for key in keys_under(engine, picks)))
 
 
-def _keys_of(engine: Engine, picks: Sequence[str]) -> list[str]:
+def keys_under(engine: Engine, picks: Sequence[str]) -> list[str]:
+    """Keys of the config that some choices of files compose to; none where they do not compose."""
     try:
         return list(keys(engine.base(picks).data))
     except Exception as error:
@@ -258,6 +259,31 @@ def _unknown_key(engine: Engine, key: str, known: Sequence[str]) -> UserError:
     return UserError(f"unknown key '{key}'{near}", fix="--help lists all keys")
 
 
+def not_chosen(engine: Engine, parsed: Sequence[Any]) -> UserError | None:
+    """The error for a key of a choice that these overrides do not choose: one point of a sweep over the choices.
+
+    Returns: None where no such key is among them.
+    """
+    picks = chosen(engine, parsed)
+    known = set(keys_under(engine, [one.input_line for one in picks]))
+    taken = {**engine.defaults, **{one.key_or_group: one.value() for one in picks if not one.is_delete()}}
+    for one in parsed:
+        key = one.key_or_group
+        if one in picks or is_hydras(one) or key in known or one.is_add() or one.is_force_add():
+            continue
+        for group, choice in taken.items():
+            names = choice if isinstance(choice, list) else [choice]
+            part = next((part for part in key.split(".")[:-1] if part in engine.options.get(group, ())), None)
+            if part is not None and part not in names:
+                shown = f"[{','.join(map(str, names))}]" if isinstance(choice, list) else choice
+                return UserError(
+                    f"{key}: {part!r} is not in use with {group}={shown}",
+                    fix=f"leave {key} out, or choose {part} at every point and sweep its values, 0 for none: "
+                    f"{key}=0,{one.input_line.partition('=')[2]}",
+                )
+    return None
+
+
 def _unreadable(text: str, error: Exception) -> UserError:
     key, equals, value = text.partition("=")
     if not key or (not equals and not text.startswith("~")):
@@ -267,6 +293,11 @@ def _unreadable(text: str, error: Exception) -> UserError:
     if len(value) > MOST_DIGITS and value.lstrip("+-").isdecimal():
         return UserError(f"{key}: a number of {len(value)} digits is too large", fix="a number that a person can mean")
     reason = re.split(r" expecting \{|\nSee https|; use sys", str(error))[0].strip()
+    if (found := re.search(r"while evaluating '(.*?)': (.*)", reason, re.DOTALL)) is not None:
+        return UserError(
+            f"{key}: {found[1]}: {' '.join(found[2].split())}",
+            fix=f"{key}=range(start,stop,step), {key}=choice(a,b), or quote a text that is meant as it is",
+        )
     return UserError(
         f"{key}: cannot read the value {shortened(repr(value))} ({shortened(reason)})",
         fix=f"quote it twice, once for the shell and once for the value: '{key}=\"...\"'",

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from flows.config import ranges
+
 IN_PROCESS = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 """Class path of the launcher that runs points in this process."""
 
@@ -64,11 +66,27 @@ def is_group(loader: Any, name: str) -> bool:
     return bool(loader.repository.group_exists(name))
 
 
-def split(override: Any) -> list[str]:
-    """The values of an override, each as an override of its own, as Hydra's basic sweeper takes it apart."""
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+def parser(loader: Any) -> Any:
+    """Hydra's parser of overrides, with our ``range`` in the place of its own: see `flows.config.ranges`.
 
-    return [text for [text] in BasicSweeper.split_arguments([override], None)[0]]
+    A range is the choice of its values, so that sort, shuffle, casts and tags take it as they take any choice.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
+    from hydra.core.override_parser.types import ChoiceSweep
+
+    functions = create_functions()
+    functions.functions["range"] = lambda *args, **named: ChoiceSweep(list=list(ranges.values(*args, **named)))
+    return OverridesParser(functions=functions, config_loader=loader)
+
+
+def split(override: Any) -> list[tuple[str, Any]]:
+    """The values of an override: each as an override of its own, and as the grammar read it."""
+    from hydra.core.override_parser.types import Transformer
+
+    if not override.is_sweep_override():
+        return [(f"{override.get_key_element()}={override.get_value_element_as_str()}", override.value())]
+    found = list(override.sweep_iterator())  # once: a shuffled choice has another order at each call
+    return [(f"{override.get_key_element()}={Transformer.str(value)}", value) for value in found]
 
 
 def quoted_text(value: Any) -> str | None:

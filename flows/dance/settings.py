@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import field_validator, model_validator
 
 from flows.dance.makers import map_makers
-from flows.render import schedules
+from flows.render import infotexts, schedules
 from flows.render.settings import Rendering
 from reel.config import FIGURES, FILES, LocalPath, Marker, Text
 from reel.models.animatediff import AnimateDiff
@@ -84,6 +84,11 @@ class Dance(Rendering):
     assemble: Annotated[Assemble, FILES]
     embed_facts: Annotated[bool, FILES] = True
     """Write render key, prompt, seed and model into the movie's metadata."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pasted(cls, data: Any) -> Any:
+        return infotexts.taken_apart(data)
 
     @field_validator("clip", mode="before")
     @classmethod

@@ -98,8 +98,13 @@ def _show(plans: Sequence[Plan]) -> None:
         wanted = plan.deployment
         when = [one.text for one in wanted.schedules]
         when += [f"watches {wanted.watch.folder}"] if wanted.watch else []
-        due = [date for one in wanted.schedules if (date := asyncio.run(one.next()))]
-        following = f"{min(due).astimezone():%a %Y-%m-%d %H:%M:%S}" if due else ""
+        dates = [asyncio.run(one.next()) for one in wanted.schedules]
+        due = [date for date in dates if date]
+        for number, (one, date) in enumerate(zip(wanted.schedules, dates, strict=True)):
+            if date is None:
+                told = f"{plan.file}: schedules.{number}: {one.text} is over: it starts nothing any more"
+                print(f"warning: {told}", file=sys.stderr, flush=True)
+        following = f"{min(due).astimezone():%a %Y-%m-%d %H:%M:%S}" if due else "never" if dates else ""
         rows.append((f"{wanted.flow}/{plan.name}", wanted.experiment or "", following, "; ".join(when) or "by hand"))
     print(table(rows, ("deployment", "experiment", "next", "when")), flush=True)
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, field_validator, model_validator
 
 from flows.paths import Paths
+from flows.serve import due
 from reel.config import OPERATIONAL, Config, Field, LocalPath, from_home, parse, suggest
 from reel.errors import UserError
 
@@ -68,6 +69,8 @@ class Schedule(Config):
         if self.interval is not None and self.interval < datetime.timedelta(seconds=10):
             raise ValueError(f"interval must be 10 s or more, got {self.interval.total_seconds():g}")
         self.rule()
+        if wrong := due.fault(self.cron, self.interval, self.rrule, self.timezone):
+            raise ValueError(wrong)
         return self
 
     def rule(self) -> Any:

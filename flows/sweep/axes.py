@@ -125,13 +125,9 @@ def _check_size(parsed: Sequence[Any]) -> None:
 
 
 def _count(one: Any) -> int:
-    """Number of an axis's values."""
+    """Number of an axis's values; glob(*) is one of the files that there are."""
     values = one.value()
-    if not one.is_range_sweep():
-        return len(getattr(values, "list", [values]))  # glob(*) is one of the files that there are
-    if not values.step:
-        raise UserError(f"{one.input_line}: a range with a step of 0 never ends", fix="range(start,stop,step)")
-    return max(0, math.ceil((values.stop - values.start) / values.step))
+    return len(getattr(values, "list", [values]))
 
 
 def identity(root: Root[Any], parsed: Sequence[Any], pairs: Sequence[Sequence[str]]) -> list[str]:
@@ -170,17 +166,17 @@ def _choices(one: Any) -> _Choices:
     if not one.is_delete() and one.input_line.endswith("="):  # a text may be empty: it is quoted then
         raise _no_values(one)
     if not one.is_sweep_override():
-        [text] = hydra_private.split(one)
+        [(text, _)] = hydra_private.split(one)
         return _Choices(key, (text,), ("",), swept=False)
     if not one.is_discrete_sweep():
         raise UserError(
             f"{one.input_line}: an interval has no points of its own",
             fix=f"{key}=range(start,stop,step) or {key}=a,b,c",
         )
-    texts = tuple(hydra_private.split(one))
-    if not texts:
+    found = hydra_private.split(one)
+    if not found:
         raise _no_values(one)
-    values = tuple(map(_shown, one.sweep_iterator(transformer=lambda value: value)))
+    texts, values = tuple(text for text, _ in found), tuple(_shown(value) for _, value in found)
     twice = next((value for value in values if values.count(value) > 1), None)
     if twice is not None:
         raise UserError(f"{one.input_line}: {twice} is given twice", fix="name each value once")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.config.compose import Composed, compose_points, diagnosed, with_values
-from flows.config.diagnose import admitted, checked, chosen, parse_overrides
+from flows.config.diagnose import admitted, checked, chosen, keys_under, parse_overrides
 from flows.config.engine import Engine
 from flows.config.quoting import hydra_quoted, literal_overrides
 from flows.config.root import Root
@@ -141,10 +141,24 @@ def check_points(engine: Engine, span: sweeps.Span, own: Sequence[str]) -> list[
 
 def _base(engine: Engine, parsed: Sequence[Any]) -> Any:
     """The config composed without what varies, Hydra's own part included."""
-    fixed = [one for one in parsed if not one.is_sweep_override()]
+    fixed = _fixed(engine, parsed)
     groups = chosen(engine, fixed)
     picks, values = [one.input_line for one in groups], [one for one in fixed if one not in groups]
     return diagnosed(engine, lambda: with_values(engine, picks, values), [one.input_line for one in fixed])
+
+
+def _fixed(engine: Engine, parsed: Sequence[Any]) -> list[Any]:
+    """The overrides that do not vary, but keys that only choices bring which do: every point has those itself."""
+    fixed = [one for one in parsed if not one.is_sweep_override()]
+    groups = chosen(engine, fixed)
+    if len(groups) == len(chosen(engine, parsed)):
+        return fixed
+    known = set(keys_under(engine, [one.input_line for one in groups]))
+    return [
+        one
+        for one in fixed
+        if one in groups or sweeps.is_own(one) or one.type.name != "CHANGE" or one.key_or_group in known
+    ]
 
 
 def _folders_at_home(base: Any) -> list[str]:
@@ -175,7 +189,7 @@ def _run(work: Work, engine: Engine, fn: Callable[[Any], Any]) -> int:
     wanted = ["failed", "pending"] if work.settings.only_failed else ["pending"]
     _announce(work, before)
     sweeper.register()
-    fixed = [one.input_line for one in parse_overrides(engine, work.overrides) if not one.is_sweep_override()]
+    fixed = [one.input_line for one in _fixed(engine, parse_overrides(engine, work.overrides))]
     own = [f"hydra.sweeper.id={manifest.id}", f"hydra.sweeper.statuses=[{','.join(wanted)}]", "hydra.mode=MULTIRUN"]
     runner = sweeper.Runner(manifest, work.order, only_failed=work.settings.only_failed)
     if not runner.open():

@@ -158,6 +158,26 @@ CODES: dict[str, Code] = {
         "a line that begins like a key, without its colon",
         "A line that begins with a number and a space, and has no colon, is not a key: it becomes head or tail text.",
     ),
+    "RS321": Code(
+        WARNING,
+        "infotext of the web UI",
+        "Its negative prompt is taken as the negative; its parameters are settings of their own and are left out.",
+    ),
+    "RS322": Code(
+        WARNING,
+        "-- neg with a blank",
+        "Only --neg in one piece begins the negative part: what follows a blank stays in the positive prompt.",
+    ),
+    "RS323": Code(
+        WARNING,
+        "prompts of regions left out",
+        "A schedule has prompts for the whole picture; regions stand under regions.",
+    ),
+    "RS324": Code(
+        NOTE,
+        "only the prompts are read",
+        "The other schedules of a settings file drive things that are not there here.",
+    ),
     "RS401": Code(ERROR, "expression cannot be read", "See the message."),
     "RS402": Code(ERROR, "unknown name in an expression", "See the list of variables and functions."),
     "RS403": Code(ERROR, "wrong number of arguments", "See the list of functions."),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from reel.emphasis import parse_emphasis
 from reel.errors import UserError
-from reel.prompt import EMBEDDING, check_prompt
+from reel.prompt import EMBEDDING, check_prompt, first_unsupported
 from reel.schedule.facts import Facts
 from reel.schedule.findings import Edit
 from reel.schedule.model import Key
@@ -187,29 +187,77 @@ def syntax(facts: Facts) -> None:
     if facts.schedule.what == "value" or not (facts.rendered or facts.dialect.name in ("yaml", "short")):
         return
     common = " ".join((facts.schedule.head, facts.schedule.tail, facts.schedule.negative))
-    told = {None, _refused(common, facts)}
+    faults = list(_faults(common, facts))
+    told = {None, *((message, fix) for message, fix, _ in faults)}
     for key in facts.schedule.keys:
         for text in (key.prompt or "", key.negative):
             if (error := _refused(text, facts)) not in told:
                 facts.say("RS318", error[0], key, body=True, fix=error[1])  # type: ignore[index]
-    if (error := _refused(common, facts)) is not None:
-        facts.say("RS318", f"in head, tail or negative: {error[0]}", facts.schedule.keys[0], fix=error[1])
+    for message, fix, shown in faults:
+        said = f"in head, tail or negative: {message}"
+        if (at := _outside(facts, shown)) is not None:
+            facts.report.add("RS318", said, at, at + len(shown), fix=fix)
+        else:
+            facts.say("RS318", said, facts.schedule.keys[0], fix=fix)
+
+
+MOST_FAULTS = 8
+"""Of head, tail and negative that are told one by one."""
+
+
+def _faults(text: str, facts: Facts) -> Iterator[tuple[str, str | None, str]]:
+    """(what is wrong, the fix, the words where it stands) of a text, each fault once."""
+    text = BACKTICKS.sub("1", text)
+    for _ in range(MOST_FAULTS):
+        error = _refused(text, facts)
+        if error is None:
+            return
+        found = first_unsupported(text, _known(text, facts))
+        start, end = found[:2] if found else _bracket(text, error[0])
+        shown = text[start:end] if found else text[start : start + 12].split(",")[0].rstrip()
+        yield _without_place(error[0]), error[1], shown
+        text = f"{text[:start]}{' ' * (end - start)}{text[end:]}"
+
+
+def _bracket(text: str, message: str) -> tuple[int, int]:
+    """Where the bracket stands that a message about emphasis names by line and character."""
+    match = re.search(r"(?:line (\d+), )?character (\d+)", message)
+    line, column = (int(match[1] or 1), int(match[2])) if match else (1, 1)
+    start = sum(len(one) + 1 for one in text.split("\n")[: line - 1]) + column - 1
+    return start, start + 1
+
+
+def _without_place(message: str) -> str:
+    """A message without its place in the joined text, which is no place in the user's own."""
+    return re.sub(r" at (line \d+, )?character \d+", "", message)
+
+
+def _outside(facts: Facts, words: str) -> int | None:
+    """Where words stand in the source outside of every key's own text."""
+    text, bodies = facts.report.source.text, [key.body for key in facts.schedule.keys]
+    for match in re.finditer(re.escape(words), text) if words else ():
+        if not any(body.start <= match.start() < body.stop for body in bodies):
+            return match.start()
+    return None
 
 
 def _refused(text: str, facts: Facts) -> tuple[str, str | None] | None:
     """(what is wrong with a prompt, the fix), its formulas taken for numbers."""
     if not any(sign in text for sign in "<[({:_B-"):
         return None
+    filled = BACKTICKS.sub("1", text)
     try:
-        filled = BACKTICKS.sub("1", text)
-        known = facts.embeddings
-        if known is None:
-            known = {found["name"] for found in EMBEDDING.finditer(filled)}
-        check_prompt(filled, "", known)
+        check_prompt(filled, "", _known(filled, facts))
         parse_emphasis(filled, "")
     except UserError as error:
         return error.message.split("\n", 1)[0].removeprefix(": "), error.fix
     return None
+
+
+def _known(text: str, facts: Facts) -> Collection[str]:
+    """Names of the textual inversions that a text may use; where they are not known, all that it names."""
+    known = facts.embeddings
+    return {found["name"] for found in EMBEDDING.finditer(text)} if known is None else known
 
 
 def commas_between_entries(facts: Facts) -> None:

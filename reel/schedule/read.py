@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reel.errors import UserError
+from reel.infotext import Infotext, split_infotext
 from reel.reading import Unreadable, read_small
 from reel.schedule.dialects.base import Dialect, Options
 from reel.schedule.dialects.catalogue import by_name, detect
@@ -18,6 +19,7 @@ MAX_SIZE = 4 * 1024 * 1024
 """Largest text in characters."""
 MAX_SIGNS = 150_000
 """Most colons, or equals signs, in a text: every key has one."""
+_ANY_KEY = re.compile(r"(?:^|[;,])\s*[\"']?-?\d[\d.%s: -]*[\"']?\s*[:=]", re.MULTILINE)
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -88,6 +90,8 @@ def parse(
     report = Report(Source(text, name or "<text>"))
     if (quotes := _around(text)) is not None:
         return _unquoted(report, quotes, dialect, what, options)
+    if what != "value" and len(text) <= MAX_SIZE and (infotext := split_infotext(text)) is not None:
+        return _of_infotext(report, infotext, dialect, what, name, options)
     if len(text) > MAX_SIZE:
         report = Report(Source(text[:200], name or "<text>"))
         report.add("RS001", f"{len(text)} characters; a schedule has at most {MAX_SIZE}", 0)
@@ -135,6 +139,38 @@ def _unquoted(
         report.add(f.code, f.message, f.start, f.stop, severity=f.severity, fix=repair.label or None,
                    edits=repair.edits, certain=repair.certain)  # fmt: skip
     return Parsed(inside.schedule, report, inside.dialect, inside.what)
+
+
+def _of_infotext(
+    report: Report,
+    infotext: Infotext,
+    dialect: str | None,
+    what: What | None,
+    name: str | None,
+    options: Options | None,
+) -> Parsed:
+    """The prompt's part of an infotext, its places unchanged, with the infotext's negative prompt."""
+    text = report.source.text
+    if not text[: infotext.stop].strip():
+        report.add("RS004", "an infotext without a prompt", 0)
+        return Parsed(None, report, by_name(dialect or "webui"), "prompt")
+    if not _ANY_KEY.search(infotext.positive):
+        report.add("RS004", "an infotext without keys: its prompt holds for the whole clip", 0, fix="prompt=@FILE")
+        return Parsed(None, report, by_name(dialect or "webui"), "prompt")
+    inside = parse(text[: infotext.stop], dialect, what, name=name, options=options)
+    told = [one for one in ("its negative prompt is taken as the negative" if infotext.negative else "",
+                            infotext.described()) if one]  # fmt: skip
+    report.add("RS321", f"an infotext of the web UI: {'; '.join(told) or 'it has no parameters'}", infotext.stop,
+               fix=" ".join(infotext.overrides()) or None)  # fmt: skip
+    for f in inside.report.findings:
+        repair = f.repair or Repair("")
+        report.add(f.code, f.message, f.start, f.stop, severity=f.severity, fix=repair.label or None,
+                   edits=repair.edits, certain=repair.certain)  # fmt: skip
+    schedule = inside.schedule
+    if schedule is not None and infotext.negative:
+        both = schedule.joiner.join(filter(None, (schedule.negative, infotext.negative)))
+        schedule = replace(schedule, negative=both)
+    return Parsed(schedule, report, inside.dialect, inside.what)
 
 
 def _judge(report: Report, schedule: Schedule | None, chosen: Dialect, kind: What, forced: bool) -> None:

@@ -11,6 +11,7 @@ from reel.errors import UserError
 from reel.models.source import ModelSource
 from tasks.weights import fetch as weights
 from tasks.weights.files import parameter_bytes
+from tasks.weights.header import read_header
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 """Memory of a number, by number format."""
@@ -22,6 +23,8 @@ def builder(kind: Any, folder: Path, dtype: str, source: ModelSource) -> Callabl
     def build() -> Any:
         import torch
 
+        for file in folder.glob("*.safetensors"):
+            read_header(file)  # what is no such file, or cut short, is told by its name
         variant = {"variant": source.variant} if source.variant and list(folder.glob(f"*.{source.variant}.*")) else {}
         try:
             return kind.from_pretrained(
@@ -62,9 +65,19 @@ def safetensors_file(source: ModelSource) -> Path:
     return file
 
 
-def not_a_model(source: ModelSource, wanted: str, error: Exception) -> UserError:
-    first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return UserError(f"{source.label}: not {wanted} ({first[:200]})", fix="check the source in conf/model")
+def not_a_model(source: ModelSource, wanted: str, error: Exception, where: str = "") -> UserError:
+    """The error for files that a library refused.
+
+    Args:
+        wanted: what they should be, with its article.
+        error: the library's; its text, as one line, is part of the message.
+        where: the setting that names the source; empty: not known, so a file of conf/model is assumed.
+    """
+    told = " ".join(str(error).split()) or type(error).__name__
+    return UserError(
+        f"{where + ': ' if where else ''}{source.label}: not {wanted} ({told[:400]})",
+        fix=f"check {where or 'the source in conf/model'}",
+    )
 
 
 def read_json(path: Path) -> dict[str, Any]:

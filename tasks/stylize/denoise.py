@@ -25,7 +25,7 @@ from tasks.stylize.settings.denoise import Denoise
 @op(
     "stylize",
     "denoise",
-    version=5,
+    version=6,
     config=Denoise,
     inputs=("latents", "embeddings", "map_*", "poses", "mask_*", "region_*"),
     distributions=LIBRARIES,

@@ -20,7 +20,7 @@ from tasks.stylize.settings.embed import Embed
 @op(
     "stylize",
     "embed",
-    version=1,
+    version=2,
     config=Embed,
     inputs=(),
     distributions=LIBRARIES,

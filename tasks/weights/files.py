@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import math
 import os
 import tempfile
 import time
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 
 from reel.errors import UserError
 from reel.files import flocked
+from tasks.weights.header import read_header
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout: data/models and models.lock.json stand here."""
@@ -113,13 +113,19 @@ def with_retries(fetch: Callable[[], T], *, tries: int = 4, first_wait: float = 
 
 
 def parameter_count(file: Path) -> int:
-    """Numbers in a safetensors file, read from its header alone."""
-    with file.open("rb") as handle:
-        header = json.loads(handle.read(int.from_bytes(handle.read(8), "little")))
-    return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+    """Numbers in a safetensors file, read from its header alone.
+
+    Raises:
+        NotSafetensors: it is none, or not a whole one.
+    """
+    return read_header(file).count
 
 
 def parameter_bytes(path: Path, each: int) -> int:
-    """Memory that a model's weights take at ``each`` bytes a number: all safetensors files in ``path``."""
+    """Memory that a model's weights take at ``each`` bytes a number: all safetensors files in ``path``.
+
+    Raises:
+        NotSafetensors: one of them is none, or not a whole one.
+    """
     files = [path] if path.is_file() else sorted(path.rglob("*.safetensors"))
     return sum(parameter_count(file) * each for file in files if file.suffix == ".safetensors")

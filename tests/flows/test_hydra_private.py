@@ -19,7 +19,9 @@ CONF = Path(demo.__file__).parent / "demo_conf"
 SIGNATURES = {
     "hydra._internal.config_loader_impl.ConfigLoaderImpl._apply_overrides_to_config": ["overrides", "cfg"],
     "hydra._internal.config_loader_impl.get_overrides_dirname": ["overrides", "exclude_keys", "item_sep", "kv_sep"],
-    "hydra._internal.core_plugins.basic_sweeper.BasicSweeper.split_arguments": ["overrides", "max_batch_size"],
+    "hydra.core.override_parser.overrides_parser.create_functions": [],
+    "hydra.core.override_parser.overrides_parser.OverridesParser": ["functions", "config_loader"],
+    "hydra.core.override_parser.types.Transformer.str": ["x"],
     "hydra._internal.config_repository.ConfigRepository.get_group_options": ["self", "group_name", "results_filter"],
     "hydra._internal.config_repository.ConfigRepository.group_exists": ["self", "config_path"],
     "hydra._internal.hydra.Hydra.compose_config": [
@@ -85,7 +87,7 @@ def test_values_are_set_as_hydra_sets_them(engine):
 
 def test_the_values_of_an_axis(engine):
     texts = ["steps=range(2,5)", "seed=1", "prompt='a, b',c", "model=glob(*)"]
-    assert [hydra_private.split(one) for one in parse_overrides(engine, texts)] == [
+    assert [[text for text, _ in hydra_private.split(one)] for one in parse_overrides(engine, texts)] == [
         ["steps=2", "steps=3", "steps=4"],
         ["seed=1"],
         ["prompt='a, b'", "prompt=c"],

@@ -190,6 +190,47 @@ def test_warnings_are_told_at_their_place(conf: Path, caplog: pytest.LogCaptureF
     assert "<override>:1:25: warning RS203" in caplog.text
 
 
+def test_warnings_of_a_file_name_the_file(conf: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "walk.txt").write_text("girl\n0: red\n6: blue\n", encoding="utf-8")
+    arrays(conf, "prompt_schedule=@walk.txt")
+    assert "walk.txt:2:1: warning RS301" in caplog.text
+    assert "<override>" not in caplog.text
+    (tmp_path / "fade.txt").write_text("0:(1), 99:(0.5)", encoding="utf-8")
+    arrays(conf, f"strength_schedule=@{tmp_path}/fade.txt")
+    assert "fade.txt:1:8: warning RS203" in caplog.text
+
+
+def test_tags_in_head_and_tail_are_told_at_their_own_lines(conf: Path, tmp_path: Path) -> None:
+    lines = "1girl\nnice <lora:x:1> light\n0: red\n8: blue\nsoft (broken light\n"
+    (tmp_path / "head.txt").write_text(lines, encoding="utf-8")
+    told = message(conf, "prompt_schedule=@head.txt")
+    assert "head.txt:2:6: error RS318: in head, tail or negative: a LoRA tag is not supported" in told
+    assert "head.txt:5:6: error RS318: in head, tail or negative: '(' has no partner" in told
+    mine = experiment(conf, "prompt_schedule:\n  head: best <lora:x:1>\n  keys: {0: red}\n")
+    assert f"{FILE}:3:14: error RS318" in message(conf, mine)
+
+
+INFOTEXT = "a girl in a red top\nNegative prompt: hat, glasses\nSteps: 20, Sampler: Euler a, Seed: 5, Size: 512x512\n"
+
+
+def test_an_infotext_as_a_prompt(conf: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "info.txt").write_text(INFOTEXT, encoding="utf-8")
+    for given in (f"prompt={INFOTEXT}", "prompt=@info.txt"):
+        cfg = composed(conf, given, "negative_prompt=blurred").config
+        assert (cfg.prompt, cfg.negative_prompt) == ("a girl in a red top", "blurred, hat, glasses")
+        assert cfg.seed == 0, "parameters are offered, never taken"
+    words = (
+        "the same here: stylize.num_inference_steps=20 seed=5 stylize.scheduler=euler_a; without a counterpart: Size"
+    )
+    assert caplog.text.count(words) == 1
+    travelling = INFOTEXT.replace("a girl", "a girl\n0: smiling\n6: crying\nshe is")
+    assert "give it as prompt_schedule" in message(conf, f"prompt={travelling}")
+    found = arrays(conf, f"prompt_schedule={travelling}")
+    assert found.prompts is not None
+    assert {negative for _, negative in found.prompts.texts} == {"hat, glasses"}
+    assert "Negative prompt" not in str(found.prompts.texts)
+
+
 def test_lists_of_values_differ_by_their_frames() -> None:
     told = differences({"weights": [1, 1, 0.5, 0.25]}, {"weights": [1, 1, 1, 1]})
     assert told == ["weights[2]: 1 -> 0.5 (2 of 4 differ, 2 to 3)"]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime
+import itertools
 import json
 import os
 import re
+import zoneinfo
 from pathlib import Path
 
 import pytest
@@ -14,7 +18,7 @@ from flows.config.compose import single
 from flows.config.engine import hydra_ready
 from flows.config.root import Root
 from flows.serve import allow, register, request
-from flows.serve.settings import Deployment, Serve, names, read
+from flows.serve.settings import Deployment, Schedule, Serve, names, read
 from flows.serve.state import Entry, State
 from reel.errors import UserError
 
@@ -54,6 +58,20 @@ WRONG = {
     "rrule zone": ("flow: dance\nschedules: [{rrule: FREQ=DAILY, timezone: Mars}]", ["Mars"]),
     "two rules": ('flow: dance\nschedules: [{cron: "0 3 * * *", interval: 60}]', ["one of cron, interval and rrule"]),
     "interval": ("flow: dance\nschedules: [{interval: 1}]", ["10 s or more"]),
+    "31 February": (
+        'flow: dance\nschedules: [{cron: "0 3 31 2 *"}]',
+        ["schedules.0: cron: '0 3 31 2 *' never falls due"],
+    ),
+    "seconds": ('flow: dance\nschedules: [{cron: "0 0 3 * * *"}]', ["has 6 fields; it takes 5 (minute hour day"]),
+    "a day by the clock": (
+        "flow: dance\nschedules: [{interval: 86400, timezone: Europe/Berlin}]",
+        ["runs would be due twice after a change", 'cron: "0 3 * * *" with timezone: Europe/Berlin'],
+    ),
+    "count": (
+        "flow: dance\nschedules: [{rrule: FREQ=DAILY;COUNT=3}]",
+        ["COUNT without DTSTART", "RRULE:FREQ=DAILY;COUNT=3"],
+    ),
+    "every second": ("flow: dance\nschedules: [{rrule: FREQ=SECONDLY}]", ["more often than every 10 s"]),
     "unknown flow": ("flow: danse", ["no 'danse'|'danse' is not one", "nearest: dance"]),
     "serve itself": ("flow: serve", ["'serve' is not one that may be deployed"]),
     "unknown experiment": ("flow: dance\nexperiment: dance/new_charakter", ["nearest: dance/new_character"]),
@@ -91,6 +109,37 @@ def test_a_wrong_file_is_told_with_its_name(case, tmp_path, capsys):
     for pattern in expected:
         assert any(part in said for part in pattern.split("|")), said
     assert "Traceback" not in said
+
+
+def test_a_rule_that_is_over_is_told(tmp_path, capsys):
+    """It is no mistake: a rule with an end comes to it while the deployment is served."""
+    rule = '"DTSTART:20240101T030000\\nRRULE:FREQ=DAILY;COUNT=3"'
+    (tmp_path / "old.yaml").write_text(
+        f"flow: dance\noverrides: [clip=data/source/sample.mp4]\nschedules: [{{rrule: {rule}}}]"
+    )
+    assert cli.main(["serve", "check=true", f"folder={tmp_path}"]) == 0
+    out, err = capsys.readouterr()
+    assert "never" in out
+    assert f"warning: {tmp_path / 'old.yaml'}: schedules.0: DTSTART:20240101T030000" in err
+    assert "is over: it starts nothing any more" in err
+
+
+def test_rules_that_are_served_are_due_once_a_day_over_a_change_of_the_clocks():
+    """Prefect's own scheduler over two months around the end of summer time: one run for each local day."""
+    start = datetime.datetime(2026, 10, 1, tzinfo=datetime.UTC)
+    end = start + datetime.timedelta(days=60)
+    berlin = zoneinfo.ZoneInfo("Europe/Berlin")
+    for rule in (
+        Schedule(interval=86400),
+        Schedule(cron="0 3 * * *", timezone="Europe/Berlin"),
+        Schedule(rrule="DTSTART:20260901T030000\nRRULE:FREQ=DAILY", timezone="Europe/Berlin"),
+    ):
+        zone = berlin if rule.timezone != "UTC" else datetime.UTC
+        days = [date.astimezone(zone).date() for date in asyncio.run(rule.due(start, end))]
+        assert len(days) == len(set(days)) in (60, 61)
+        assert {(b - a).days for a, b in itertools.pairwise(days)} == {1}
+    six = asyncio.run(Schedule(interval=21600, timezone="Europe/Berlin").due(start, end))
+    assert {(b - a).total_seconds() for a, b in itertools.pairwise(six)} == {21600}
 
 
 def test_names(tmp_path, usual):

@@ -189,6 +189,13 @@ BAD = [
     (["steps=range(5,5)"], "steps=range(5,5): an axis without values"),
     (["model=glob(x*)"], "model=glob(x*): an axis without values"),
     (["steps=4,,5"], "steps: cannot read the value '4,,5'"),
+    (
+        ["control=[pose],[pose,lineart]", "controls.lineart.weight=0.3"],
+        "point #0 of the sweep: controls.lineart.weight: 'lineart' is not in use with control=[pose]",
+    ),
+    (["steps=range(4,8,0)"], "steps: range(4,8,0): the step of a range must not be 0"),
+    (["steps=range(1e9)"], "1000000000 values; an axis has at most 100000"),
+    (["strength=range(0,inf,0.1)"], "the numbers of a range must be finite"),
     (["steps=4,5,4"], "steps=4,5,4: 4 is given twice"),
     (["steps=4,5", "steps=6"], "steps is given twice, and it is an axis"),
     (["steps=4,5", "strength=0.5,0.6,0.7", "sweep.paired=[steps,strength]"], "steps has 2, strength has 3"),
@@ -279,6 +286,13 @@ def test_what_is_dear_to_change_changes_least_often():
     assert sorted(order) == list(range(16))
     ranked = [tuple(points[index][key] for key in ("model", "compute.dtype", "control", "seed")) for index in order]
     assert ranked == sorted(ranked, key=lambda one: (one[0] != "sd15", one[1], one[2] != "[pose]", one[3]))
+
+
+def test_a_key_of_a_choice_that_every_point_makes(call):
+    """The root's own choice does not have it."""
+    code, got, _, err = call("control=[lineart],[pose,lineart]", "controls.lineart.weight=0.3")
+    assert code == 0, err
+    assert [one["controls"]["lineart"]["weight"] for one in got] == [0.3, 0.3]
 
 
 def test_points_stand_in_the_order_of_hydras_own_sweeper():

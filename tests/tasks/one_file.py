@@ -28,7 +28,14 @@ ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_ou
 
 def write_checkpoint(family: Path, file: Path) -> None:
     """Write unet, vae and text encoder of a family into one safetensors file."""
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
+
+    save_file(checkpoint_tensors(family), str(file))
+
+
+def checkpoint_tensors(family: Path) -> dict[str, Any]:
+    """The tensors of a family's unet, vae and text encoder under a checkpoint's names."""
+    from safetensors.torch import load_file
 
     def part(name: str) -> dict[str, Any]:
         return load_file(str(next((family / name).glob("*.safetensors"))))
@@ -42,7 +49,7 @@ def write_checkpoint(family: Path, file: Path) -> None:
         tensors[f"first_stage_model.{vae_name(key, ups)}"] = value[:, :, None, None] if matrix else value
     for key, value in part("text_encoder").items():
         tensors[f"cond_stage_model.transformer.text_model.{key.removeprefix('text_model.')}"] = value
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, str(file))
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
 
 
 def unet_name(key: str, layers: int, every: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import re
 from pathlib import PurePath
 
 from reel.errors import UserError
-from reel.schedule.dialects import evolved, fizz, fizz_value, latent, own_short, own_yaml, travel, webui
+from reel.schedule.dialects import deforum, evolved, fizz, fizz_value, latent, own_short, own_yaml, travel, webui
 from reel.schedule.dialects.base import Dialect
 from reel.schedule.dialects.own_yaml import PICTURE
 from reel.schedule.expressions import VARIABLES, ExpressionError, parse_expression
@@ -19,7 +19,7 @@ DIALECTS: dict[str, Dialect] = {
         own_short.DIALECT,
         fizz.DIALECT,
         fizz_value.DIALECT,
-        fizz_value.DEFORUM,
+        deforum.DIALECT,
         evolved.PYTHONIC,
         evolved.JSON,
         webui.DIALECT,
@@ -78,6 +78,8 @@ def detect(text: str, what: What | None = None, path: str | None = None) -> tupl
         return DIALECTS["short" if _LINES.search(body) else "yaml"], what or _kind_of_own(body)
     if _TRAVEL.search(body) or (body.startswith("{") and re.search(rf"[{_Q}]prompt[{_Q}]\s*:", body)):
         return DIALECTS["travel"], "prompt"
+    if what != "track" and deforum.is_settings(body):
+        return DIALECTS["deforum"], what or "prompt"
     found = _of_pairs(body, what)
     if found is not None:
         return found
@@ -104,6 +106,8 @@ def _of_pairs(body: str, what: What | None) -> tuple[Dialect, What] | None:
         indexed = any(_INDEX.search(key) for key in keys) or signs.count("=") * 2 > len(signs)
         if numbers:
             return DIALECTS["evolved-json"], "value"
+        if not indexed and deforum.is_deforum(body):
+            return DIALECTS["deforum"], "prompt"
         return DIALECTS["evolved-json" if indexed else "fizz"], "prompt"
     if re.match(rf"\{{?\s*-?\d+\s*[:：]\s*[{_Q}]", body) and re.search(
         rf"[{_Q}]\s*[,，]\s*[{_Q}]?\d+[{_Q}]?\s*[:：]", body

@@ -63,6 +63,10 @@ def parse(report: Report, what: What, options: Options) -> Schedule | None:
         key = _pair(report, pos, piece_stop)
         if key is not None:
             keys.append(key)
+        if piece_stop < stop and text[piece_stop - 1] in ")）" and text[piece_stop] not in ",，;":
+            report.add("RS105", "a comma is missing between this pair and the next: the node takes both for one",
+                       piece_stop, fix="put a comma here", edits=(Edit(piece_stop, piece_stop, ","),),
+                       certain=True)  # fmt: skip
         pos = piece_stop + 1 if piece_stop < stop and text[piece_stop] in ",，;" else max(piece_stop, pos + 1)
     if text[:stop].rstrip().endswith(","):
         at = text[:stop].rstrip().rindex(",")
@@ -228,8 +232,8 @@ def _read_back(text: str) -> Schedule | None:
 
 
 def write_deforum(schedule: Schedule, target: Target) -> str:
+    """As `write`, with the seed ``s``, which Deforum's formulas have."""
     return write(schedule, target, seed=True)
 
 
 DIALECT = Dialect("fizz-value", "FizzNodes value schedule", ("value",), parse, write, page="value-schedules.md")
-DEFORUM = Dialect("deforum", "Deforum value schedule", ("value",), parse, write_deforum, page="value-schedules.md")

@@ -33,6 +33,7 @@ def parse(report: Report, what: What, options: Options) -> Schedule | None:
         report.add("RS114", "prompt_map must be an object of frames and prompts", *entries.outer)
         return None
     keys = [key for member in entries.members if (key := _key(report, member)) is not None]
+    _regions(report, found)
     for name in ("prompt", "base"):
         if name in found:
             report.add(
@@ -80,6 +81,24 @@ def _schedule(report: Report, keys: list[Key], found: dict[str, Value]) -> Sched
         beyond="drop",
         dialect="travel",
     )
+
+
+def _regions(report: Report, found: dict[str, Value]) -> None:
+    """Say that the prompts of ``region_map`` are left out, and how regions are given here."""
+    entries = found.get("region_map")
+    if entries is None or not entries.members:
+        return
+    told, first = [], ""
+    for region in entries.members:
+        condition = next((one.value for one in region.value.members if one.key == "condition"), region.value)
+        prompts = next((one.value for one in condition.members if one.key == "prompt_map"), None)
+        if prompts is not None and prompts.members:
+            told.append(region.key)
+            first = first or prompts.members[0].value.text
+    if told:
+        words = f'{{"{told[0]}": {{prompt: "{first[:40]}", mask: {{region: file}}, mask_file: mask.png}}}}'
+        report.add("RS323", f"the prompts of region_map are left out: {', '.join(told[:6])}", *entries.outer,
+                   fix=f"regions={words}")  # fmt: skip
 
 
 def _old_form(report: Report, settings: list[Member], found: dict[str, Value]) -> Schedule | None:

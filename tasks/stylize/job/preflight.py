@@ -1,7 +1,7 @@
 """Settings against the clip and against the models' files, before any model loads.
 
-Of the models only the small JSON files are read. A flow asks before anything is computed; the ops ask again, for those
-who call them alone.
+Of the models only the small JSON files and the headers of weight files are read. A flow asks before anything is
+computed; the ops ask again, for those who call them alone.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tasks.stylize.engine import schedulers
 from tasks.stylize.engine.control_weights import is_active, keyframe_scale
 from tasks.stylize.engine.embed import MOST_PIECES, pieces
 from tasks.stylize.engine.loop import first_step
+from tasks.stylize.job.weight_files import check_files
 from tasks.stylize.models.networks import scheduler_settings
 from tasks.stylize.settings.controls import Control
 from tasks.stylize.settings.denoise import Denoise
@@ -109,6 +110,7 @@ def check_models(stages: Stages) -> None:
     Raises:
         UserError: the first setting that does not.
     """
+    check_files(stages)
     check_embed(stages.embed)
     check_denoise(stages.denoise)
     for keys, texts in zip(stages.text_keys, stages.embed.texts, strict=True):

@@ -9,6 +9,8 @@ from reel.errors import UserError
 from reel.models.animatediff import AnimateDiff
 from reel.models.source import LoraSource
 from tasks.networks.files import builder, not_a_model, safetensors_file
+from tasks.stylize.models.lora import read_lora, told_misfits
+from tasks.stylize.models.lycoris import apply_lycoris, is_lycoris
 from tasks.stylize.settings.denoise import Denoise
 from tasks.weights import fetch as weights
 
@@ -19,7 +21,7 @@ def loras_of(cfg: Denoise) -> list[LoraSource]:
 
 
 def apply_loras(pipe: Any, loras: Sequence[LoraSource], family: str) -> None:
-    """Load what every LoRA holds for the UNet, and check that it took hold: diffusers passes over keys without a layer.
+    """Load what every LoRA holds for the UNet, and say what of it fits nowhere: diffusers passes over it.
 
     Args:
         pipe: a pipeline without a text encoder; what LoRAs hold for that one is applied where it is loaded.
@@ -28,35 +30,42 @@ def apply_loras(pipe: Any, loras: Sequence[LoraSource], family: str) -> None:
     Raises:
         UserError: a file that is not a LoRA, or one made for another architecture.
     """
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
     scales: dict[str, float] = {}
+    for lora in loras:  # first: what they change are the weights themselves, before others stand around these
+        if is_lycoris(lora.source) and not apply_lycoris(lora, pipe.unet, "unet."):
+            raise _of_another(lora, family)
     for index, lora in enumerate(loras):
         name = f"lora{index}"
+        if is_lycoris(lora.source):
+            continue
         try:
-            for_text = _load(pipe, lora, name)
+            if _load(pipe, lora, name, family):
+                scales[name] = lora.weight
         except (ValueError, KeyError, RuntimeError) as error:
             raise not_a_model(lora.source, f"a LoRA for model {family}", error) from None
-        if any(isinstance(m, BaseTunerLayer) and name in getattr(m, "lora_A", {}) for m in pipe.unet.modules()):
-            scales[name] = lora.weight
-        elif not for_text:
-            raise UserError(
-                f"{lora.source.label}: not one layer of model {family} is changed by this LoRA",
-                fix="it is made for another architecture (SDXL, Flux, ...): take one for the family in use",
-            )
     if scales:
         pipe.set_adapters(list(scales), adapter_weights=list(scales.values()))
 
 
-def _load(pipe: Any, lora: LoraSource, name: str) -> bool:
-    """Put one LoRA on the UNet; True when it also holds layers for a text encoder."""
-    file = safetensors_file(lora.source)
-    state, alphas = pipe.lora_state_dict(str(file.parent), weight_name=file.name, local_files_only=True)
-    if not all("lora" in key for key in state):
-        raise ValueError("names without `lora` in them")
-    if any(key.startswith("unet.") for key in state):
-        pipe.load_lora_into_unet(state, network_alphas=alphas, unet=pipe.unet, adapter_name=name, _pipeline=pipe)
-    return any(key.startswith("text_encoder.") for key in state)
+def _load(pipe: Any, lora: LoraSource, name: str, family: str) -> bool:
+    """Put what one LoRA holds for the UNet on it; False when it holds layers for a text encoder alone."""
+    parts = read_lora(pipe, lora.source)
+    own = parts["unet."]
+    if not own.matrices and parts["text_encoder."].matrices:
+        return False
+    if not told_misfits(lora.source, own, pipe.unet, "unet."):
+        raise _of_another(lora, family)
+    state = {f"unet.{key}": value for key, value in own.matrices.items()}
+    alphas = None if own.alpha is None else {"unet.alpha": own.alpha}
+    pipe.load_lora_into_unet(state, network_alphas=alphas, unet=pipe.unet, adapter_name=name, _pipeline=pipe)
+    return True
+
+
+def _of_another(lora: LoraSource, family: str) -> UserError:
+    return UserError(
+        f"{lora.source.label}: not one layer of model {family} is changed by this LoRA",
+        fix="it is made for another architecture (SDXL, Flux, ...): take one for the family in use",
+    )
 
 
 def apply_ip_adapter(pipe: Any, model: AnimateDiff, dtype: str) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from reel.models.source import part_of
-from tasks.networks.files import BYTES, builder, safetensors_file, source_bytes
+from tasks.networks.files import BYTES, builder, source_bytes
 from tasks.networks.quiet import quiet
-from tasks.stylize.models.checkpoint import checkpoint
+from tasks.stylize.models.checkpoint import load_part, load_vae_file
 from tasks.stylize.models.sources import codec_sources
 from tasks.stylize.settings.codec import Decode, Encode
 from tasks.weights import fetch as weights
@@ -30,17 +30,9 @@ def _build(cfg: Encode | Decode) -> Any:
     from diffusers import AutoencoderKL
 
     if cfg.vae is None and cfg.base.single:
-        return checkpoint(cfg.base, cfg.base_config, cfg.dtype)["vae"]
+        return load_part(cfg.base, cfg.base_config, "vae", cfg.dtype)
     if cfg.vae is None:
         return builder(AutoencoderKL, weights.path(part_of(cfg.base, "vae")) / "vae", cfg.dtype, cfg.base)()
     if not cfg.vae.single:
         return builder(AutoencoderKL, weights.path(cfg.vae), cfg.dtype, cfg.vae)()
-    import torch
-
-    settings = weights.path(codec_sources(cfg)[-1]) / "vae"
-    return AutoencoderKL.from_single_file(
-        str(safetensors_file(cfg.vae)),
-        config=str(settings),
-        torch_dtype=getattr(torch, cfg.dtype),
-        local_files_only=True,
-    )
+    return load_vae_file(cfg.vae, weights.path(codec_sources(cfg)[-1]), cfg.dtype)

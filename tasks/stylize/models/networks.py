@@ -15,6 +15,7 @@ from reel.models.animatediff import AnimateDiff
 from reel.models.source import part_of, sources_in
 from tasks.networks.files import BYTES, builder, not_a_model, read_json, safetensors_file, source_bytes
 from tasks.stylize.models.adapters import apply_ip_adapter, apply_loras, loras_of
+from tasks.stylize.models.checkpoint import load_part
 from tasks.stylize.models.sources import unet_family
 from tasks.stylize.settings.denoise import Denoise
 from tasks.weights import fetch as weights
@@ -119,34 +120,26 @@ def join(unet: Any, adapter: Any, model: AnimateDiff) -> Any:
         if missing or unexpected:
             raise ValueError(f"weights without a place or places without weights: {[*missing, *unexpected][:3]}")
     except (ValueError, RuntimeError) as error:
-        raise not_a_model(model.motion, f"a motion module for the UNet of model {model.name}", error) from None
+        wanted = f"a motion module for the UNet of model {model.name}"
+        raise not_a_model(model.motion, wanted, error, "model.motion") from None
     return joined
 
 
 def _unet(model: AnimateDiff, dtype: str) -> Any:
     """The base's UNet2DConditionModel."""
-    import torch
     from diffusers import UNet2DConditionModel
 
     base = model.base
-    if not base.single:
-        return builder(UNet2DConditionModel, weights.path(base) / "unet", dtype, base)()
-    assert model.base_config is not None
-    try:
-        return UNet2DConditionModel.from_single_file(
-            str(safetensors_file(base)),
-            config=str(weights.path(model.base_config)),
-            subfolder="unet",
-            torch_dtype=getattr(torch, dtype),
-            local_files_only=True,
-        )
-    except (ValueError, KeyError, RuntimeError, OSError) as error:
-        raise not_a_model(base, "a checkpoint of this family's architecture", error) from None
+    if base.single:
+        return load_part(base, model.base_config, "unet", dtype)
+    return builder(UNet2DConditionModel, weights.path(base) / "unet", dtype, base)()
 
 
 def _motion_adapter(model: AnimateDiff, dtype: str) -> Any:
+    """The motion module; a bare file may have diffusers' names or AnimateDiff's own."""
     import torch
     from diffusers import MotionAdapter
+    from diffusers.loaders.single_file_utils import convert_animatediff_checkpoint_to_diffusers
     from safetensors.torch import load_file
 
     source = model.motion
@@ -154,8 +147,16 @@ def _motion_adapter(model: AnimateDiff, dtype: str) -> Any:
         return builder(MotionAdapter, weights.path(source), dtype, source)()
     folder = weights.path(model.motion_config or source)
     adapter = MotionAdapter.from_config(read_json((folder if folder.is_dir() else folder.parent) / "config.json"))
+    tensors = load_file(str(safetensors_file(source)))
     try:
-        adapter.load_state_dict(load_file(str(safetensors_file(source))))
+        if any(".temporal_transformer." in name for name in tensors):
+            tensors = {**_positions(adapter), **convert_animatediff_checkpoint_to_diffusers(tensors)}
+        adapter.load_state_dict(tensors)
     except RuntimeError as error:
-        raise not_a_model(source, "a motion module of the shape in motion_config", error) from None
+        raise not_a_model(source, "a motion module of the shape in motion_config", error, "model.motion") from None
     return adapter.to(getattr(torch, dtype))
+
+
+def _positions(adapter: Any) -> dict[str, Any]:
+    """The tables of frame positions, which follow from their size and which diffusers' conversion leaves out."""
+    return {name: table for name, table in adapter.state_dict().items() if name.endswith(".pos_embed.pe")}

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from reel.errors import UserError
 from reel.models.source import LoraSource, ModelSource, part_of
-from tasks.networks.files import BYTES, builder, safetensors_file, source_bytes
+from tasks.networks.files import BYTES, builder, not_a_model, safetensors_file, source_bytes
 from tasks.networks.quiet import quiet
 from tasks.stylize.engine.inversion import token_names
-from tasks.stylize.models.checkpoint import checkpoint
+from tasks.stylize.models.checkpoint import load_part
+from tasks.stylize.models.lora import read_lora, say_lost, told_misfits
+from tasks.stylize.models.lycoris import apply_lycoris, is_lycoris
 from tasks.stylize.models.sources import embed_sources
 from tasks.stylize.settings.embed import Embed
 from tasks.weights import fetch as weights
@@ -18,6 +20,9 @@ from tasks.weights.memory import LOADED
 
 if TYPE_CHECKING:
     import torch
+
+PREFIX = "text_encoder."
+"""What a LoRA's names for the text encoder begin with."""
 
 
 def load_text(cfg: Embed, device: str) -> tuple[Any, Any]:
@@ -37,12 +42,13 @@ def _build(cfg: Embed) -> tuple[Any, Any]:
     from transformers import CLIPTextModel, CLIPTokenizer
 
     if cfg.base.single:
-        found = checkpoint(cfg.base, cfg.base_config, cfg.dtype)
-        tokenizer, encoder = found["tokenizer"], found["text_encoder"]
+        assert cfg.base_config is not None
+        root = weights.path(cfg.base_config)
+        encoder = load_part(cfg.base, cfg.base_config, "text_encoder", cfg.dtype)
     else:
         root = weights.path(part_of(cfg.base, "text_encoder", "tokenizer"))
-        tokenizer = CLIPTokenizer.from_pretrained(str(root / "tokenizer"), local_files_only=True)
         encoder = builder(CLIPTextModel, root / "text_encoder", cfg.dtype, cfg.base)()
+    tokenizer = CLIPTokenizer.from_pretrained(str(root / "tokenizer"), local_files_only=True)
     add_inversions(tokenizer, encoder, cfg.embeddings)
     _apply_loras(encoder, cfg.loras)
     return tokenizer, encoder.eval().requires_grad_(False)
@@ -81,7 +87,8 @@ def vectors(source: ModelSource) -> torch.Tensor:
     from safetensors.torch import load_file
 
     tensors = load_file(str(safetensors_file(source)))
-    found = tensors.get("emb_params", next(iter(tensors.values())) if len(tensors) == 1 else None)
+    found = next((tensors[name] for name in ("emb_params", "string_to_param.*") if name in tensors), None)
+    found = next(iter(tensors.values())) if found is None and len(tensors) == 1 else found
     if found is None or found.ndim not in (1, 2):
         raise UserError(
             f"{source.label}: not a textual inversion for this family (it holds {', '.join(sorted(tensors)[:4])})",
@@ -96,15 +103,32 @@ def _apply_loras(encoder: Any, loras: Sequence[LoraSource]) -> None:
     from diffusers.utils import set_adapter_layers, set_weights_and_activate_adapters
 
     applied = []
+    for lora in loras:
+        if is_lycoris(lora.source):
+            apply_lycoris(lora, encoder, PREFIX)
     for index, lora in enumerate(loras):
-        file = safetensors_file(lora.source)
-        state, alphas = Loader.lora_state_dict(str(file.parent), weight_name=file.name, local_files_only=True)
-        if not any(key.startswith("text_encoder.") for key in state):
+        if is_lycoris(lora.source):
+            continue
+        own = read_lora(Loader, lora.source)[PREFIX]
+        if not own.matrices:
+            continue
+        if not told_misfits(lora.source, own, encoder, PREFIX):
+            say_lost(lora.source, sorted(own.layers()), len(own.layers()), PREFIX)
             continue
         name = f"lora{index}"
-        Loader.load_lora_into_text_encoder(state, network_alphas=alphas, text_encoder=encoder, adapter_name=name)
+        state = {f"{PREFIX}{_linear(key)}": value for key, value in own.matrices.items()}
+        alphas = None if own.alpha is None else {f"{PREFIX}alpha": own.alpha}
+        try:
+            Loader.load_lora_into_text_encoder(state, network_alphas=alphas, text_encoder=encoder, adapter_name=name)
+        except (ValueError, KeyError, RuntimeError) as error:
+            raise not_a_model(lora.source, "a LoRA for this text encoder", error) from None
         applied.append((name, lora.weight))
     if applied:
         names, scales = zip(*applied, strict=True)
         set_weights_and_activate_adapters(encoder, list(names), list(scales))
         set_adapter_layers(encoder, enabled=True)
+
+
+def _linear(name: str) -> str:
+    """A matrix under the name that diffusers knows in a text encoder, whichever layers a LoRA has."""
+    return name.replace(".lora_A.", ".lora_linear_layer.down.").replace(".lora_B.", ".lora_linear_layer.up.")

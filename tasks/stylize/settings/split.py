@@ -34,6 +34,7 @@ class Stages:
 
     Attributes:
         text_keys: for each pair of ``embed.texts`` the flow's settings that it comes from, for messages.
+        vae_key: the setting that names the VAE, for messages.
     """
 
     encode: Encode
@@ -41,6 +42,7 @@ class Stages:
     denoise: Denoise
     decode: Decode
     text_keys: Sequence[Pair] = ()
+    vae_key: str = "stylize.vae"
 
 
 def split(
@@ -104,6 +106,7 @@ def split(
         parse(Denoise, denoise),
         parse(Decode, {**codec, **decode, "memory_format": memory_format}),
         texts.keys,
+        "stylize.vae" if sampling.vae is not None else "model.vae",
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .corpus_case import Case
-from .corpus_fizz import FIZZ, VALUES
+from .corpus_fizz import DEFORUM, FIZZ, VALUES
 from .corpus_own import OWN
 from .corpus_tools import EVOLVED, LATENT, TRAVEL, WEBUI
 
-CASES: list[Case] = [*FIZZ, *VALUES, *EVOLVED, *WEBUI, *TRAVEL, *LATENT, *OWN]
+CASES: list[Case] = [*FIZZ, *VALUES, *DEFORUM, *EVOLVED, *WEBUI, *TRAVEL, *LATENT, *OWN]

@@ -53,7 +53,16 @@ FIZZ = [
         frames=16,
         weights={4: {"a": 0.5, "b": 0.5}, 8: {"b": 1}},
     ),
-    case("fizz-braces", "fizz", '{"0": "a", "2": "b"}', ("RS101", 1, 1), frames=4, weights={2: {"b": 1}}),
+    case(
+        "fizz-braces",
+        "fizz",
+        '{"0": "a", "2": "b"}',
+        ("RS005", 1, 1),
+        ("RS101", 1, 1),
+        frames=4,
+        weights={2: {"b": 1}},
+        forced=True,
+    ),
     case(
         "fizz-single-quotes",
         "fizz",
@@ -163,7 +172,80 @@ VALUES = [
     case("value-range", "fizz-value", "0:(0.5), 4:(2.5)", ("RS307", 1, 13), frames=8, lint={"value_range": (0.0, 2.0)}),
     case("value-huge-exponent", "fizz-value", "0:(2**999)", ("RS408", 1, 5)),
     case("value-braces", "fizz-value", "{0:(1), 4:(2)}", ("RS101", 1, 1), forced=True),
+    case("value-no-comma", "fizz-value", "0:(1) 4:(2)", ("RS105", 1, 6), frames=8, values={0: 1, 2: 1.5, 4: 2}),
+    case("value-no-comma-lines", "fizz-value", "0:(1)\n4:(2)\n6:(1)", ("RS105", 1, 6), ("RS105", 2, 6)),
     case("value-empty-piece", "fizz-value", "0:(1),, 4:(2)", ("RS109", 1, 7)),
     case("value-text", "fizz-value", '0:("Euler a")', ("RS115", 1, 3)),
-    case("deforum-seed", "deforum", "0:(s), 2:(-1)", forced=True, frames=4, lint={"seed": 7}, values={2: -1, 3: -1}),
+    case(
+        "deforum-seed",
+        "deforum",
+        "0:(s), 2:(-1)",
+        forced=True,
+        what="value",
+        frames=4,
+        lint={"seed": 7},
+        values={2: -1, 3: -1},
+    ),
+]
+
+SETTINGS = """{
+  "W": 512, "sampler": "Euler a", "max_frames": 90, "fps": 15,
+  "prompts": {
+    "0": "a robot --neg photo",
+    "30": "a boat",
+    "60": "a tower"
+  },
+  "animation_prompts_positive": "masterpiece",
+  "animation_prompts_negative": "watermark",
+  "strength_schedule": "0: (0.65), 25: (0.55)"
+}"""
+OLDER = SETTINGS.replace("animation_prompts_positive", "positive_prompts").replace(
+    "animation_prompts_negative", "negative_prompts"
+)
+HELD = {
+    0: {"masterpiece a robot": 1},
+    29: {"masterpiece a robot": 1},
+    30: {"masterpiece a boat": 1},
+    59: {"masterpiece a boat": 1},
+    89: {"masterpiece a tower": 1},
+}
+
+DEFORUM = [
+    case("deforum-settings", "deforum", SETTINGS, ("RS324", 10, 24), frames=90, weights=HELD),
+    case("deforum-older-settings", "deforum", OLDER, ("RS324", 10, 24), frames=90, weights=HELD),
+    case("deforum-values-of-settings", "deforum", SETTINGS, ("RS115", 1, 1), what="value"),
+    case(
+        "deforum-block",
+        "deforum",
+        '{"0": "a", "30.0": "b", "max_f/2": "c"}',
+        frames=90,
+        weights={29: {"a": 1}, 30: {"b": 1}, 43: {"b": 1}, 44: {"c": 1}, 89: {"c": 1}},
+    ),
+    case(
+        "deforum-exponents",
+        "deforum",
+        '{"0": "a", "3e1": "b", "2**5": "c", "max_f*4e-1": "d", "50.9": "e"}',
+        frames=90,
+        weights={30: {"b": 1}, 31: {"b": 1}, 32: {"c": 1}, 35: {"d": 1}, 49: {"d": 1}, 50: {"e": 1}},
+    ),
+    case("deforum-first-late", "deforum", '{"4": "a"}', ("RS208", 1, 2), frames=8, weights={0: {"a": 1}}),
+    case("deforum-beyond", "deforum", '{"0": "a", "9": "b"}', ("RS203", 1, 12), frames=8, weights={7: {"a": 1}}),
+    case("deforum-spaced-neg", "deforum", '{"0": "a bridge -- neg text, logo"}', ("RS322", 1, 17), frames=8),
+    case("deforum-neg-twice", "deforum", '{"0": "a --neg b --neg c"}', ("RS311", 1, 18)),
+    case(
+        "deforum-quotes", "deforum", '{"0": "he said: \\"go\\", ink"}', frames=4, weights={0: {'he said: "go", ink': 1}}
+    ),
+    case("deforum-line-break", "deforum", '{"0": "a robot\nin a garden"}', ("RS112", 1, 15)),
+    case("deforum-last-comma", "deforum", '{"0": "a", "8": "b",}', ("RS116", 1, 20)),
+    case("deforum-key", "deforum", '{"0": "a", "half": "b"}', ("RS201", 1, 12)),
+    case("deforum-key-over-t", "deforum", '{"0": "a", "t/2": "b"}', ("RS402", 1, 12)),
+    case("deforum-negative-key", "deforum", '{"0": "a", "0-4": "b"}', ("RS209", 1, 12)),
+    case("deforum-number", "deforum", '{"0": "a", "8": 0.5}', ("RS115", 1, 17), forced=True, what="prompt"),
+    case("deforum-workflow", "deforum", '{"3": {"class_type": "KSampler"}, "7": {"class_type": "x"}}', ("RS114", 1, 7)),
+    case(
+        "deforum-parseq",
+        "deforum",
+        '{"meta": {}, "prompts": [{"x": "a"}], "keyframes": [{"frame": 0}]}',
+        ("RS114", 1, 10),
+    ),
 ]

@@ -56,7 +56,7 @@ OWN = [
     case("short-last-blend-loops", "short", "loop: on; 0: a; 4 blend: b", frames=8, weights={6: {"a": 0.5, "b": 0.5}}),
     case("short-lora", "short", "0: a; 4: b <lora:x:1>", ("RS318", 1, 10)),
     case("short-textual-inversion", "short", "0: a, embedding:any; 4: b", frames=8, weights={4: {"b": 1}}),
-    case("short-open-bracket", "short", "head: best (art; 0: a", ("RS318", 1, 18)),
+    case("short-open-bracket", "short", "head: best (art; 0: a", ("RS318", 1, 12)),
     case("short-formula-in-emphasis", "short", "0: (smile:`t/max_f`)", frames=3, weights={1: {"(smile:0.5)": 1}}),
     case("short-one-key", "short", "0: 2", what="value", frames=4, values={0: 2, 3: 2}),
     case("short-one-key-tight", "short", "0:2", what="value", frames=4, values={0: 2, 3: 2}),

@@ -81,6 +81,15 @@ EVOLVED = [
 
 WEBUI = [
     case(
+        "webui-infotext",
+        "webui",
+        "a sailor\n0: open eyes\n10: closed eyes\nNegative prompt: render, 3d\nSteps: 22, Sampler: Euler a, Seed: 394",
+        ("RS321", 4, 1),
+        ("RS301", 2, 1),
+        frames=12,
+        weights={0: {"a sailor, open eyes": 1}, 10: {"a sailor, closed eyes": 1}},
+    ),
+    case(
         "webui-plain",
         "webui",
         "1girl, street\n0: red top\n4: blue top\nbest quality",
@@ -157,6 +166,15 @@ TRAVEL = [
         ("RS203", 1, 27),
         frames=8,
         weights={7: {"a": 1}},
+    ),
+    case(
+        "travel-regions",
+        "travel",
+        '{"prompt_map": {"0": "a"}, "region_map": {"0": {"enable": true, "condition": {"prompt_map": {"0": "b"}}}, '
+        '"background": {"hint": "x"}}}',
+        ("RS323", 1, 42),
+        frames=8,
+        weights={0: {"a": 1}},
     ),
     case("travel-comment", "travel", '{\n  "prompt_map": {  # frames\n    "0": "a"\n  }\n}', ("RS111", 2, 20)),
     case("travel-last-comma", "travel", '{"prompt_map": {"0": "a",}}', ("RS116", 1, 25)),

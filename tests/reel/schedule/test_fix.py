@@ -57,7 +57,9 @@ def test_the_corpus_is_fixed_once_and_for_all(case: Case) -> None:
 
 
 MENDED = [
-    ("braces", '{"0": "a", "8": "b"}', '"0": "a", "8": "b"'),
+    ("braces", "{'0': 'a', '8': 'b'}", '"0": "a", "8": "b"'),
+    ("Deforum's line break", '{"0": "a\nb", "30.0": "c"}', '{"0": "a b", "30.0": "c"}'),
+    ("values without commas", "0:(0.5) 24:(1)", "0:(0.5), 24:(1)"),
     ("quotes", "{'0': 'a', 8: “b”}", '"0": "a", "8": "b"'),
     ("comma", '"0": "a"\n"8": "b"', '"0": "a",\n"8": "b"'),
     ("unclosed", '"0": "a,\n"8": "b"', '"0": "a",\n"8": "b"'),

@@ -13,7 +13,7 @@ from reel.errors import UserError
 from reel.schedule.compile import compile_pictures, compile_prompts, compile_values
 from reel.schedule.dialects.base import Target
 from reel.schedule.dialects.catalogue import DIALECTS
-from reel.schedule.model import Schedule
+from reel.schedule.model import HOLD, Schedule
 from reel.schedule.read import parse, read
 from reel.schedule.write import write
 from tests.examples import examples
@@ -111,6 +111,12 @@ def test_animatediff_evolved_keeps_holds_and_its_own_fades(dialect: str, schedul
     prompts_survive(schedule, dialect)
 
 
+@settings(max_examples=examples(350), deadline=None, database=None)
+@given(schedule=prompt_schedules(then=lambda _: HOLD, loops=False))
+def test_deforum_keeps_holds(schedule: Schedule) -> None:
+    prompts_survive(replace(schedule, mixing="lerp"), "deforum")
+
+
 @pytest.mark.parametrize("dialect", ["fizz-value", "deforum", "evolved", "evolved-json"])
 @settings(max_examples=examples(250), deadline=None, database=None)
 @given(schedule=value_schedules())
@@ -128,7 +134,7 @@ def test_latent_keyframes_keep_every_value_from_0_up(schedule: Schedule) -> None
 @settings(max_examples=examples(400), deadline=None, database=None)
 @given(
     schedule=prompt_schedules(),
-    dialect=st.sampled_from(["fizz", "webui", "travel", "evolved", "evolved-json", "yaml", "short"]),
+    dialect=st.sampled_from(["fizz", "webui", "travel", "deforum", "evolved", "evolved-json", "yaml", "short"]),
 )
 def test_a_loss_is_always_said(schedule: Schedule, dialect: str) -> None:
     try:

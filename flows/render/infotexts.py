@@ -1,0 +1,43 @@
+"""A pasted infotext as a prompt: the negative prompt goes where it belongs, and what becomes of the rest is said."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from reel.infotext import split_infotext
+
+log = logging.getLogger(__name__)
+_KEY = re.compile(r"^\s*\d+\s*:\s*\S.*$", re.MULTILINE)
+
+
+def taken_apart(data: Any) -> Any:
+    """Settings as plain data, an infotext under ``prompt`` divided among ``prompt`` and ``negative_prompt``.
+
+    Raises:
+        ValueError: its prompt changes over the frames, or there is none.
+    """
+    prompt = data.get("prompt") if isinstance(data, Mapping) else None
+    found = split_infotext(prompt) if isinstance(prompt, str) else None
+    if found is None:
+        return data
+    if not found.positive:
+        raise ValueError("prompt: an infotext of the web UI without a prompt; write one before its 'Negative prompt:'")
+    if key := _KEY.search(found.positive):
+        raise ValueError(
+            f"prompt: this infotext's prompt changes over the frames ({key[0].strip()[:40]}); give it as "
+            "prompt_schedule, which reads its keys and its negative prompt"
+        )
+    _said("; ".join(filter(None, ("its negative prompt is taken" if found.negative else "", found.described()))))
+    given = data.get("negative_prompt") or ""
+    negative = ", ".join(part for part in (given, found.negative) if isinstance(part, str) and part)
+    return {**data, "prompt": found.positive, "negative_prompt": negative}
+
+
+@functools.cache
+def _said(what: str) -> None:
+    """Once in a process: the points of a sweep are checked one by one."""
+    log.warning("prompt: an infotext of the web UI: %s", what or "it has no parameters")
