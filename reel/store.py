@@ -16,6 +16,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -40,6 +41,9 @@ from reel.files import (
 SCHEMA = 1
 FOLDERS = ("objects", "frames", "keys", "results", "records", "locks", "tmp")
 _REMAKE = "run the render again: damaged objects are detected and made again"
+
+
+_FRAME = re.compile(r"[0-9a-f]{8,64}")
 
 
 class Store:
@@ -268,14 +272,23 @@ class FrameCache:
         self.root = root
 
     def get(self, frame: str) -> bytes | None:
-        data = read_file(self.root / frame[:2] / frame)
+        data = read_file(self._path(frame))
         if data is None:
             return None
         checksum, payload = data[:32], data[32:]
         return payload if hashlib.sha256(payload).digest() == checksum else None
 
     def put(self, frame: str, data: bytes) -> None:
-        write_atomic(self.root / frame[:2] / frame, hashlib.sha256(data).digest() + data)
+        write_atomic(self._path(frame), hashlib.sha256(data).digest() + data)
+
+    def _path(self, frame: str) -> Path:
+        """
+        Raises:
+            DamagedObject: no digest, nor a number in its place, as only a damaged object says of a frame.
+        """
+        if not _FRAME.fullmatch(frame):
+            raise DamagedObject(f"{frame!r:.80} is not the digest of a frame", fix="run the render again")
+        return self.root / frame[:2] / frame
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from flows.config import hydra_private, kept
+from flows.config import hydra_private, kept, no_code
 from flows.config.root import Root, defaults, project_root
 from flows.config.shape import Shape, shape
 from reel.errors import UserError
@@ -110,7 +110,9 @@ class Engine:
         key = tuple(picks)
         if key not in self._composed:
             assert self.hydra
-            self._composed[key] = compose(self.root.name, overrides=list(picks), return_hydra_config=True)
+            made = compose(self.root.name, overrides=list(picks), return_hydra_config=True)
+            no_code.check(made)
+            self._composed[key] = made
         return self._composed[key].copy()
 
     def base(self, picks: Sequence[str]) -> Base:

@@ -10,6 +10,7 @@ What a run asks for is held against conf/serve.yaml when it begins (`flows.serve
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -116,12 +117,15 @@ def differences(expected: Mapping[str, Any], record: Any) -> list[str]:
 
 
 async def refuse(client: Any, served: Registered, flow_run: Any, why: str, say: Say) -> None:
-    """End a run that was not started, with the reason."""
+    """End a run that was not started, with the reason, as one that has failed."""
     from prefect.states import Failed
 
     state = Failed(message=f"{REFUSED}{why}; nothing was run")
     await client.set_flow_run_state(flow_run.id, state, force=True)
     say(f"{served.plan.name}: {flow_run.name} is {REFUSED}{why}")
+    if served.plan.deployment.on_failure:
+        hook = entry_points.failure_hook(served.plan.name, served.plan.deployment)
+        await asyncio.to_thread(hook, None, flow_run, state)
 
 
 def text(names: Sequence[str]) -> str:

@@ -63,7 +63,7 @@ def flow_of(settings: Serve, name: str) -> Flow[..., Any]:
 
     deployed.__name__ = name
     deployed.__signature__ = _signature(drop)  # type: ignore[attr-defined]  # Prefect takes no other parameters
-    hooks = [_hook(name, deployment)] if deployment.on_failure else []
+    hooks = [failure_hook(name, deployment)] if deployment.on_failure else []
     _made[name] = Flow(
         deployed,
         name=deployment.flow,
@@ -154,7 +154,9 @@ def _no_retry(flow_run: str) -> None:
         client.update_flow_run(flow_run, empirical_policy=FlowRunPolicy(retries=0, retry_delay=0))
 
 
-def _hook(name: str, deployment: Deployment) -> Any:
+def failure_hook(name: str, deployment: Deployment) -> Any:
+    """What calls a deployment's ``on_failure`` program, as Prefect calls its hooks."""
+
     def tell(flow: Any, flow_run: Any, state: Any) -> None:
         facts = {
             "ROTOSCOPE_DEPLOYMENT": name,

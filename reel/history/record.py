@@ -36,6 +36,12 @@ def _inside(value: str) -> str:
     return value
 
 
+def _file_name(value: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", value):
+        raise ValueError(f"{value!r:.80} must be a name of letters, digits, dots and dashes")
+    return value
+
+
 RunId = Annotated[str, AfterValidator(_run_id)]
 """A record is filed under it, so one that came from elsewhere must not be a path."""
 
@@ -111,7 +117,7 @@ class RenderRecord(_Frozen):
     packages: dict[str, str] = Field(default_factory=dict)
     """Versions of the distributions that can change the result's bytes, and of Rotoscope."""
     mlflow_run: str | None = None
-    sweep: str | None = None
+    sweep: Annotated[str, AfterValidator(_file_name)] | None = None
     """Id of the sweep that the render is a point of, or that a comparison is of."""
     point: int | None = None
     """Number of that point; None for a comparison."""

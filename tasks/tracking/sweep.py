@@ -11,6 +11,7 @@ from typing import Any
 from reel.errors import UserError
 from reel.files import canonical_json, sha256_bytes
 from reel.history.sweep import Manifest
+from reel.masking import masked
 from reel.store import Store
 from tasks.tracking.client import connect, each_reachable, experiment_id
 from tasks.tracking.links import Link, SweepLink, read_sweep_link, save_sweep_link, tracked_sweeps
@@ -111,7 +112,7 @@ def _opened(client: Any, store: Store, link: SweepLink, manifest: Manifest) -> S
         "flow": manifest.flow,
         "rotoscope.sweep": manifest.id,
         "mlflow.source.name": f"rotoscope {manifest.flow} -m",
-        "mlflow.note.content": f"Sweep of `{manifest.flow}` over\n{about}\n\n`{' '.join(manifest.overrides)}`",
+        "mlflow.note.content": f"Sweep of `{manifest.flow}` over\n{about}\n\n`{masked(' '.join(manifest.overrides))}`",
     }
     client.log_batch(
         run,

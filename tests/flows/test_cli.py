@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
+import http.server
+import json
 import os
 import re
+import threading
 from datetime import datetime
 from pathlib import Path
 
@@ -434,6 +438,31 @@ def test_a_taken_port_is_told(run, tmp_path):
         code, _, err = run("up", "--store", tmp_path, "--only", "prefect", "--prefect-port", port)
     assert code == 2
     assert f"prefect: port {port} is in use by another program" in err
+
+
+def test_a_server_that_lets_anybody_in_is_told(run, tmp_path):
+    """As one of an older version, which may still be up."""
+
+    class Open(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"true")
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer((servers.HOST, 0), Open) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        known = servers.Server("prefect", os.getpid(), running.server_address[1], str(servers._started(os.getpid())))
+        servers.folder(tmp_path).mkdir()
+        (servers.folder(tmp_path) / "prefect.json").write_text(json.dumps(dataclasses.asdict(known)))
+        code, _, err = run("up", "--store", tmp_path, "--only", "prefect")
+        assert code == 2
+        assert f"the Prefect server on {known.url} lets anybody in" in err
+        assert "fix: rotoscope down; rotoscope up" in err
+        assert [finding.level for finding in doctor.up(tmp_path)] == ["fail", "warn"]
+        running.shutdown()
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime
 import json
 import os
@@ -149,6 +150,12 @@ def test_a_changed_record_is_told_and_put_back(served, field):
     assert with_client(lambda client: guard.hold(client, one, said.append)) == []
 
 
+def with_failure(one, program: list[str]):
+    """The same deployment, with a program that is told of failures."""
+    deployment = one.plan.deployment.model_copy(update={"on_failure": program})
+    return dataclasses.replace(one, plan=dataclasses.replace(one.plan, deployment=deployment))
+
+
 def poll(one, flow, said: list[str]) -> None:
     """One look of the runner at what is due, as `serve` has it."""
     from flows.serve.guard import OwnRunner
@@ -179,6 +186,9 @@ def test_a_run_under_a_changed_record_is_refused(served, changed, asked, why):
     from flows.serve import served as entry_points
 
     cfg, one, said = served[0], served[1]["tick_once"], []
+    told = cfg.folder.parent / f"told-{WORKER}"
+    program = ["sh", "-c", f'echo "$ROTOSCOPE_DEPLOYMENT $ROTOSCOPE_MESSAGE" > {told}']
+    one = with_failure(one, program)
     change(one, **changed)
     run = with_client(lambda client: client.create_flow_run_from_deployment(one.id, parameters=asked))
     poll(one, entry_points.flow_of(cfg, one.plan.name), said)
@@ -187,6 +197,7 @@ def test_a_run_under_a_changed_record_is_refused(served, changed, asked, why):
     assert state.type.value == "FAILED"
     assert state.message.startswith(f"refused: {why}")
     assert state.message.endswith("; nothing was run")
+    assert told.read_text() == f"{one.plan.name} {state.message}\n"
     assert any("it is put back" in line for line in said)
     assert guard.differences(one.record, with_client(lambda client: client.read_deployment(one.id))) == []
 

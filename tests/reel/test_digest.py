@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from reel.digest import is_digest, parse
-from reel.errors import MissingObject
+from reel.errors import DamagedObject, MissingObject
 from reel.history.record import Output, StageRecord
 from reel.keys import recall
 from reel.pointer import drop_odd_pointer, pointer_path, read_pointer, write_pointer
@@ -45,6 +45,16 @@ def test_every_door_takes_digests_alone(store: Store, text):
         StageRecord(op="x", key=GOOD, digest=text, reused=False, seconds=1.0)
     with pytest.raises(ValidationError):
         Output(name="movie.mp4", sha256=text, size=1)
+
+
+@pytest.mark.parametrize("text", ["", "/etc/x", "../../../x", "..", f"{GOOD}0", "0000000g"])
+def test_results_of_frames_stay_in_their_folder(store: Store, tmp_path: Path, text):
+    cache = store.per_frame("ns")
+    for action in (lambda: cache.get(text), lambda: cache.put(text, b"x")):
+        with pytest.raises(DamagedObject, match="is not the digest of a frame"):
+            action()
+    cache.put("00000012", b"x")
+    assert cache.get("00000012") == b"x"
 
 
 def test_a_folder_that_a_digest_would_lead_to_stays(store: Store, tmp_path: Path):

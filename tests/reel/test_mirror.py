@@ -167,9 +167,11 @@ def test_a_key_or_record_that_names_a_folder_of_mine_is_refused(store, there, ur
         with pytest.raises(UserError, match="damaged record"):
             pull(there, url, [run])
         push(store, url, [run])
-    rewrite(fs, path, lambda data: data["record"].update(run=str(OUTSIDE[case](mine))))
-    with pytest.raises(UserError, match="damaged record"):
-        pull(there, url, [run])
+    for part in ("run", "parent", "sweep"):
+        rewrite(fs, path, lambda data, part=part: data["record"].update({part: str(OUTSIDE[case](mine))}))
+        with pytest.raises(UserError, match="damaged record"):
+            pull(there, url, [run])
+        push(store, url, [run])
     assert (mine / "manifest.json").read_text() == "mine"
     assert list((there.root / "records").iterdir()) == []
 
