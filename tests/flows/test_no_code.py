@@ -21,8 +21,8 @@ EXPERIMENTS = {
         "hydra.sweeper.params.steps._target_",
     ),
     "one by another way": (
-        f"job: {{config: {{mine: {{_target_: {CALLED}}}}}}}\n  callbacks: ${{hydra.job.config}}",
-        "hydra.callbacks.mine._target_",
+        f"sweeper: {{params: {{steps: {{_target_: {CALLED}}}}}}}\n  callbacks: ${{hydra.sweeper.params}}",
+        "hydra.callbacks.steps._target_",
     ),
     "a factory of log lines": (f'job_logging: {{formatters: {{plain: {{"()": {CALLED}}}}}}}', "formatters.plain.()"),
     "a handler of log lines": (f"job_logging: {{handlers: {{console: {{class: {CALLED}}}}}}}", "console.class"),
