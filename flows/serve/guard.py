@@ -11,6 +11,7 @@ What a run asks for is held against conf/serve.yaml when it begins (`flows.serve
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -125,7 +126,10 @@ async def refuse(client: Any, served: Registered, flow_run: Any, why: str, say: 
     say(f"{served.plan.name}: {flow_run.name} is {REFUSED}{why}")
     if served.plan.deployment.on_failure:
         hook = entry_points.failure_hook(served.plan.name, served.plan.deployment)
-        await asyncio.to_thread(hook, None, flow_run, state)
+        try:
+            await asyncio.to_thread(hook, None, flow_run, state)
+        except (OSError, subprocess.SubprocessError) as error:
+            say(f"{served.plan.name}: on_failure: {error}")
 
 
 def text(names: Sequence[str]) -> str:
