@@ -122,9 +122,22 @@ def _refuse(path: Path, picture: Image.Image) -> None:
             f"clip: {path.name} holds floating-point numbers, which have no range of their own",
             fix="export it with 8 or 16 bits",
         )
-    nclx = picture.info.get("nclx_profile") or {}
-    if nclx.get("transfer_characteristics") in _HDR_TRANSFERS:
+    if _transfer(path, picture) in _HDR_TRANSFERS:
         raise UserError(f"clip: {path.name} is an HDR picture (PQ or HLG)", fix="export it in standard range (SDR)")
+
+
+def _transfer(path: Path, picture: Image.Image) -> int:
+    """The transfer curve of a HEIF or AVIF picture, as H.273 numbers it; 2: not said."""
+    if picture.format == "HEIF":
+        return int((picture.info.get("nclx_profile") or {}).get("transfer_characteristics", 2))
+    if picture.format != "AVIF":
+        return 2
+    with path.open("rb") as file:  # Pillow does not tell
+        head = file.read(1 << 16)
+    at = head.find(b"colrnclx")
+    if at < 0 or b"tmap" in head:  # the curve of what a gain map makes of the picture is not the picture's
+        return 2
+    return int.from_bytes(head[at + 10 : at + 12], "big")
 
 
 def _is_preview(picture: Image.Image) -> bool:

@@ -38,12 +38,17 @@ def picture_stream(path: Path, container: Any, wanted: int | None) -> Any:
     streams = picture_streams(container)
     if wanted is not None:
         for stream in container.streams.video:
-            if stream.index == wanted:
+            if stream.index == wanted and stream.codec_context is not None:
                 return stream
         known = ", ".join(map(described, container.streams.video)) or "none"
         raise UserError(
             f"extract.stream: {path.name} has no video stream {wanted}; its video streams: {known}",
             fix=f"extract.stream={streams[0].index}, or leave it empty" if streams else None,
+        )
+    if not streams and any(stream.codec_context is None for stream in container.streams.video):
+        raise UserError(
+            f"clip: {path.name} holds a video in a codec that FFmpeg does not decode",
+            fix="export it from the program that shows it, as H.264 or ProRes",
         )
     if not streams:
         what = "only sound" if container.streams.audio else "no picture stream"
@@ -68,10 +73,12 @@ def _moving(path: Path) -> set[int]:
 
 
 def picture_streams(container: Any) -> Sequence[Any]:
+    """The video streams that can be decoded and are no pictures beside the movie."""
     from av.stream import Disposition
 
     still = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-    return [stream for stream in container.streams.video if not stream.disposition & still]
+    known = [stream for stream in container.streams.video if stream.codec_context is not None]
+    return [stream for stream in known if not stream.disposition & still]
 
 
 def described(stream: Any) -> str:

@@ -39,8 +39,11 @@ def coded(folder: Path, colour: str, brand: str, side: int) -> tuple[bytes, byte
     return configuration, data[at + 8 : at + int.from_bytes(data[at : at + 4], "big")]
 
 
-def grid(path: Path, brand: str = "heic", side: int = 64, turns: int = 0) -> Path:
-    """A picture of two by two tiles: red, lime above blue, white; ``turns`` quarter turns against the clock (irot)."""
+def grid(path: Path, brand: str = "heic", side: int = 64, turns: int = 0, transfer: int = 2) -> Path:
+    """A picture of two by two tiles: red, lime above blue, white; ``turns`` quarter turns against the clock (irot).
+
+    Its colours are those of BT.709, with the transfer curve of that number in H.273 (2: not said).
+    """
     path.parent.mkdir(exist_ok=True)
     tiles = [coded(path.parent, colour, brand, side) for colour in COLOURS]
     kind, _, _ = CODECS[brand]
@@ -49,9 +52,9 @@ def grid(path: Path, brand: str = "heic", side: int = 64, turns: int = 0) -> Pat
     named += [full("infe", 2, number(item, 2), bytes(2), kind.encode(), b"\0") for item in items]
     properties = box(
         "ipco", tiles[0][0], full("ispe", 0, number(side, 4) * 2), full("ispe", 0, number(2 * side, 4) * 2),
-        box("irot", bytes([turns])),
+        box("irot", bytes([turns])), box("colr", b"nclx", number(1, 2), number(transfer, 2), number(6, 2), b"\0"),
     )  # fmt: skip
-    uses = [number(1, 2), b"\x02\x03\x84", *(number(item, 2) + b"\x02\x81\x02" for item in items)]
+    uses = [number(1, 2), b"\x03\x03\x84\x05", *(number(item, 2) + b"\x02\x81\x02" for item in items)]
     whole = b"\0\0\x01\x01" + number(2 * side, 2) * 2  # an image grid of 2 rows and 2 columns
 
     def meta(first: int) -> bytes:

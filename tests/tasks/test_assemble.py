@@ -148,6 +148,19 @@ def test_every_format_has_the_frames_and_the_time_of_the_plan(
         assert abs(found[1] - seconds) <= Fraction(1, 100 if name == "gif" else 1000) + Fraction(1, 2000), movie
 
 
+def test_the_last_picture_of_a_gif_stays_as_long_as_there(store: Store, tmp_path: Path) -> None:
+    pictures = [Image.new("RGB", (64, 48), (50 * number, 0, 90)) for number in range(4)]
+    path = tmp_path / "a.gif"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=[100, 300, 100, 1000], loop=0)
+    clip = extracted(store, path)
+    made = assembled(store, clip, path, contact_sheet=0)
+    assert shown(made["movie"]) == shown(made["side_by_side"]) == (4, Fraction(3, 2))
+    assert Fraction(made["duration"]) == Fraction(3, 2)
+    assert movie_times(made["movie"]) == [0, Fraction(1, 10), Fraction(2, 5), Fraction(1, 2)]
+    even = assembled(store, clip, path, fps="source", **PLAIN)
+    assert shown(even["movie"]) == (15, Fraction(3, 2))
+
+
 def test_what_a_format_cannot_tell_apart_is_refused(store: Store) -> None:
     close = drawn(store, [0, 1, 1000], Fraction(1, 1000))
     with pytest.raises(UserError, match=r"some frames are closer to each other than gif can tell \(10 ms\)"):

@@ -44,6 +44,20 @@ def test_tiles_stand_upright_and_folders_hold_them(store: Store, tmp_path: Path)
         assert np.abs(corners(frame) - turned).max() <= 8
 
 
+@pytest.mark.parametrize("brand", ["heic", "avif"])
+def test_hdr_pictures_are_refused(store: Store, tmp_path: Path, brand: str) -> None:
+    for curve in (16, 18):
+        with pytest.raises(UserError, match=r"is an HDR picture \(PQ or HLG\)"):
+            extracted(store, grid(tmp_path / "a", brand, transfer=curve))
+    assert len(extracted(store, grid(tmp_path / "a", brand, transfer=13))) == 1
+
+
+def test_print_colours(store: Store, tmp_path: Path) -> None:
+    for name in ("a.jpg", "a.tif"):
+        Image.new("CMYK", (32, 32), (0, 255, 255, 0)).save(tmp_path / name)
+        assert np.abs(extracted(store, tmp_path / name).frame(0)[16, 16].astype(int) - (255, 0, 0)).max() <= 4
+
+
 def test_more_pictures_behind_a_jpeg(store: Store, tmp_path: Path) -> None:
     """Multi-Picture Format, which phones use for gain maps and depth: the first one is the photograph."""
     photo, behind = Image.new("RGB", (64, 48), (200, 40, 40)), Image.new("L", (32, 24), 9)

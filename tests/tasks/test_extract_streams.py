@@ -47,3 +47,10 @@ def test_a_stream_that_is_not_there(store: Store, tmp_path: Path) -> None:
     path = two(tmp_path / "a.mkv", "32x24", "64x48")
     with pytest.raises(UserError, match=r"a\.mkv has no video stream 7; .* 0 \(h264, 32x24\), 1 \(h264, 64x48\)"):
         extracted(store, path, stream=7)
+
+
+def test_a_codec_that_nobody_decodes(store: Store, tmp_path: Path) -> None:
+    path = numbered(tmp_path / "a.mov", 3)
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz").replace(b"avcC", b"zzzC"))
+    with pytest.raises(UserError, match=r"a\.mov holds a video in a codec that FFmpeg does not decode"):
+        extracted(store, path)
