@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from reel.errors import UserError
+from tasks.media import times
 from tasks.media.source import CONTAINERS
 
 _SOUND_FORMATS = ("mp3", "wav", "flac", "aac", "aiff")
@@ -45,11 +46,8 @@ def picture_stream(path: Path, container: Any, wanted: int | None) -> Any:
             f"extract.stream: {path.name} has no video stream {wanted}; its video streams: {known}",
             fix=f"extract.stream={streams[0].index}, or leave it empty" if streams else None,
         )
-    if not streams and any(stream.codec_context is None for stream in container.streams.video):
-        raise UserError(
-            f"clip: {path.name} holds a video in a codec that FFmpeg does not decode",
-            fix="export it from the program that shows it, as H.264 or ProRes",
-        )
+    if not streams and container.streams.video:
+        raise _without_codec(path, container)
     if not streams:
         what = "only sound" if container.streams.audio else "no picture stream"
         raise UserError(
@@ -58,6 +56,18 @@ def picture_stream(path: Path, container: Any, wanted: int | None) -> Any:
         )
     moving = _moving(path) if len(streams) > 1 else set()
     return max(streams, key=lambda stream: (stream.index in moving, _score(stream)))  # the first of equals
+
+
+def _without_codec(path: Path, container: Any) -> UserError:
+    """What to say of a file none of whose video streams can be decoded: cut off, or in an unknown codec."""
+    unknown = [stream for stream in container.streams.video if stream.codec_context is None]
+    if unknown and not any(packet.size for packet in container.demux(*unknown)):
+        return times.no_frames(path)
+    what = "a video in a codec that FFmpeg does not decode" if unknown else "only sound"
+    return UserError(
+        f"clip: {path.name} holds {what}",
+        fix="give a file with moving pictures; if other programs show it, export it from one, as H.264 or ProRes",
+    )
 
 
 def _moving(path: Path) -> set[int]:
