@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.hostile import commands, conf, paths, texts, values
+from benchmarks.hostile import commands, conf, keys, numbers, paths, texts
 from benchmarks.hostile.case import Case
 
 _TABLE: dict[str, list[Case]] = {
-    "keys": values.KEYS,
-    "numbers": values.NUMBERS,
-    "sweeps": values.SWEEPS,
+    "keys": keys.KEYS,
+    "numbers": numbers.NUMBERS,
+    "sweeps": keys.SWEEPS,
     "prompts": texts.PROMPTS,
     "schedules": texts.SCHEDULES,
     "paths": paths.PATHS,

@@ -82,7 +82,7 @@ SCHEDULES = [
         "dance",
         ("prompt_schedule=0 red", "prompt_schedule"),
         ("prompt_schedule=0: (girl:nan)", "is not a weight"),
-        ("prompt_schedule=0: red; 1:xx: blue", "1:xx"),
+        ("prompt_schedule=red top", "prompt_schedule"),
         ("prompt_schedule=0: red; 24: [a|b]", "prompt editing"),
         ("prompt_schedule=then: bled; 0: red", "'bled' is not a transition", "hold, blend"),
         ("prompt_schedule=nope: 1; 0: red", "nope"),
