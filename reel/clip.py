@@ -9,7 +9,7 @@ from statistics import median
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from reel.errors import UserError
+from reel.errors import DamagedObject, UserError
 from reel.store import Draft, Store, Stored
 
 if TYPE_CHECKING:
@@ -36,12 +36,16 @@ class Clip:
         self.digest = stored.digest
         self.kind = stored.kind
         self.meta: dict[str, Any] = stored.meta
-        self.width: int = stored.meta["width"]
-        self.height: int = stored.meta["height"]
-        self.count: int = stored.meta["count"]
-        self.time_base = Fraction(stored.meta["time_base"])
-        self.pts: list[int] = stored.meta["pts"]
-        self.color: str = stored.meta["color"]
+        try:
+            self.width, self.height, self.count = (int(stored.meta[name]) for name in ("width", "height", "count"))
+            self.time_base = Fraction(stored.meta["time_base"])
+            self.pts: list[int] = list(stored.meta["pts"])
+            self.color: str = stored.meta["color"]
+        except (LookupError, TypeError, ValueError, ZeroDivisionError):
+            raise DamagedObject(
+                f"object {stored.digest[:12]} is of kind {stored.kind!r} and does not say what a clip has to",
+                fix="run the render again: damaged objects are detected and made again",
+            ) from None
 
     @classmethod
     def open(cls, store: Store, digest: str) -> Clip:

@@ -248,8 +248,13 @@ def parse(cls: type[C], data: Mapping[str, Any], where: str = "") -> C:
         raise UserError("\n".join(_explain(cls, item, where) for item in error.errors())) from None
 
 
+_ARMS = ("bool", "float", "int", "str")
+
+
 def _explain(cls: type[Config], item: Any, where: str) -> str:
     path = [str(part) for part in item["loc"]]
+    if path[1:] and path[-1] in _ARMS and not place(cls, path) and place(cls, path[:-1]):
+        path.pop()  # pydantic adds which of several types it tried
     key = ".".join(filter(None, [where, *path]))
     if item["type"] == "extra_forbidden":
         known = below(cls, path[:-1])

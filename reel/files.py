@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,7 +75,7 @@ def read_file(path: Path) -> bytes | None:
         UserError: we are not allowed to read it.
     """
     try:
-        return path.read_bytes()
+        return path.read_bytes() if stat.S_ISREG(path.stat().st_mode) else None  # a pipe would be waited for
     except OSError as error:
         refuse_denied(path, error)
         return None

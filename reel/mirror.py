@@ -12,7 +12,6 @@ are digests and ids, never paths; Prefect's pointers are neither pushed nor pull
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from reel.history.record import RUN_ID, RenderRecord, dump, find_record, list_re
 from reel.keys import parse_entry
 from reel.masking import masked
 from reel.pointer import write_pointer
-from reel.store import SCHEMA, Store
+from reel.store import SCHEMA, Store, parse_manifest
 
 T = TypeVar("T")
 
@@ -150,15 +149,12 @@ def _pull_object(store: Store, mirror: _Mirror, digest: str) -> int:
     if sha256_bytes(data) != digest:
         raise _damaged(mirror, place)
     try:
-        manifest = json.loads(data)
-        schema, kind, meta, files = (manifest[name] for name in ("schema", "kind", "meta", "files"))
-        whole = isinstance(kind, str) and all(is_digest(sha256) for sha256 in files.values()) and {**meta} == meta
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        manifest = parse_manifest(data)
+    except ValueError:
         raise _damaged(mirror, place) from None
-    if schema != SCHEMA:
+    if (schema := manifest["schema"]) != SCHEMA:
         raise UserError(f"{mirror.url}/{place}: written with store schema {schema!r:.40}, this reads {SCHEMA}")
-    if not whole:
-        raise _damaged(mirror, place)
+    kind, meta, files = manifest["kind"], manifest["meta"], manifest["files"]
     size = 0
     with store.draft(kind) as draft:
         for name, sha256 in files.items():

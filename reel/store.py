@@ -53,6 +53,11 @@ class Store:
         self.root = Path(root).absolute()
         for name in FOLDERS:
             make_folder(self.root / name, "paths.store")
+            if not os.access(self.root / name, os.R_OK | os.X_OK):  # it would look like an empty one
+                raise UserError(
+                    f"paths.store: {self.root / name} may not be read by this user",
+                    fix="check the folder's owner and mode, or choose another with paths.store=",
+                )
 
     @property
     def writable(self) -> bool:
@@ -95,10 +100,13 @@ class Store:
             raise DamagedObject(
                 f"{path}: damaged manifest (its bytes do not give the digest it is filed under)", fix=_REMAKE
             )
-        manifest = json.loads(data)
+        try:
+            manifest = parse_manifest(data)
+        except ValueError as error:
+            raise DamagedObject(f"{path}: {error}", fix=_REMAKE) from None
         if manifest["schema"] != SCHEMA:
             raise UserError(
-                f"{path}: written with store schema {manifest['schema']}, this version reads {SCHEMA}",
+                f"{path}: written with store schema {manifest['schema']!r:.40}, this version reads {SCHEMA}",
                 fix="use the version of Rotoscope that wrote it, or another paths.store",
             )
         return Stored(self, digest, manifest)
@@ -136,6 +144,27 @@ class Store:
     def lock(self, name: str, *, wait: bool = True) -> contextlib.AbstractContextManager[bool]:
         """A named flock, held across processes."""
         return flocked(self.root / "locks" / f"{name}.lock", wait=wait)
+
+
+def parse_manifest(data: bytes) -> dict[str, Any]:
+    """An object's manifest as plain data; of another schema than ours, whatever it holds.
+
+    Raises:
+        ValueError: it is none. Its digest does not say so: anybody can file anything under its own digest.
+    """
+    try:
+        manifest = json.loads(data)
+        if manifest["schema"] == SCHEMA:
+            kind, meta, files = (manifest[name] for name in ("kind", "meta", "files"))
+            whole = isinstance(kind, str) and isinstance(meta, dict) and all(map(is_digest, files.values()))
+        else:
+            whole = isinstance(manifest, dict)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        whole = False
+    if not whole:
+        raise ValueError("not the manifest of an object")
+    found: dict[str, Any] = manifest
+    return found
 
 
 class Stored:

@@ -73,20 +73,23 @@ def check_numbers(annotation: Any, value: Any) -> None:
         if not WHOLE[0] <= value <= WHOLE[1]:
             raise ValueError(f"must lie between {WHOLE[0]} and {WHOLE[1]}")
     elif isinstance(value, Mapping):
-        for item in value.values():
-            _check_items(annotation, item, Mapping)
+        for name, item in value.items():
+            _check_item(annotation, str(name), item, Mapping)
     elif isinstance(value, list | tuple):
-        for item in value:
-            _check_items(annotation, item, Sequence)
+        for number, item in enumerate(value):
+            _check_item(annotation, str(number), item, Sequence)
 
 
-def _check_items(annotation: Any, item: Any, kind: type) -> None:
+def _check_item(annotation: Any, name: str, item: Any, kind: type) -> None:
     """As `check_numbers`, of what a list or a mapping holds; settings classes in it look after their own."""
     if not isinstance(item, bool | int | list | tuple | Mapping):
         return
     inner = [get_args(arm)[-1] for arm in arms(annotation) if is_a(get_origin(arm), kind)]
     if inner and not (isinstance(item, bool) and any(bool in set(arms(one)) for one in inner)):
-        check_numbers(inner[0], item)
+        try:
+            check_numbers(inner[0], item)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
 
 
 def arms(annotation: Any) -> Iterator[Any]:

@@ -101,7 +101,7 @@ FLAGS = [
     case("mirror push ''", "address", make=renders),
     case("mirror pull nope://x", "mirror nope://x"),
     case("mirror pull x://", "mirror x:"),
-    case("mirror pull file://{here}/m 1999", "has no records/1999.json", make=folder("m")),
+    case("mirror pull file://{here}/m 1999", "'1999' is not a run's id", make=folder("m")),
     case("mirror pull file://{here}/m ../../x", "'../../x' is not a run's id", make=folder("m")),
     case("mirror push file://{here}/m 1999", "no run fits '1999'", make=renders),
     case("mirror push file:///proc/x", "mirror file:///proc/x", make=renders),
@@ -109,7 +109,7 @@ FLAGS = [
     case("mirror push file://{here}/m", "mirror file://", make=together(renders, file("m", "here"))),
     case(f"mirror push file:///{LONG}", "mirror file:///aaa", make=renders),
     case("mirror pull file://{here}/m", "damaged record", make=file("m/records/20260101-000000-abcdef.json", "{")),
-    case("mirror pull file://{here}/m", "x.json", make=file("m/records/x.json", "{}")),
+    case("mirror pull file://{here}/m", "nothing to pull", "has no renders", make=file("m/records/x.json", "{}")),
 ]  # fmt: skip
 
 STORE = [
@@ -191,7 +191,7 @@ SEARCH = [
         ("search.space={controls.pose.weight: [0,nan]}", "search.space: controls.pose.weight"),
         ("search.space={controls.pose.weight: [0,inf]}", "search.space: controls.pose.weight"),
         ("search.space={controls.pose.weight: [0,1,nan]}", "search.space: controls.pose.weight"),
-        ("search.space={controls.pose.weight: [0,1,1e-300]}", "search.space: controls.pose.weight"),
+        ("search.space={controls.pose.weight: [0,1,1e-300]}", "makes more than 1000000 values"),
         ("search.space={controls.pose.weight: [true,false]}", "search.space: controls.pose.weight", "is not a range"),
         ("search.space={controls.pose.weight: [0,1,0.1,5]}", "is not a range"),
         ("search.space={controls.pose.weight: [a,b]}", "is not a range"),
@@ -207,9 +207,9 @@ SEARCH = [
         ),
         ("search.objectives=5", "search.objectives"),
         ("search.constraints={flicker.mean: lots}", "search.constraints.flicker.mean: 'lots' is not a bound", "1.5x"),
-        ("search.constraints={flicker.mean: nan}", "search.constraints.flicker.mean", "is not a bound"),
+        ("search.constraints={flicker.mean: nan}", "search.constraints.flicker.mean: must be a finite number"),
         ("search.constraints={flicker.mean: -2x}", "search.constraints.flicker.mean", "is not a bound"),
-        ("search.constraints={flicker.mean: true}", "search.constraints.flicker.mean"),
+        ("search.constraints={flicker.mean: true}", "search.constraints: flicker.mean: must be a number"),
         ("search.constraints={nope: 5}", "search.constraints: no metric gives 'nope'"),
         ("search.constraints=5", "search.constraints"),
         ("search.name=../x", "search.name: '../x' is not a valid name", "letters"),
@@ -245,5 +245,6 @@ ENVIRONMENT = [
             ("http://", "is not an address"),
         )
     ),
-    case("doctor", "HF_ENDPOINT", code=1, env={"HF_ENDPOINT": "nonsense", "HF_HUB_OFFLINE": "0"}),
+    case("doctor", "HF_ENDPOINT: 'nonsense' is not an address", code=1,
+         env={"HF_ENDPOINT": "nonsense", "HF_HUB_OFFLINE": "0"}),
 ]  # fmt: skip

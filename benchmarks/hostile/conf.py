@@ -185,6 +185,6 @@ SERVE = [
     case("serve check=true folder=", "folder: is empty"),
     case("serve check=true deployments=x", "deployments"),
     case("serve", "slots.rotoscope-gpu", make=edited("serve.yaml", "{rotoscope-gpu: 1}", "{rotoscope-gpu: -1}")),
-    case("serve", "allow.dance", make=edited("serve.yaml", "dance: [clip,", "dance: clip #")),
+    case("serve", "allow.dance", make=edited("serve.yaml", "  dance: [clip,", "  dance: 5\n  other: [clip,")),
     case("serve", "PREFECT_API_URL", "http://127.0.0.1:9", env={"PREFECT_API_URL": "http://127.0.0.1:9/api"}),
 ]  # fmt: skip

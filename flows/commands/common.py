@@ -63,7 +63,16 @@ def store_path(chosen: Path | None) -> Path:
     Raises:
         UserError: that one is no path.
     """
-    return (chosen or parse(Paths, settings()["paths"], "paths").store).absolute()
+    if chosen is None:
+        data = settings()
+        try:
+            chosen = parse(Paths, data["paths"], "paths").store
+        except UserError as error:
+            from flows.config.root import Root
+            from flows.config.setting_places import Origins, placed
+
+            raise placed(error, Origins(Root(SHARED, Paths), [], {"local": "default"}, data)) from None
+    return chosen.absolute()
 
 
 def open_store(chosen: Path | None) -> Store:

@@ -160,6 +160,9 @@ def hub() -> Iterator[Finding]:
             "warn", "hub", "HF_HUB_OFFLINE is set", "unset it to fetch models; those on this machine still work"
         )
         return
+    if not address.startswith(("http://", "https://")):
+        yield Finding("warn", "hub", f"HF_ENDPOINT: {address!r} is not an address", "unset it, or write https://...")
+        return
     try:
         with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=HUB_TIMEOUT):
             yield Finding("ok", "hub", f"{address} answers")

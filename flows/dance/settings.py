@@ -17,6 +17,7 @@ from reel.schedule.setting import ScheduleText
 from tasks.assemble import Assemble
 from tasks.extract import Extract
 from tasks.stylize.settings.controls import ControlSettings, Mask, live_controls
+from tasks.stylize.settings.embed import check_text
 from tasks.stylize.settings.regions import Region, live_regions
 from tasks.stylize.settings.sampling import Sampling
 
@@ -96,6 +97,18 @@ class Dance(Rendering):
         if clip == "":  # Path("") is the folder one stands in
             raise ValueError("is empty: name a video, a GIF or a folder of pictures")
         return clip
+
+    @model_validator(mode="after")
+    def _readable_texts(self) -> Dance:
+        """As the renderer would read them: a deployment and the points of a sweep are checked before they run."""
+        texts = {f"regions.{name}.prompt": region.prompt for name, region in live_regions(self.regions).items()}
+        if self.prompt_schedule is None:
+            texts["prompt"] = self.prompt
+        if self.stylize.guidance_scale > 1 and self.guidance_schedule is None:
+            texts["negative_prompt"] = self.negative_prompt
+        for key, text in texts.items():
+            check_text(text, key, self.stylize.embeddings)
+        return self
 
     @model_validator(mode="after")
     def _readable_schedules(self) -> Dance:

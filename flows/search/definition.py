@@ -167,7 +167,7 @@ def _read(path: Path) -> Definition:
                 raise ValueError("its checksum does not fit")
             data = data["search"]
         return Definition.model_validate(data)
-    except (ValueError, TypeError, KeyError, ValidationError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError, ValidationError) as error:
         raise UserError(
             f"{path}: damaged ({str(error).splitlines()[0]})",
             fix="delete its folder: what was rendered stays cached, the search asks for it again",

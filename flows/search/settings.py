@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from flows.flow import Flow
 from flows.render.settings import Rendering
@@ -53,9 +53,14 @@ class Searched(Config):
     def _ends(self) -> Searched:
         if self.trials is None and self.budget is None:
             raise ValueError("trials and budget are both empty: say when to end")
-        if self.objectives is not None and len(set(self.objectives)) < 2:
-            raise ValueError("objectives: name two or more; for a single number a sweep (-m) shows the curve")
         return self
+
+    @field_validator("objectives")
+    @classmethod
+    def _several(cls, objectives: list[str] | None) -> list[str] | None:
+        if objectives is not None and len(set(objectives)) < 2:
+            raise ValueError("name two or more; for a single number a sweep (-m) shows the curve")
+        return objectives
 
 
 class Search(Rendering):

@@ -181,8 +181,8 @@ def parse_record(data: bytes, path: Path | str) -> RenderRecord:
     try:
         envelope = json.loads(data)
         schema = envelope["schema"]
-    except (ValueError, KeyError, TypeError):
-        raise _damaged(path, "it is not complete JSON") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise _damaged(path, "it is not a complete JSON object") from None
     if schema != SCHEMA:
         raise UserError(
             f"{path}: written with record schema {schema}, this version reads {SCHEMA}",
@@ -192,7 +192,7 @@ def parse_record(data: bytes, path: Path | str) -> RenderRecord:
         if sha256_bytes(canonical_json(envelope["record"])) != envelope["sha256"]:
             raise _damaged(path, "its checksum does not fit")
         record = RenderRecord.model_validate(envelope["record"])
-    except (KeyError, ValueError, ValidationError) as error:
+    except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise _damaged(path, str(error).splitlines()[0]) from None
     return _without_password(record)
 

@@ -172,9 +172,10 @@ def read_definition(path: Path) -> Definition:
         if sha256_bytes(canonical_json(envelope["sweep"])) != envelope["sha256"]:
             raise ValueError("its checksum does not fit")
         return Definition.model_validate(envelope["sweep"])
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
+        told = str(error).splitlines()[0] if isinstance(error, ValueError) else "it is not a JSON object of a sweep"
         raise UserError(
-            f"{path}: damaged manifest ({str(error).splitlines()[0]})",
+            f"{path}: damaged manifest ({told})",
             fix="start the sweep's command again: it is written again, and finished points stay finished",
         ) from None
 

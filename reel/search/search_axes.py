@@ -16,6 +16,8 @@ GROUPS = ("controls", "stylize", "preprocess")
 WEIGHT = (0.0, 1.2, 0.05)
 """Range and step of a control's weight where the space says nothing."""
 _DEFAULT_PARTS = 24
+MOST_VALUES = 1_000_000
+"""On one axis: finer steps than a picture can show, and than Optuna's decimals can divide."""
 _EPSILON = 1e-9
 
 
@@ -114,6 +116,8 @@ def _axis(key: str, limits: Any, known: Mapping[str, Any]) -> Axis:
     if step <= 0 or step > high - low + _EPSILON:
         raise UserError(f"{where}: a step of {step:g} does not fit into {low:g}..{high:g}")
     parts = (high - low) / step
+    if parts > MOST_VALUES:
+        raise UserError(f"{where}: a step of {step:g} makes more than {MOST_VALUES} values", fix="a larger step")
     if abs(parts - round(parts)) > 1e-6:
         raise UserError(
             f"{where}: steps of {step:g} from {low:g} do not end at {high:g}",

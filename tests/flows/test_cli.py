@@ -266,6 +266,7 @@ def test_a_store_that_is_named_empty_is_not_the_folder_one_stands_in(run, tmp_pa
     monkeypatch.chdir(tmp_path)
     code, _, err = run(*command)
     assert (code, "paths.store: is empty: name a file or folder" in err) == (2, True), err
+    assert "${oc.env:ROTOSCOPE_STORE" in err
     assert list(tmp_path.iterdir()) == []
 
 

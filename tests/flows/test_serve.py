@@ -94,6 +94,7 @@ WRONG = {
     ),
     "not a program": ("flow: dance\non_failure: [/etc/passwd]", ["on_failure: '/etc/passwd' may not be started"]),
     "a key twice": ("flow: dance\nretries: 1\nretries: 2", ["line 3: 'retries' is given twice"]),
+    "a prompt": ("flow: dance\noverrides: ['prompt=(girl:nan)']", ["prompt: 'nan' at character 7 is not a weight"]),
     "a number": ("flow: dance\nretries: true", ["retries: must be a number, true is not one"]),
     "for ever": ("flow: dance\nwatch: {folder: x, stable_seconds: .inf}", ["watch.stable_seconds: must be a finite"]),
 }

@@ -63,6 +63,7 @@ BAD = [
     ({"stylize.strength": 0.4}, SETTINGS, "0.4 is not a range"),
     ({"stylize.strength": [0.4]}, SETTINGS, "is not a range"),
     ({"stylize.strength": ["a", "b"]}, SETTINGS, "is not a range"),
+    ({"stylize.strength": [0, 1, 1e-9]}, SETTINGS, "a step of 1e-09 makes more than 1000000 values"),
     *(({"stylize.strength": [0, 1, n]}, SETTINGS, "is not a range") for n in (float("nan"), float("inf"), True)),
     ({"stylize.strength": [0.4, 1, 0.25]}, SETTINGS, "steps of 0.25 from 0.4 do not end at 1"),
     ({"stylize.strength": [0.4, 1, 0]}, SETTINGS, "a step of 0 does not fit"),

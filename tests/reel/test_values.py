@@ -48,10 +48,10 @@ def test_a_truth_value_is_no_number(key: str, value: bool):
 
 
 def test_nor_is_it_one_within_lists_and_mappings():
-    assert "slots: must be a number, true is not one" in told(slots={"gpu": True})
-    assert "weights: must be a number, false is not one" in told(weights=[1.0, False])
-    assert "bounds: must be a number" in told(bounds={"flicker.mean": True})
-    assert "pairs: must be a number" in told(pairs=[[1, 2], [3, True]])
+    assert "slots: gpu: must be a number, true is not one" in told(slots={"gpu": True})
+    assert "weights: 1: must be a number, false is not one" in told(weights=[1.0, False])
+    assert "bounds: flicker.mean: must be a number" in told(bounds={"flicker.mean": True})
+    assert "pairs: 1: 1: must be a number" in told(pairs=[[1, 2], [3, True]])
     assert "parts.a.share: must be a number" in told(parts={"a": {"share": True}})
 
 
