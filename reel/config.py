@@ -248,12 +248,12 @@ def parse(cls: type[C], data: Mapping[str, Any], where: str = "") -> C:
         raise UserError("\n".join(_explain(cls, item, where) for item in error.errors())) from None
 
 
-_ARMS = ("bool", "float", "int", "str")
+_ARMS = ("bool", "dict", "float", "int", "list", "str")
 
 
 def _explain(cls: type[Config], item: Any, where: str) -> str:
     path = [str(part) for part in item["loc"]]
-    if path[1:] and path[-1] in _ARMS and not place(cls, path) and place(cls, path[:-1]):
+    if path[1:] and path[-1].partition("[")[0] in _ARMS and not place(cls, path) and place(cls, path[:-1]):
         path.pop()  # pydantic adds which of several types it tried
     key = ".".join(filter(None, [where, *path]))
     if item["type"] == "extra_forbidden":
@@ -263,6 +263,7 @@ def _explain(cls: type[Config], item: Any, where: str) -> str:
         return f"{key}: a value is needed"
     message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = message.replace("Input should be", "must be")
+    message = message.replace("a valid boolean, unable to interpret input", "true or false")
     if item["type"] == "literal_error":
         message += suggest(str(item["input"]), _allowed(item))
     if item["type"] in ("model_type", "model_attributes_type", "dict_type"):

@@ -153,6 +153,9 @@ def diagnose(engine: Engine, error: Exception) -> UserError:
                          fix=f"groups: {', '.join(engine.defaults)}")  # fmt: skip
     if scalar := re.search(r"node `([\w.]+)` is not a container", str(error)):
         return UserError(f"{scalar[1]}: must be a group of keys, each with its value", fix=f"{scalar[1]}.KEY=VALUE")
+    if merged := re.match(r"Error merging override ([^=\s]+)=", str(error)):
+        reason = str(error.__cause__ or "it has another type").splitlines()[0]
+        return UserError(f"{merged[1]}: takes no such value ({shortened(reason)})", fix="--cfg hydra shows what it has")
     text = re.split(r"\n\s+(?:full_key|object_type)|\nSet the environment", str(error))[0]
     key = re.search(r"full_key: (\S+)", str(error))
     return UserError(f"{key[1]}: {text.strip()}" if key else text.strip())
