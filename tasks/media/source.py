@@ -58,6 +58,8 @@ def open_source(path: Path | str) -> Source:
         raise UserError(f"clip: {path} is an address; only local files are read", fix="download it first")
     if path.is_dir():
         return Source(path, _folder(path))
+    if path.is_symlink() and not path.exists():
+        raise UserError(f"clip: {path} is a link that leads nowhere", fix="make the link anew, or name the file itself")
     if not path.exists():
         raise UserError(f"clip: there is no file {path}{_neighbours(path)}", fix="check the path and its spelling")
     if not path.is_file():

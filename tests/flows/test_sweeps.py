@@ -207,7 +207,7 @@ BAD = [
     (["steps=4,5", "sweep.paired=[steps]"], "sweep.paired: a pair takes two axes or more"),
     (["steps=4,5", "seed=1,2", "sweep.paired=[steps,seed,steps]"], "sweep.paired: steps is named twice"),
     (["steps=4,5", "sweep.pln=true"], "unknown key 'sweep.pln'; nearest: sweep.plan"),
-    (["steps=4,5", "sweep.plan=perhaps"], "sweep.plan: must be a valid boolean"),
+    (["steps=4,5", "sweep.plan=perhaps"], "sweep.plan: must be true or false"),
     (["steps=4,5", "sweep.plan=true", "hydra/sweeper=basic"], "sweep.plan=true: needs the default sweeper"),
 ]
 
