@@ -11,6 +11,8 @@ import re
 import zoneinfo
 
 DAY = datetime.timedelta(days=1)
+EARLIEST, FAR = 1970, 12
+"""First year that a recurrence rule may begin in, and years in which it must fall due once."""
 FIELDS = "minute hour day month weekday"
 
 
@@ -39,6 +41,23 @@ def _of_rrule(rrule: str) -> str | None:
             "rrule: COUNT without DTSTART counts from 2020-01-01, which is over; say where it begins: "
             f'"DTSTART:{datetime.date.today():%Y%m%d}T030000\\nRRULE:{rrule.removeprefix("RRULE:")}"'
         )
+    return _of_dates(rrule)
+
+
+def _of_dates(rrule: str) -> str | None:
+    """What is wrong with a rule's dates: they are found one after the other, so none at all take for ever to find."""
+    from dateutil.rrule import rrule as Rule
+    from dateutil.rrule import rrulestr
+
+    found = rrulestr(rrule, dtstart=datetime.datetime(2020, 1, 1))
+    if not isinstance(found, Rule):
+        return None  # a set of rules, of which one may add what another lacks
+    start: datetime.datetime = found._dtstart  # type: ignore[attr-defined]
+    if start.year < EARLIEST:
+        return f"rrule: DTSTART in {start.year} is too long ago; from {EARLIEST} on it is taken"
+    end = start + datetime.timedelta(days=366 * FAR)
+    if next(iter(found.replace(until=end, count=None)), None) is None:
+        return f"rrule: {rrule!r} never falls due: there is no such day in {FAR} years"
     return None
 
 

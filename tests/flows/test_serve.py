@@ -71,6 +71,11 @@ WRONG = {
         "flow: dance\nschedules: [{rrule: FREQ=DAILY;COUNT=3}]",
         ["COUNT without DTSTART", "RRULE:FREQ=DAILY;COUNT=3"],
     ),
+    "30 February": ("flow: dance\nschedules: [{rrule: FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30}]", ["never falls due"]),
+    "long ago": (
+        'flow: dance\nschedules: [{rrule: "DTSTART:19000101T000000Z\\nRRULE:FREQ=YEARLY"}]',
+        ["DTSTART in 1900 is too long ago"],
+    ),
     "every second": ("flow: dance\nschedules: [{rrule: FREQ=SECONDLY}]", ["more often than every 10 s"]),
     "unknown flow": ("flow: danse", ["no 'danse'|'danse' is not one", "nearest: dance"]),
     "serve itself": ("flow: serve", ["'serve' is not one that may be deployed"]),
