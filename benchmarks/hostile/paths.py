@@ -151,18 +151,18 @@ WEIGHTS = [
          "nowhere.safetensors does not exist"),
     *(
         case(f"dance {setting}", "x.safetensors", *said, make=make)
-        for setting, said in (
-            ("stylize.loras=[{source:{kind:file,id:x.safetensors}}]", ("stylize.loras",)),
-            ("stylize.vae={kind:file,id:x.safetensors}", ("stylize.vae",)),
-            ("model.controlnets.openpose={kind:file,id:x.safetensors}", ("openpose",)),
+        for setting in (
+            "stylize.loras=[{source:{kind:file,id:x.safetensors}}]",
+            "stylize.vae={kind:file,id:x.safetensors}",
+            "model.controlnets.openpose={kind:file,id:x.safetensors}",
         )
-        for make in (
-            file("x.safetensors", "text, and nothing else"),
-            file("x.safetensors"),
-            sparse("x.safetensors", 1 << 20),
-            safetensors("x.safetensors", {"a": (2, 3)}),
-            fifo("x.safetensors"),
-            folder("x.safetensors"),
+        for make, *said in (
+            (file("x.safetensors", "text, and nothing else"),),
+            (file("x.safetensors"), "has 0 bytes"),
+            (sparse("x.safetensors", 1 << 20),),
+            (safetensors("x.safetensors", {"a": (2, 3)}),),
+            (fifo("x.safetensors"), "is not a regular file"),
+            (folder("x.safetensors"), "is a folder, a file is needed"),
         )
     ),
     case("dance stylize.loras=[{source:{kind:file,id:x.safetensors}}] compute.max_memory=1GiB", "x.safetensors",

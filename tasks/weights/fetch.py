@@ -85,14 +85,15 @@ def fetch(sources: Iterable[ModelSource]) -> list[Path]:
         except ModelAbsent as error:
             absent.append(error)
     if absent:
-        raise ModelAbsent("\n".join(error.message for error in absent), fix=absent[0].fix)
+        raise ModelAbsent("\n".join(dict.fromkeys(error.message for error in absent)), fix=absent[0].fix)
     return found
 
 
 def _local(source: ModelSource) -> Path:
     local = from_home(source.id)
     if not local.is_file():
-        what = "is a folder, a file is needed" if local.is_dir() else "does not exist"
+        there = "is a folder, a file is needed" if local.is_dir() else "is not a regular file"
+        what = there if local.exists() else "does not exist"
         raise ModelAbsent(f"model file {local} {what}", fix="give the path of a downloaded .safetensors file")
     if source.sha256 and sha256_of(local) != source.sha256:
         raise ModelChanged(
