@@ -18,14 +18,12 @@ from pydantic import (
     Field,
     FiniteFloat,
     ValidationError,
-    ValidationInfo,
-    field_validator,
 )
 from pydantic.fields import FieldInfo
 
 from reel.canonical import canonical
 from reel.errors import UserError, suggest
-from reel.values import arms, check_numbers, check_text, from_home, is_a, local_path, path_setting, shortened
+from reel.values import arms, check_text, from_home, is_a, local_path, path_setting, shortened, wrong_numbers
 
 
 @dataclass(frozen=True)
@@ -58,9 +56,6 @@ LocalPath = Annotated[Path, BeforeValidator(path_setting)]
 """A file or folder of this machine; what every setting that is a path is declared as."""
 
 
-_HOLDS_NUMBERS = (int, list, tuple, dict)
-
-
 class Config(BaseModel):
     """Base of every settings class. Unknown keys are errors, and a changed field is checked again.
 
@@ -69,14 +64,6 @@ class Config(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True, defer_build=True, allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _numbers(cls, value: Any, info: ValidationInfo) -> Any:
-        """Truth values and endless numbers pass for numbers otherwise: ``seed=true`` for 1."""
-        if isinstance(value, _HOLDS_NUMBERS) and info.field_name:
-            check_numbers(cls.model_fields[info.field_name].annotation, value)
-        return value
 
     def result_part(self, without: Collection[Marker] = ()) -> dict[str, Any]:
         """What of these settings a result is made of, as canonical plain data: all but what is `OPERATIONAL`.
@@ -242,6 +229,9 @@ def parse(cls: type[C], data: Mapping[str, Any], where: str = "") -> C:
     Raises:
         UserError: naming every wrong key, what it got and what is allowed, with the nearest known key for a typo.
     """
+    wrong = [f"{key}: {told}" for key, told in wrong_numbers(cls, data, (where,) if where else ())]
+    if wrong:
+        raise UserError("\n".join(dict.fromkeys(wrong)))
     try:
         return cls.model_validate(dict(data) if isinstance(data, Mapping) else data)
     except ValidationError as error:

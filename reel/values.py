@@ -63,33 +63,40 @@ WHOLE = (-(2**63), 2**64 - 1)
 """Least and greatest whole number: those of a seed, and more than anything here counts."""
 
 
-def check_numbers(annotation: Any, value: Any) -> None:
-    """Raises: ValueError for a truth value where a number is meant, and for a number that is larger than all."""
-    if isinstance(value, bool):
+def wrong_numbers(annotation: Any, value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """What is wrong with the numbers in plain data, as (dotted key, words): pydantic takes ``true`` for 1, and whole
+    numbers that have no end.
+
+    Args:
+        annotation: the type of what stands there; settings classes are walked through by their fields.
+        value: plain data.
+    """
+    if isinstance(value, int):
         kinds = set(arms(annotation))
-        if kinds & {int, float} and bool not in kinds:
-            raise ValueError(f"must be a number, {str(value).lower()} is not one")
-    elif isinstance(value, int):
-        if not WHOLE[0] <= value <= WHOLE[1]:
-            raise ValueError(f"must lie between {WHOLE[0]} and {WHOLE[1]}")
+        if not kinds & {int, float} or (isinstance(value, bool) and bool in kinds):
+            return
+        if isinstance(value, bool):
+            yield ".".join(path), f"must be a number, {str(value).lower()} is not one (got {value})"
+        elif not WHOLE[0] <= value <= WHOLE[1]:
+            shown = shortened(repr(value)) if abs(value) < 10**100 else "a longer one"
+            yield ".".join(path), f"must lie between {WHOLE[0]} and {WHOLE[1]} (got {shown})"
     elif isinstance(value, Mapping):
-        for name, item in value.items():
-            _check_item(annotation, str(name), item, Mapping)
+        for arm in arms(annotation):
+            fields = getattr(arm, "model_fields", None)
+            inner = get_args(arm)[-1] if is_a(get_origin(arm), Mapping) else None
+            for name, item in value.items() if fields or inner is not None else ():
+                if isinstance(item, _HOLDS_NUMBERS) and (fields is None or name in fields):
+                    of_item = fields[name].annotation if fields else inner
+                    yield from wrong_numbers(of_item, item, (*path, str(name)))
     elif isinstance(value, list | tuple):
-        for number, item in enumerate(value):
-            _check_item(annotation, str(number), item, Sequence)
+        for arm in arms(annotation):
+            if is_a(get_origin(arm), Sequence):
+                for number, item in enumerate(value):
+                    if isinstance(item, _HOLDS_NUMBERS):
+                        yield from wrong_numbers(get_args(arm)[-1], item, (*path, str(number)))
 
 
-def _check_item(annotation: Any, name: str, item: Any, kind: type) -> None:
-    """As `check_numbers`, of what a list or a mapping holds; settings classes in it look after their own."""
-    if not isinstance(item, bool | int | list | tuple | Mapping):
-        return
-    inner = [get_args(arm)[-1] for arm in arms(annotation) if is_a(get_origin(arm), kind)]
-    if inner and not (isinstance(item, bool) and any(bool in set(arms(one)) for one in inner)):
-        try:
-            check_numbers(inner[0], item)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
+_HOLDS_NUMBERS = (int, list, tuple, Mapping)
 
 
 def arms(annotation: Any) -> Iterator[Any]:

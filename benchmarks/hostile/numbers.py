@@ -59,7 +59,7 @@ NUMBERS = [
         ("controls.pose.soft=2", "controls.pose.soft: must be less than or equal to 1"),
         ("controls.pose.layer_weights=[1,nan]", "controls.pose.layer_weights.1: must be a finite number"),
         ("controls.pose.layer_weights=[1,2]", "controls.pose.layer_weights", "2"),
-        ("controls.pose.layer_weights=[true]", "controls.pose.layer_weights: 0: must be a number"),
+        ("controls.pose.layer_weights=[true]", "controls.pose.layer_weights.0: must be a number"),
         ("controls.pose.timestep_keyframes=[{at: 2, scale: 1}]", "controls.pose.timestep_keyframes.0.at: must be less"),
         (
             "controls.pose.timestep_keyframes=[{at: 0.5, scale: 1}, {at: 0.5, scale: 2}]",
@@ -161,7 +161,7 @@ NUMBERS = [
         ("processes=0", "processes: must be greater than or equal to 1"),
         ("processes=true", "processes: must be a number"),
         ("slots={rotoscope-gpu: -1}", "slots.rotoscope-gpu: must be greater than or equal to 1"),
-        ("slots={rotoscope-gpu: true}", "slots: rotoscope-gpu: must be a number"),
+        ("slots={rotoscope-gpu: true}", "slots.rotoscope-gpu: must be a number"),
         ("slots={rotoscope-gpu: many}", "slots.rotoscope-gpu: must be a valid integer"),
         ("slots=5", "slots"),
         ("check=2", "check: must be true or false"),
