@@ -43,6 +43,7 @@ class Made:
         maps: control maps by ``map_<control>``.
         poses: poses found in ``original``, by detector.
         key: cache key of the stage that drew, the fact by which a render is known; empty: it is not told.
+        sound: sound that was made with the frames; empty: none was.
     """
 
     frames: str
@@ -50,6 +51,7 @@ class Made:
     maps: Mapping[str, str] = field(default_factory=dict)
     poses: Mapping[str, str] = field(default_factory=dict)
     key: str = ""
+    sound: str = ""
 
     @property
     def pictures(self) -> dict[str, str]:

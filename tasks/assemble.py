@@ -62,14 +62,15 @@ class Assemble(Config):
         return self
 
 
-@op("assemble", "assemble", version=2, config=Assemble, inputs=("frames", "original", "map_*", "source"),
+@op("assemble", "assemble", version=2, config=Assemble, inputs=("frames", "original", "map_*", "source", "sound"),
     gives="render", distributions=("imageio-ffmpeg", "ffmpeg-python", "av", "numpy", "pillow"))  # fmt: skip
 def assemble(cfg: Assemble, inputs: Mapping[str, str], ctx: Context) -> str:
     """Write the files of a render.
 
     Args:
         inputs: ``frames`` the result, ``original`` the extracted frames it was drawn from, ``map_<name>`` the control
-            maps, ``source`` the content digest of the file at ``ctx.files["source"]``; all but the first may be absent.
+            maps, ``source`` the content digest of the file at ``ctx.files["source"]``, ``sound`` a stored sound
+            that was made with the frames, in the place of the source's; all but the first may be absent.
 
     Returns:
         digest of an object of kind ``render``; its meta names the files: ``movie`` (a file or the folder ``frames``),
@@ -128,6 +129,9 @@ def _timing(frames: Clip, original: Clip | None, cfg: Assemble) -> Timing:
 
 
 def _sound_track(cfg: Assemble, original: Clip | None, inputs: Mapping[str, str], ctx: Context) -> SoundTrack | None:
+    if cfg.sound and "sound" in inputs:
+        made = ctx.store.get(inputs["sound"])
+        return SoundTrack(made.path("sound.wav"), "wav", 0, Fraction(0), Fraction(made.meta["seconds"]))
     record = original.meta.get("source") if original else None
     if not cfg.sound or record is None or record["sound"] is None:
         return None

@@ -47,7 +47,7 @@ def test_every_command_and_every_page_is_named():
     assert pages - set(re.findall(r"docs/([\w-]+\.md)", README)) == set()
 
 
-@pytest.mark.parametrize("line", [line for line in EXAMPLES if line.split()[1] in ("dance", "search")])
+@pytest.mark.parametrize("line", [line for line in EXAMPLES if line.split()[1] in ("dance", "search", "animate")])
 def test_an_example_is_made_of_settings_that_there_are(line: str):
     """Checked as before a run, but for the files that it names."""
     _, name, *words = shlex.split(line, comments=True)

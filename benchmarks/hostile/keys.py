@@ -37,7 +37,7 @@ KEYS = [
         ("hydra.run=5", "hydra.run: takes no such value"),
         ("hydra/launcher=nope", "hydra/launcher=nope: no such choice"),
         ("paths=nope", "paths=nope: no such choice"),
-        ("compute=nope", "compute=nope: no such choice", "choices of compute: auto, cpu"),
+        ("compute=nope", "compute=nope: no such choice", "choices of compute:", "auto, cpu, cuda"),
         ("tracking=nope", "tracking=nope: no such choice", "none"),
         ("stylize=animatedif", "stylize=animatedif: no such choice; nearest: animatediff"),
         ("measure=[flickr]", "measure=flickr: no such choice; nearest: flicker"),

@@ -156,6 +156,15 @@ def diagnose(engine: Engine, error: Exception) -> UserError:
     if merged := re.match(r"Error merging override ([^=\s]+)=", str(error)):
         reason = str(error.__cause__ or "it has another type").splitlines()[0]
         return UserError(f"{merged[1]}: takes no such value ({shortened(reason)})", fix="--cfg hydra shows what it has")
+    lacking = re.search(r"Interpolation key '(\w+)\.([\w.]+)' not found\s+full_key: (\S+)", str(error))
+    if lacking and lacking[1] in engine.defaults:
+        group, rest, key = lacking.groups()
+        return UserError(
+            f"{group}: the chosen one has no {rest}, which {key} starts from: it is made for another flow",
+            fix=f"another {group}=NAME; rotoscope models says what each is for"
+            if group == "model"
+            else f"another {group}",
+        )
     text = re.split(r"\n\s+(?:full_key|object_type)|\nSet the environment", str(error))[0]
     key = re.search(r"full_key: (\S+)", str(error))
     return UserError(f"{key[1]}: {text.strip()}" if key else text.strip())

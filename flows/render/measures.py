@@ -37,6 +37,7 @@ class Subject:
         embedded: id of the embedded family; empty: another one.
         reference: a picture of the character; None: there is none.
         original: whether it is drawn from a clip, which it can be held against.
+        pictures: whether it is held to given pictures, which it can be held against.
         preprocess: settings of detectors by name.
     """
 
@@ -46,6 +47,7 @@ class Subject:
     embedded: str = ""
     reference: Path | None = None
     original: bool = True
+    pictures: bool = False
     preprocess: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -123,6 +125,8 @@ def _nothing_to_say(name: str, op: Op, own: Config, subject: Subject) -> str:
         return "it compares with the prompt, and there is none"
     if not subject.original and any(op.takes(name) for name in ("original", "poses")):
         return "it compares with the source's frames, and this render is drawn from none"
+    if not subject.pictures and op.takes("map_pictures"):
+        return "it compares with given pictures, and this render has none"
     families = measure.get(name).families
     if families and subject.embedded not in families:
         return f"it reads renders of {', '.join(families)} only, and the model is {subject.model}"
@@ -170,7 +174,7 @@ def run(todo: Measures, made: Made, ctx: Context) -> None:
         return found[detector, frames]
 
     for op, settings in todo.metrics.values():
-        inputs, own = {"frames": made.frames, "original": made.original}, ctx
+        inputs, own = {**made.maps, "frames": made.frames, "original": made.original}, ctx
         if op.takes("poses"):
             detector = getattr(settings, "detector", "")
             inputs["poses"] = poses(detector, made.original)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flows.config.setting_places import Origin, Origins
     from reel.schedule.compile import PromptTrack
     from reel.schedule.lint import LintResult
-    from reel.schedule.model import What
+    from reel.schedule.model import Schedule, What
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +86,8 @@ class Compiled:
     prompts: PromptTrack | None = None
     values: dict[str, list[float]] = field(default_factory=dict)
     """By key: ``strength_schedule``, ``controls.pose.weight_schedule``, ..."""
+    tracks: dict[str, Schedule] = field(default_factory=dict)
+    """Timeframe tracks, by key."""
 
 
 def slots(cfg: Config, embeddings: Iterable[str] = ()) -> list[Slot]:
@@ -116,6 +118,8 @@ def _slot(name: str, text: str, key: str, embeddings: tuple[str, ...]) -> Slot:
 
     if name in PARAMETERS:
         return Slot(key, text, "value", PARAMETERS[name])
+    if name == "track":
+        return Slot(key, text, "track")
     return Slot(key, text, "prompt", embeddings=embeddings)
 
 
@@ -195,6 +199,8 @@ def compiled(
         assert found.schedule is not None
         if slot.what == "prompt":
             result.prompts = compile_prompts(found.schedule, frames, fps, seed)
+        elif slot.what == "track":
+            result.tracks[slot.key] = found.schedule
         else:
             result.values[slot.key] = compile_values(found.schedule, frames, fps, seed).tolist()
     if result.prompts is not None and negative:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from reel.config import suggest
 from reel.errors import UserError
 from reel.models.animatediff import AnimateDiff
+from reel.models.animator import Animator
 from reel.models.family import Family
 
-CLASSES: tuple[type[Family], ...] = (AnimateDiff,)
+CLASSES: tuple[type[Family], ...] = (AnimateDiff, Animator)
 
 
 def class_of(architecture: object, where: str = "architecture") -> type[Family]:

@@ -6,7 +6,10 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-BLOCKS = ("ResnetBlock2D", "Transformer2DModel", "AnimateDiffTransformer3D")
+BLOCKS = (
+    *("ResnetBlock2D", "Transformer2DModel", "AnimateDiffTransformer3D"),
+    *("LTXVideoTransformerBlock", "LTX2VideoTransformerBlock"),
+)
 """diffusers' classes that are compiled each for itself ("regional compilation"): few kinds, so little to compile, and
 the walk over them stays Python."""
 SHAPES = 64

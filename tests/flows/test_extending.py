@@ -66,7 +66,14 @@ class Checkout:
         """Run commands; those of flows get the copy's store."""
         own = [f"paths.store={self.root}/store"]
         told = [
-            [*argv, *(own if argv[0] in ("swatch", "dance", "compare", "serve") and "--help" not in argv else [])]
+            [
+                *argv,
+                *(
+                    own
+                    if argv[0] in ("swatch", "dance", "compare", "serve", "animate") and "--help" not in argv
+                    else []
+                ),
+            ]
             for argv in commands
         ]
         done = self.python(["-c", DRIVER], json.dumps(told))
@@ -97,6 +104,10 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> 
     for name, text in extensions().items():
         assert not (root / name).exists(), f"{name} is there already"
         (root / name).write_text(text, "utf-8")
+    catalogue = root / "tasks/animate/catalogue.py"
+    catalogue.write_text(
+        catalogue.read_text("utf-8").replace("ltx2\n", "ltx2, ltx_image\n").replace("ltx2)}", "ltx2, ltx_image)}")
+    )
     return Checkout(root)
 
 
@@ -263,3 +274,22 @@ def test_only_its_own_folder_conf_docs_and_tests_name_a_flow() -> None:
                 if named.search(line)
             ]
     assert found == []
+
+
+def test_an_animator(checkout: Checkout, monkeypatch: pytest.MonkeyPatch):
+    from tests.tasks import animate_models
+
+    animate_models.write_ltx(checkout.root / "families" / "tiny_ltx")
+    animate_models.picture(0, 96, 96).save(checkout.root / "key.png")
+    monkeypatch.setenv("ROTOSCOPE_MODELS", str(checkout.root / "families"))
+    base = "{kind: embedded, id: tiny_ltx, files: [transformer/*, vae/*, text_encoder/*, tokenizer/*, scheduler/*]}"
+    film = [
+        *("animate", "model=ltx_091", f"model.base={base}", f"picture={checkout.root}/key.png", "prompt=she waves"),
+        *("width=64", "height=64", "frames=9", "animate.num_inference_steps=2", "tracking=none", "measure=none"),
+    ]
+    told, drawn, refused = checkout.rotoscope(["models", "ltx_091"], film, [*film, f"last={checkout.root}/key.png"])
+    assert "the first frame" in told.out
+    assert drawn.code == 0, drawn.err
+    assert "animate.denoise" in drawn.out
+    assert refused.code == 2
+    assert "takes 1 at most, got 2" in refused.err

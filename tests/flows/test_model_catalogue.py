@@ -21,11 +21,17 @@ from tasks.weights import fetch as weights
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 NAMES = names()
+FAMILIES: dict[str, Any] = {name: family(name) for name in NAMES}
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def model(request: pytest.FixtureRequest) -> AnimateDiff:
-    return family(request.param)
+def model(request: pytest.FixtureRequest) -> Any:
+    return FAMILIES[request.param]
+
+
+@pytest.fixture(scope="module", params=[name for name, one in FAMILIES.items() if isinstance(one, AnimateDiff)])
+def animatediff(request: pytest.FixtureRequest) -> Any:
+    return FAMILIES[request.param]
 
 
 def test_the_catalogue_is_not_empty_and_begins_with_the_embedded_family() -> None:
@@ -36,40 +42,40 @@ def test_the_catalogue_is_not_empty_and_begins_with_the_embedded_family() -> Non
     }
 
 
-def test_name_is_the_file_stem_and_people_are_told_what_it_is(model: AnimateDiff) -> None:
+def test_name_is_the_file_stem_and_people_are_told_what_it_is(model: Any) -> None:
     assert (CONF / "model" / f"{model.name}.yaml").is_file()
     assert len(model.title) > 10
     assert model.license
     assert model.memory_gb
-    assert model.advice.scheduler in schedulers.REGISTRY
     assert model.advice.sizes
     for size in model.advice.sizes:
         assert size.width % model.multiple_of == 0
         assert size.height % model.multiple_of == 0
 
 
-def test_every_source_states_its_licence(model: AnimateDiff) -> None:
+def test_every_source_states_its_licence(model: Any) -> None:
     for source in model.sources().values():
         assert source.license or source.kind == "embedded", source.label
 
 
-def test_sources_have_names_of_their_own(model: AnimateDiff) -> None:
+def test_sources_have_names_of_their_own(model: Any) -> None:
     labels = [source.label for source in model.sources().values()]
     assert len(labels) == len(set(labels))
 
 
-def test_advice_and_allowed_schedulers_agree(model: AnimateDiff) -> None:
-    assert model.schedulers is None or model.advice.scheduler in model.schedulers
-    for name in model.schedulers or []:
+def test_advice_and_allowed_schedulers_agree(animatediff: AnimateDiff) -> None:
+    assert animatediff.advice.scheduler in schedulers.REGISTRY
+    assert animatediff.schedulers is None or animatediff.advice.scheduler in animatediff.schedulers
+    for name in animatediff.schedulers or []:
         assert name in schedulers.REGISTRY
 
 
-def test_revisions_are_commits_or_left_to_the_lock(model: AnimateDiff) -> None:
+def test_revisions_are_commits_or_left_to_the_lock(model: Any) -> None:
     for source in model.sources().values():
         assert source.revision is None or re.fullmatch(r"[0-9a-f]{40}", source.revision), source.label
 
 
-def test_only_what_was_rendered_with_is_marked_verified(model: AnimateDiff) -> None:
+def test_only_what_was_rendered_with_is_marked_verified(model: Any) -> None:
     assert model.verified == all(source.kind == "embedded" for source in model.sources().values())
 
 
@@ -110,7 +116,8 @@ def test_every_control_finds_its_kind_in_the_default_and_in_sd15() -> None:
         assert kind in family("sd15").controlnets
 
 
-def test_stylize_yaml_holds_every_setting_and_starts_from_the_advice(model: AnimateDiff) -> None:
+def test_stylize_yaml_holds_every_setting_and_starts_from_the_advice(animatediff: AnimateDiff) -> None:
+    model = animatediff
     data = yaml.safe_load((CONF / "stylize" / "animatediff.yaml").read_text())
     assert data.keys() == Sampling.model_fields.keys()
     composed = OmegaConf.create({"model": {"advice": model.advice.model_dump()}, "stylize": data})

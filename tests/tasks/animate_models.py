@@ -161,6 +161,16 @@ def write_ltx(folder: Path) -> Path:
     return folder
 
 
+def read_ltx(folder: Path) -> dict[str, object]:
+    """The parts of a written family, loaded as a script loads them: other places in memory can round otherwise."""
+    from diffusers import AutoencoderKLLTXVideo, LTXVideoTransformer3DModel
+    from transformers import T5EncoderModel
+
+    classes = {"transformer": LTXVideoTransformer3DModel, "vae": AutoencoderKLLTXVideo, "text_encoder": T5EncoderModel}
+    loaded = {name: kind.from_pretrained(folder / name).eval() for name, kind in classes.items()}
+    return {**ltx(), **loaded}
+
+
 def ltx2() -> dict[str, object]:
     """Parts of an LTX-2 pipeline but its text encoder."""
     return {
@@ -171,6 +181,20 @@ def ltx2() -> dict[str, object]:
         "connectors": _ltx2_connectors(),
         "vocoder": _ltx2_vocoder(),
     }
+
+
+def write_ltx2(folder: Path) -> Path:
+    """The same as diffusers saves them; a T5 lies where its text encoder would, so it cannot embed."""
+    for name, part in {**ltx2(), "text_encoder": text_encoder(), "tokenizer": tokenizer()}.items():
+        part.save_pretrained(folder / name)
+    return folder
+
+
+def read_ltx2(folder: Path) -> dict[str, object]:
+    """The parts of a written family, loaded as a script loads them; without text encoder and tokenizer."""
+    parts = {name: part for name, part in ltx2().items() if name != "scheduler"}
+    found = {name: type(part).from_pretrained(folder / name).eval() for name, part in parts.items()}
+    return {**found, "scheduler": ltx2()["scheduler"]}
 
 
 @functools.cache

@@ -18,6 +18,7 @@ from tasks.animate.replay.seams import (
     PICTURE,
     PROMPT,
     Kept,
+    Seam,
     SeamMoved,
     blanked,
     recorded,
@@ -144,6 +145,7 @@ def decode(
     kept: Kept,
     seed: int,
     device: str,
+    unread: Sequence[Seam] = (),
 ) -> list[Any]:
     """What comes after the last step: latents to frames ``(1, F, H, W, 3)`` in 0 to 1, and to sound.
 
@@ -151,11 +153,14 @@ def decode(
         parts: the VAE and what else decodes, the scheduler, and shells of the denoisers.
         end: the journal's state after the last step.
         seed: of the denoising; what it draws before its last step is drawn again.
+        unread: what is not computed, since only the other part of the result is wanted.
     """
     import torch
 
     journal = Journal(torch.Generator().manual_seed(seed), resumed=end)
-    with _call(stock, parts, journal, kept, device) as pipe:
+    with _call(stock, parts, journal, kept, device) as pipe, ExitStack() as stack:
+        for seam in unread:
+            stack.enter_context(blanked(pipe, seam))
         found = _outputs(pipe(**arguments, generator=journal.generator, output_type="np"))
     if journal.forwards or journal.calls != end.calls:
         raise SeamMoved("scheduler.step", pipe, f"{journal.calls} steps, {end.calls} were recorded")

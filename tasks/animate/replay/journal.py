@@ -15,7 +15,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tasks.animate.replay.seams import replaced
 from tasks.networks.packing import pack, unpack
@@ -124,7 +124,7 @@ class Journal:
 
     def watched(self, scheduler: Any) -> Any:
         """The scheduler, its steps told to this journal; also those of copies that the pipeline makes of it."""
-        journal, real = self, type(scheduler)
+        journal, real = self, cast(Any, type(scheduler))
 
         class Watched(real):  # type: ignore[misc, valid-type]
             @functools.wraps(real.step)  # pipelines look at what it takes

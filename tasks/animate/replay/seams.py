@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,7 @@ class Seam:
     key: Callable[..., str]
     keep: Callable[[Any], Values]
     give: Callable[[Values], Any]
-    blank: Callable[[], Any] | None = None
+    blank: Callable[[], tuple[Any, ...]] | None = None
 
     def owner(self, pipe: Any) -> tuple[Any, str]:
         part, _, method = self.name.rpartition(".")
@@ -103,11 +103,11 @@ def replayed(pipe: Any, seam: Seam, kept: Kept, device: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def blanked(pipe: Any, seam: Seam) -> Iterator[None]:
-    """The seam gives something empty inside the block."""
+    """The seam gives something empty inside the block, in the VAE's number format, which some pipelines take over."""
     owner, method = seam.owner(pipe)
-    blank = seam.blank
+    blank, dtype = seam.blank, pipe.vae.dtype
     assert blank is not None
-    with replaced(owner, method, lambda *args, **kwargs: blank()):
+    with replaced(owner, method, lambda *args, **kwargs: tuple(one.to(dtype) for one in blank())):
         yield
 
 
@@ -177,5 +177,23 @@ CONNECTORS = Seam(
     "connectors.forward", lambda embeds, mask, *args, **kwargs: digest_of(embeds, mask), list, tuple, lambda: _empty(3)
 )
 """Embeddings to the two sequences that LTX-2 reads for picture and sound."""
-SEAMS: Sequence[Seam] = (PROMPT, PICTURE, CONNECTORS)
-NAMED: Mapping[str, Seam] = {seam.name: seam for seam in SEAMS}
+
+
+def _unread(name: str, *shape: int) -> Seam:
+    """A seam whose result an op has no use for: it is neither computed nor kept."""
+    import functools
+
+    def blank() -> Any:
+        import torch
+
+        return (torch.zeros(shape),)
+
+    return Seam(name, functools.partial(digest_of), list, tuple, blank)
+
+
+PIXELS = _unread("vae.decode", 1, 3, 1, 8, 8)
+"""Latents to frames, in a call that is made for its sound."""
+SPECTRUM = _unread("audio_vae.decode", 1, 1, 1, 1)
+"""Latents of sound to its spectrum, in a call that is made for its frames."""
+VOICE = _unread("vocoder.forward", 1, 1, 1)
+"""The spectrum to sound, likewise."""

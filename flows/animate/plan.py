@@ -1,0 +1,185 @@
+"""What an `animate` will do, checked whole before anything is computed: files, names, ranges, prompt, model."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from typing import Any
+
+from flows.animate.keys import Held, held, named
+from flows.animate.settings import Animate
+from flows.animate.stages import AnimatePlan, Passes
+from flows.edge.job import current
+from flows.render import measures, schedules
+from reel.config import parse
+from reel.errors import UserError
+from reel.models.animator import Animator, sources_of
+from reel.store import Store
+from tasks.animate import checks, memory
+from tasks.animate.catalogue import RECIPES
+from tasks.animate.preflight import check_models
+from tasks.animate.settings import Decode, Denoise, Embed, Encode, Sound, Upsample, is_guided
+from tasks.animate.shown import ShownKeys
+from tasks.stylize.settings.compute import check_compute, resolve_device
+from tasks.weights.fetch import fetch, present
+
+log = logging.getLogger(__name__)
+
+
+def plan(cfg: Animate, store: Store) -> AnimatePlan:
+    """Check everything that can be checked without computing.
+
+    Raises:
+        UserError: the first thing that would make the render fail.
+    """
+    check_compute(cfg.compute)
+    _check_named(cfg.model)
+    checks.sampling(cfg.animate, cfg.model)
+    checks.prompt(cfg.prompt, cfg.model)
+    checks.rate(cfg.fps, cfg.model)
+    length = checks.frames(cfg.frames, cfg.model, cfg.snap)
+    made = checks.rendered(length, cfg.animate.extra_frames, cfg.model)
+    compiled = schedules.compiled(schedules.slots(cfg), length, cfg.fps, cfg.seed, origins=current().origins)
+    found, width, height = held(cfg, named(cfg, compiled, length), length)
+    passes = _passes(cfg, found, length, made, width, height)
+    todo = AnimatePlan(
+        held=found,
+        passes=passes,
+        shown=ShownKeys(frames=length, fps=cfg.fps, width=width, height=height, keys=[one.key for one in found]),
+        assembly=cfg.assemble.model_copy(update={"metadata": {**_facts(cfg), **cfg.assemble.metadata}}),
+        embed_facts=cfg.embed_facts,
+        measures=measures.plan(cfg.measure, _subject(cfg)),
+    )
+    tell_licence(cfg.model, store)
+    fetch([source for op, chosen in [*todo.ops, *todo.measures.ops] for source in op.models(chosen)])
+    check_models(passes.denoise, cfg.model)
+    return dataclasses.replace(todo, passes=_fitting(passes, cfg))
+
+
+def _check_named(model: Animator) -> None:
+    """Nobody's gigabytes are fetched for a model that was not asked for.
+
+    Raises:
+        UserError: the model is not on this machine, and stands in no override.
+    """
+    job = current()
+    asked = {text.partition("=")[0].lstrip("+") for text in job.overrides}
+    if not job.flow or asked & {"model", "experiment"} or all(present(source) for source in model.sources().values()):
+        return
+    raise UserError(
+        f"model: none is named, and {model.name}, which would be taken, is not on this machine",
+        fix=f"name the one to fetch and use: model={model.name}, model=ltx_distilled, ... (rotoscope models)",
+    )
+
+
+def tell_licence(model: Animator, store: Store) -> None:
+    """Say once a store what a model's licence asks of its user."""
+    said = store.root / "told" / model.name
+    if not model.territory or said.exists():
+        return
+    log.warning("model %s: %s; its licence does not allow it in %s", model.name, model.license, model.territory)
+    said.parent.mkdir(parents=True, exist_ok=True)
+    said.touch()
+
+
+def _passes(cfg: Animate, found: list[Held], length: int, made: int, width: int, height: int) -> Passes:
+    """The settings of the ops; what has no effect is not in them."""
+    how, model, recipe = cfg.animate, cfg.model, RECIPES[cfg.model.architecture]
+    common: dict[str, Any] = {"architecture": model.architecture, "dtype": dtype_of(cfg)}
+    guided = is_guided(how.guidance_scale, model.call)
+    whole = {
+        **common,
+        "sources": sources_of(model, recipe.needs(*recipe.denoisers)),
+        "frames": made,
+        "fps": cfg.fps,
+        "width": width,
+        "height": height,
+        "keys": [one.key for one in found],
+        "num_inference_steps": how.num_inference_steps if how.timesteps is None else 1,
+        "timesteps": how.timesteps,
+        "guidance_scale": max(how.guidance_scale, 1.0),
+        "guidance_rescale": how.guidance_rescale if guided else 0.0,
+        "picture_noise": how.picture_noise,
+        "scheduler_config": model.scheduler_config,
+        "call": model.call,
+        "max_tokens": model.max_tokens,
+        "loras": how.loras,
+        "seed": cfg.seed,
+        "storage": how.storage,
+        "attention": cfg.compute.attention,
+        "compile": cfg.compute.compile,
+    }
+    small = upsample = None
+    if how.two_pass:
+        small = parse(Denoise, {**whole, "width": width // 2, "height": height // 2}, "animate")
+        whole |= {
+            "num_inference_steps": how.refine_steps if how.refine_timesteps is None else 1,
+            "timesteps": how.refine_timesteps,
+            "denoise_strength": how.refine_strength,
+        }
+        sources = sources_of(model, ["latent_upsampler", "vae"])
+        upsample = Upsample(**common, sources=sources, adain=how.adain, tone_map=how.tone_map)
+    denoise = parse(Denoise, whole, "animate")
+    sound = None
+    if recipe.voices:
+        sources = sources_of(model, recipe.needs(*recipe.voices))
+        sound = Sound(**common, sources=sources, denoise=denoise, keep=length / cfg.fps)
+    return Passes(
+        embed=Embed(
+            **common,
+            sources=sources_of(model, recipe.text),
+            texts=[(cfg.prompt, cfg.negative_prompt if guided else "")],
+            guided=guided,
+            max_tokens=model.max_tokens,
+        ),
+        encode=Encode(**common, sources=sources_of(model, recipe.needs("vae")), tiling=how.encode_tiling),
+        denoise=denoise,
+        decode=Decode(
+            **common,
+            sources=sources_of(model, recipe.needs("vae")),
+            denoise=denoise,
+            keep=length,
+            tiling=how.decode_tiling,
+            framewise=how.decode_framewise,
+            decode_timestep=how.decode_timestep,
+            decode_noise_scale=how.decode_noise_scale,
+        ),
+        sound=sound,
+        small=small,
+        upsample=upsample,
+    )
+
+
+def dtype_of(cfg: Animate) -> str:
+    """Number format: as it is asked for; `auto` is bfloat16 on an accelerator, in which these models are trained."""
+    from tasks.stylize.settings.compute import resolve_dtype
+
+    if cfg.compute.dtype == "auto" and resolve_device(cfg.compute) != "cpu":
+        return "bfloat16"
+    return resolve_dtype(cfg.compute)
+
+
+def _fitting(passes: Passes, cfg: Animate) -> Passes:
+    """The passes within `compute.max_memory`."""
+    denoise, decode = memory.fit(passes.embed, passes.denoise, passes.decode, cfg.compute)
+    small = passes.small and passes.small.model_copy(update={"storage": denoise.storage})
+    sound = passes.sound and passes.sound.model_copy(update={"denoise": denoise})
+    return dataclasses.replace(passes, denoise=denoise, decode=decode, small=small, sound=sound)
+
+
+def _facts(cfg: Animate) -> dict[str, str]:
+    """Facts of the render for the movie's metadata."""
+    return {"prompt": cfg.prompt, "seed": str(cfg.seed), "model": cfg.model.name} if cfg.embed_facts else {}
+
+
+def _subject(cfg: Animate) -> measures.Subject:
+    """What metrics must know of the render."""
+    base = cfg.model.base
+    return measures.Subject(
+        prompt=cfg.prompt,
+        model=cfg.model.name,
+        embedded=base.id if base.kind == "embedded" else "",
+        reference=cfg.reference or cfg.picture,
+        original=False,
+        pictures=True,
+    )

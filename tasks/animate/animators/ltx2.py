@@ -1,0 +1,81 @@
+"""LTX-2 (arXiv:2601.03233): picture and sound at once, pictures at any frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tasks.animate.recipe import Recipe, Shown
+
+if TYPE_CHECKING:
+    from tasks.animate.settings import Decode, Denoise
+
+STEP = 8
+"""Frames of a latent. The pipeline counts in latents: number k stands for frames 8k-7 to 8k, and 0 for the first."""
+
+
+def arguments(cfg: Denoise, shown: Sequence[Shown]) -> dict[str, Any]:
+    """Of `LTX2ConditionPipeline.__call__`.
+
+    Frames are turned into latents, past whose end the pipeline would leave a picture out with a line in its log. It
+    would also send key pictures through a film codec first (``crf``), so that the first frame is not the picture.
+    """
+    from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
+    from PIL import Image
+
+    conditions = []
+    for one in shown:
+        pictures = [Image.fromarray(frame) for frame in one.frames]
+        frames = pictures[0] if len(pictures) == 1 else pictures
+        conditions.append(LTX2VideoCondition(frames=frames, index=-(-one.at // STEP), strength=one.strength, crf=0))
+    sigmas = [step / 1000 for step in cfg.timesteps] if cfg.timesteps else None
+    return {
+        "conditions": conditions,
+        "width": cfg.width,
+        "height": cfg.height,
+        "num_frames": cfg.frames,
+        "frame_rate": cfg.fps,
+        "num_inference_steps": len(sigmas) if sigmas else cfg.num_inference_steps,
+        "sigmas": sigmas,
+        "guidance_scale": cfg.guidance_scale,
+        "guidance_rescale": cfg.guidance_rescale,
+        "max_sequence_length": cfg.max_tokens,
+        **{"audio_guidance_scale": cfg.guidance_scale, **cfg.call},
+    }
+
+
+def decoding(cfg: Decode) -> dict[str, Any]:
+    return {"decode_timestep": cfg.decode_timestep, "decode_noise_scale": cfg.decode_noise_scale}
+
+
+RECIPE = Recipe(
+    name="ltx2",
+    pipeline="diffusers:LTX2ConditionPipeline",
+    classes={
+        "transformer": "diffusers:LTX2VideoTransformer3DModel",
+        "vae": "diffusers:AutoencoderKLLTX2Video",
+        "audio_vae": "diffusers:AutoencoderKLLTX2Audio",
+        "connectors": "diffusers.pipelines.ltx2:LTX2TextConnectors",
+        "vocoder": "diffusers.pipelines.ltx2.vocoder:LTX2Vocoder",
+        "text_encoder": "transformers:Gemma3ForConditionalGeneration",
+        "tokenizer": "transformers:AutoTokenizer",
+    },
+    arguments=arguments,
+    decoding=decoding,
+    text=("tokenizer", "text_encoder", "connectors"),
+    codecs=("vae", "audio_vae"),
+    voices=("audio_vae", "vocoder"),
+    steps_a_round=2,
+    call=frozenset(
+        {
+            "stg_scale",
+            "modality_scale",
+            "spatio_temporal_guidance_blocks",
+            "audio_guidance_scale",
+            "audio_stg_scale",
+            "audio_modality_scale",
+            "audio_guidance_rescale",
+            "use_cross_timestep",
+        }
+    ),
+)

@@ -1,0 +1,209 @@
+"""What is asked of an animator, held against its limits (conf/model/) before any model loads.
+
+`snap`: ``error`` refuses what does not fit, and names what would; ``nearest`` takes that, and says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from reel.errors import UserError
+from reel.models.animator import Animator
+from tasks.animate.catalogue import RECIPES
+from tasks.animate.parts import scheduler_class
+from tasks.animate.settings import Key, Sampling
+
+log = logging.getLogger(__name__)
+Snap = Literal["error", "nearest"]
+
+
+def frames(asked: int, model: Animator, snap: Snap) -> int:
+    """The length of the film.
+
+    Raises:
+        UserError: a length that the family does not make.
+    """
+    rule = model.limits.frames
+    if rule.fits(asked):
+        return asked
+    near = rule.nearest(asked)
+    if snap == "nearest":
+        log.warning("frames: %d instead of %d (model %s makes %s)", near, asked, model.name, rule)
+        return near
+    raise UserError(
+        f"frames: model {model.name} makes {rule} frames, got {asked}", fix=f"frames={near}, or snap=nearest"
+    )
+
+
+def side(name: str, asked: int, model: Animator, snap: Snap, unit: int) -> int:
+    """A side of the frame, px.
+
+    Args:
+        unit: what it must be a multiple of.
+
+    Raises:
+        UserError: a side that the family does not make.
+    """
+    least = math.ceil(model.limits.least_side / unit) * unit
+    near = max(least, round(asked / unit) * unit)
+    if near == asked:
+        return asked
+    if snap == "nearest":
+        log.warning("%s: %d instead of %d (model %s needs multiples of %d)", name, near, asked, model.name, unit)
+        return near
+    raise UserError(
+        f"{name}: sides must be multiples of {unit} px and {least} at least for model {model.name}, got {asked}",
+        fix=f"{name}={near}, or snap=nearest",
+    )
+
+
+def size(width: int, height: int, model: Animator) -> None:
+    """Raises: UserError: more pixels than the family makes."""
+    most = model.limits.most_pixels
+    if width * height > most:
+        factor = math.sqrt(most / (width * height))
+        unit = model.multiple_of
+        smaller = "x".join(str(int(one * factor) // unit * unit) for one in (width, height))
+        raise UserError(
+            f"width, height: {width}x{height} are more pixels than model {model.name} makes ({most:,})",
+            fix=f"{smaller}, for instance",
+        )
+
+
+def rate(fps: float, model: Animator) -> None:
+    """Raises: UserError: a frame rate that the family does not make."""
+    low, high = model.limits.least_fps, model.limits.most_fps
+    if not low <= fps <= high:
+        raise UserError(f"fps: model {model.name} makes {low:g} to {high:g} frames a second, got {fps:g}")
+
+
+def rendered(length: int, extra: int, model: Animator) -> int:
+    """Frames that are made: the film's, and those behind it that are cut off.
+
+    Raises:
+        UserError: more than the family makes, or a number that its frames rule does not allow.
+    """
+    rule = model.limits.frames
+    if extra % rule.step:
+        raise UserError(
+            f"animate.extra_frames: model {model.name} makes multiples of {rule.step} more, got {extra}",
+            fix=f"animate.extra_frames={round(extra / rule.step) * rule.step}",
+        )
+    if length + extra > rule.most:
+        raise UserError(
+            f"frames: {length} and {extra} that are made to be cut off are more than the {rule.most} that model "
+            f"{model.name} makes",
+            fix=f"frames={rule.nearest(rule.most - extra)}, or animate.extra_frames=0 (the end may flash then)",
+        )
+    return length + extra
+
+
+def keys(found: Sequence[tuple[str, Key]], length: int, model: Animator, snap: Snap) -> list[Key]:
+    """Where the pictures stand, in order.
+
+    Args:
+        found: the setting that names each, and where it is to stand.
+        length: frames of the film.
+
+    Raises:
+        UserError: past the end, two at one frame, more than the family takes, or at a frame where it takes none.
+    """
+    limits = model.limits
+    if not found:
+        raise UserError("picture: there is none", fix="picture=key.png: what is to come to life")
+    if len(found) > limits.most_pictures:
+        raise UserError(f"pictures: model {model.name} takes {limits.most_pictures} at most, got {len(found)}")
+    taken: dict[int, str] = {}
+    for name, key in found:
+        if key.at >= length:
+            raise UserError(
+                f"{name}: frame {key.at} is past the end: {length} frames, counted from 0",
+                fix=f"at={length - 1}, or at=last",
+            )
+        if key.at in taken:
+            raise UserError(f"{name}: frame {key.at} has a picture already ({taken[key.at]})")
+        taken[key.at] = name
+        _allowed(name, key.at, length, model)
+    return [_on_grid(name, key, length, model, snap) for name, key in found]
+
+
+def _allowed(name: str, at: int, length: int, model: Animator) -> None:
+    ends = {"first": (0,), "first_last": (0, length - 1)}.get(model.limits.pictures)
+    if ends is not None and at not in ends:
+        where = "the first frame" if len(ends) == 1 else "the first and the last frame"
+        raise UserError(f"{name}: model {model.name} takes pictures at {where} alone, got frame {at}")
+
+
+def _on_grid(name: str, key: Key, length: int, model: Animator, snap: Snap) -> Key:
+    grid = model.limits.grid
+    if key.at % grid == 0 or model.limits.off_grid == "allowed":
+        return key
+    near = min(round(key.at / grid) * grid, (length - 1) // grid * grid)
+    if snap == "nearest":
+        log.warning("%s: at frame %d instead of %d (multiples of %d)", name, near, key.at, grid)
+        return key.model_copy(update={"at": near})
+    raise UserError(
+        f"{name}: model {model.name} takes pictures at multiples of {grid}, got frame {key.at}",
+        fix=f"at={near}, or snap=nearest",
+    )
+
+
+def prompt(text: str, model: Animator) -> None:
+    """Raises: UserError: no prompt where the family needs one, or one where it reads none."""
+    needs = model.limits.prompt
+    words = len(text.split())
+    if needs == "needed" and not words:
+        raise UserError(
+            f"prompt: model {model.name} needs one",
+            fix="say what is in the picture and how it moves, in full sentences",
+        )
+    if needs == "none" and words:
+        raise UserError(f"prompt: model {model.name} reads none", fix="prompt=''")
+    if 0 < words < model.advice.words:
+        log.warning(
+            "prompt: %d words; model %s was trained with long ones: describe picture, motion and camera",
+            words,
+            model.name,
+        )
+
+
+def sampling(cfg: Sampling, model: Animator) -> None:
+    """Raises: UserError: two passes of a family that has one, arguments that its pipeline does not take."""
+    recipe = RECIPES[model.architecture]
+    if cfg.two_pass and not (model.limits.two_pass and "latent_upsampler" in model.parts):
+        raise UserError(
+            f"animate.two_pass: model {model.name} names no latent upsampler (model.parts.latent_upsampler)",
+            fix="animate.two_pass=false",
+        )
+    unknown = sorted(set(model.call) - recipe.call)
+    if unknown:
+        known = ", ".join(sorted(recipe.call)) or "none"
+        raise UserError(f"model.call: {', '.join(unknown)} is not set there; known for {recipe.name}: {known}")
+
+
+def scheduler(settings: Mapping[str, Any], timesteps: Sequence[float] | None, model: Animator) -> None:
+    """Hold a list of time steps against the scheduler that would be given them.
+
+    Args:
+        settings: of scheduler_config.json, with the family's changes.
+
+    Raises:
+        UserError: a scheduler that shifts them: its noise would be another than the list says; or one of another class.
+    """
+    scheduler_class(RECIPES[model.architecture], settings)
+    shifts = {
+        "use_dynamic_shifting": bool(settings.get("use_dynamic_shifting")),
+        "shift": settings.get("shift", 1.0) != 1.0,
+        "shift_terminal": settings.get("shift_terminal") is not None,
+    }
+    wrong = [name for name, on in shifts.items() if on]
+    if timesteps and wrong:
+        raise UserError(
+            f"animate.timesteps: the scheduler of model {model.name} would shift them ({', '.join(wrong)}), and then "
+            "the noise is not what the list says",
+            fix="model.scheduler_config={use_dynamic_shifting: false, shift: 1.0, shift_terminal: null}, or "
+            "animate.timesteps=null",
+        )

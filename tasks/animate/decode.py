@@ -1,0 +1,107 @@
+"""The op `animate.decode`: the latents of a film to its frames."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from reel.clip import ClipWriter
+from reel.errors import UserError
+from reel.op import Context, op
+from reel.work import Extent, Work, choices, of_clip
+from tasks.animate import parts, stored
+from tasks.animate.codec import arranged
+from tasks.animate.denoise import call_arguments
+from tasks.animate.flash import end_flash
+from tasks.animate.replay import call
+from tasks.animate.replay.seams import SPECTRUM, VOICE
+from tasks.animate.settings import Decode
+from tasks.networks.offload import placed
+from tasks.networks.quiet import quiet
+from tasks.networks.retry import retry_offloaded
+from tasks.networks.work import LIBRARIES, set_up
+
+if TYPE_CHECKING:
+    import numpy as np
+
+log = logging.getLogger(__name__)
+FIX = "animate.decode_tiling=true, animate.decode_framewise=true, fewer frames, or a smaller size"
+"""What helps when the VAE needs too much memory."""
+
+
+def _work(cfg: Decode, given: Mapping[str, Extent], ctx: Context) -> Work:
+    clip = Extent(cfg.denoise.frames, cfg.denoise.width, cfg.denoise.height)
+    return Work(of_clip(clip).amounts, choices(cfg), clip)
+
+
+@op(
+    "animate",
+    "decode",
+    version=1,
+    config=Decode,
+    inputs=("denoised", "embeddings", "frames_*", "encoded_*", "latents"),
+    distributions=LIBRARIES,
+    models=parts.sources,
+    gives="frames",
+    work=_work,
+)
+def decode(cfg: Decode, inputs: Mapping[str, str], ctx: Context) -> str:
+    """Frames of the film, those behind its end cut off; a flash at the end is said, with figures in the record.
+
+    Inputs: ``denoised``, and those of the denoising that it came from.
+
+    Returns:
+        digest of a clip of kind ``rgb``.
+
+    Raises:
+        UserError: pixels that are not numbers (a VAE that overflowed).
+    """
+    given = stored.given(cfg.denoise, inputs, ctx)
+    end = stored.take_end(ctx.store, inputs["denoised"])
+    device = set_up(ctx, parts.sources(cfg))
+    recipe = parts.recipe_of(cfg)
+    arguments = {**call_arguments(cfg.denoise, given, device), **recipe.decoding(cfg)}
+
+    def attempt(offload: str) -> Any:
+        vae = parts.loaded(cfg, "vae", device)
+        others = [name for name in recipe.shells if name != "vae"]
+        scheduler = parts.scheduler_of(cfg, cfg.denoise.scheduler_config)
+        made = {**parts.shells(cfg, others, device), "vae": vae, "scheduler": scheduler}
+        with placed([vae], device, offload), quiet(), arranged(vae, cfg):
+            return call.decode(
+                parts.stock_of(recipe),
+                made,
+                arguments,
+                end,
+                given.kept,
+                cfg.denoise.seed,
+                device,
+                unread=(SPECTRUM, VOICE) if recipe.voices else (),
+            )[0]
+
+    pictures = eight_bit(retry_offloaded(attempt, device, ctx, FIX)[0])[: cfg.keep]
+    times = stored.times(len(pictures), cfg.denoise.fps, cfg.denoise.width, cfg.denoise.height)
+    own = {"width": times["width"], "height": times["height"], "time_base": Fraction(times["time_base"])}
+    with ClipWriter(ctx.store, "rgb", **own) as writer:
+        for number, picture in enumerate(pictures):
+            writer.add(picture, number)
+    found = end_flash(pictures)
+    ctx.note(end_flash=found.figures)
+    if found.seen:
+        log.warning("the film flashes or blurs at its end (%s); animate.extra_frames=16 cuts more of it off", found)
+    return writer.digest
+
+
+def eight_bit(frames: np.ndarray) -> np.ndarray:
+    """Frames ``(F, H, W, 3)`` from 0 to 1 as uint8.
+
+    Raises:
+        UserError: not all of them are numbers.
+    """
+    import numpy as np
+
+    if not np.isfinite(frames).all():
+        raise UserError("the VAE gave pixels that are not numbers", fix="compute.dtype=bfloat16 or float32")
+    return np.asarray((frames * 255).round().astype(np.uint8))

@@ -1,0 +1,110 @@
+"""The op `animate.denoise`: noise to the latents of a film, held to pictures."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from reel.op import Context, get, op
+from tasks.animate import parts, stored
+from tasks.animate.amounts import denoising
+from tasks.animate.replay import call
+from tasks.animate.replay.journal import Checkpoint, Journal
+from tasks.animate.settings import Denoise
+from tasks.networks.journal import JournalFile
+from tasks.networks.kernels import use_kernels
+from tasks.networks.offload import placed
+from tasks.networks.quiet import quiet
+from tasks.networks.retry import retry_offloaded
+from tasks.networks.work import LIBRARIES, identity, set_up
+
+log = logging.getLogger(__name__)
+FIX = "fewer frames, a smaller size, animate.storage=float8, or compute.offload=sequential"
+"""What helps when the denoiser needs too much memory."""
+
+
+@op(
+    "animate",
+    "denoise",
+    version=1,
+    config=Denoise,
+    inputs=("embeddings", "frames_*", "encoded_*", "latents"),
+    distributions=LIBRARIES,
+    models=lambda cfg: [*parts.sources(cfg), *(lora.source for lora in cfg.loras)],
+    gives="latents",
+    work=denoising,
+)
+def denoise(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> str:
+    """Denoise; a killed run goes on from its last checkpoint and ends in the same bits.
+
+    Inputs: ``embeddings``; ``frames_<n>`` and ``encoded_<n>`` of every key; ``latents`` that a second pass refines.
+
+    Returns:
+        digest of an object of kind ``denoised``.
+    """
+    given = stored.given(cfg, inputs, ctx)
+    device = set_up(ctx, [*parts.sources(cfg), *(lora.source for lora in cfg.loras)])
+    name = identity(get("animate", "denoise"), cfg, inputs, device)
+    file = JournalFile(ctx.store.root / "journals" / name, {"identity": name}, run=ctx.run)
+
+    def attempt(offload: str) -> tuple[list[Any], Journal]:
+        return _denoised(cfg, given, ctx, file, device, offload)
+
+    results, journal = retry_offloaded(attempt, device, ctx, FIX)
+    ctx.note(device=device, steps=cfg.steps, forwards=journal.forwards)
+    digest = stored.put_denoised(
+        ctx.store, journal.state(), results, **stored.times(cfg.frames, cfg.fps, cfg.width, cfg.height)
+    )
+    file.clear()
+    return digest
+
+
+def _denoised(
+    cfg: Denoise, given: stored.Given, ctx: Context, file: JournalFile, device: str, offload: str
+) -> tuple[list[Any], Journal]:
+    import torch
+
+    recipe = parts.recipe_of(cfg)
+    resumed = _resumed(file)
+    done = resumed.calls // recipe.steps_a_round if resumed else 0
+    if resumed:
+        log.info("going on after step %d of %d", done, cfg.steps)
+        ctx.note(resumed_at_step=done, work_share=1 - done / cfg.steps)
+    networks = parts.denoisers(cfg, device, cfg.storage, cfg.loras)
+    others = [name for name in recipe.shells if name not in networks]
+    made = {**parts.shells(cfg, others, device), **networks, "scheduler": parts.scheduler_of(cfg, cfg.scheduler_config)}
+    arguments = call_arguments(cfg, given, device)
+    with (
+        placed(list(networks.values()), device, offload),
+        use_kernels(networks.values(), cfg.attention, cfg.compile),
+        quiet(),
+        ctx.progress(cfg.steps, "denoise", "step", done) as bar,
+    ):
+
+        def stepped(number: int, _: Any) -> None:
+            bar.update((number + 1) % recipe.steps_a_round == 0)
+
+        def due(state: Checkpoint) -> None:
+            file.when_due(lambda: _write(file, state, recipe.steps_a_round))
+
+        journal = Journal(torch.Generator("cpu").manual_seed(cfg.seed), resumed, due, stepped)
+        return call.denoise(parts.stock_of(recipe), made, arguments, journal, given.kept, device), journal
+
+
+def call_arguments(cfg: Denoise, given: stored.Given, device: str) -> dict[str, Any]:
+    """The arguments of the pipeline's call but its generator and what it returns."""
+    found = {**parts.recipe_of(cfg).arguments(cfg, given.shown), **given.texts}
+    return found if given.latents is None else {**found, "latents": given.latents.to(device)}
+
+
+def _write(file: JournalFile, state: Checkpoint, steps_a_round: int) -> None:
+    plan, tensors = state.packed()
+    file.put(state.calls // steps_a_round, tensors, state=json.dumps(plan))
+
+
+def _resumed(file: JournalFile) -> Checkpoint | None:
+    """The last checkpoint, if there is one of these very settings."""
+    found = file.take()
+    return Checkpoint.unpacked(json.loads(found[1]["state"]), found[0]) if found else None

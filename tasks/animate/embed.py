@@ -1,0 +1,68 @@
+"""The op `animate.embed`: the texts of a film to embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reel.errors import UserError
+from reel.op import Context, op
+from reel.work import Work, choices
+from tasks.animate import parts
+from tasks.animate.replay import call
+from tasks.animate.settings import Embed
+from tasks.animate.stored import put_kept
+from tasks.networks.offload import placed
+from tasks.networks.quiet import quiet
+from tasks.networks.retry import retry_offloaded
+from tasks.networks.work import LIBRARIES, set_up
+
+
+@op(
+    "animate",
+    "embed",
+    version=1,
+    config=Embed,
+    inputs=(),
+    distributions=LIBRARIES,
+    models=parts.sources,
+    gives="embeddings",
+    work=lambda cfg, given, ctx: Work({"texts": len(cfg.texts)}, choices(cfg)),
+)
+def embed(cfg: Embed, inputs: Mapping[str, str], ctx: Context) -> str:
+    """Embeddings of all texts. The text encoder is let go afterwards: it can be as large as all the rest.
+
+    Returns:
+        digest of an object of kind ``embeddings``.
+
+    Raises:
+        UserError: a text of more tokens than the model reads.
+    """
+    device = set_up(ctx, parts.sources(cfg))
+    recipe = parts.recipe_of(cfg)
+    _check_length(cfg, ctx)
+
+    def attempt(offload: str) -> call.Kept:
+        found = {name: parts.built(cfg, name) for name in recipe.text}
+        networks = [part for part in found.values() if hasattr(part, "parameters")]
+        with placed(networks, device, offload), quiet():
+            return call.embed(
+                parts.stock_of(recipe), found, cfg.texts, guided=cfg.guided, limit=cfg.max_tokens, device=device
+            )
+
+    kept = retry_offloaded(attempt, device, ctx, "compute.device=cpu, or compute.offload=sequential")
+    return put_kept(ctx.store, "embeddings", kept, texts=[list(pair) for pair in cfg.texts])
+
+
+def _check_length(cfg: Embed, ctx: Context) -> None:
+    """Texts in tokens, before the encoder is loaded: pipelines cut off what is longer, with a line in their log."""
+    tokenizer = parts.built(cfg, "tokenizer")
+    counts = [[len(tokenizer(text).input_ids) for text in pair] for pair in cfg.texts]
+    ctx.note(prompt_tokens=counts)
+    for pair, count in zip(cfg.texts, counts, strict=True):
+        for key, text, tokens in zip(("prompt", "negative_prompt"), pair, count, strict=True):
+            if tokens > cfg.max_tokens:
+                words = len(text.split())
+                raise UserError(
+                    f"{key}: {tokens} tokens, {cfg.max_tokens} are the most that the model reads ({words} words)",
+                    fix="say it in fewer words",
+                )

@@ -1,0 +1,145 @@
+"""How much memory the stages of an animator take, told before they run, and what is made smaller to fit a budget.
+
+Weights are counted in the files' headers. Activations follow from the shapes: of a transformer block what is alive
+where it holds most, of a VAE the last, largest level of its decoder. `benchmarks.animate_memory` holds the factors
+against measured peaks.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reel.compute import Compute
+from reel.errors import UserError
+from tasks.animate.parts import part_folder, recipe_of
+from tasks.animate.settings import Decode, Denoise, Embed
+from tasks.networks.files import BYTES, read_json, source_bytes
+from tasks.stylize.settings.compute import resolve_device
+from tasks.weights.memory import available_memory
+
+log = logging.getLogger(__name__)
+WIDE = 32
+"""Numbers that a transformer block holds for each token and each number of its width, where it holds most: what passes
+through it, two sets of six modulations, its feed-forward layer four times as wide, and copies; as measured."""
+LEVELS, FRAMES = 4.7, 4.4
+"""Copies of its last level, and numbers for each pixel of the film, that a VAE's decoder holds where it holds most."""
+HELD = 4 << 20
+"""Bytes that libraries hold however little there is to do."""
+TILE, STEP = 512, 16
+"""px of a tile's side, and frames of a piece, as diffusers' VAEs of LTX cut them."""
+LAYER = 0.1
+"""Part of the weights that is on the device at a time where they are moved there layer by layer."""
+
+
+@dataclass(frozen=True)
+class Peak:
+    """Bytes that a stage takes at its height."""
+
+    stage: str
+    weights: float
+    activations: float
+
+    @property
+    def total(self) -> float:
+        return self.weights + self.activations
+
+    def __str__(self) -> str:
+        parts = f"weights {self.weights / 2**30:.2f}, activations {self.activations / 2**30:.2f}"
+        return f"{self.stage} {self.total / 2**30:.2f} GiB ({parts})"
+
+
+def embedding(cfg: Embed, compute: Compute) -> Peak:
+    """Of the op `embed`: its text encoder's weights; what a text takes is little beside them."""
+    weights = sum(source_bytes(source, BYTES[cfg.dtype]) for source in cfg.sources.values())
+    return Peak("embed", weights * _resident(compute), 0.05 * weights)
+
+
+def denoising(cfg: Denoise, compute: Compute) -> Peak:
+    """Of the op `denoise`."""
+    each = BYTES[cfg.dtype]
+    names = recipe_of(cfg).denoisers
+    weights = sum(source_bytes(cfg.sources[name], 1 if cfg.storage == "float8" else each) for name in names)
+    shape = read_json(part_folder(cfg, names[0]) / "config.json")
+    width = int(shape["num_attention_heads"]) * int(shape["attention_head_dim"])
+    activations = HELD + WIDE * (2 if cfg.guided else 1) * tokens(cfg) * width * each
+    return Peak("denoise", weights * _resident(compute), activations)
+
+
+def tokens(cfg: Denoise) -> int:
+    """What the transformer looks at: one for every 8 frames of 32x32 px, and those of pictures behind the first."""
+    each = (cfg.width // 32) * (cfg.height // 32)
+    return each * ((cfg.frames - 1) // 8 + 1 + sum(key.at > 0 for key in cfg.keys))
+
+
+def decoding(cfg: Decode, compute: Compute) -> Peak:
+    """Of the op `decode`."""
+    each, film = BYTES[cfg.dtype], cfg.denoise
+    shape = read_json(part_folder(cfg, "vae") / "config.json")
+    width = min(film.width, TILE) if cfg.tiling else film.width
+    height = min(film.height, TILE) if cfg.tiling else film.height
+    frames = min(film.frames, STEP) if cfg.framewise else film.frames
+    tile, whole = frames * width * height, film.frames * film.width * film.height
+    weights = source_bytes(cfg.sources["vae"], each)
+    return Peak("decode", weights * _resident(compute), codec_numbers(shape, tile, whole) * each)
+
+
+def codec_numbers(shape: Mapping[str, Any], tile: float, whole: float) -> float:
+    """Numbers that a VAE's decoder holds where it holds most, beside its weights.
+
+    Args:
+        shape: of its config.json.
+        tile, whole: pixels that it takes at a time, and those of the film.
+    """
+    widths = shape.get("decoder_block_out_channels") or shape["block_out_channels"]
+    level = widths[0] / int(shape.get("patch_size", 1)) ** 2
+    reordered = 27 * 8 * max(widths) ** 2  # the largest layer's weights, as the library wants them
+    return float(LEVELS * level * tile + FRAMES * max(tile, whole) + reordered)
+
+
+def _resident(compute: Compute) -> float:
+    """Part of the weights that stays on the device."""
+    moved = resolve_device(compute) != "cpu" and compute.offload == "sequential"
+    return LAYER if moved else 1.0
+
+
+def _warn(found: Sequence[Peak], compute: Compute) -> None:
+    """Say what will probably not fit; how much a card has left is not asked, since that takes torch."""
+    most = max(found, key=lambda peak: peak.total)
+    free = available_memory()
+    if resolve_device(compute) == "cpu" and most.total > free:
+        log.warning(
+            "memory: %s, and %.2f GiB are free; compute.max_memory=%.0fGiB fits the work to them",
+            most, free / 2**30, free / 2**30,
+        )  # fmt: skip
+
+
+def fit(embed: Embed, denoise: Denoise, decode: Decode, compute: Compute) -> tuple[Denoise, Decode]:
+    """The settings within `compute.max_memory`; without a budget as they are. What is made smaller is in their keys.
+
+    Raises:
+        UserError: a budget that nothing fits into; says what the least is.
+    """
+    budget = compute.max_memory
+    if budget is None:
+        _warn([embedding(embed, compute), denoising(denoise, compute), decoding(decode, compute)], compute)
+        return denoise, decode
+    if denoising(denoise, compute).total > budget and resolve_device(compute) != "cpu":
+        denoise = denoise.model_copy(update={"storage": "float8"})
+    for change in ({}, {"tiling": True}, {"tiling": True, "framewise": True}):
+        smaller = decode.model_copy(update={**change, "denoise": denoise})
+        if decoding(smaller, compute).total <= budget:
+            break
+    found = [embedding(embed, compute), denoising(denoise, compute), decoding(smaller, compute)]
+    for peak in found:
+        log.info("memory: %s", peak)
+    most = max(found, key=lambda peak: peak.total)
+    if most.total > budget:
+        least = f"compute.max_memory={most.total / 2**30 + 0.01:.2f}GiB"
+        raise UserError(
+            f"compute.max_memory: {budget / 2**30:.2f} GiB are too little: {most}",
+            fix=f"{least}, fewer frames, a smaller size or model, or on an accelerator compute.offload=sequential",
+        )
+    return denoise, smaller

@@ -1,0 +1,94 @@
+"""What the ops hand to one another: results at the seams, and the state after a denoising's last step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from reel.clip import Clip
+from reel.op import Context
+from tasks.animate.recipe import Shown
+from tasks.animate.replay.journal import Checkpoint
+from tasks.animate.replay.seams import Kept
+from tasks.animate.settings import Denoise
+from tasks.networks import stored
+from tasks.networks.packing import pack, unpack
+
+if TYPE_CHECKING:
+    import torch
+
+    from reel.store import Store
+
+
+def put_kept(store: Store, kind: str, kept: Kept, **meta: Any) -> str:
+    """Store what seams gave."""
+    tensors: dict[str, Any] = {}
+    plan = pack(kept, tensors)
+    return stored.put(store, kind, tensors, plan=plan, **meta)
+
+
+def take_kept(store: Store, digest: str, kind: str) -> tuple[Kept, dict[str, Any]]:
+    """The inverse of `put_kept`, and the object's meta."""
+    tensors, meta = stored.take(store, digest, kind)
+    return unpack(meta["plan"], tensors), meta
+
+
+@dataclass(frozen=True)
+class Given:
+    """The inputs of an op that makes the pipeline's call: pictures, embeddings, encoded pictures, latents to refine."""
+
+    shown: Sequence[Shown]
+    kept: Kept
+    texts: Mapping[str, str]
+    latents: torch.Tensor | None
+
+
+def given(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> Given:
+    """Read the inputs that `denoise` and what comes after it share."""
+    kept, meta = take_kept(ctx.store, inputs["embeddings"], "embeddings")
+    positive, negative = meta["texts"][0]
+    shown = []
+    for index, key in enumerate(cfg.keys):
+        clip = Clip.open(ctx.store, inputs[f"frames_{index}"])
+        shown.append(Shown(clip.array(), key.at, key.strength))
+        own, _ = take_kept(ctx.store, inputs[f"encoded_{index}"], "encoded")
+        for seam, found in own.items():
+            kept.setdefault(seam, {}).update(found)
+    latents = stored.take(ctx.store, inputs["latents"], "latents")[0]["latents"] if "latents" in inputs else None
+    texts = {"prompt": positive, **({"negative_prompt": negative} if cfg.guided else {})}
+    return Given(shown, kept, texts, latents)
+
+
+def times(frames: int, fps: float, width: int, height: int) -> dict[str, Any]:
+    """A film's size and times, as stored objects say them."""
+    step = 1 / Fraction(fps).limit_denominator(1001)
+    return {
+        "width": width,
+        "height": height,
+        "count": frames,
+        "time_base": str(step),
+        "pts": list(range(frames)),
+        "color": "bt709",
+    }
+
+
+def put_denoised(store: Store, end: Checkpoint, results: Sequence[torch.Tensor], **meta: Any) -> str:
+    """Store the state after the last step, and what the pipeline returned: latents, and those of the sound."""
+    plan, tensors = end.packed()
+    tensors |= {f"result.{index}": result.detach().float().cpu() for index, result in enumerate(results)}
+    return stored.put(store, "denoised", tensors, end=json.dumps(plan), **meta)
+
+
+def take_end(store: Store, digest: str) -> Checkpoint:
+    """The state after the last step."""
+    tensors, meta = stored.take(store, digest, "denoised")
+    return Checkpoint.unpacked(json.loads(meta["end"]), tensors)
+
+
+def take_result(store: Store, digest: str) -> tuple[torch.Tensor, dict[str, Any]]:
+    """The latents that the pipeline returned, and the object's meta."""
+    tensors, meta = stored.take(store, digest, "denoised")
+    return tensors["result.0"], meta
