@@ -397,6 +397,15 @@ def test_another_server_is_never_given_our_password(tmp_path, monkeypatch):
     assert not login_path(tmp_path).exists()
 
 
+def test_our_own_server_is_known_by_either_name(tmp_path):
+    server = servers.Server("prefect", 1, 4200, "then")
+    for url in ("http://127.0.0.1:4200/api", "http://localhost:4200/api/"):
+        assert servers.access(tmp_path, url, server) == {CLIENT: login(tmp_path)}
+    for url in ("http://127.0.0.1:4201/api", "http://elsewhere:4200/api", "http://127.0.0.1:4200.elsewhere/api"):
+        assert servers.access(tmp_path, url, server) == {}
+    assert servers.access(tmp_path, "http://127.0.0.1:4200/api", None) == {}
+
+
 def test_the_password_is_made_once_and_held_to_its_form(tmp_path):
     first = login(tmp_path)
     assert re.fullmatch(r"rotoscope:[\w-]{32}", first)

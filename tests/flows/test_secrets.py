@@ -16,6 +16,7 @@ from flows.prefect_server.login import login, login_path
 from reel.config import places
 from reel.errors import UserError
 from reel.files import canonical_json, sha256_bytes
+from reel.history.comparison import settings as shown
 from reel.history.record import dump, load, record_path
 from reel.history.recorder import begin
 from reel.masking import is_secret
@@ -114,6 +115,7 @@ def test_a_record_of_an_older_version_is_shown_and_pushed_without_its_password(s
     assert sha256_bytes(canonical_json(data)) in path.read_text()
     assert URI in path.read_text() + text
     assert load(path).config == {"tracking": {"uri": "http://me:***@127.0.0.1:9/x"}, "prompt": "a dancer"}
+    assert shown(load(path)) == {"prompt": "a dancer"}, "what pages and MLflow's parameters are made of"
     push(store, f"file://{tmp_path}/mirror")
     assert list(found(tmp_path / "mirror")) == []
     link = new_link(Tracking(uri="http://host", artifacts=tmp_path), run).model_copy(update={"uri": URI})
