@@ -25,7 +25,7 @@ from tasks.sprite.latents import Latents
 from tasks.sprite.loop import Log, Precision, Schedule, Stage, train
 from tasks.sprite.progress import RenderCheck, set_threads
 from tasks.sprite.settings import StageSettings, TrainSettings
-from tasks.sprite.spec import Spec
+from tasks.sprite.spec import STRIDE, Spec
 from tasks.sprite.spec import load as load_spec
 from tasks.sprite.stage_few import Distillation, FewStage
 from tasks.sprite.stage_joint import ControlsStage, JointStage
@@ -89,7 +89,7 @@ class Training:
 
     def vae(self) -> dict[str, float]:
         cfg, rgb = self.cfg.vae, self.drawn.read("rgb")
-        vae = self._start("vae") or networks.build_vae(self.spec.frame)
+        vae = self._begin("vae") or networks.build_vae(self.spec.frame)
         stage = stage_vae.VaeStage(self.drawn, self._batch("vae"), vae, cfg.decoder_only)
         figures = self._train(stage.stage(), cfg, {"vae": vae} if cfg.decoder_only else {})
         if not cfg.decoder_only:  # only now do its latents have the scale that the other stages count on
@@ -132,8 +132,8 @@ class Training:
         return figures
 
     def joint(self) -> dict[str, float]:
-        unet = self._start("unet") or networks.build_unet(self.spec.frame)
-        openpose = self._start("controlnet_openpose") or networks.build_controlnet(unet)
+        unet = self._begin("unet") or networks.build_unet(self.spec.frame)
+        openpose = self._begin("controlnet_openpose") or networks.build_controlnet(unet)
         text = self._part("text_encoder")
         check = self._check("joint", text, unet, {"openpose": openpose}, ("", "openpose"))
         stage = JointStage(self._latents, self._part("tokenizer"), text, _channels_last(unet),
@@ -153,7 +153,7 @@ class Training:
     def motion(self) -> dict[str, float]:
         tokenizer, text, unet = self._part("tokenizer"), self._part("text_encoder"), self._part("unet")
         openpose = self._part("controlnet_openpose")
-        adapter = self._start("motion_adapter") or networks.build_motion_adapter()
+        adapter = self._begin("motion_adapter") or networks.build_motion_adapter()
         cfg = self.cfg.motion
         stage = MotionStage(self._latents, tokenizer, text, unet, openpose, adapter, self._batch("motion"),
                             cfg.steady, cfg.shared_noise, cfg.leave_out, cfg.early)  # fmt: skip
@@ -192,7 +192,8 @@ class Training:
                 self._keep(name, part if isinstance(part, nn.Module) else part())
 
         stage.keep = keep
-        schedule = Schedule(settings.steps, settings.lr, ema=settings.ema, check_every=settings.check_every,
+        steps = max(1, round(settings.steps * self.cfg.length))
+        schedule = Schedule(steps, settings.lr, ema=settings.ema, check_every=settings.check_every,
                             checkpoint_seconds=self.cfg.checkpoint_seconds)  # fmt: skip
         return train(stage, schedule, folder, self.cfg.seed, Log(folder, stage.name, self.sink), self.where)
 
@@ -210,6 +211,18 @@ class Training:
     def _start(self, name: str) -> Any:
         """A network of `cfg.start` to train further; None when training begins from nothing."""
         return networks.load(self.cfg.start, name) if self.cfg.start else None
+
+    def _begin(self, name: str) -> Any:
+        """A network to train: of `start`, else with the weights of `warm`; None: from nothing.
+
+        A network with the weights of another generation says the size of its own pictures.
+        """
+        if self.cfg.start or self.cfg.warm is None:
+            return self._start(name)
+        net = networks.load(self.cfg.warm, name)
+        if "sample_size" in net.config:
+            net.register_to_config(sample_size=self.spec.frame // (1 if name == "vae" else STRIDE))
+        return net
 
     def _part(self, name: str) -> Any:
         """A finished part: trained in this folder, or else that of `cfg.start`."""

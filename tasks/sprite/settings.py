@@ -36,6 +36,10 @@ class StageSettings(Config):
         return self.gate
 
 
+WARM = ("vae", "unet", "controlnet_openpose", "motion_adapter")
+"""Parts that training can begin with from a family of another generation."""
+
+
 class VaeSettings(StageSettings):
     """The autoencoder's stage."""
 
@@ -118,6 +122,9 @@ class TrainSettings(Config):
     start: LocalPath | None = None
     """An exported family to go on from instead of from nothing: stages train its weights further, and parts of stages
     that are not run are taken from it."""
+    warm: LocalPath | None = None
+    """A family of another generation whose networks are where training begins, though it draws other pictures: VAE,
+    UNet, openpose and motion adapter; words and the probe are learned from nothing."""
     seed: int = Field(default=1, ge=0)
     """Seed of the drawn data, the first weights and every batch."""
     threads: int = Field(default=2, ge=1)
@@ -132,6 +139,8 @@ class TrainSettings(Config):
     """Dances that the UNet stages learn from."""
     checkpoint_seconds: Annotated[float, OPERATIONAL] = Field(default=180.0, ge=0)
     """Seconds between checkpoints: the most that a killed run loses."""
+    length: float = Field(default=1.0, gt=0)
+    """Factor of every stage's steps: what a slower or faster machine can do in the same time."""
     stages: list[str]
     """Stages to run, in this order."""
     text: StageSettings
@@ -171,6 +180,12 @@ def check_settings(cfg: TrainSettings) -> None:
                 f"start: {cfg.start} is not an exported family: it lacks {', '.join(lacking)}",
                 fix="name a folder that train_sprite has written, such as data/models/sprite",
             )
+    if cfg.warm is not None:
+        if cfg.start is not None:
+            raise UserError("warm: means nothing with `start`, which has all the weights", fix="leave one of them out")
+        lacking = [part for part in (*WARM, FILE) if not (cfg.warm / part).exists()]
+        if lacking:
+            raise UserError(f"warm: {cfg.warm} lacks {', '.join(lacking)}", fix="warm=data/models/sprite")
     spec = load(cfg.start) if cfg.start else Spec(cfg.frame)
     if (cfg.output / FILE).exists() and load(cfg.output) != spec:
         raise UserError(

@@ -111,7 +111,9 @@ def psnr(mean_square: float) -> float:
 
 def to_signed(pictures: np.ndarray) -> Tensor:
     """`(N, H, W, 3)` uint8 -> `(N, 3, H, W)` float in -1..1, channels last in memory."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+    return (
+        torch.from_numpy(np.require(pictures, requirements=["C", "W"])).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+    )
 
 
 def to_pictures(x: Tensor) -> np.ndarray:

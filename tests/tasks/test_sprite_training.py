@@ -187,6 +187,23 @@ def test_a_family_of_another_generation_is_not_written_over(tmp_path):
     check_settings(settings(output=tmp_path / "out", frame=64))
 
 
+def test_networks_begin_with_the_weights_of_another_generation(tmp_path):
+    old = tmp_path / "old"
+    vae, unet = networks.build_vae(128), networks.build_unet(128)
+    export.save_part(vae, old, "vae")
+    export.save_part(unet, old, "unet")
+    with pytest.raises(UserError, match=r"warm: .* lacks controlnet_openpose, motion_adapter, family\.json"):
+        check_settings(settings(warm=old, output=tmp_path / "out"))
+    with pytest.raises(UserError, match=r"is not an exported family"):
+        check_settings(settings(warm=old, start=old, output=tmp_path / "out"))
+    training = Training(settings(folder=tmp_path, warm=old, frame=192))
+    begun = training._begin("unet")
+    assert torch.equal(begun.conv_in.weight, unet.conv_in.weight)
+    assert begun.config["sample_size"] == 24
+    assert training._begin("vae").config["sample_size"] == 192
+    assert Training(settings(folder=tmp_path))._begin("unet") is None
+
+
 def test_a_device_that_is_not_there_is_named():
     assert precision(settings(compute={"device": "cpu", "dtype": "float16"})) == Precision()
     with pytest.raises(UserError, match=r"compute\.device: there is no mps"):
