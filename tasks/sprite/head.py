@@ -12,7 +12,7 @@ from tasks.sprite.parts import EYES, HAIR, MOUTH, SKIN, unit
 from tasks.sprite.skeleton import L_EAR, L_HIP, NECK, NOSE, R_EAR, R_HIP
 
 RADIUS = 0.147  # of the standing height
-LIPS: RGB = (168, 40, 52)
+LIPS: RGB = (160, 30, 46)
 WHITE: RGB = (255, 255, 255)
 EYE: RGB = (48, 34, 50)
 
@@ -114,26 +114,27 @@ class Head:
         r = self.r
         for x, wide in self._features():
             if self.a.eyes == "open":
-                white = ellipse(self.at(x, -0.1), (0.2 * r * wide, 0.29 * r), self.angle)
-                iris = ellipse(self.at(x + 0.02 * self.turn, -0.1), (0.145 * r * wide, 0.25 * r), self.angle)
+                white = ellipse(self.at(x, -0.1), (0.22 * r * wide, 0.33 * r), self.angle)
+                iris = ellipse(self.at(x + 0.02 * self.turn, -0.1), (0.16 * r * wide, 0.29 * r), self.angle)
                 glint = ellipse(self.at(x - 0.045 * wide, 0.02), (0.06 * r * wide, 0.085 * r), self.angle)
                 for shape, color in ((white, WHITE), (iris, EYE), (glint, WHITE)):
                     self.canvas.shape([Piece(shape, color, EYES)], outline=False)
             else:
                 s = np.linspace(-1, 1, 9)
-                lid = np.stack([self.at(x + 0.2 * wide * u, -0.08 - 0.13 * (1 - u * u)) for u in s])
-                self.canvas.line(lid, 0.095 * r, OUTLINE, EYES)
+                lid = np.stack([self.at(x + 0.23 * wide * u, -0.06 - 0.16 * (1 - u * u)) for u in s])
+                self.canvas.line(lid, 0.11 * r, OUTLINE, EYES)
 
     def _mouth(self) -> None:
         r, x = self.r, 0.5 * self.turn
         narrow = math.sqrt(max(0.3, 1 - self.turn**2))
         if self.a.mouth == "open":
-            lips = ellipse(self.at(x, -0.6), (0.19 * r * narrow, 0.17 * r), self.angle)
-            self.canvas.shape([Piece(lips, LIPS, MOUTH)])
+            lips = ellipse(self.at(x, -0.6), (0.22 * r * narrow, 0.19 * r), self.angle)
+            teeth = ellipse(self.at(x, -0.51), (0.14 * r * narrow, 0.06 * r), self.angle)
+            self.canvas.shape([Piece(lips, LIPS, MOUTH), Piece(teeth, WHITE, MOUTH)])
         else:
             s = np.linspace(-1, 1, 7)
-            smile = np.stack([self.at(x + 0.16 * narrow * u, -0.58 - 0.05 * (1 - u * u)) for u in s])
-            self.canvas.line(smile, 0.065 * r, (110, 44, 48), MOUTH)
+            smile = np.stack([self.at(x + 0.17 * narrow * u, -0.58 - 0.06 * (1 - u * u)) for u in s])
+            self.canvas.line(smile, 0.075 * r, (110, 44, 48), MOUTH)
 
     def _blush(self) -> None:
         tone = tuple(round(0.72 * s + 0.28 * b) for s, b in zip(self.skin, (250, 100, 110), strict=True))
