@@ -90,11 +90,11 @@ class FewSettings(StageSettings):
     """ControlNets under which it is distilled; openpose has most of the clips."""
     student_steps: int = Field(default=4, ge=1, le=16)
     """Steps of a render with the LoRA."""
-    substeps: int = Field(default=4, ge=1, le=16)
+    substeps: int = Field(default=2, ge=1, le=16)
     """Guided steps of the teacher for one of them."""
     guidance_scale: float = Field(default=4.0, ge=1, le=20)
     """The teacher's guidance, which the LoRA takes over."""
-    frames: int = Field(default=8, ge=1, le=16)
+    frames: int = Field(default=16, ge=1, le=16)
     """Frames of a training clip."""
     rollout: float = Field(default=0.4, ge=0, le=1)
     """Share of clips whose noisy start the student itself has made."""

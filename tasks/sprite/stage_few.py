@@ -53,9 +53,9 @@ class Distillation:
     """
 
     steps: int = 4
-    substeps: int = 4
+    substeps: int = 2
     guidance_scale: float = 4.0
-    frames: int = 8
+    frames: int = 16
     rollout: float = 0.4
     other_source: float = 0.4
     leave_out: float = 0.25
