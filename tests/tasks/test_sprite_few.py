@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from tasks.sprite import networks  # noqa: E402
-from tasks.sprite.clips import stock_pipeline  # noqa: E402
+from reel.models.source import LoraSource, ModelSource  # noqa: E402
+from tasks.sprite import export, networks  # noqa: E402
+from tasks.sprite.clips import motion_unet, sampling_of, stock_pipeline  # noqa: E402
 from tasks.sprite.data import draw_data_set  # noqa: E402
-from tasks.sprite.export import LORA_FILE  # noqa: E402
 from tasks.sprite.latents import Latents  # noqa: E402
 from tasks.sprite.loop import Draw, Log, Schedule, train  # noqa: E402
 from tasks.sprite.spec import Spec  # noqa: E402
 from tasks.sprite.stage_few import Distillation, FewStage, moved, trailing, velocity  # noqa: E402
 from tasks.sprite.tokenizer import build_tokenizer  # noqa: E402
+from tasks.stylize.models.adapters import apply_loras  # noqa: E402
 
 
 def test_the_students_timesteps_are_among_the_teachers():
@@ -44,8 +46,8 @@ def test_the_aim_is_reached_in_one_step():
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory) -> FewStage:
-    """Untrained networks on pictures of 64 px: a step takes a second."""
+def family(tmp_path_factory) -> tuple[FewStage, Path]:
+    """Untrained networks on pictures of 64 px, and the folder of their UNet, motion adapter and LoRA."""
     from diffusers import UNetMotionModel
 
     folder = tmp_path_factory.mktemp("few")
@@ -56,54 +58,55 @@ def stage(tmp_path_factory) -> FewStage:
     tokenizer, unet = build_tokenizer(), networks.build_unet(64)
     text = networks.build_text_encoder(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id)
     nets = {"openpose": networks.build_controlnet(unet)}
-    motion = UNetMotionModel.from_unet2d(unet, networks.build_motion_adapter())
+    adapter = networks.build_motion_adapter()
+    export.save_part(unet, folder, "unet")
+    export.save_part(adapter, folder, "motion_adapter")
+    motion = UNetMotionModel.from_unet2d(unet, adapter)
     how = Distillation(substeps=1, frames=2)
     latents = Latents(data, folder / "latents.npy", 18, 2)
-    return FewStage(latents, tokenizer, text, motion, nets, torch.randn(4, 8, 8, 8), rank=2, batch=1, how=how)
+    stage = FewStage(latents, tokenizer, text, motion, nets, torch.randn(4, 8, 8, 8), rank=2, batch=1, how=how)
+    with torch.no_grad():  # a fresh LoRA changes nothing
+        for name, p in motion.named_parameters():
+            if "lora_B" in name:
+                p.normal_(0, 0.05)
+    export.save_part(stage.lora(), folder, export.FEW_LORA)
+    return stage, folder
 
 
-def test_only_the_lora_is_trained_and_the_teacher_stays(stage, tmp_path):
+def test_renders_load_the_lora_as_it_was_trained(family):
+    """The renderer's own way, and that of checks and benchmarks, which fuse it."""
+    stage, folder = family
+    assert (folder / export.FEW_LORA / export.LORA_FILE).stat().st_size < 2_000_000
+    parts = {"vae": networks.build_vae(64), "text_encoder": stage.text_encoder, "tokenizer": stage.tokenizer,
+             "scheduler": networks.build_scheduler()}  # fmt: skip
+    pipe = stock_pipeline(parts, list(stage.nets.values()), motion_unet(folder))
+    video, hidden = torch.randn(1, 8, 2, 8, 8), torch.randn(2, 77, networks.TEXT_WIDTH)
+    source = ModelSource(kind="file", id=str(folder / export.FEW_LORA / export.LORA_FILE))
+    with torch.no_grad():
+        trained = stage.unet.eval()(video, 500, hidden).sample
+        plain = pipe.unet(video, 500, hidden).sample
+        apply_loras(pipe, [LoraSource(source=source, weight=1.0)], "sprite")
+        loaded = pipe.unet(video, 500, hidden).sample
+        fused = motion_unet(folder, few=True)(video, 500, hidden).sample
+    assert not torch.allclose(plain, trained, atol=1e-2)
+    for found in (loaded, fused):
+        torch.testing.assert_close(found, trained, atol=5e-3, rtol=5e-2)
+    assert sampling_of(folder).few
+    assert not sampling_of(folder / "unet").few
+
+
+def test_only_the_lora_is_trained_and_the_teacher_stays(family, tmp_path):
+    stage, _ = family
     names = {name for name, p in stage.unet.named_parameters() if p.requires_grad}
     assert names
     assert all("lora_" in name for name in names)
     assert any("motion_modules" in name for name in names)
     draw = Draw.of(1, "few", 0)
-    rows = stage._rows(draw.rng)
     with torch.no_grad():
-        given = stage._conditions(draw, rows)
+        given = stage._conditions(draw, stage._rows(draw.rng))
         z = torch.randn(2, 8, 8, 8)
-        before = stage._teacher(z, given, 1)
+        before, student = stage._teacher(z, given, 1), stage._v(z, given, 749, guided=False)
     train(stage.stage(), Schedule(steps=3, lr=1e-2, warmup=1), tmp_path, 1, Log(tmp_path, "few"))
     with torch.no_grad():
         torch.testing.assert_close(stage._teacher(z, given, 1), before)
-        student = stage._v(z, given, 749, guided=False)
-        stage.unet.disable_adapters()
-        teacher = stage._v(z, given, 749, guided=False)
-        stage.unet.enable_adapters()
-    assert not torch.allclose(student, teacher)
-
-
-def test_pipelines_load_the_lora_as_it_was_trained(stage, tmp_path):
-    from diffusers import UNetMotionModel
-
-    with torch.no_grad():
-        for name, p in stage.unet.named_parameters():
-            if "lora_B" in name:
-                p.normal_(0, 0.05)
-    stage.lora().save_pretrained(tmp_path / "few_lora")
-    assert (tmp_path / "few_lora" / LORA_FILE).stat().st_size < 2_000_000
-    base = {k.replace(".base_layer", ""): v for k, v in stage.unet.state_dict().items() if "lora_" not in k}
-    unet = UNetMotionModel.from_unet2d(networks.build_unet(64), networks.build_motion_adapter())
-    unet.load_state_dict(base)
-    parts = {"vae": networks.build_vae(64), "text_encoder": stage.text_encoder, "tokenizer": stage.tokenizer,
-             "scheduler": networks.build_scheduler()}  # fmt: skip
-    pipe = stock_pipeline(parts, list(stage.nets.values()), unet.eval())
-    video, hidden = torch.randn(1, 8, 2, 8, 8), torch.randn(2, 77, networks.TEXT_WIDTH)
-    with torch.no_grad():
-        plain = pipe.unet(video, 500, hidden).sample
-        pipe.load_lora_weights(tmp_path / "few_lora")
-        pipe.fuse_lora()
-        fused = pipe.unet(video, 500, hidden).sample
-        trained = stage.unet.eval()(video, 500, hidden).sample
-    assert not torch.allclose(plain, trained, atol=1e-2)
-    torch.testing.assert_close(fused, trained, atol=5e-3, rtol=5e-2)
+        assert not torch.allclose(stage._v(z, given, 749, guided=False), student)
