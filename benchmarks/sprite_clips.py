@@ -34,9 +34,9 @@ def steadiness(bench: Bench) -> None:
     Joints of renders and of the drawn truth are read by the probe, so that its own jitter is on both sides of the
     ratio of their travel; the ratio to the skeleton's own travel stands beside it.
     """
-    few = bench.sampling.few
-    pipes = {True: load_pipeline(bench.folder, ["openpose"], few=few),
-             False: load_pipeline(bench.folder, ["openpose"], networks.build_motion_adapter(), few)}  # fmt: skip
+    teacher = bench.sampling.teacher
+    pipes = {True: load_pipeline(bench.folder, ["openpose"], teacher=teacher),
+             False: load_pipeline(bench.folder, ["openpose"], networks.build_motion_adapter(), teacher)}  # fmt: skip
     rng = np.random.default_rng([bench.seed, 5])
     spec = bench.spec
     clips = [
@@ -70,7 +70,7 @@ def steadiness(bench: Bench) -> None:
 
 def left_open(bench: Bench) -> None:
     """How steady a clip is in what its prompt leaves open; each third of the prompts leaves out another thing."""
-    pipe = load_pipeline(bench.folder, ["openpose"], few=bench.sampling.few)
+    pipe = load_pipeline(bench.folder, ["openpose"], teacher=bench.sampling.teacher)
     rng, spec = np.random.default_rng([bench.seed, 6]), bench.spec
     shares: dict[str, list[float]] = {name: [] for name in OPEN}
     for number in range(max(60, bench.n // CLIP_FRAMES)):
@@ -154,7 +154,7 @@ def real(bench: Bench) -> None:
 
     The contact sheet shows skeletons and renders alone: the clips' own pictures may not be ours to show.
     """
-    pipe = load_pipeline(bench.folder, ["openpose"], few=bench.sampling.few)
+    pipe = load_pipeline(bench.folder, ["openpose"], teacher=bench.sampling.teacher)
     sheets, side = [], bench.spec.frame
     for path in bench.clips:
         frames, people = read_clip(path, side)

@@ -19,7 +19,6 @@ import numpy as np
 from tasks.sprite import networks
 from tasks.sprite.clips import Sampling, motion_unet
 from tasks.sprite.diffusion import Control, Family, sample
-from tasks.sprite.export import FEW_LORA
 from tasks.sprite.stage_vae import to_pictures
 
 if TYPE_CHECKING:
@@ -33,13 +32,12 @@ ControlOf = tuple[str, "Tensor", float]  # kind, maps (n, 3, S, S) in 0..1, weig
 class Renders:
     """Renders of one exported family; `cache` None keeps nothing.
 
-    With the few-step LoRA a still is a clip of one frame, because the LoRA is that of UNet and motion adapter.
+    With the few-step LoRA a still is a clip of one frame: UNet and motion adapter learned it together.
     """
 
     def __init__(self, folder: Path, cache: Path | None, sampling: Sampling) -> None:
         self.folder, self.sampling, self.loaded = folder, sampling, dict[str, Any]()
-        if sampling.few:
-            self.loaded["unet"] = motion_unet(folder, few=True)
+        self.loaded["unet"] = networks.load(folder, "unet", True) if sampling.teacher else motion_unet(folder)
         self.family = Family(*(self.part(name) for name in FAMILY))
         memory = joblib.Memory(cache, verbose=0)
         self._still = memory.cache(_stills, ignore=["renders"])
@@ -58,7 +56,7 @@ class Renders:
 
     def weights(self, names: Sequence[str]) -> list[str]:
         """One digest for each of the parts."""
-        names = [*names, *(("motion_adapter", FEW_LORA) if self.sampling.few else ())]
+        names = [*names, *(() if self.sampling.teacher else ("motion_adapter",))]
         files = [sorted((self.folder / name).iterdir()) for name in names]
         return [hashlib.sha256(b"".join(path.read_bytes() for path in part)).hexdigest() for part in files]
 

@@ -13,31 +13,30 @@ import numpy as np
 from tasks.measure import flow
 from tasks.measure.flicker import warped_difference
 from tasks.preprocess.pose_map import draw_poses
-from tasks.sprite import networks, probe
+from tasks.sprite import few_lora, networks, probe
 from tasks.sprite.attributes import Attributes, random_attributes
 from tasks.sprite.captions import FACE, plain_caption
 from tasks.sprite.drawing import draw_figure
-from tasks.sprite.export import FEW_LORA, LORA_FILE
 from tasks.sprite.poses import clip_of
 from tasks.sprite.spec import Spec
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a clip is rendered; `few`: with the few-step LoRA."""
+    """How a clip is rendered; `teacher`: without the few-step LoRA, if the family has one."""
 
     steps: int
     guidance_scale: float
-    few: bool = False
+    teacher: bool
 
 
-TEACHER = Sampling(16, 4.0)
-FEW = Sampling(4, 1.0, few=True)
+TEACHER = Sampling(16, 4.0, teacher=True)
+FEW = Sampling(4, 1.0, teacher=False)
 
 
 def sampling_of(folder: Path) -> Sampling:
     """The settings that an exported family is meant for: few steps where it has their LoRA."""
-    return FEW if (folder / FEW_LORA).is_dir() else TEACHER
+    return FEW if (folder / few_lora.FOLDER).is_dir() else TEACHER
 
 
 def pose_maps(people: np.ndarray, side: int) -> np.ndarray:
@@ -65,27 +64,22 @@ def stock_pipeline(parts: dict[str, Any], nets: Sequence[Any], unet: Any, adapte
     return pipe
 
 
-def load_pipeline(folder: Path, kinds: Sequence[str], adapter: Any = None, few: bool = False) -> Any:
+def load_pipeline(folder: Path, kinds: Sequence[str], adapter: Any = None, teacher: bool = False) -> Any:
     """`stock_pipeline` of an exported family; its own motion adapter where none is given.
 
-    few: with the few-step LoRA, which is made for the family's own adapter.
+    teacher: without the few-step LoRA, if the family has one.
     """
     parts = {part: networks.load(folder, part) for part in ("vae", "text_encoder", "tokenizer", "scheduler")}
     nets = [networks.load(folder, f"controlnet_{kind}") for kind in kinds]
-    return stock_pipeline(parts, nets, motion_unet(folder, adapter, few))
+    return stock_pipeline(parts, nets, motion_unet(folder, adapter, teacher))
 
 
-def motion_unet(folder: Path, adapter: Any = None, few: bool = False) -> Any:
+def motion_unet(folder: Path, adapter: Any = None, teacher: bool = False) -> Any:
     """UNet and motion adapter of an exported family as one network; see `load_pipeline`."""
     from diffusers import UNetMotionModel
 
-    unet = UNetMotionModel.from_unet2d(
-        networks.load(folder, "unet"), adapter or networks.load(folder, "motion_adapter")
-    ).eval()
-    if few:
-        unet.load_lora_adapter(folder / FEW_LORA, prefix="unet", weight_name=LORA_FILE)
-        unet.fuse_lora()
-    return unet
+    own = adapter or networks.load(folder, "motion_adapter", teacher)
+    return UNetMotionModel.from_unet2d(networks.load(folder, "unet", teacher), own).eval()
 
 
 def render_clip(pipe: Any, prompt: str, frames: np.ndarray, maps: np.ndarray, seed: int, strength: float = 1.0,

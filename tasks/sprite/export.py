@@ -7,9 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-FEW_LORA = "few_lora"
-"""Part with the few-step LoRA of UNet and motion adapter; families of the second generation lack it."""
-LORA_FILE = "pytorch_lora_weights.safetensors"
+from tasks.sprite import few_lora
+
 PARTS = ("tokenizer", "scheduler", "text_encoder", "vae", "unet", "motion_adapter",
          "controlnet_openpose", "controlnet_lineart", "controlnet_depth", "controlnet_tile")  # fmt: skip
 LIMIT = 30_000_000  # bytes of the whole family in git
@@ -21,8 +20,8 @@ def save_part(part: Any, folder: Path, name: str, half: bool = False) -> None:
 
     import torch
 
-    if name not in (*PARTS, FEW_LORA):
-        raise ValueError(f"{name!r} is not a part of the family; its parts are {', '.join((*PARTS, FEW_LORA))}")
+    if name not in (*PARTS, few_lora.FOLDER):
+        raise ValueError(f"{name!r} is not a part of the family; its parts are {', '.join((*PARTS, few_lora.FOLDER))}")
     if isinstance(part, torch.nn.Module):
         part = copy.deepcopy(part).to(memory_format=torch.contiguous_format).eval()
         part = part.half() if half else part

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.sprite.few_lora import CHANGED, FOLDER, Lora
 from tasks.sprite.skeleton import FRAME
 from tasks.sprite.spec import STRIDE
 
@@ -93,9 +94,11 @@ def build_scheduler() -> DDIMScheduler:
     )  # fmt: skip
 
 
-def load(folder: Path, part: str) -> Any:
+def load(folder: Path, part: str, teacher: bool = False) -> Any:
     """One part of an exported family: `vae`, `unet`, `text_encoder`, `tokenizer`, `scheduler`, `motion_adapter`
     or `controlnet_<kind>`. float32, eval mode.
+
+    teacher: without the few-step LoRA, if the family has one.
 
     Raises:
         OSError: the folder lacks the part.
@@ -112,4 +115,7 @@ def load(folder: Path, part: str) -> Any:
                "motion_adapter": MotionAdapter}  # fmt: skip
     cls = classes.get(part, ControlNetModel)
     dtype = {"dtype" if part == "text_encoder" else "torch_dtype": torch.float32}
-    return cls.from_pretrained(folder / part, **dtype).eval()
+    net = cls.from_pretrained(folder / part, **dtype).eval()
+    if teacher and part in CHANGED and (folder / FOLDER).is_dir():
+        Lora.load(folder).add_to(net, -1)
+    return net

@@ -7,6 +7,7 @@ and started again at any time. Finished stages are skipped: what they left (`don
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ import torch
 from torch import nn
 
 from reel.errors import UserError
-from tasks.sprite import export, networks, probe, stage_vae
+from tasks.sprite import export, few_lora, networks, probe, stage_vae
 from tasks.sprite.clips import FEW, TEACHER, MotionCheck, Sampling, stock_pipeline
 from tasks.sprite.data import DataSet, draw_data_set
 from tasks.sprite.diffusion import Family
@@ -170,9 +171,9 @@ class Training:
                            cfg.other_source, cfg.leave_out, cfg.shared_noise)  # fmt: skip
         textures = stage_vae.textures(self._part("vae"), TEXTURES, self.spec).to(self.where.device)
         stage = FewStage(self._latents, tokenizer, text, unet, nets, textures, cfg.rank, self._batch("few"), how)
-        sampling = Sampling(cfg.student_steps, FEW.guidance_scale, few=True)
+        sampling = Sampling(cfg.student_steps, FEW.guidance_scale, teacher=False)
         stage.check = self._motion_check("few", tokenizer, text, self._part("controlnet_openpose"), unet, sampling)
-        figures = self._train(stage.stage(), cfg, {export.FEW_LORA: stage.lora})
+        figures = self._train(stage.stage(), cfg, {few_lora.FOLDER: stage.lora})
         return figures | {"megabytes": export.check_size(self.cfg.output) / 1e6}
 
     def _motion_check(
@@ -206,11 +207,18 @@ class Training:
     def _keep(self, name: str, part: Any) -> None:
         """Full precision in the working folder, fp16 in the exported family."""
         export.save_part(part, self.parts, name)
+        if name in few_lora.CHANGED:  # a LoRA of other weights would be taken off these
+            shutil.rmtree(self.cfg.output / few_lora.FOLDER, ignore_errors=True)
         export.save_part(part, self.cfg.output, name, half=True)
+        if name == few_lora.FOLDER:  # the exported networks have it inside
+            for changed in few_lora.CHANGED:
+                net = self._part(changed)
+                part.add_to(net, 1)
+                export.save_part(net, self.cfg.output, changed, half=True)
 
     def _start(self, name: str) -> Any:
         """A network of `cfg.start` to train further; None when training begins from nothing."""
-        return networks.load(self.cfg.start, name) if self.cfg.start else None
+        return networks.load(self.cfg.start, name, teacher=True) if self.cfg.start else None
 
     def _begin(self, name: str) -> Any:
         """A network to train: of `start`, else with the weights of `warm`; None: from nothing.
@@ -219,7 +227,7 @@ class Training:
         """
         if self.cfg.start or self.cfg.warm is None:
             return self._start(name)
-        net = networks.load(self.cfg.warm, name)
+        net = networks.load(self.cfg.warm, name, teacher=True)
         if "sample_size" in net.config:
             net.register_to_config(sample_size=self.spec.frame // (1 if name == "vae" else STRIDE))
         return net
@@ -227,7 +235,7 @@ class Training:
     def _part(self, name: str) -> Any:
         """A finished part: trained in this folder, or else that of `cfg.start`."""
         if self.cfg.start and not (self.parts / name).is_dir():
-            return networks.load(self.cfg.start, name)
+            return networks.load(self.cfg.start, name, teacher=True)
         if not (self.parts / name).is_dir():
             raise UserError(
                 f"{self.parts} has no {name}, which this stage needs",

@@ -9,13 +9,12 @@ Why not consistency distillation (LCM): its sampler draws new noise at every ste
 flickers and loses what frames had in common; its targets are its own guesses, a moving aim that takes longer to learn.
 Here sampling stays DDIM, deterministic, on the family's own scheduler with trailing steps, and targets are exact. Why
 not rectified flow: it would make a new model of another parametrisation, and every ControlNet with it. A LoRA leaves
-the teacher's weights as they are: without it, and with 16 steps and guidance, the family renders as before.
+the teacher's weights as they are: taken off, and with 16 steps and guidance, the family renders as before.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.sprite.diffusion import token_ids
-from tasks.sprite.export import LORA_FILE
+from tasks.sprite.few_lora import Lora
 from tasks.sprite.latents import Latents
 from tasks.sprite.loop import Draw, Stage
 from tasks.sprite.networks import build_scheduler
@@ -60,21 +59,6 @@ class Distillation:
     other_source: float = 0.4
     leave_out: float = 0.25
     shared_noise: float = 0.4
-
-
-class Lora:
-    """A LoRA's weights, saved as every pipeline of diffusers loads them."""
-
-    def __init__(self, state: dict[str, Tensor]) -> None:
-        self.state = state
-
-    def save_pretrained(self, folder: Path) -> None:
-        """fp16, in the file that pipelines look for."""
-        from safetensors.torch import save_file
-
-        folder.mkdir(parents=True, exist_ok=True)
-        half = {f"unet.{k}": v.detach().half().cpu().contiguous() for k, v in self.state.items()}
-        save_file(half, folder / LORA_FILE, metadata={"format": "pt"})
 
 
 class FewStage:

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from tasks.preprocess.pose_map import draw_poses  # noqa: E402
-from tasks.sprite import export, networks, probe, spec  # noqa: E402
+from tasks.sprite import export, few_lora, networks, probe, spec  # noqa: E402
 from tasks.sprite.attributes import BACKGROUND_COLORS, random_attributes  # noqa: E402
 from tasks.sprite.captions import plain_caption  # noqa: E402
 from tasks.sprite.clips import load_pipeline, pose_maps, render_clip, sampling_of  # noqa: E402
@@ -48,10 +48,10 @@ def test_every_part_is_there_as_fp16_and_the_whole_is_small():
     from safetensors.numpy import load_file
 
     folders = {path.name for path in FOLDER.iterdir() if path.is_dir()}
-    assert folders - {export.FEW_LORA} == set(export.PARTS)
+    assert folders - {few_lora.FOLDER} == set(export.PARTS)
     assert export.check_size(FOLDER) <= 30_000_000
     files = sorted(FOLDER.glob("*/*.safetensors"))
-    assert len(files) == 8 + (export.FEW_LORA in folders)
+    assert len(files) == 8 + (few_lora.FOLDER in folders)
     for path in files:
         assert {str(tensor.dtype) for tensor in load_file(path).values()} == {"float16"}
 
@@ -87,7 +87,7 @@ def test_words_set_the_background_and_the_skeleton_sets_the_pose(family, wanted,
 def test_the_stock_pipeline_takes_the_family_as_it_is(world):
     maps = pose_maps(clip_of(np.random.default_rng(8), world)[:4], world.frame)
     how = sampling_of(FOLDER)
-    pipe = load_pipeline(FOLDER, ["openpose"], few=how.few)
+    pipe = load_pipeline(FOLDER, ["openpose"], teacher=how.teacher)
     clips = [render_clip(pipe, f"a dancer, {color} background", np.full_like(maps, 128), maps, seed=0, strength=0.9,
                          sampling=how) for color in ("blue", "yellow")]  # fmt: skip
     assert [clip.shape for clip in clips] == [(4, world.frame, world.frame, 3)] * 2

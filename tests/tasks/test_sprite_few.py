@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from pathlib import Path
 
@@ -11,8 +12,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from reel.models.source import LoraSource, ModelSource  # noqa: E402
-from tasks.sprite import export, networks  # noqa: E402
-from tasks.sprite.clips import motion_unet, sampling_of, stock_pipeline  # noqa: E402
+from tasks.sprite import export, few_lora, networks  # noqa: E402
+from tasks.sprite.clips import FEW, TEACHER, motion_unet, sampling_of, stock_pipeline  # noqa: E402
 from tasks.sprite.data import draw_data_set  # noqa: E402
 from tasks.sprite.latents import Latents  # noqa: E402
 from tasks.sprite.loop import Draw, Log, Schedule, train  # noqa: E402
@@ -59,8 +60,6 @@ def family(tmp_path_factory) -> tuple[FewStage, Path]:
     text = networks.build_text_encoder(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id)
     nets = {"openpose": networks.build_controlnet(unet)}
     adapter = networks.build_motion_adapter()
-    export.save_part(unet, folder, "unet")
-    export.save_part(adapter, folder, "motion_adapter")
     motion = UNetMotionModel.from_unet2d(unet, adapter)
     how = Distillation(substeps=1, frames=2)
     latents = Latents(data, folder / "latents.npy", 18, 2)
@@ -69,30 +68,38 @@ def family(tmp_path_factory) -> tuple[FewStage, Path]:
         for name, p in motion.named_parameters():
             if "lora_B" in name:
                 p.normal_(0, 0.05)
-    export.save_part(stage.lora(), folder, export.FEW_LORA)
+    lora = stage.lora()
+    for name, net in (("unet", unet), ("motion_adapter", adapter)):  # as training exports them: with the LoRA inside
+        changed = copy.deepcopy(net)
+        lora.add_to(changed, 1)
+        export.save_part(changed, folder, name)
+    export.save_part(lora, folder, few_lora.FOLDER)
     return stage, folder
 
 
 def test_renders_load_the_lora_as_it_was_trained(family):
-    """The renderer's own way, and that of checks and benchmarks, which fuse it."""
+    """The family has it inside; a render takes it off with weight -1, checks and benchmarks as `teacher`."""
     stage, folder = family
-    assert (folder / export.FEW_LORA / export.LORA_FILE).stat().st_size < 2_000_000
+    assert (folder / few_lora.FOLDER / few_lora.FILE).stat().st_size < 2_000_000
     parts = {"vae": networks.build_vae(64), "text_encoder": stage.text_encoder, "tokenizer": stage.tokenizer,
              "scheduler": networks.build_scheduler()}  # fmt: skip
     pipe = stock_pipeline(parts, list(stage.nets.values()), motion_unet(folder))
     video, hidden = torch.randn(1, 8, 2, 8, 8), torch.randn(2, 77, networks.TEXT_WIDTH)
-    source = ModelSource(kind="file", id=str(folder / export.FEW_LORA / export.LORA_FILE))
+    source = ModelSource(kind="file", id=str(folder / few_lora.FOLDER / few_lora.FILE))
     with torch.no_grad():
         trained = stage.unet.eval()(video, 500, hidden).sample
-        plain = pipe.unet(video, 500, hidden).sample
-        apply_loras(pipe, [LoraSource(source=source, weight=1.0)], "sprite")
-        loaded = pipe.unet(video, 500, hidden).sample
-        fused = motion_unet(folder, few=True)(video, 500, hidden).sample
-    assert not torch.allclose(plain, trained, atol=1e-2)
-    for found in (loaded, fused):
-        torch.testing.assert_close(found, trained, atol=5e-3, rtol=5e-2)
-    assert sampling_of(folder).few
-    assert not sampling_of(folder / "unet").few
+        stage.unet.disable_adapters()
+        teacher = stage.unet(video, 500, hidden).sample
+        stage.unet.enable_adapters()
+        exported = pipe.unet(video, 500, hidden).sample
+        apply_loras(pipe, [LoraSource(source=source, weight=-1.0)], "sprite")
+        taken_off = pipe.unet(video, 500, hidden).sample
+        again = motion_unet(folder, teacher=True)(video, 500, hidden).sample
+    assert not torch.allclose(teacher, trained, atol=1e-2)
+    for found, expected in ((exported, trained), (taken_off, teacher), (again, teacher)):
+        torch.testing.assert_close(found, expected, atol=5e-3, rtol=5e-2)
+    assert sampling_of(folder) == FEW
+    assert sampling_of(folder / "unet") == TEACHER
 
 
 def test_only_the_lora_is_trained_and_the_teacher_stays(family, tmp_path):

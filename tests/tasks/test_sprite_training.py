@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from reel.errors import UserError  # noqa: E402
-from tasks.sprite import export, networks, spec  # noqa: E402
+from tasks.sprite import export, few_lora, networks, spec  # noqa: E402
 from tasks.sprite.data import draw_data_set  # noqa: E402
 from tasks.sprite.diffusion import Noising  # noqa: E402
 from tasks.sprite.loop import Draw, Log, Precision, Schedule, Stage, train  # noqa: E402
@@ -202,6 +202,31 @@ def test_networks_begin_with_the_weights_of_another_generation(tmp_path):
     assert begun.config["sample_size"] == 24
     assert training._begin("vae").config["sample_size"] == 192
     assert Training(settings(folder=tmp_path))._begin("unet") is None
+
+
+def test_an_exported_lora_lies_inside_the_networks_and_goes_when_they_are_trained_again(tmp_path):
+    training = Training(settings(folder=tmp_path / "work", output=tmp_path / "out"))
+    unet, adapter = networks.build_unet(64), networks.build_motion_adapter()
+    training._keep("unet", unet)
+    training._keep("motion_adapter", adapter)
+    layer, motion = "mid_block.resnets.0.conv1", "mid_block.motion_modules.0.transformer_blocks.0.attn1.to_q"
+    rng = torch.Generator().manual_seed(0)
+    lora = few_lora.Lora({
+        f"{layer}.lora_A.weight": torch.randn(2, 96, 3, 3, generator=rng),
+        f"{layer}.lora_B.weight": torch.randn(96, 2, 1, 1, generator=rng),
+        f"{motion}.lora_A.weight": torch.randn(2, 96, generator=rng),
+        f"{motion}.lora_B.weight": torch.randn(96, 2, generator=rng),
+    })  # fmt: skip
+    training._keep(few_lora.FOLDER, lora)
+    for part, net, changed in (("unet", unet, layer), ("motion_adapter", adapter, motion)):
+        before = net.get_parameter(f"{changed}.weight")
+        inside, off = (networks.load(tmp_path / "out", part, teacher).get_parameter(f"{changed}.weight")
+                       for teacher in (False, True))  # fmt: skip
+        assert float((inside - before).abs().mean()) > 0.5
+        torch.testing.assert_close(off, before, atol=1e-2, rtol=1e-2)
+        torch.testing.assert_close(training._part(part).get_parameter(f"{changed}.weight"), before)
+    training._keep("unet", unet)
+    assert not (tmp_path / "out" / few_lora.FOLDER).exists()
 
 
 def test_a_device_that_is_not_there_is_named():
