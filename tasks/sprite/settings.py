@@ -187,7 +187,8 @@ def check_settings(cfg: TrainSettings) -> None:
         if lacking:
             raise UserError(f"warm: {cfg.warm} lacks {', '.join(lacking)}", fix="warm=data/models/sprite")
     spec = load(cfg.start) if cfg.start else Spec(cfg.frame)
-    if (cfg.output / FILE).exists() and load(cfg.output) != spec:
+    writes = any(stage in STAGES for stage in cfg.stages)
+    if writes and (cfg.output / FILE).exists() and load(cfg.output) != spec:
         raise UserError(
             f"output: {cfg.output} holds a family that draws other pictures; until the last stage is done it would be "
             "a mixture of both",
