@@ -78,7 +78,7 @@ KEYS = [
         ("-m", "serve: takes no -m"),
     ),
     *cases(
-        "train-sprite",
+        "train-sprite output={here}/out",
         ("stages=[vea]", "stages: unknown 'vea'", "vae"),
         ("step=3", "unknown key 'step'"),
         ("controls.kinds=[depht]", "controls.kinds: unknown 'depht'", "depth"),

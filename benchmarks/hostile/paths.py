@@ -80,7 +80,7 @@ PATHS = [
          "controls.pose.mask_file: m.png has too many px", "at most 32768 a side", make=png("m.png", 60_000, 60_000)),
     case("dance controls.pose.mask_file=m.png", "mask_file is read with mask.region=file alone", make=picture("m.png")),
     case("train-sprite start=x stages=[text]", "start: x is not an exported family", make=folder("x")),
-    case("train-sprite folder=x stages=[text] tracking=none", "folder: x is not a folder", make=file("x", "here")),
+    case("train-sprite folder=x output={here}/out stages=[text] tracking=none", "folder: x is not a folder", make=file("x", "here")),
     case("train-sprite folder= stages=[text]", "folder: is empty"),
     case(f"train-sprite folder={LONG} stages=[text]", "folder: a name in the path has 5000 bytes, at most 255"),
     case("search clip=nowhere.mp4", "clip: there is no file nowhere.mp4"),
@@ -154,7 +154,7 @@ WEIGHTS = [
         for setting in (
             "stylize.loras=[{source:{kind:file,id:x.safetensors}}]",
             "stylize.vae={kind:file,id:x.safetensors}",
-            "model.controlnets.openpose={kind:file,id:x.safetensors}",
+            "model.controlnets.openpose={kind:file,id:x.safetensors,subfolder:null}",
         )
         for make, *said in (
             (file("x.safetensors", "text, and nothing else"),),
