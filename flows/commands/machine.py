@@ -161,7 +161,7 @@ def hub() -> Iterator[Finding]:
         )
         return
     if not address.startswith(("http://", "https://")):
-        yield Finding("warn", "hub", f"HF_ENDPOINT: {address!r} is not an address", "unset it, or write https://...")
+        yield Finding("fail", "hub", f"HF_ENDPOINT: {address!r} is not an address", "unset it, or write https://...")
         return
     try:
         with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=HUB_TIMEOUT):

@@ -509,3 +509,10 @@ def test_a_folder_within_a_group_is_told_how_it_is_chosen(run, more):
     assert code == 2
     assert "dance is a folder of the group experiment" in err
     assert "fix: experiment=dance/new_character" in err
+
+
+def test_doctor_tells_an_address_of_the_hub_that_is_none(monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "nonsense")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    [found] = machine.hub()
+    assert (found.level, found.text) == ("fail", "HF_ENDPOINT: 'nonsense' is not an address")
