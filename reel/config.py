@@ -23,7 +23,17 @@ from pydantic.fields import FieldInfo
 
 from reel.canonical import canonical
 from reel.errors import UserError, suggest
-from reel.values import arms, check_text, from_home, is_a, local_path, path_setting, shortened, wrong_numbers
+from reel.values import (
+    arms,
+    check_colour,
+    check_text,
+    from_home,
+    is_a,
+    local_path,
+    path_setting,
+    shortened,
+    wrong_numbers,
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,8 @@ Finite = FiniteFloat
 """A float that is neither NaN nor infinite."""
 
 
+Colour = Annotated[str, AfterValidator(check_colour)]
+"""A colour as ``#rrggbb``."""
 LocalPath = Annotated[Path, BeforeValidator(path_setting)]
 """A file or folder of this machine; what every setting that is a path is declared as."""
 
@@ -276,6 +288,7 @@ __all__ = [
     "OPERATIONAL",
     "SCHEDULE",
     "TEXT",
+    "Colour",
     "Config",
     "Field",
     "Finite",

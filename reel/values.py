@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
@@ -52,6 +53,17 @@ def local_path(path: Any) -> Path:
     if (whole := len(str(found).encode("utf-8", "surrogateescape"))) > MOST_PATH:
         raise ValueError(f"the path has {whole} bytes, at most {MOST_PATH} are possible")
     return found
+
+
+def check_colour(value: str) -> str:
+    """A colour as ``#rrggbb``.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+        raise ValueError("must be a colour as #rrggbb, such as #000000 for black or #ffffff for white")
+    return value
 
 
 def path_setting(value: Any) -> Any:

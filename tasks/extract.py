@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import functools
 import logging
-import re
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from reel.clip import ClipWriter
-from reel.config import Config
+from reel.config import Colour, Config
 from reel.op import Context, op
 from reel.work import Extent, Work, of_clip
 from tasks.media import frames, geometry, timeline
@@ -41,12 +40,6 @@ def _rate(value: Any) -> Any:
     if not 0 < fps <= 240:
         raise ValueError("must be more than 0 and at most 240 frames per second, or source")
     return str(fps)
-
-
-def _colour(value: str) -> str:
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
-        raise ValueError("must be a colour as #rrggbb, such as #000000 for black or #ffffff for white")
-    return value
 
 
 Seconds = Annotated[Annotated[float, Field(ge=0)] | None, BeforeValidator(_seconds)]
@@ -74,7 +67,7 @@ class Extract(Config):
     """How the picture meets a size of another shape: cut the edges, add a background, or distort."""
     multiple_of: int = Field(default=8, ge=1, le=256)
     """Both sides are multiples of this (px): what the model family needs."""
-    background: Annotated[str, AfterValidator(_colour)] = "#000000"
+    background: Colour = "#000000"
     """Colour behind transparent pixels and of the `pad` borders, as #rrggbb."""
     deinterlace: Literal["auto", "on", "off"] = "auto"
     """Weave-free frames from interlaced video (bwdif); `auto`: where the file says it is interlaced."""

@@ -9,7 +9,7 @@ from pydantic import field_validator, model_validator
 
 from flows.render import schedules
 from flows.render.settings import Rendering
-from reel.config import FILES, OPERATIONAL, Config, Field, Finite, LocalPath, Marker, Text
+from reel.config import FILES, OPERATIONAL, Colour, Config, Field, Finite, LocalPath, Marker, Text
 from reel.models.animator import Animator
 from reel.schedule.setting import ScheduleText
 from tasks.animate.settings import Sampling
@@ -65,7 +65,7 @@ class Animate(Rendering):
     """px; empty beside a width: it follows the picture's shape."""
     fit: Literal["crop", "pad", "stretch"] = "crop"
     """How a picture meets a size of another shape: cut the edges, add a background, or distort."""
-    background: str | None = Field(default=None, pattern=r"^#[0-9a-fA-F]{6}$")
+    background: Colour | None = None
     """Colour of borders (black if empty), and behind transparent pixels, which are refused without one."""
     model: Animator
     animate: Sampling
