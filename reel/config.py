@@ -10,15 +10,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    ValidationError,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError
 from pydantic.fields import FieldInfo
 
 from reel.canonical import canonical
@@ -56,12 +48,8 @@ Text = Annotated[str, TEXT, AfterValidator(check_text)]
 """A string that reaches the render literally: prompts, paths, file names.
 
 `SCHEDULE` beside TEXT: a text that says itself what ``@file`` means (`reel.schedule.setting`)."""
-
-
 Finite = FiniteFloat
 """A float that is neither NaN nor infinite."""
-
-
 Colour = Annotated[str, AfterValidator(check_colour)]
 """A colour as ``#rrggbb``."""
 LocalPath = Annotated[Path, BeforeValidator(path_setting)]
