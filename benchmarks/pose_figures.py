@@ -21,10 +21,12 @@ from scipy.stats import spearmanr
 from reel import pose
 from tasks.preprocess.blazepose import BlazePose, finder
 from tasks.preprocess.figure_depth import RELIEF, figure_depth_map
+from tasks.sprite import spec
 from tasks.sprite.attributes import random_attributes
 from tasks.sprite.drawing import Drawing, draw_figure, standing_height
 from tasks.sprite.skeleton import FRAME, random_person
 
+FAMILY = spec.load(Path(__file__).parents[1] / "data" / "models" / "sprite")
 ARMS = ((pose.R_SHOULDER, pose.R_ELBOW, pose.R_WRIST), (pose.L_SHOULDER, pose.L_ELBOW, pose.L_WRIST))
 # The drawn body as solids, radii as fractions of the standing height: as tasks/sprite/drawing_flat.py paints.
 SOLIDS = (
@@ -128,7 +130,7 @@ def figures(count: int, seed: int = 0) -> Iterator[tuple[np.ndarray, Drawing]]:
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         person = random_person(rng)
-        yield person, draw_figure(person, random_attributes(rng), style=2)
+        yield person, draw_figure(person, random_attributes(rng, FAMILY.choices), style=FAMILY.style)
 
 
 def redetected(count: int) -> None:
@@ -178,7 +180,7 @@ def crossing_order(count: int) -> list[bool]:
         rng = np.random.default_rng([1, number])
         person = random_person(rng)
         if any(True for _ in crossings(person)):
-            mask = draw_figure(person, random_attributes(rng), style=2).mask
+            mask = draw_figure(person, random_attributes(rng, FAMILY.choices), style=FAMILY.style).mask
             order += order_right(person, figure_depth_map([person], mask, FRAME, FRAME))
     return order
 

@@ -55,10 +55,10 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
             *("stylize.composite=keep_background", "stylize.strength=0.7", "stylize.free_init.iterations=2"),
             *("stylize.windows.context_length=4", "stylize.windows.context_overlap=1"),
             *("stylize.windows.context_schedule=looped-uniform", "stylize.guidance_scale=4"),
-            *("prompt=a girl with embedding:bad hair", "stylize.embeddings={bad: {kind: file, id: $weights}}"),
-            *(f"{key}=[{{source: {{kind: file, id: $weights}}}}]" for key in ("stylize.loras", "model.loras")),
-            "stylize.motion_loras=[{source: {kind: file, id: $weights}}]",
-            *("model.ip_adapter={kind: file, id: $weights}", "stylize.ip_adapter={picture: $mask}"),
+            *("prompt=a girl with embedding:bad hair", "stylize.embeddings={bad: {kind: file, id: $embedding}}"),
+            *(f"{key}=[{{source: {{kind: file, id: $lora}}}}]" for key in ("stylize.loras", "model.loras")),
+            "stylize.motion_loras=[{source: {kind: file, id: $motion_lora}}]",
+            *("model.ip_adapter={kind: file, id: $ip_adapter}", "stylize.ip_adapter={picture: $mask}"),
             "model.ip_image_encoder={kind: embedded, id: sprite, subfolder: unet}",
             "model.scheduler_config={clip_sample: false}",
         ],
@@ -68,7 +68,7 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
             *("model.base={kind: embedded, id: tiny_ltx, files: null}", "picture=$mask", "last=$picture", "frames=17"),
             *("width=64", "height=64", "prompt=she waves", "animate.num_inference_steps=4", "background='#ffffff'"),
             *("pictures=[{picture: $picture, at: 4, strength: 0.5}]", "model.scheduler_config={shift: 1.0}"),
-            *("animate.loras=[{source: {kind: file, id: $weights}}]", "assemble.metadata={artist: me}"),
+            *("animate.loras=[{source: {kind: file, id: $ltx_lora}}]", "assemble.metadata={artist: me}"),
             "model.parts={latent_upsampler: {kind: embedded, id: tiny_ltx, subfolder: latent_upsampler}}",
             *("animate.two_pass=true", "animate.refine_steps=4", "animate.refine_strength=0.5"),
         ],
@@ -84,6 +84,14 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
     "compare": [["sweep_id=x"]],
 }
 """Settings to start from, by flow; a flow that is not here starts from its defaults."""
+MODEL_FILES: dict[str, dict[str, tuple[int, ...]]] = {
+    "lora": {"unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.lora_A.weight": (2, 48)},
+    "motion_lora": {"unet.down_blocks.0.motion_modules.0.transformer_blocks.0.attn1.to_q.lora_A.weight": (2, 48)},
+    "ltx_lora": {"transformer.transformer_blocks.0.attn1.to_q.lora_A.weight": (2, 32)},
+    "embedding": {"emb_params": (1, 96)},
+    "ip_adapter": {"image_proj.proj.weight": (96, 96), "ip_adapter.1.to_k_ip.weight": (96, 96)},
+}
+"""What makes a file's header right for the setting that names it: layers and their shapes."""
 SMALL = ("extract.max_frames=4", "extract.short_side=64", "stylize.num_inference_steps=4", "paths.output=$here/out")
 DECIDED = ("compute.dtype=float32", "compute.memory_format=contiguous")
 """Of every base where the flow has these settings: a dry run takes little, and nothing is left to the machine."""
@@ -149,10 +157,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for name, shade in (("mask", 0), ("picture", 255)):
         Image.new("L", (64, 64), shade).save(here / f"{name}.png")
     (here / "clip.mp4").write_bytes((ROOT / "data/source/sample.mp4").read_bytes() + b"\0\0\0\x08free")
-    layer = "transformer.transformer_blocks.0.attn1.to_q.lora_A.weight"  # a LoRA, to an animator of this width
-    for number, name in enumerate(("weights", "others")):
-        tensors = {"a": np.full(1, number, np.float32), layer: np.zeros((2, 32), np.float32)}
-        save_file(tensors, here / f"{name}.safetensors")
+    for kind, layers in MODEL_FILES.items():
+        for number, name in enumerate((kind, f"{kind}2")):
+            tensors = {layer: np.full(shape, number, np.float32) for layer, shape in layers.items()}
+            save_file(tensors, here / f"{name}.safetensors")
     (here / "families").mkdir()
     for name in ("sprite", "sprite2"):
         (here / "families" / name).symlink_to(ROOT / "data/models/sprite")
@@ -310,7 +318,8 @@ def candidates(key: str, place: Place, now: Any, files: Mapping[str, str]) -> It
         yield from (value for value in [filled(VALUES[key], files)] if value != now)
     elif ModelSource in arms(place.annotation):
         source = now or {"kind": "embedded", "id": ""}
-        yield {**source, "id": f"{source['id'] or 'sprite'}2" if source["kind"] == "embedded" else files["$others"]}
+        name, dot, end = (source["id"] or "sprite").partition(".safetensors")
+        yield {**source, "id": f"{name}2{dot}{end}"}
     else:
         yield from others(place, now)
 
