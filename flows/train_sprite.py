@@ -1,7 +1,8 @@
-"""train_sprite: draw the data and train the embedded family `sprite`, stage by stage; killed runs resume.
+"""train_sprite: draw the data and train the embedded family, stage by stage; killed runs resume.
 
 rotoscope train-sprite
 rotoscope train-sprite folder=/big/disk stages=[controls] controls.steps=4000
+rotoscope train-sprite stages=[ltx] folder=/big/disk
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from flows.flow import Flow
 from flows.paths import Paths
 from reel.config import OPERATIONAL
 from reel.errors import UserError
-from tasks.sprite.settings import STAGES, TrainSettings, check_settings
+from tasks.sprite.settings import LTX_STAGES, TrainSettings, check_settings
 from tasks.tracking.settings import Tracking
 
 
@@ -33,16 +34,17 @@ def run(cfg: TrainSprite) -> dict[str, dict[str, float]]:
         UserError: see `check_settings`; or a stage that does not pass its gate.
     """
     check_settings(cfg)
-    for key in ("folder", "output"):
-        if (place := getattr(cfg, key)).exists() and not place.is_dir():
+    for key, place in {"folder": cfg.folder, "output": cfg.output, "ltx.output": cfg.ltx.output}.items():
+        if place.exists() and not place.is_dir():
             raise UserError(f"{key}: {place} is not a folder", fix=f"choose another with {key}=")
+    from tasks.sprite.ltx.training import LtxTraining
     from tasks.sprite.pipeline import Training
     from tasks.tracking.training import TrainingCurves
 
     curves = TrainingCurves(cfg.tracking, cfg.folder, cfg.result_part())
-    training, status = Training(cfg, curves.report), "KILLED"
+    halves, status = (Training(cfg, curves.report), LtxTraining(cfg, curves.report)), "KILLED"
     try:
-        figures = {name: training.run(name) for name in STAGES if name in cfg.stages}
+        figures = {name: halves[name in LTX_STAGES].run(name) for name in cfg.chosen}
         status = "FINISHED"
         return figures
     except Exception:

@@ -69,13 +69,15 @@ def plain_caption(attributes: Attributes, choices: Choices = CHOICES) -> str:
 
 
 def random_caption(
-    attributes: Attributes, rng: np.random.Generator, choices: Choices = CHOICES, leave_out: float = 0.08
-) -> Caption:
+    attributes: Attributes, rng: np.random.Generator, choices: Choices = CHOICES, leave_out: float = 0.08,
+    actions: Sequence[str] = ACTIONS,
+) -> Caption:  # fmt: skip
     """A caption in a random wording; clauses come in any order.
 
     Args:
         leave_out: chance of each clause to be left out. The skin is named in three captions of ten, eyes and mouth in
             five.
+        actions: words for what the figure does, named in some of the captions; empty: none is ever named.
     """
     import numpy as np
 
@@ -89,7 +91,8 @@ def random_caption(
     said["skin"] = rng.random() < 0.3
     for part in FACE:
         said[part] = part in choices and rng.random() < 0.5
-    text = _sentence(attributes, said, rng) if rng.random() < 0.5 else _tags(attributes, said, rng)
+    wording = _sentence if rng.random() < 0.5 else _tags
+    text = wording(attributes, said, rng, actions)
     if rng.random() < 0.3:
         extra = ", ".join(_some(STYLES, rng, 3))
         text = f"{text}, {extra}" if rng.random() < 0.6 else f"{extra}, {text}"
@@ -149,7 +152,7 @@ def _article(words: str) -> str:
     return words if plural else f"a {words}"
 
 
-def _tags(a: Attributes, said: dict[str, bool], rng: np.random.Generator) -> str:
+def _tags(a: Attributes, said: dict[str, bool], rng: np.random.Generator, actions: Sequence[str]) -> str:
     clauses = [_hair(a, said, rng), *_face(a, said), *_clothes(a, said, rng)]
     clauses += [_background(a, rng)] if said["background"] else []
     clauses += [f"{a.skin} skin"] if said["skin"] else []
@@ -158,15 +161,15 @@ def _tags(a: Attributes, said: dict[str, bool], rng: np.random.Generator) -> str
         rng.shuffle(clauses)
     if rng.random() < 0.5:
         clauses.insert(0, _pick(PEOPLE, rng))
-    if rng.random() < 0.3:
-        clauses.insert(int(rng.integers(len(clauses) + 1)), _pick(ACTIONS, rng))
+    if actions and rng.random() < 0.3:
+        clauses.insert(int(rng.integers(len(clauses) + 1)), _pick(actions, rng))
     return ", ".join(clauses)
 
 
-def _sentence(a: Attributes, said: dict[str, bool], rng: np.random.Generator) -> str:
+def _sentence(a: Attributes, said: dict[str, bool], rng: np.random.Generator, actions: Sequence[str]) -> str:
     person = _pick(PEOPLE, rng)
-    if rng.random() < 0.3:
-        person += " " + _pick(ACTIONS, rng)
+    if actions and rng.random() < 0.3:
+        person += " " + _pick(actions, rng)
     hair = _hair(a, said, rng)
     skin = f"{a.skin} skin" if said["skin"] else ""
     features = " and ".join(part for part in (hair, skin, *_face(a, said)) if part)
@@ -183,7 +186,7 @@ def _sentence(a: Attributes, said: dict[str, bool], rng: np.random.Generator) ->
         article = "an" if place[0] in "aeiou" else "a"
         text = _pick((f"{text}, {place}", f"{text} on {article} {place}", f"{place}, {text}",
                       f"{text} against {article} {place}"), rng)  # fmt: skip
-    return f"{text}, {_pick(ACTIONS, rng)}" if rng.random() < 0.25 else text
+    return f"{text}, {_pick(actions, rng)}" if actions and rng.random() < 0.25 else text
 
 
 def vocabulary() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,19 @@ PARTS = ("tokenizer", "scheduler", "text_encoder", "vae", "unet", "motion_adapte
 LIMIT = 30_000_000  # bytes of the whole family in git
 
 
-def save_part(part: Any, folder: Path, name: str, half: bool = False) -> None:
-    """Save a copy of one network, tokenizer or scheduler to `folder/name`; `half` stores a network as fp16."""
+def save_part(
+    part: Any, folder: Path, name: str, half: bool = False, parts: Sequence[str] = (*PARTS, few_lora.FOLDER)
+) -> None:
+    """Save a copy of one network, tokenizer or scheduler to `folder/name`; `half` stores a network as fp16.
+
+    parts: names that the family has.
+    """
     import copy
 
     import torch
 
-    if name not in (*PARTS, few_lora.FOLDER):
-        raise ValueError(f"{name!r} is not a part of the family; its parts are {', '.join((*PARTS, few_lora.FOLDER))}")
+    if name not in parts:
+        raise ValueError(f"{name!r} is not a part of the family; its parts are {', '.join(parts)}")
     if isinstance(part, torch.nn.Module):
         part = copy.deepcopy(part).to(memory_format=torch.contiguous_format).eval()
         part = part.half() if half else part
@@ -65,13 +71,13 @@ def export_random(folder: Path, seed: int = 0) -> None:
     check_size(folder)
 
 
-def check_size(folder: Path) -> int:
+def check_size(folder: Path, limit: int = LIMIT) -> int:
     """Bytes of the family.
 
     Raises:
-        ValueError: more than `LIMIT`.
+        ValueError: more than `limit`.
     """
     total = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    if total > LIMIT:
-        raise ValueError(f"{folder} holds {total / 1e6:.1f} MB; the family may hold {LIMIT / 1e6:.0f} MB")
+    if total > limit:
+        raise ValueError(f"{folder} holds {total / 1e6:.1f} MB; the family may hold {limit / 1e6:.0f} MB")
     return total

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -56,19 +58,30 @@ class Muon(torch.optim.Optimizer):
 
 
 class Optimizers:
-    """Muon for hidden matrices and AdamW for embeddings, biases, norms and the outermost layers."""
+    """Muon for hidden matrices and AdamW for embeddings, biases, norms and the outermost layers.
 
-    def __init__(self, modules: dict[str, nn.Module], lr: float, weight_decay: float = 1e-3) -> None:
+    muon: the longest short side of a matrix that Muon takes; those beyond are AdamW's as well. A step of Muon costs
+        fifteen products of a matrix with itself, more than the gradients where matrices are large and batches small.
+    """
+
+    def __init__(
+        self, modules: dict[str, nn.Module], lr: float, weight_decay: float = 1e-3, muon: float = math.inf
+    ) -> None:
         matrices: list[nn.Parameter] = []
+        large: list[nn.Parameter] = []
         rest: list[nn.Parameter] = []
         for module in modules.values():
             for name, p in module.named_parameters():
-                if p.requires_grad:
-                    (matrices if _is_hidden_matrix(name, p) else rest).append(p)
-        self.params = matrices + rest
+                if p.requires_grad and _is_hidden_matrix(name, p):
+                    (matrices if min(p.shape[0], p[0].numel()) <= muon else large).append(p)
+                elif p.requires_grad:
+                    rest.append(p)
+        self.params = matrices + large + rest
+        adam = partial(torch.optim.AdamW, lr=lr, betas=(0.9, 0.99), fused=True)
         self.each: list[torch.optim.Optimizer] = [
             *([Muon(matrices, lr, weight_decay=weight_decay)] if matrices else []),
-            torch.optim.AdamW(rest, lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True),
+            *([adam(large, weight_decay=weight_decay)] if large else []),
+            adam(rest, weight_decay=0.0),
         ]
 
     def step(self, lr: float, max_norm: float = 1.0) -> float:
@@ -90,8 +103,10 @@ class Optimizers:
 
 
 def _is_hidden_matrix(name: str, p: nn.Parameter) -> bool:
-    outer = ("conv_in.", "conv_out.", "embedding", "controlnet_", "quant_conv", "cond_embedding", "lora_")
-    return p.ndim >= 2 and min(p.shape[0], p[0].numel()) >= 8 and not any(word in name for word in outer)
+    outer = ("conv_in.", "conv_out.", "embedding", "embed_tokens", "controlnet_", "quant_conv", "cond_embedding",
+             "lora_")  # fmt: skip
+    outermost = name.startswith(("proj_in.", "proj_out.", "shared.")) or any(word in name for word in outer)
+    return p.ndim >= 2 and min(p.shape[0], p[0].numel()) >= 8 and not outermost
 
 
 class Ema:

@@ -1,14 +1,8 @@
-"""Training of the whole family: stages in order, each with a gate that the next one may rely on.
-
-Everything lies under one working folder and every stage resumes from its own checkpoint, so the command can be killed
-and started again at any time. Finished stages are skipped: what they left (`done.json` and exported parts) counts.
-"""
+"""Training of the family's first half: stages in order, each with a gate that the next one may rely on."""
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,55 +17,38 @@ from tasks.sprite.clips import FEW, TEACHER, MotionCheck, Sampling, stock_pipeli
 from tasks.sprite.data import DataSet, draw_data_set
 from tasks.sprite.diffusion import Family
 from tasks.sprite.latents import Latents
-from tasks.sprite.loop import Log, Precision, Schedule, Stage, train
-from tasks.sprite.progress import RenderCheck, set_threads
-from tasks.sprite.settings import StageSettings, TrainSettings
+from tasks.sprite.loop import Precision
+from tasks.sprite.progress import RenderCheck
+from tasks.sprite.runner import Runner, Sink
+from tasks.sprite.settings import TrainSettings
 from tasks.sprite.spec import STRIDE, Spec
 from tasks.sprite.spec import load as load_spec
 from tasks.sprite.stage_few import Distillation, FewStage
 from tasks.sprite.stage_joint import ControlsStage, JointStage
 from tasks.sprite.stage_motion import MotionStage
+from tasks.sprite.stage_settings import StageSettings
 from tasks.sprite.stage_text import TextStage
 from tasks.sprite.tokenizer import build_tokenizer
 
-Sink = Callable[[dict[str, float], int], None]
 LATENTS_FOR_SCALE = 1024  # drawings whose latents set the per-channel scale
 TEXTURES = 96  # photo-like pictures that stage `few` begins renders from
 LARGER = 4  # times the samples of a step on a GPU
 
 
-class Training:
+class Training(Runner):
     """The stages of the family, one method each, named as in `settings.STAGES`."""
 
     def __init__(self, cfg: TrainSettings, sink: Sink | None = None) -> None:
-        self.cfg, self.sink = cfg, sink
-        self.work, self.parts = Path(cfg.folder), Path(cfg.folder) / "parts"
+        super().__init__(cfg, sink)
         self.where = precision(cfg)
-        set_threads(cfg.threads)
 
     @cached_property
     def spec(self) -> Spec:
         """What the family draws: as `start` does, or as it is drawn today."""
         return load_spec(self.cfg.start) if self.cfg.start else Spec(self.cfg.frame)
 
-    def run(self, stage: str) -> dict[str, float]:
-        """Run one stage to its end, or return the figures of a finished one.
-
-        Raises:
-            UserError: the stage's result does not pass its gate.
-        """
-        done = self.work / stage / "done.json"
-        if done.exists():
-            return dict(json.loads(done.read_text()))
-        torch.manual_seed(self.cfg.seed)
+    def begin(self, stage: str) -> None:
         self.spec.save(self.cfg.output)
-        figures: dict[str, float] = getattr(self, stage)()
-        settings = getattr(self.cfg, stage, None)
-        if isinstance(settings, StageSettings):
-            _gate(stage, settings.gates, figures)
-        done.parent.mkdir(parents=True, exist_ok=True)
-        done.write_text(json.dumps(figures))
-        return figures
 
     def data(self) -> dict[str, float]:
         return {"pictures": float(len(self.drawn))}
@@ -184,20 +161,6 @@ class Training:
         pipe = stock_pipeline(parts, [openpose.to(self.where.device)], unet)
         return MotionCheck(pipe, self._known_probe, self.work / stage / "sheets", self.spec, sampling)
 
-    def _train(self, stage: Stage, settings: StageSettings, parts: dict[str, Any]) -> dict[str, float]:
-        """Train; `parts` (a network, or a function that makes one of the weights) follow on disk at each checkpoint."""
-        folder = self.work / stage.name
-
-        def keep() -> None:
-            for name, part in parts.items():
-                self._keep(name, part if isinstance(part, nn.Module) else part())
-
-        stage.keep = keep
-        steps = max(1, round(settings.steps * self.cfg.length))
-        schedule = Schedule(steps, settings.lr, ema=settings.ema, check_every=settings.check_every,
-                            checkpoint_seconds=self.cfg.checkpoint_seconds)  # fmt: skip
-        return train(stage, schedule, folder, self.cfg.seed, Log(folder, stage.name, self.sink), self.where)
-
     def _batch(self, stage: str) -> int:
         """Samples of a step, `batch_times` as many as the stage's settings say."""
         settings: StageSettings = getattr(self.cfg, stage)
@@ -206,7 +169,7 @@ class Training:
 
     def _keep(self, name: str, part: Any) -> None:
         """Full precision in the working folder, fp16 in the exported family."""
-        export.save_part(part, self.parts, name)
+        export.save_part(part, self.parts, name, parts=self.part_names)
         if name in few_lora.CHANGED:  # a LoRA of other weights would be taken off these
             shutil.rmtree(self.cfg.output / few_lora.FOLDER, ignore_errors=True)
         export.save_part(part, self.cfg.output, name, half=True)
@@ -236,12 +199,11 @@ class Training:
         """A finished part: trained in this folder, or else that of `cfg.start`."""
         if self.cfg.start and not (self.parts / name).is_dir():
             return networks.load(self.cfg.start, name, teacher=True)
-        if not (self.parts / name).is_dir():
-            raise UserError(
-                f"{self.parts} has no {name}, which this stage needs",
-                fix=f"run the stages before it as well, or start={self.cfg.output}",
-            )
-        return networks.load(self.parts, name)
+        return super()._part(name)
+
+    @property
+    def _lacking(self) -> str:
+        return f"run the stages before it as well, or start={self.cfg.output}"
 
     @cached_property
     def _latents(self) -> Latents:
@@ -289,14 +251,3 @@ def precision(cfg: TrainSettings) -> Precision:
 def _channels_last(net: nn.Module) -> Any:
     """oneDNN's convolutions are twice as fast in this layout on a CPU."""
     return net.to(memory_format=torch.channels_last)
-
-
-def _gate(stage: str, gates: dict[str, float], figures: dict[str, float]) -> None:
-    for name, least in gates.items():
-        if name not in figures:
-            raise UserError(f"{stage}.gate.{name}: the stage gives no such figure; it gives {', '.join(figures)}")
-        if figures[name] < least:
-            raise UserError(
-                f"stage {stage}: {name} is {figures[name]:.3f}, the gate asks for {least:g}",
-                fix=f"train longer ({stage}.steps=...; it resumes) or lower {stage}.gate.{name}",
-            )

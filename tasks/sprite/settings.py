@@ -9,31 +9,14 @@ from pydantic import Field
 from reel.compute import Compute
 from reel.config import OPERATIONAL, Config, LocalPath, suggest
 from reel.errors import UserError
+from tasks.sprite.ltx.settings import LTX_STAGES, LtxSettings, check_ltx
+from tasks.sprite.stage_settings import StageSettings
 
 STAGES = ("data", "text", "vae", "probe", "joint", "controls", "motion", "few")
-"""Stages in the order in which they build on one another."""
-
-
-class StageSettings(Config):
-    """One training stage."""
-
-    steps: int = Field(ge=1)
-    """Optimiser steps; raise it to train a finished stage further."""
-    batch: int = Field(ge=1)
-    """Samples of a step (clips of 16 frames in `motion`)."""
-    lr: float = Field(gt=0, le=1)
-    """Learning rate; constant, then linear to 0 in the last 35 % of the steps."""
-    ema: float = Field(default=0.998, ge=0, lt=1)
-    """Decay of the averaged weights, which are what is kept."""
-    check_every: int = Field(default=500, ge=1)
-    """Steps between two checks."""
-    gate: dict[str, float] = Field(default_factory=dict)
-    """Figure of the last check -> the least value with which training goes on."""
-
-    @property
-    def gates(self) -> dict[str, float]:
-        """The gate, as far as it concerns what is trained."""
-        return self.gate
+"""Stages of the first half in the order in which they build on one another."""
+ALL_STAGES = (*STAGES, *LTX_STAGES)
+LTX = "ltx"
+"""In `stages`: all of `LTX_STAGES`."""
 
 
 WARM = ("vae", "unet", "controlnet_openpose", "motion_adapter")
@@ -142,7 +125,7 @@ class TrainSettings(Config):
     length: float = Field(default=1.0, gt=0)
     """Factor of every stage's steps: what a slower or faster machine can do in the same time."""
     stages: list[str]
-    """Stages to run, in this order."""
+    """Stages to run; they run in the order in which they build on one another. `ltx`: all of the second half."""
     text: StageSettings
     vae: VaeSettings
     probe: ProbeSettings
@@ -150,20 +133,28 @@ class TrainSettings(Config):
     controls: ControlsSettings
     motion: MotionSettings
     few: FewSettings
+    ltx: LtxSettings
+    """The second half, `sprite_ltx`: stages ltx_data to ltx_gates."""
+
+    @property
+    def chosen(self) -> list[str]:
+        """The stages to run, in order, `ltx` spelt out."""
+        return [name for name in ALL_STAGES if name in self.stages or (name in LTX_STAGES and LTX in self.stages)]
 
 
 def check_settings(cfg: TrainSettings) -> None:
     """What types alone do not check, before anything is drawn or loaded.
 
     Raises:
-        UserError: an unknown stage or ControlNet, or a `start` that is not an exported family.
+        UserError: an unknown stage or ControlNet, or a `start` that is not an exported family; see `check_ltx`.
     """
     from tasks.sprite.export import PARTS
     from tasks.sprite.networks import CONTROLS
     from tasks.sprite.spec import FILE, Spec, load
 
-    for key, names, known in (("stages", cfg.stages, STAGES), ("controls.kinds", cfg.controls.kinds, CONTROLS),
-                             ("few.kinds", cfg.few.kinds, CONTROLS)):  # fmt: skip
+    for key, names, known in (("stages", cfg.stages, (*ALL_STAGES, LTX)),
+                              ("controls.kinds", cfg.controls.kinds, CONTROLS),
+                              ("few.kinds", cfg.few.kinds, CONTROLS)):  # fmt: skip
         for name in names:
             if name not in known:
                 raise UserError(f"{key}: unknown {name!r}; there are {', '.join(known)}", fix=suggest(name, known))
@@ -196,3 +187,4 @@ def check_settings(cfg: TrainSettings) -> None:
         )
     if cfg.start is None and cfg.vae.decoder_only:
         raise UserError("vae.decoder_only: true needs `start`, whose encoder is kept", fix="start=data/models/sprite")
+    check_ltx(cfg.ltx, cfg.chosen)

@@ -155,12 +155,14 @@ def place(joints: np.ndarray, x: float, y: float, height: float) -> np.ndarray:
     return np.concatenate([joints * height + np.array([x, y, 0.0]), np.ones((18, 1))], axis=1)
 
 
-def random_placement(rng: np.random.Generator, joints: np.ndarray) -> tuple[float, float, float]:
-    """`x, y, height`: mostly the whole figure inside the frame, one in twelve a close-up that leaves it."""
+def random_placement(
+    rng: np.random.Generator, joints: np.ndarray, close_ups: float = 0.08
+) -> tuple[float, float, float]:
+    """`x, y, height`: the whole figure inside the frame, but for a share of close-ups, which leave it."""
     points = joints[..., :2].reshape(-1, 2)
     # room for the big head and the shoes
     low, high = points.min(0) - [0.04, 0.18], points.max(0) + np.array([0.04, 0.05])
-    close = rng.random() < 0.08
+    close = rng.random() < close_ups
     height = FRAME * (rng.uniform(0.95, 1.4) if close else rng.uniform(0.62, 0.9))
     if not close:
         height = min(height, 0.97 * FRAME / float((high - low).max()))

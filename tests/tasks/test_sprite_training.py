@@ -15,10 +15,12 @@ from tasks.sprite.data import draw_data_set  # noqa: E402
 from tasks.sprite.diffusion import Noising  # noqa: E402
 from tasks.sprite.loop import Draw, Log, Precision, Schedule, Stage, train  # noqa: E402
 from tasks.sprite.optim import orthogonalise  # noqa: E402
-from tasks.sprite.pipeline import Training, _gate, precision  # noqa: E402
+from tasks.sprite.pipeline import Training, precision  # noqa: E402
+from tasks.sprite.runner import check_gate  # noqa: E402
 from tasks.sprite.settings import ControlsSettings, TrainSettings, check_settings  # noqa: E402
 from tasks.sprite.stage_motion import clip_noise  # noqa: E402
 from tasks.sprite.stage_vae import VaeStage, encode_rows  # noqa: E402
+from tests.tasks.sprite_settings import shipped_ltx  # noqa: E402
 
 
 class Killed(Exception):
@@ -121,11 +123,11 @@ def test_frames_of_a_clip_share_noise_where_they_should():
 
 
 def test_a_missed_gate_names_the_figure_and_what_to_do():
-    _gate("vae", {"psnr_drawn": 25}, {"psnr_drawn": 26.0})
+    check_gate("vae", {"psnr_drawn": 25}, {"psnr_drawn": 26.0})
     with pytest.raises(UserError, match=r"psnr_drawn is 24\.000, the gate asks for 25(.|\n)*vae\.steps"):
-        _gate("vae", {"psnr_drawn": 25}, {"psnr_drawn": 24.0})
+        check_gate("vae", {"psnr_drawn": 25}, {"psnr_drawn": 24.0})
     with pytest.raises(UserError, match="gives no such figure"):
-        _gate("vae", {"psnr": 25}, {"psnr_drawn": 24.0})
+        check_gate("vae", {"psnr": 25}, {"psnr_drawn": 24.0})
 
 
 def test_a_gate_asks_only_for_controlnets_that_are_trained():
@@ -160,7 +162,8 @@ def test_a_kept_network_has_the_averaged_weights(tmp_path):
 def settings(**changes):
     stage = {"steps": 1, "batch": 1, "lr": 0.1}
     names = ("text", "vae", "probe", "joint", "controls", "motion", "few")
-    base = {"folder": "work", "output": "out", "stages": ["motion"], **{name: dict(stage) for name in names}}
+    base = {"folder": "work", "output": "out", "stages": ["motion"], "ltx": shipped_ltx()}
+    base |= {name: dict(stage) for name in names}
     return TrainSettings.model_validate(base | changes)
 
 

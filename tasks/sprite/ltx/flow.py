@@ -1,0 +1,127 @@
+"""Flow matching with pictures given at frames, as LTXConditionPipeline denoises it.
+
+Every token has a noise level of its own. A picture of strength s at the first frame takes the place of the first latent
+frame; elsewhere it is a further frame of tokens at its own time. Its tokens are never noisier than 1 - s: at strength 1
+they are clean (timestep 0) and stay as they are, but for a little noise that falls with the level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tasks.sprite.ltx.networks import SPACE, TIME
+
+PICTURE_NOISE = 0.15  # the pipeline's `image_cond_noise_scale`: of clean tokens, times the squared level
+LEAST = 1e-3  # a token below this level has no noise that could be predicted
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture at a frame other than the first: latents `(B, C, 1, h, w)`, frames `(B,)`, strengths `(B,)` in 0..1."""
+
+    latents: Tensor
+    frames: Tensor
+    strengths: Tensor
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """A transformer's input and what it shall predict, S tokens each.
+
+    tokens `(B, S, C)`, timesteps `(B, S)` in 0..1000, coords `(B, 3, S)` seconds and px, target `(B, S, C)` (noise
+    minus clean), weights `(B, S)`: 0 where there is nothing to predict.
+    """
+
+    tokens: Tensor
+    timesteps: Tensor
+    coords: Tensor
+    target: Tensor
+    weights: Tensor
+
+
+def pack(latents: Tensor) -> Tensor:
+    """`(B, C, f, h, w)` -> tokens `(B, f h w, C)`."""
+    return latents.permute(0, 2, 3, 4, 1).flatten(1, 3)
+
+
+def unpack(tokens: Tensor, shape: Sequence[int]) -> Tensor:
+    """The reverse of `pack` for latents of `shape` `(B, C, f, h, w)`."""
+    _, channels, frames, height, width = shape
+    return tokens.unflatten(1, (frames, height, width)).movedim(-1, 1).reshape(-1, channels, frames, height, width)
+
+
+def coordinates(frames: int, height: int, width: int, first: Tensor | None = None) -> Tensor:
+    """Pixel frame, y and x `(B or 1, 3, f h w)` float of latent cells; `first` `(B,)` moves them in time."""
+    axes = (torch.arange(frames) * TIME + 1 - TIME, torch.arange(height) * SPACE, torch.arange(width) * SPACE)
+    grid = torch.stack(torch.meshgrid(*axes, indexing="ij")).flatten(1).float()[None]
+    grid[:, 0].clamp_(min=0)
+    if first is None:
+        return grid
+    grid = grid.repeat(len(first), 1, 1)
+    grid[:, 0] += first[:, None]
+    return grid
+
+
+def mix(clean: Tensor, noise: Tensor, level: Tensor, strengths: Tensor | float, generator: torch.Generator
+        ) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Tokens `(B, S, C)` at `level` `(B,)` and their own levels `(B, S)`, under strengths `(B, S)`, `(B, 1)` or one for
+    all."""
+    own = torch.minimum(level[:, None].expand(clean.shape[:2]), 1 - torch.as_tensor(strengths))
+    tokens = (1 - own[..., None]) * clean + own[..., None] * noise
+    still = own < LEAST
+    if still.any():
+        shiver = torch.randn(clean.shape, generator=generator) * (PICTURE_NOISE * level.square())[:, None, None]
+        tokens = torch.where(still[..., None], clean + shiver, tokens)
+    return tokens, own
+
+
+def noisy(
+    latents: Tensor, noise: Tensor, level: Tensor, first: Tensor, pictures: Sequence[Picture], fps: Tensor,
+    generator: torch.Generator,
+) -> Noisy:  # fmt: skip
+    """Clips `(B, C, f, h, w)` at noise levels `(B,)` in 0..1, with what is given of them.
+
+    first: strengths `(B,)` of the first frame's picture, which is the clip's own first latent frame; 0: none is given.
+    pictures: stand before the clip's tokens, as in the pipeline.
+    fps: frame rates `(B,)`.
+    """
+    batch, _, frames, height, width = latents.shape
+    cells = height * width
+    strengths = torch.zeros(batch, frames * cells)
+    strengths[:, :cells] = first[:, None]
+    parts = [(pack(latents), pack(noise), strengths, coordinates(frames, height, width).repeat(batch, 1, 1))]
+    for picture in pictures:
+        clean = pack(picture.latents)
+        given = torch.randn(clean.shape, generator=generator)
+        at = coordinates(1, height, width, picture.frames)
+        parts.insert(len(parts) - 1, (clean, given, picture.strengths[:, None].expand(batch, cells), at))
+    clean, random, strength = (torch.cat([part[i] for part in parts], dim=1) for i in range(3))
+    coords = torch.cat([part[3] for part in parts], dim=2)
+    coords[:, 0] /= fps[:, None]
+    tokens, own = mix(clean, random, level, strength, generator)
+    return Noisy(tokens, own * 1000, coords, random - clean, (own >= LEAST).float())
+
+
+def predict(transformer: torch.nn.Module, given: Noisy, hidden: Tensor, mask: Tensor) -> Tensor:
+    """The transformer's velocity `(B, S, C)`."""
+    result: Tensor = transformer(
+        hidden_states=given.tokens, encoder_hidden_states=hidden, timestep=given.timesteps,
+        encoder_attention_mask=mask, video_coords=given.coords, return_dict=False,
+    )[0]  # fmt: skip
+    return result
+
+
+def loss(found: Tensor, given: Noisy) -> Tensor:
+    """Mean square of the velocity over all tokens that are noisy."""
+    square = (found - given.target).square().mean(-1)
+    return (square * given.weights).sum() / given.weights.sum().clamp(min=1)
+
+
+def levels(count: int, shift: float, generator: torch.Generator) -> Tensor:
+    """Random noise levels `(count,)` in 0..1, denser at high ones the larger `shift` is."""
+    u = torch.rand(count, generator=generator)
+    return shift * u / (1 + (shift - 1) * u)

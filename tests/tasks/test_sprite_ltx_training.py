@@ -1,0 +1,344 @@
+"""The second half's stages at toy size: they run in order, resume, hold their gates, and agree with diffusers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from reel.errors import UserError  # noqa: E402
+from tasks.sprite import export, loop, probe  # noqa: E402
+from tasks.sprite.loop import Draw, Log, Schedule, Stage, train  # noqa: E402
+from tasks.sprite.ltx import flow, networks  # noqa: E402
+from tasks.sprite.ltx.bars import Bars, attribute_shares  # noqa: E402
+from tasks.sprite.ltx.card import BARS, card  # noqa: E402
+from tasks.sprite.ltx.data import UNSEEN, draw_clip, draw_clips  # noqa: E402
+from tasks.sprite.ltx.motions import ACTIONS, Motion  # noqa: E402
+from tasks.sprite.ltx.render import Pictures, Sampling, first_noise, render, render_latents  # noqa: E402
+from tasks.sprite.ltx.settings import LTX_STAGES, LtxSettings, NetworkSettings, check_ltx  # noqa: E402
+from tasks.sprite.ltx.stage_few import schedule_levels  # noqa: E402
+from tasks.sprite.ltx.stage_latents import encode_clips, read_latents  # noqa: E402
+from tasks.sprite.ltx.stage_text import embed  # noqa: E402
+from tasks.sprite.ltx.tokenizer import build_tokenizer  # noqa: E402
+from tasks.sprite.ltx.training import LIMIT, LtxTraining, export_random  # noqa: E402
+from tasks.sprite.ltx.video import decode, encode, frames_psnr, normalise, to_frames, to_video  # noqa: E402
+from tasks.sprite.settings import TrainSettings  # noqa: E402
+from tasks.sprite.spec import Spec  # noqa: E402
+from tests.tasks.sprite_settings import shipped_ltx  # noqa: E402
+
+FRAMES = 9
+SPEC = Spec(128)
+NETWORK = {"latent_channels": 8, "encoder": [8] * 5, "encoder_layers": [1] * 5, "decoder": [8, 8, 8, 8],
+           "decoder_layers": [1, 1, 1, 0, 1], "layers": 1, "heads": 2, "head_width": 8, "text_width": 8,
+           "text_layers": 1}  # fmt: skip
+STEP = {"steps": 2, "batch": 2, "lr": 1e-3, "ema": 0.5, "check_every": 100}
+
+
+def first_half(folder: Path) -> Path:
+    """A folder with an untrained probe, and what its family draws."""
+    SPEC.save(folder / "first")
+    probe.save(probe.Probe(SPEC), folder / "first" / "probe.safetensors")
+    return folder / "first"
+
+
+def settings(folder: Path, **changes) -> TrainSettings:
+    ltx = {
+        "output": folder / "out", "first_half": first_half(folder), "clips": UNSEEN + 3, "frames": FRAMES,
+        "network": NETWORK, "vae": {**STEP, "crop": 32, "whole_from": 0.5}, "latents": {"stills": 2}, "text": STEP,
+        "transformer": STEP, "few": {**STEP, "pairs": 16, "teacher_steps": 2}, "gates": {"count": 9, "steps": 2},
+    }  # fmt: skip
+    first = dict.fromkeys(("text", "vae", "probe", "joint", "controls", "motion", "few"), STEP)
+    whole = {"folder": folder, "output": folder / "sprite", "stages": ["ltx"], "threads": 1, "ltx": ltx, **first}
+    return TrainSettings.model_validate(whole | changes)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> tuple[LtxTraining, dict[str, dict[str, float]]]:
+    """A training of two steps a stage, run to its end."""
+    folder = tmp_path_factory.mktemp("ltx")
+    training = LtxTraining(settings(folder))
+    return training, {name: training.run(name) for name in training.cfg.chosen}
+
+
+@pytest.fixture(scope="module")
+def pipe(tmp_path_factory):
+    """Untrained networks of toy size in diffusers' own pipeline."""
+    folder = tmp_path_factory.mktemp("random")
+    export_random(folder, NetworkSettings.model_validate(NETWORK))
+    pipe = networks.load_pipeline(folder)
+    torch.manual_seed(3)
+    for part in (pipe.transformer.proj_out.weight, pipe.vae.latents_mean):
+        torch.nn.init.normal_(part, std=0.3)
+    return pipe
+
+
+def test_ltx_stands_for_all_stages_of_the_second_half(tmp_path):
+    assert settings(tmp_path).chosen == list(LTX_STAGES)
+    assert settings(tmp_path, stages=["ltx_gates", "vae", "ltx_vae"]).chosen == ["vae", "ltx_vae", "ltx_gates"]
+
+
+def test_the_whole_training_leaves_a_pipeline_folder_that_diffusers_loads(trained):
+    training, figures = trained
+    out = training.output
+    assert list(figures) == list(LTX_STAGES)
+    pipe = networks.load_pipeline(out)
+    assert type(pipe).__name__ == networks.PIPELINE
+    assert {path.name for path in out.iterdir()} == {*networks.PARTS, "model_index.json", "README.md"}
+    from safetensors.numpy import load_file
+
+    for file in out.glob("*/*.safetensors"):
+        assert {str(tensor.dtype) for tensor in load_file(file).values()} == {"float16"}
+    clip = render(pipe, ["she waves"], [Pictures(np.zeros((1, 64, 96, 3), np.uint8))], Sampling(2, 3.0, FRAMES), 0)
+    assert clip.shape == (1, FRAMES, 64, 96, 3)
+    assert all(name in figures["ltx_gates"] for _, name, _, _ in BARS)
+
+
+def test_a_finished_stage_is_not_run_again_and_a_finished_bar_not_measured_again(trained):
+    training, figures = trained
+    again = LtxTraining(training.cfg)
+    assert again.run("ltx_vae") == figures["ltx_vae"]
+    (training.work / "ltx_gates" / "done.json").unlink()
+    bars = training.work / "ltx_gates" / "bars.json"
+    known = json.loads(bars.read_text())
+    known["bars"]["vae"]["vae_psnr"] = 77.0
+    bars.write_text(json.dumps(known))
+    assert again.run("ltx_gates")["vae_psnr"] == 77.0
+
+
+def test_the_student_is_exported_only_when_its_gate_is_passed(trained):
+    training, _ = trained
+    (training.work / "ltx_few" / "done.json").unlink()
+    file = training.output / "transformer" / "diffusion_pytorch_model.safetensors"
+    before = file.read_bytes()
+    strict = training.cfg.model_copy(deep=True)
+    strict.ltx.few.gate, strict.ltx.few.steps = {"action": 2.0}, 3
+    with pytest.raises(UserError, match=r"stage ltx_few: action is 0\.\d+, the gate asks for 2(.|\n)*ltx\.few\.steps"):
+        LtxTraining(strict).run("ltx_few")
+    assert file.read_bytes() == before
+    strict.ltx.few.gate = {}
+    LtxTraining(strict).run("ltx_few")
+    assert file.read_bytes() != before
+
+
+def test_drawing_goes_on_where_it_was_stopped_and_each_clip_is_its_own(tmp_path):
+    data = draw_clips(tmp_path, 20, seed=3, workers=1, spec=SPEC, frames=FRAMES)
+    first = np.array(data.read("rgb"))
+    drawn = data.read("drawn", "r+")
+    drawn[16:] = False
+    drawn.flush()
+    data.read("rgb", "r+")[:] = 0
+    rgb = draw_clips(tmp_path, 20, seed=3, workers=1, spec=SPEC, frames=FRAMES).read("rgb")
+    assert not rgb[:16].any()  # what is noted as drawn is not drawn again
+    np.testing.assert_array_equal(rgb[16:], first[16:])
+    assert not np.array_equal(first[0], first[1])
+
+
+def test_encoding_goes_on_where_it_was_stopped_and_another_vae_begins_anew(tmp_path, pipe):
+    data = draw_clips(tmp_path / "drawn", 18, seed=3, workers=1, spec=SPEC, frames=FRAMES)
+    encode_clips(tmp_path / "z", data, pipe.vae, 2, "one", workers=2)
+    whole = read_latents(tmp_path / "z")
+    assert whole.clips.shape == (18, 8, 2, 4, 4)
+    assert whole.at[:, 0].tolist() == [FRAMES - 1] * 18
+    rows = np.arange(18)
+    stills, at = whole.still(rows, np.ones(18, dtype=int))
+    frames = np.array(data.read("rgb"))[rows, at][:, None]
+    np.testing.assert_allclose(stills.numpy(), encode(pipe.vae, frames).numpy(), atol=2e-2)
+    encoded = np.load(tmp_path / "z" / "encoded.npy", mmap_mode="r+")
+    encoded[16:] = False
+    clips = np.load(tmp_path / "z" / "clips.npy", mmap_mode="r+")
+    clips[:] = 0
+    encode_clips(tmp_path / "z", data, pipe.vae, 2, "one", workers=2)
+    assert not clips[:16].any()
+    np.testing.assert_array_equal(clips[16:], whole.clips[16:])
+    encode_clips(tmp_path / "z", data, pipe.vae, 2, "another", workers=1)
+    np.testing.assert_array_equal(read_latents(tmp_path / "z").clips, whole.clips)
+
+
+def test_frames_go_to_the_vae_and_back():
+    frames = np.random.default_rng(0).integers(0, 256, (2, 9, 32, 32, 3)).astype(np.uint8)
+    np.testing.assert_array_equal(to_frames(to_video(frames)), frames)
+    assert frames_psnr(frames, frames).shape == (2, 9)
+    assert frames_psnr(frames[0, 0], frames[0, 1]) < 12
+
+
+def test_latents_have_mean_0_and_deviation_1_afterwards_and_decode_to_the_same(pipe):
+    clips = np.stack([draw_clip(np.random.default_rng(i), SPEC, frames=FRAMES).rgb for i in range(4)])
+    before = decode(pipe.vae, encode(pipe.vae, clips))
+    normalise(pipe.vae, clips)
+    z = encode(pipe.vae, clips)
+    torch.testing.assert_close(z.mean((0, 2, 3, 4)), torch.zeros(8), atol=1e-4, rtol=0)
+    torch.testing.assert_close(z.std((0, 2, 3, 4)), torch.ones(8), atol=1e-2, rtol=0)
+    assert frames_psnr(decode(pipe.vae, z), before).min() > 50
+
+
+def test_a_clips_first_frame_is_the_picture_through_the_vae_once(pipe):
+    clip = draw_clip(np.random.default_rng(1), SPEC, Motion("jump"), FRAMES).rgb[None]
+    alone = decode(pipe.vae, encode(pipe.vae, clip[:, :1]))
+    assert frames_psnr(decode(pipe.vae, encode(pipe.vae, clip))[:, 0], alone[:, 0]).min() > 55
+
+
+def test_a_decoder_of_pictures_shows_latents_that_repeat_as_a_picture_held_still():
+    torch.manual_seed(0)
+    vae = networks.build_vae(NetworkSettings.model_validate(NETWORK)).eval()
+    for module in vae.decoder.modules():
+        if isinstance(module, torch.nn.Conv3d):
+            torch.nn.init.normal_(module.weight, std=0.2)
+    z = torch.randn(1, 8, 1, 2, 2).repeat(1, 1, 2, 1, 1)
+    with torch.no_grad():
+        moving = vae.decode(z).sample
+        networks.hold_still(vae)
+        held = vae.decode(z).sample
+    assert moving.std(2).max() > 1e-3
+    torch.testing.assert_close(held, moving[:, :, :1].expand_as(held), atol=1e-5, rtol=1e-4)
+
+
+def test_an_untrained_vae_gives_the_mean_colour():
+    vae = networks.build_vae(NetworkSettings.model_validate(NETWORK)).eval()
+    networks.centre(vae, torch.tensor([0.5, -0.25, 0.0]))
+    with torch.no_grad():
+        shown = vae.decode(torch.zeros(1, 8, 2, 2, 2)).sample
+    torch.testing.assert_close(shown.mean((0, 2, 3, 4)), torch.tensor([0.5, -0.25, 0.0]), atol=0.2, rtol=0)
+
+
+def test_tokens_coordinates_and_levels_are_those_of_the_stock_pipeline(pipe):
+    z = torch.randn(2, 8, 3, 2, 4)
+    torch.testing.assert_close(flow.pack(z), pipe._pack_latents(z))
+    torch.testing.assert_close(flow.unpack(flow.pack(z), z.shape), z)
+    ids = pipe._scale_video_ids(pipe._prepare_video_ids(2, 3, 2, 4), 32, 8, 0)
+    torch.testing.assert_close(flow.coordinates(3, 2, 4).repeat(2, 1, 1), ids.float())
+    later = pipe._scale_video_ids(pipe._prepare_video_ids(2, 1, 2, 4), 32, 8, 5)
+    torch.testing.assert_close(flow.coordinates(1, 2, 4, torch.tensor([5.0, 5.0])), later.float())
+    assert schedule_levels(8)[0] == 1
+
+
+def test_a_steps_input_is_what_the_stock_pipeline_hands_to_the_transformer(pipe):
+    """Recorded from a real call: pictures at the first frame (strength 0.6) and at frame 5 (strength 1)."""
+    seen: list[dict[str, torch.Tensor]] = []
+    hook = pipe.transformer.register_forward_pre_hook(lambda _, args, given: seen.append(given), with_kwargs=True)
+    clip = draw_clip(np.random.default_rng(5), SPEC, Motion("bow"), FRAMES).rgb
+    pictures = [Pictures(clip[None, 0], 0, 0.6), Pictures(clip[None, 5], 5, 1.0)]
+    render_latents(pipe, ["she bows"], pictures, Sampling(4, 1.0, FRAMES, fps=12), seed=3)
+    hook.remove()
+    z = encode(pipe.vae, clip[None])
+    still = flow.Picture(encode(pipe.vae, clip[None, 5:6]), torch.tensor([5.0]), torch.tensor([1.0]))
+    noise = first_noise(pipe, z.shape, 3)
+    given = flow.noisy(z, noise, schedule_levels(4)[:1], torch.tensor([0.6]), [still], torch.tensor([12.0]),
+                       torch.Generator().manual_seed(0))  # fmt: skip
+    torch.testing.assert_close(given.timesteps, seen[0]["timestep"])
+    torch.testing.assert_close(given.coords, seen[0]["video_coords"])
+    torch.testing.assert_close(given.tokens[:, 32:], seen[0]["hidden_states"][:, 32:])  # noise: nothing of the clip
+    held = (given.tokens - seen[0]["hidden_states"])[:, :32]
+    assert held.square().mean().sqrt() < 0.35  # but for the posterior's and the clean picture's own little noise
+    assert given.weights[0, :16].sum() == 0  # a clean picture has nothing to predict
+    assert given.weights[0, 16:].min() == 1
+    hidden, mask = embed(pipe.tokenizer, pipe.text_encoder, ["she bows"])
+    torch.testing.assert_close(hidden, seen[0]["encoder_hidden_states"][:, : hidden.shape[1]], atol=1e-5, rtol=1e-4)
+    assert seen[0]["encoder_attention_mask"].sum() == mask.sum()
+
+
+def test_a_held_token_is_no_noisier_than_its_strength_allows():
+    generator = torch.Generator().manual_seed(0)
+    clean, noise = torch.zeros(3, 64, 8), torch.ones(3, 64, 8)
+    tokens, own = flow.mix(clean, noise, torch.tensor([0.9, 0.3, 0.0]), 0.5, generator)
+    torch.testing.assert_close(own[:, 0], torch.tensor([0.5, 0.3, 0.0]))
+    torch.testing.assert_close(tokens[:2, 0, 0], torch.tensor([0.5, 0.3]))
+    tokens, own = flow.mix(clean, noise, torch.tensor([1.0, 0.5, 0.1]), 1.0, generator)
+    assert own.max() == 0
+    torch.testing.assert_close(tokens.std((1, 2)), 0.15 * torch.tensor([1.0, 0.25, 0.01]), rtol=0.1, atol=0.0)
+
+
+def test_noise_levels_lean_to_the_high_ones():
+    drawn = flow.levels(20000, 2.5, torch.Generator().manual_seed(0))
+    assert 0.55 < drawn.mean() < 0.68
+    assert 0 <= drawn.min() < 0.01 < 0.99 < drawn.max() <= 1
+
+
+def test_a_word_of_a_caption_is_one_token_and_any_other_is_spelt():
+    tokenizer = build_tokenizer()
+    tokens = tokenizer.convert_ids_to_tokens(tokenizer("She waves, slow push-in").input_ids)
+    assert tokens == ["▁She", "▁waves", ",", "▁slow", "▁push", "-", "in", "</s>"]
+    assert tokenizer.unk_token_id not in tokenizer("Zebra! 42").input_ids
+    assert tokenizer("").input_ids == [tokenizer.eos_token_id]
+
+
+def test_the_shipped_family_has_ltx_videos_geometry_and_fits_its_limit(tmp_path):
+    cfg = LtxSettings.model_validate(shipped_ltx())
+    export_random(tmp_path, cfg.network)
+    assert export.check_size(tmp_path, LIMIT) > 0.8 * LIMIT
+    pipe = networks.load_pipeline(tmp_path)
+    assert (pipe.vae_spatial_compression_ratio, pipe.vae_temporal_compression_ratio) == (32, 8)
+    assert (pipe.transformer.config.patch_size, pipe.transformer.config.patch_size_t) == (1, 1)
+    assert pipe.vae.config.latent_channels == pipe.transformer.config.in_channels
+
+
+def test_parts_of_a_step_that_run_side_by_side_give_the_mean_of_their_gradients(tmp_path):
+    net = torch.nn.Linear(4, 1, bias=False)
+    begin = net.weight.detach().clone()
+
+    def loss(draw: Draw, step: int, progress: float):
+        return net(draw.normal(8, 4)).square().mean(), {}
+
+    def gradient(number: int) -> torch.Tensor:
+        net.weight.data.copy_(begin)
+        return torch.autograd.grad(loss(Draw.of(1, "two", number), 0, 0)[0], net.weight)[0]
+
+    stage = Stage("two", {"net": net}, loss, shards=2)
+    metrics = loop._gradients(stage, list(net.parameters()), 1, 3, 0.0)
+    given = net.weight.grad.clone()
+    torch.testing.assert_close(given, (gradient(6) + gradient(7)) / 2)
+    assert metrics["loss"] > 0
+    net.weight.data.copy_(begin)
+    train(stage, Schedule(steps=3, lr=1e-2), tmp_path / "a", 1, Log(tmp_path / "a", "two"))
+    first = net.weight.detach().clone()
+    net.weight.data.copy_(begin)
+    train(stage, Schedule(steps=3, lr=1e-2), tmp_path / "b", 1, Log(tmp_path / "b", "two"))
+    assert torch.equal(net.weight, first)
+
+
+@pytest.mark.parametrize(("change", "told"), [
+    ({"frames": 24}, r"ltx\.frames: 24 is not 8k\+1(.|\n)*ltx\.frames=17, or 25"),
+    ({"vae": {**STEP, "crop_frames": 17}}, r"ltx\.vae\.crop_frames: 17 is more than ltx\.frames, 9"),
+    ({"network": {**NETWORK, "decoder": [8, 12, 8, 8]}}, r"ltx\.network\.decoder: 12 is not a multiple of 8"),
+    ({"first_half": "nowhere"}, r"ltx\.first_half: nowhere has no probe\.safetensors and no family\.json"),
+    ({"transformer": {**STEP, "start": "nowhere"}}, r"ltx\.transformer\.start: nowhere has no transformer"),
+])  # fmt: skip
+def test_wrong_settings_are_named_before_anything_is_drawn(tmp_path, change, told):
+    cfg = settings(tmp_path).ltx
+    check_ltx(cfg, LTX_STAGES)
+    with pytest.raises(UserError, match=told):
+        check_ltx(LtxSettings.model_validate(cfg.model_dump() | change), LTX_STAGES)
+
+
+def test_attributes_are_counted_where_they_can_be_seen():
+    clips = [draw_clip(np.random.default_rng(i), SPEC, Motion("turn"), FRAMES, posed=0.0) for i in range(4)]
+    labels = np.repeat(np.stack([clip.attributes.to_indices(SPEC.choices) for clip in clips]), FRAMES, axis=0)
+
+    def shares(read: np.ndarray) -> dict[str, float]:
+        return attribute_shares(probe.Reading(read, np.zeros((len(read), 14, 2)), [], SPEC), clips, FRAMES)
+
+    assert set(shares(labels).values()) == {1.0}
+    wrong = labels.copy()
+    wrong[FRAMES - 1 :: FRAMES, list(SPEC.choices).index("background")] += 1
+    assert shares(wrong)["background"] == 0
+
+
+def test_bars_are_balanced_and_measured_on_figures_of_their_own(trained):
+    training, _ = trained
+    cfg = training.cfg.ltx
+    bars = Bars(training.output, cfg.first_half, cfg.gates, FRAMES, training.work / "sheets")
+    assert [clip.motion.action for clip in bars.acting] == list(ACTIONS)
+    other = bars.draw(4, [Motion("stand_still")])[0]
+    assert not np.array_equal(other.rgb[0], bars.acting[0].rgb[0])
+
+
+def test_the_card_holds_what_was_measured_and_says_what_was_missed(trained):
+    training, _ = trained
+    pipe = networks.load_pipeline(training.output)
+    figures = {key: aim + 1 for _, key, aim, _ in BARS} | {"vae_psnr": 27.4}
+    text = card(training.output, training.cfg.ltx, figures, pipe)
+    assert "| VAE, unseen drawn clips | 27.4 dB | 28 dB | **no** |" in text
+    assert text.count("**no**") == 1
