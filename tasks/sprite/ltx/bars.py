@@ -210,10 +210,10 @@ def attribute_shares(reading: probe.Reading, clips: Sequence[DrawnClip], frames:
                                    for clip in clips]), spec)  # fmt: skip
     shares = {}
     for i, name in enumerate(spec.choices):
-        kinds = [kind for kind in np.unique(wanted[:, i]) if (seen[:, i] & (wanted[:, i] == kind)).any()]
-        shares[name] = float(
-            np.mean([(found[seen[:, i] & (wanted[:, i] == kind), i] == kind).mean() for kind in kinds])
-        )
+        of = [seen[:, i] & (wanted[:, i] == kind) for kind in range(len(spec.choices[name]))]
+        right = [float((found[each, i] == kind).mean()) for kind, each in enumerate(of) if each.any()]
+        if right:
+            shares[name] = float(np.mean(right))
     return shares
 
 
