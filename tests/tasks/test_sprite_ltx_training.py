@@ -287,7 +287,7 @@ def test_parts_of_a_step_that_run_side_by_side_give_the_mean_of_their_gradients(
         return torch.autograd.grad(loss(Draw.of(1, "two", number), 0, 0)[0], net.weight)[0]
 
     stage = Stage("two", {"net": net}, loss, shards=2)
-    metrics = loop._gradients(stage, list(net.parameters()), 1, 3, 0.0)
+    metrics = loop._gradients(stage, list(net.parameters()), 1, 3, 0.0, loop.Precision())
     given = net.weight.grad.clone()
     torch.testing.assert_close(given, (gradient(6) + gradient(7)) / 2)
     assert metrics["loss"] > 0

@@ -97,7 +97,8 @@ def centre(vae: AutoencoderKLLTXVideo, color: Tensor) -> None:
 def hold_still(vae: AutoencoderKLLTXVideo) -> None:
     """Let a decoder that has learned single pictures show a clip's latents as one picture held still.
 
-    Of the two frames that a latent one becomes, a single picture is the second alone: the first gets its weights.
+    Of the two frames that a latent one becomes, a single picture is the second alone: the first gets its weights, and
+    in them the difference between the ways that both have around the convolution.
     """
     import torch
     from diffusers.models.autoencoders.autoencoder_kl_ltx import LTXVideoUpsampler3d
@@ -108,6 +109,19 @@ def hold_still(vae: AutoencoderKLLTXVideo) -> None:
                 for values in (module.conv.conv.weight, module.conv.conv.bias):
                     frames = values.unflatten(0, (-1, *module.stride))  # (channels, time, height, width, ...)
                     frames[:, 0] = frames[:, 1]
+                _same_way_around(module.conv.conv.weight)
+
+
+def _same_way_around(weight: Tensor) -> None:
+    """Output (c, time, height, width) has input (c mod C/8, time, height, width) added to it: give the first frame that
+    of the second, in the place's own tap."""
+    channels = weight.shape[1]
+    for out in range(channels):
+        first = out % (channels // 8) * 8
+        for place in range(4):  # (height, width) of the four
+            own = weight[out * 8 + place, :, -1, 1, 1]
+            own[first + 4 + place] += 1
+            own[first + place] -= 1
 
 
 def build_text_encoder(size: NetworkSettings, vocabulary: int) -> T5EncoderModel:
