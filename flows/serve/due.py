@@ -52,7 +52,7 @@ def _of_dates(rrule: str) -> str | None:
     found = rrulestr(rrule, dtstart=datetime.datetime(2020, 1, 1))
     if not isinstance(found, Rule):
         return None  # a set of rules, of which one may add what another lacks
-    start: datetime.datetime = found._dtstart  # type: ignore[attr-defined]
+    start: datetime.datetime = found._dtstart
     if start.year < EARLIEST:
         return f"rrule: DTSTART in {start.year} is too long ago; from {EARLIEST} on it is taken"
     end = start + datetime.timedelta(days=366 * FAR)
