@@ -36,7 +36,7 @@ from reel.errors import UserError
 from reel.op import Context
 from reel.store import Store
 from tasks.extract import Extract, extract
-from tasks.media import contained, facts_process, ffmpeg, known_facts
+from tasks.media import contained, facts_process, ffmpeg, inside, known_facts
 from tasks.media.source import source_digest
 
 LIMIT = 5.0
@@ -116,7 +116,7 @@ def broken(data: bytes, chance: random.Random) -> bytes:
     return bytes(changed)
 
 
-def forked(module: str, request: Any, *, name: str, seconds: int) -> Any:
+def forked(module: str, request: Any, *, name: str, seconds: int, meanwhile: object) -> Any:
     """As `contained.ask`, from a process that has the libraries already."""
     assert module == facts_process.__name__
     read, write = os.pipe()
@@ -124,8 +124,8 @@ def forked(module: str, request: Any, *, name: str, seconds: int) -> Any:
     if child == 0:
         try:
             resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-            resource.setrlimit(resource.RLIMIT_AS, (contained.MEMORY, contained.MEMORY))
-            answer = json.dumps(contained.answered(facts_process.answer, request), default=str)
+            resource.setrlimit(resource.RLIMIT_AS, (inside.MEMORY, inside.MEMORY))
+            answer = json.dumps(inside.answered(facts_process.answer, request), default=str)
             with os.fdopen(write, "w") as pipe:
                 pipe.write(answer)
         finally:

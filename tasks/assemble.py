@@ -16,8 +16,9 @@ from reel.errors import UserError
 from reel.op import Context, op
 from reel.store import Draft
 from tasks.media import timeline
-from tasks.media.encode import FORMATS, Movie, SoundTrack, Timing, check, encode, make_palette
+from tasks.media.encode import FORMATS, Movie, SoundTrack, check, encode, make_palette
 from tasks.media.panels import SideBySide, contact_sheet
+from tasks.media.timeline import Timing
 
 
 def _rate(value: Any) -> Any:

@@ -8,11 +8,8 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import resource
 import subprocess
-import sys
 import tempfile
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -21,8 +18,6 @@ from reel.errors import UserError
 
 log = logging.getLogger(__name__)
 
-MEMORY = 12 << 30
-"""Bytes of address space: many times what the largest pictures need, and less than what a forged size asks for."""
 BY_THE_CLOCK = 60
 """Seconds that the machine may be busy with other things, or its disk asleep."""
 _START = 4
@@ -36,23 +31,29 @@ def limit(size: int) -> int:
     return _START + size // _BYTES_A_SECOND
 
 
-def ask(module: str, request: Any, *, name: str, seconds: int) -> Any:
-    """Have a module, whose process ends in `serve`, answer a request. Both are JSON values.
+def ask(module: str, request: Any, *, name: str, seconds: int, meanwhile: Callable[[], object] = lambda: None) -> Any:
+    """Have a module, whose process ends in `tasks.media.inside.serve`, answer a request. Both are JSON values.
 
     Args:
         name: of the file, for messages.
         seconds: of the processor, at most; the clock may show ten times as many, and a minute more.
+        meanwhile: work of this process that need not wait for the answer.
 
     Raises:
         UserError: as the module says, or its process crashed or used up what it may.
     """
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
-            child.command(module, str(seconds)), env=child.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=errors,
+            child.command(module, str(seconds), bare=True), env=child.environment(bare=True), stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=errors,
         )  # fmt: skip
         try:
-            said, _ = process.communicate(json.dumps(request).encode(), timeout=BY_THE_CLOCK + 10 * seconds)
+            assert process.stdin is not None
+            with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
+                pipe.write(json.dumps(request).encode())
+            process.stdin = None
+            meanwhile()
+            said, _ = process.communicate(timeout=BY_THE_CLOCK + 10 * seconds)
         except subprocess.TimeoutExpired:
             raise crashed(name) from None
         finally:
@@ -67,7 +68,7 @@ def ask(module: str, request: Any, *, name: str, seconds: int) -> Any:
 
 
 def taken(answer: dict[str, Any], name: str) -> Any:
-    """The result in an answer of `serve`. Raises: UserError for a refusal."""
+    """The result in an answer of `tasks.media.inside`. Raises: UserError for a refusal."""
     if "failed" in answer:
         raise UserError(f"clip: {name} cannot be read ({answer['failed']})", fix="copy or download it again")
     if "refused" in answer:
@@ -81,30 +82,3 @@ def crashed(name: str) -> UserError:
         f"clip: {name} is damaged: the software that reads it crashed, or came to no end",
         fix="copy or download it again; if other programs show it, export it from one of them",
     )
-
-
-def serve(answer: Callable[[Any], Any]) -> None:
-    """The other side of `ask`: answer the one request on standard input, within the limits on the command line."""
-    restrict()
-    request = json.load(sys.stdin)
-    out, sys.stdout = sys.stdout, sys.stderr  # nothing else may be printed between
-    json.dump(answered(answer, request), out, default=str)
-
-
-def restrict() -> None:
-    """Keep this process within the seconds on its command line, and `MEMORY`."""
-    seconds = int(sys.argv[1])
-    for kind, most in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CORE, 0)):
-        with contextlib.suppress(ValueError, OSError):  # an administrator's own limit may be lower
-            resource.setrlimit(kind, (most, most))
-
-
-def answered(answer: Callable[[Any], Any], request: Any) -> dict[str, Any]:
-    """What `taken` takes: a result, a refusal, or an error that nobody expected."""
-    try:
-        return {"result": answer(request)}
-    except UserError as error:
-        return {"refused": error.message, "fix": error.fix}
-    except Exception as error:  # broken files make libraries raise errors of any class
-        traceback.print_exc()
-        return {"failed": str(error).partition("\n")[0] or type(error).__name__}

@@ -7,18 +7,17 @@ with that and FFmpeg's bit-exact mode one machine gives one file, and another ma
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reel.errors import UserError
 from reel.files import canonical_json
-from tasks.media import ffmpeg, timeline, webp
+from tasks.media import ffmpeg, webp
 from tasks.media.colour import SCALE_FLAGS
+from tasks.media.timeline import Timing, ticks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,38 +94,6 @@ class SoundTrack:
 
 
 @dataclass(frozen=True)
-class Timing:
-    """When the frames that are fed are shown, and at what rate the movie runs.
-
-    Attributes:
-        pts: ticks of ``time_base`` seconds, the first one 0.
-        duration: seconds.
-        fps: constant rate of the movie (frames are held or dropped for it), or None to keep the times.
-    """
-
-    pts: list[int]
-    time_base: Fraction
-    duration: Fraction
-    fps: Fraction | None = None
-
-    @property
-    def shown(self) -> list[int]:
-        """The frame of each picture of the movie, by its number."""
-        if self.fps is None:
-            return list(range(len(self.pts)))
-        count = max(1, round(self.duration * self.fps))
-        starts = timeline.due(self.pts, self.time_base, self.fps)
-        return [bisect_right(starts, number) - 1 for number in range(count)]
-
-    @property
-    def begins(self) -> list[Fraction]:
-        """When each picture of the movie begins, seconds, and when the last one ends."""
-        if self.fps is None:
-            return [*(tick * self.time_base for tick in self.pts), self.duration]
-        return [Fraction(number) / self.fps for number in range(len(self.shown) + 1)]
-
-
-@dataclass(frozen=True)
 class Movie:
     """What to write: the format, the times, quality, sound and the facts for the container."""
 
@@ -161,12 +128,6 @@ def check(movie: Movie) -> None:
             f"({float(movie.format.tick) * 1000:g} ms)",
             fix="assemble.format=mp4, or a constant rate such as assemble.fps=24",
         )
-
-
-def ticks(begins: Sequence[Fraction], tick: Fraction) -> list[int]:
-    """How long each picture is shown, in ticks: each moment is rounded for itself, so that nothing adds up."""
-    rounded = [int(moment / tick + Fraction(1, 2)) for moment in begins]
-    return [after - before for before, after in pairwise(rounded)]
 
 
 def encode(movie: Movie, frames: Iterable[np.ndarray], folder: Path, name: str, palette: str | None = None) -> Path:

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from tasks.media import contained, pictures, probe
+from tasks.media import inside, pictures, probe
 from tasks.media.source import Source
 
 
@@ -23,4 +23,4 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    contained.serve(answer)
+    inside.serve(answer)

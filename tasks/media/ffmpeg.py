@@ -44,6 +44,13 @@ def binary() -> str:
     return found
 
 
+def ready() -> None:
+    """Find the program and import what describes its work, before they are needed. Raises: UserError, as `binary`."""
+    import ffmpeg  # noqa: F401
+
+    binary()
+
+
 def file_url(path: Path) -> str:
     """A path as FFmpeg takes it literally, whatever characters it has."""
     return f"file:{path.absolute()}"

@@ -17,7 +17,7 @@ from reel.code_hash import closure_hash
 from reel.errors import UserError
 from reel.files import canonical_json, read_checked, sha256_bytes, write_checked
 from reel.keys import library_version
-from tasks.media import contained, cropping, facts_process, probe, times
+from tasks.media import contained, cropping, facts_process, ffmpeg, probe, times
 from tasks.media.colour import Tags
 from tasks.media.source import Source, source_digest
 from tasks.weights.files import cache_dir
@@ -72,7 +72,9 @@ def _asked(source: Source, **settings: Any) -> dict[str, Any]:
     files = source.pictures or (source.path,)
     size = sum(path.stat().st_size for path in files)
     request = {"path": str(source.path), "pictures": list(map(str, source.pictures)), **settings}
-    answer = contained.ask(facts_process.__name__, request, name=source.name, seconds=contained.limit(size))
+    answer = contained.ask(
+        facts_process.__name__, request, name=source.name, seconds=contained.limit(size), meanwhile=ffmpeg.ready
+    )  # what comes next needs it, and it takes as long as reading a short file
     assert isinstance(answer, dict)
     return answer
 

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from reel.errors import UserError
-from tasks.media import contained
+from tasks.media import inside
 
 REFUSED, NOBODY_LISTENS = 3, 4
 """Exit codes: a picture that cannot be read, and an FFmpeg that has ended (its messages say why)."""
@@ -21,7 +21,7 @@ REFUSED, NOBODY_LISTENS = 3, 4
 def main() -> int:
     from tasks.media import pictures
 
-    contained.restrict()
+    inside.restrict()
     paths = [Path(path) for path in json.load(sys.stdin)]
     try:
         for picture in pictures.read_all(paths):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reel.errors import UserError
-from tasks.media import first_bytes, streams, times
+from tasks.media import first_bytes, packets, streams
 from tasks.media.colour import Tags
 from tasks.media.source import CONTAINERS, Source
 from tasks.media.timeline import frame_step
@@ -170,7 +170,7 @@ def of_movie(path: Path, *, keep_damaged: bool = False, stream: int | None = Non
     try:
         return _of_movie(path, keep_damaged, stream)
     except av.EOFError:
-        raise times.no_frames(path) from None
+        raise packets.no_frames(path) from None
     except av.FFmpegError as error:
         raise _unreadable(path, error) from None
 
@@ -179,7 +179,7 @@ def _of_movie(path: Path, keep_damaged: bool, wanted: int | None) -> Probe:
     with path.open("rb") as file, streams.opened(file) as container:
         stream = streams.picture_stream(path, container, wanted)
         index = stream.index  # a closed container's streams must not be asked
-        shown = times.of_packets(path, container, stream, keep_damaged)
+        shown = packets.of_packets(path, container, stream, keep_damaged)
     with path.open("rb") as file, streams.opened(file) as container:
         stream = container.streams[index]
         frame = _first_frame(path, container, stream)
@@ -212,7 +212,7 @@ def _of_movie(path: Path, keep_damaged: bool, wanted: int | None) -> Probe:
 def _first_frame(path: Path, container: Any, stream: Any) -> Any:
     frame = next(container.decode(stream), None)
     if frame is None:
-        raise times.no_frames(path)
+        raise packets.no_frames(path)
     return frame
 
 
@@ -221,7 +221,7 @@ def _quarter_turns(path: Path, rotation: int) -> int:
     if abs(rotation - turn) > 1:
         raise UserError(
             f"clip: {path.name} asks to be turned by {rotation} degrees; only quarter turns are done",
-            fix=f"bake the turn in first: {times.REWRAP}",
+            fix=f"bake the turn in first: {packets.REWRAP}",
         )
     return turn % 360
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from reel.errors import UserError
-from tasks.media import times
+from tasks.media import packets
 from tasks.media.source import CONTAINERS
 
 _SOUND_FORMATS = ("mp3", "wav", "flac", "aac", "aiff")
@@ -62,7 +62,7 @@ def _without_codec(path: Path, container: Any) -> UserError:
     """What to say of a file none of whose video streams can be decoded: cut off, or in an unknown codec."""
     unknown = [stream for stream in container.streams.video if stream.codec_context is None]
     if unknown and not any(packet.size for packet in container.demux(*unknown)):
-        return times.no_frames(path)
+        return packets.no_frames(path)
     what = "a video in a codec that FFmpeg does not decode" if unknown else "only sound"
     return UserError(
         f"clip: {path.name} holds {what}",

@@ -6,12 +6,11 @@ Zero is where a player's clock stands when the file begins: the container's star
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from statistics import median
 
 from reel.errors import UserError
 
@@ -69,6 +68,8 @@ class Selection:
 
 def frame_step(pts: Sequence[int]) -> Fraction:
     """Median ticks between frames; 0 for a single frame."""
+    from statistics import median  # takes its time, and reading a file's facts does without
+
     return Fraction(median(b - a for a, b in pairwise(pts))) if len(pts) > 1 else Fraction(0)
 
 
@@ -162,3 +163,41 @@ def resample(
     stop = selection.pts[len(kept)] if len(kept) < len(selection.pts) else selection.stop
     duration = count / fps if shorter else selection.duration
     return Selection(kept, stop, selection.start, duration), list(range(count))
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When the frames that are fed are shown, and at what rate the movie runs.
+
+    Attributes:
+        pts: ticks of ``time_base`` seconds, the first one 0.
+        duration: seconds.
+        fps: constant rate of the movie (frames are held or dropped for it), or None to keep the times.
+    """
+
+    pts: list[int]
+    time_base: Fraction
+    duration: Fraction
+    fps: Fraction | None = None
+
+    @property
+    def shown(self) -> list[int]:
+        """The frame of each picture of the movie, by its number."""
+        if self.fps is None:
+            return list(range(len(self.pts)))
+        count = max(1, round(self.duration * self.fps))
+        starts = due(self.pts, self.time_base, self.fps)
+        return [bisect_right(starts, number) - 1 for number in range(count)]
+
+    @property
+    def begins(self) -> list[Fraction]:
+        """When each picture of the movie begins, seconds, and when the last one ends."""
+        if self.fps is None:
+            return [*(tick * self.time_base for tick in self.pts), self.duration]
+        return [Fraction(number) / self.fps for number in range(len(self.shown) + 1)]
+
+
+def ticks(begins: Sequence[Fraction], tick: Fraction) -> list[int]:
+    """How long each picture is shown, in ticks: each moment is rounded for itself, so that nothing adds up."""
+    rounded = [int(moment / tick + Fraction(1, 2)) for moment in begins]
+    return [after - before for before, after in pairwise(rounded)]
