@@ -35,13 +35,15 @@ def plan(cfg: Animate, store: Store) -> AnimatePlan:
     check_compute(cfg.compute)
     _check_named(cfg.model)
     checks.sampling(cfg.animate, cfg.model)
-    checks.prompt(cfg.prompt, cfg.model)
+    schedules.refuse_both(current().overrides)
+    if cfg.prompt_schedule is None:
+        checks.prompt(cfg.prompt, cfg.model)
     checks.rate(cfg.fps, cfg.model)
     length = checks.frames(cfg.frames, cfg.model, cfg.snap)
     made = checks.rendered(length, cfg.animate.extra_frames, cfg.model)
     compiled = schedules.compiled(schedules.slots(cfg), length, cfg.fps, cfg.seed, origins=current().origins)
     found, width, height = held(cfg, named(cfg, compiled, length), length)
-    passes = _passes(cfg, found, length, made, width, height)
+    passes = _passes(cfg, found, length, made, width, height, texts(cfg, compiled, length, made))
     todo = AnimatePlan(
         held=found,
         passes=passes,
@@ -72,6 +74,27 @@ def _check_named(model: Animator) -> None:
     )
 
 
+def texts(cfg: Animate, compiled: schedules.Compiled, length: int, made: int) -> list[str]:
+    """The prompt, or that of each section by the schedule at its first frame.
+
+    Raises:
+        UserError: a schedule for a model that makes a film in one.
+    """
+    if compiled.prompts is None:
+        return [cfg.prompt]
+    sections = RECIPES[cfg.model.architecture].sections
+    if sections is None:
+        raise UserError(
+            f"prompt_schedule: model {cfg.model.name} reads one prompt for the whole film",
+            fix="model=ltx_long, or prompt",
+        )
+    track, found = compiled.prompts, []
+    for first in (min(frame, length - 1) for frame in sections(cfg.model.call, made)):
+        number = track.b[first] if track.blend[first] >= 0.5 else track.a[first]
+        found.append(track.texts[number][0])
+    return found
+
+
 def tell_licence(model: Animator, store: Store) -> None:
     """Say once a store what a model's licence asks of its user."""
     said = store.root / "told" / model.name
@@ -82,7 +105,9 @@ def tell_licence(model: Animator, store: Store) -> None:
     said.touch()
 
 
-def _passes(cfg: Animate, found: list[Held], length: int, made: int, width: int, height: int) -> Passes:
+def _passes(
+    cfg: Animate, found: list[Held], length: int, made: int, width: int, height: int, words: list[str]
+) -> Passes:
     """The settings of the ops; what has no effect is not in them."""
     how, model, recipe = cfg.animate, cfg.model, RECIPES[cfg.model.architecture]
     common: dict[str, Any] = {"architecture": model.architecture, "dtype": dtype_of(cfg)}
@@ -128,7 +153,7 @@ def _passes(cfg: Animate, found: list[Held], length: int, made: int, width: int,
         embed=Embed(
             **common,
             sources=sources_of(model, recipe.text),
-            texts=[(cfg.prompt, cfg.negative_prompt if guided else "")],
+            texts=[(one, cfg.negative_prompt if guided else "") for one in words],
             guided=guided,
             max_tokens=model.max_tokens,
         ),
@@ -169,7 +194,11 @@ def _fitting(passes: Passes, cfg: Animate) -> Passes:
 
 def _facts(cfg: Animate) -> dict[str, str]:
     """Facts of the render for the movie's metadata."""
-    return {"prompt": cfg.prompt, "seed": str(cfg.seed), "model": cfg.model.name} if cfg.embed_facts else {}
+    return (
+        {"prompt": cfg.prompt_schedule or cfg.prompt, "seed": str(cfg.seed), "model": cfg.model.name}
+        if cfg.embed_facts
+        else {}
+    )
 
 
 def _subject(cfg: Animate) -> measures.Subject:
@@ -177,6 +206,7 @@ def _subject(cfg: Animate) -> measures.Subject:
     base = cfg.model.base
     return measures.Subject(
         prompt=cfg.prompt,
+        varies=cfg.prompt_schedule is not None,
         model=cfg.model.name,
         embedded=base.id if base.kind == "embedded" else "",
         reference=cfg.reference or cfg.picture,

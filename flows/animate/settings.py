@@ -49,6 +49,8 @@ class Animate(Rendering):
     """How many of the clip's last frames the film begins with."""
     prompt: Text
     """What is in the picture, and how it and the camera move; LTX wants whole sentences."""
+    prompt_schedule: ScheduleText = None
+    """Takes the prompt's place where a film is made in sections (model=ltx_long): "0: she waves; 120: she turns"."""
     negative_prompt: Text = ""
     """What it should not show; read where there is guidance."""
     seed: int = Field(default=0, ge=0, lt=2**63)
@@ -95,6 +97,7 @@ class Animate(Rendering):
         """Without what has no effect beside other settings."""
         part = super().result_part(without)
         unread = {
+            "prompt": self.prompt_schedule is not None,
             "strength": self.picture is None,
             "last_strength": self.last is None,
             "extend_frames": not self.extend,

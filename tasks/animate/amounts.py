@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from reel.op import Context
 from reel.work import Extent, Work
+from tasks.animate.catalogue import RECIPES
 from tasks.animate.settings import Denoise
 
 RUN = 0.1
@@ -18,7 +19,8 @@ megapixels it is about as much as all the rest."""
 def denoising(cfg: Denoise, given: Mapping[str, Extent], ctx: Context) -> Work:
     """Runs, megapixels, and megapixels squared, over all steps; guidance doubles them."""
     clip = Extent(cfg.frames, cfg.width, cfg.height)
-    runs = cfg.steps * (2 if cfg.guided else 1)
+    sections = RECIPES[cfg.architecture].sections
+    runs = cfg.steps * (2 if cfg.guided else 1) * (len(sections(cfg.call, cfg.frames)) if sections else 1)
     size = clip.megapixels
     amounts = {"runs": RUN * runs, "megapixels": runs * size, "attention": ATTENTION * runs * size**2}
     pace = {name: getattr(cfg, name) for name in ("architecture", "dtype", "storage", "attention", "compile")}

@@ -5,7 +5,7 @@ They are imported by name, and not found, so that the code of each is part of wh
 
 from __future__ import annotations
 
-from tasks.animate.animators import ltx, ltx2
+from tasks.animate.animators import ltx, ltx2, ltx_long
 from tasks.animate.recipe import Recipe
 
-RECIPES: dict[str, Recipe] = {module.RECIPE.name: module.RECIPE for module in (ltx, ltx2)}
+RECIPES: dict[str, Recipe] = {module.RECIPE.name: module.RECIPE for module in (ltx, ltx2, ltx_long)}

@@ -200,7 +200,7 @@ def scheduler(settings: Mapping[str, Any], timesteps: Sequence[float] | None, mo
         "shift_terminal": settings.get("shift_terminal") is not None,
     }
     wrong = [name for name, on in shifts.items() if on]
-    if timesteps and wrong:
+    if timesteps and wrong and not RECIPES[model.architecture].sampler:  # one of its own takes them as they are
         raise UserError(
             f"animate.timesteps: the scheduler of model {model.name} would shift them ({', '.join(wrong)}), and then "
             "the noise is not what the list says",

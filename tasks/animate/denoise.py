@@ -69,9 +69,10 @@ def _denoised(
     recipe = parts.recipe_of(cfg)
     resumed = _resumed(file)
     done = resumed.calls // recipe.steps_a_round if resumed else 0
+    steps = cfg.steps * (len(recipe.sections(cfg.call, cfg.frames)) if recipe.sections else 1)
     if resumed:
-        log.info("going on after step %d of %d", done, cfg.steps)
-        ctx.note(resumed_at_step=done, work_share=1 - done / cfg.steps)
+        log.info("going on after step %d of %d", done, steps)
+        ctx.note(resumed_at_step=done, work_share=1 - done / steps)
     networks = parts.denoisers(cfg, device, cfg.storage, cfg.loras)
     others = [name for name in recipe.shells if name not in networks]
     made = {**parts.shells(cfg, others, device), **networks, "scheduler": parts.scheduler_of(cfg, cfg.scheduler_config)}
@@ -80,7 +81,7 @@ def _denoised(
         placed(list(networks.values()), device, offload),
         use_kernels(networks.values(), cfg.attention, cfg.compile),
         quiet(),
-        ctx.progress(cfg.steps, "denoise", "step", done) as bar,
+        ctx.progress(steps, "denoise", "step", done) as bar,
     ):
 
         def stepped(number: int, _: Any) -> None:
@@ -95,7 +96,10 @@ def _denoised(
 
 def call_arguments(cfg: Denoise, given: stored.Given, device: str) -> dict[str, Any]:
     """The arguments of the pipeline's call but its generator and what it returns."""
-    found = {**parts.recipe_of(cfg).arguments(cfg, given.shown), **given.texts}
+    recipe = parts.recipe_of(cfg)
+    positive, negative = given.texts[0]
+    words: dict[str, Any] = {"prompt": [one for one, _ in given.texts] if recipe.sections else positive}
+    found = {**recipe.arguments(cfg, given.shown), **words, **({"negative_prompt": negative} if cfg.guided else {})}
     return found if given.latents is None else {**found, "latents": given.latents.to(device)}
 
 

@@ -48,7 +48,7 @@ def encode(cfg: Encode, inputs: Mapping[str, str], ctx: Context) -> str:
         width=clip.width,
         height=clip.height,
         keys=[Key(at=0)],
-        num_inference_steps=1,
+        num_inference_steps=2,
         guidance_scale=1,
     )
     arguments = recipe.arguments(least, [Shown(clip.array(), 0, 1.0)])

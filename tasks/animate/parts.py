@@ -99,6 +99,8 @@ def scheduler_of(cfg: Stage, changes: Mapping[str, Any] | None = None) -> Any:
 
 def scheduler_class(recipe: Recipe, settings: Mapping[str, Any]) -> str:
     """Raises: UserError: a scheduler of another class than this pipeline is run with."""
+    if recipe.sampler:
+        return recipe.sampler
     name = str(settings.get("_class_name"))
     if name not in recipe.schedulers:
         raise UserError(

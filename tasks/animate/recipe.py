@@ -39,6 +39,9 @@ class Recipe:
         voices: parts that make sound of latents.
         denoisers: parts that the loop runs.
         schedulers: classes that it may be sampled with, ``module:Class`` by name.
+        sampler: the class that it is sampled with, ``module:Class``; empty: the one that the family's files name.
+        sections: first frames of the sections of a film, each with a prompt of its own, from ``call`` and the number of
+            frames; None: it is made in one.
         upsampler: its pipeline for the step between two passes, ``module:Class``; empty: it has none.
         steps_a_round: how often a scheduler steps between two runs of the denoiser.
         call: arguments that a family may set for itself.
@@ -56,9 +59,11 @@ class Recipe:
     schedulers: Mapping[str, str] = field(
         default_factory=lambda: {"FlowMatchEulerDiscreteScheduler": "diffusers:FlowMatchEulerDiscreteScheduler"}
     )
+    sampler: str = ""
     upsampler: str = ""
     steps_a_round: int = 1
     call: frozenset[str] = frozenset()
+    sections: Callable[[Mapping[str, Any], int], list[int]] | None = None
 
     @property
     def shells(self) -> list[str]:

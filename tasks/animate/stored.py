@@ -42,14 +42,13 @@ class Given:
 
     shown: Sequence[Shown]
     kept: Kept
-    texts: Mapping[str, str]
+    texts: Sequence[tuple[str, str]]
     latents: torch.Tensor | None
 
 
 def given(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> Given:
     """Read the inputs that `denoise` and what comes after it share."""
     kept, meta = take_kept(ctx.store, inputs["embeddings"], "embeddings")
-    positive, negative = meta["texts"][0]
     shown = []
     for index, key in enumerate(cfg.keys):
         clip = Clip.open(ctx.store, inputs[f"frames_{index}"])
@@ -58,8 +57,7 @@ def given(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> Given:
         for seam, found in own.items():
             kept.setdefault(seam, {}).update(found)
     latents = stored.take(ctx.store, inputs["latents"], "latents")[0]["latents"] if "latents" in inputs else None
-    texts = {"prompt": positive, **({"negative_prompt": negative} if cfg.guided else {})}
-    return Given(shown, kept, texts, latents)
+    return Given(shown, kept, [(positive, negative) for positive, negative in meta["texts"]], latents)
 
 
 def times(frames: int, fps: float, width: int, height: int) -> dict[str, Any]:

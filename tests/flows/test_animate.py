@@ -269,6 +269,17 @@ def test_a_clip_is_gone_on_from_by_its_last_frames(settings: dict[str, Any], sto
     assert todo.held[0].extract.fps == "24"
 
 
+def test_sections_of_a_long_film_have_the_prompts_of_the_schedule(files: Path, store: Store):
+    long = [*SMALL, f"picture={files}/key.png", "model=ltx_long", f"model.base={BASE}", "frames=97"]
+    data = plain_settings(Root("animate", Animate), [text for text in long if text != "model=ltx_2b"])
+    data["prompt_schedule"] = "0: she waves; 50: she turns; 90: she jumps"
+    todo = planned(data, store)
+    assert [positive for positive, _ in todo.passes.embed.texts] == ["she waves", "she turns"]
+    with pytest.raises(UserError, match="prompt_schedule: model ltx_2b reads one prompt for the whole film"):
+        short = plain_settings(Root("animate", Animate), [*SMALL, f"picture={files}/key.png"])
+        planned({**short, "prompt_schedule": "0: she waves; 8: she turns"}, store)
+
+
 def test_the_size_follows_the_picture(settings: dict[str, Any], files: Path, store: Store):
     tiny.picture(3, 90, 160).save(files / "tall.png")
     common = {**settings, "picture": str(files / "tall.png")}

@@ -105,9 +105,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> 
         assert not (root / name).exists(), f"{name} is there already"
         (root / name).write_text(text, "utf-8")
     catalogue = root / "tasks/animate/catalogue.py"
-    catalogue.write_text(
-        catalogue.read_text("utf-8").replace("ltx2\n", "ltx2, ltx_image\n").replace("ltx2)}", "ltx2, ltx_image)}")
-    )
+    catalogue.write_text(catalogue.read_text("utf-8").replace("ltx_long", "ltx_long, ltx_image"))
     return Checkout(root)
 
 

@@ -77,6 +77,10 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
             *("frames=25", "width=64", "height=64", "prompt=she waves", "animate.timesteps=[1000, 500]"),
         ],
         [
+            *("model=ltx_long", "model.base={kind: embedded, id: tiny_ltx, files: null}", "picture=$mask", "width=64"),
+            *("height=64", "prompt=she waves", "frames=97"),
+        ],
+        [
             *("model=ltx2", "model.base={kind: embedded, id: tiny_av, files: null}", "picture=$mask", "frames=17"),
             *("width=64", "height=64", "prompt=she waves"),
         ],

@@ -329,6 +329,55 @@ def test_ltx2_draws_picture_and_sound_by_stages(store: Store, family: Path, monk
     assert Fraction(sound.meta["seconds"]) <= Fraction(5, 24)
 
 
+def test_a_long_film_is_made_in_sections_with_a_prompt_each(store: Store, family: Path):
+    import diffusers
+
+    recipe, film = RECIPES["ltx_long"], Film(store)
+    cut = {"temporal_tile_size": 24, "temporal_overlap": 8}
+    assert recipe.sections is not None
+    assert recipe.sections(cut, 33) == [0, 16]
+    assert recipe.sections({}, 97) == [0, 56]
+    assert recipe.sections({}, 73) == [0]
+    words = [("she waves", "still"), ("she stands still", "still")]
+    embed = Embed(architecture="ltx_long", sources=sources([*recipe.text]), texts=words, max_tokens=16)
+    given = {"embeddings": film.run("embed", embed, {}), "frames_0": film.picture(0)}
+
+    def part(real: str) -> dict[str, Any]:
+        return {"architecture": "ltx_long", "sources": sources(recipe.needs(real))}
+
+    given["encoded_0"] = film.run("encode", Encode(**part("vae")), {"frames": given["frames_0"]})
+    cfg = denoising(**part("transformer"), frames=33, keys=[Key(at=0, strength=0.8)], num_inference_steps=4, call=cut)
+    denoised = film.run("denoise", cfg, given)
+    decode = Decode(**part("vae"), denoise=cfg, keep=33, decode_timestep=0.05, decode_noise_scale=0.025)
+    decoded = film.run("decode", decode, {"denoised": denoised, **given})
+    parts = tiny.read_ltx(family / "tiny_ltx")
+    parts["scheduler"] = diffusers.LTXEulerAncestralRFScheduler.from_config(parts["scheduler"].config)
+    pipe = diffusers.LTXI2VLongMultiPromptPipeline(**parts)
+    pipe.set_progress_bar_config(disable=True)
+    stock = pipe(
+        prompt=[positive for positive, _ in words],
+        negative_prompt="still",
+        cond_image=tiny.picture(0, 64, 32),
+        cond_strength=0.8,
+        width=64,
+        height=32,
+        num_frames=33,
+        frame_rate=24,
+        num_inference_steps=4,
+        guidance_scale=3.0,
+        seed=3,
+        max_sequence_length=16,
+        decode_timestep=0.05,
+        decode_noise_scale=0.025,
+        decode_horizontal_tiles=1,
+        decode_vertical_tiles=1,
+        generator=torch.Generator().manual_seed(3),
+        output_type="np",
+        **cut,
+    ).frames[0]
+    assert np.array_equal(Clip.open(store, decoded).array(), (np.asarray(stock) * 255).round().astype(np.uint8))
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
