@@ -207,9 +207,9 @@ def demand(path: Path, role: str, where: str) -> Header:
     belongs = next((one.belongs for one in ROLES.values() if found.kind in one.kinds), "")
     if found.kind == "adapter" and role == "lora":
         raise UserError(f"{where}: {path.name} is {found.name}, which is not applied here", fix=found.fix)
-    raise UserError(
-        f"{where}: {path.name} is {found.name}, not {wanted.wants}", fix=found.fix or f"it belongs to {belongs}"
-    )
+    other_family = found.name.startswith(wanted.wants)
+    rather = "one that stylize can use" if other_family else wanted.wants
+    raise UserError(f"{where}: {path.name} is {found.name}, not {rather}", fix=found.fix or f"it belongs to {belongs}")
 
 
 def text_width(header: Header) -> tuple[int, str] | None:

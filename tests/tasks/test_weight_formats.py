@@ -193,6 +193,7 @@ def test_formats_are_known_by_their_names(name: str, tensors: list[str], kind: s
         assert name in caught.value.message
         assert "\n" not in caught.value.message
         assert caught.value.fix or kind == "sparse"
+        assert not (name.startswith(wanted.wants) and caught.value.message.endswith(f"not {wanted.wants}"))
 
 
 def test_every_format_is_tried() -> None:
