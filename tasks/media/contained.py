@@ -44,7 +44,7 @@ def ask(module: str, request: Any, *, name: str, seconds: int, meanwhile: Callab
     """
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
-            child.command(module, str(seconds), bare=True), env=child.environment(bare=True), stdin=subprocess.PIPE,
+            child.command(module, str(seconds)), env=child.environment(), stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=errors,
         )  # fmt: skip
         try:

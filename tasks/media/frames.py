@@ -170,7 +170,7 @@ def _fed(job: Job, run: ffmpeg.Run) -> Iterator[None]:
     seconds = contained.limit(0) + len(chosen) * (1 + job.facts.width * job.facts.height // 4_000_000)
     with tempfile.TemporaryFile() as errors:
         feed = subprocess.Popen(
-            child.command(picture_feed.__name__, str(seconds), bare=True), env=child.environment(bare=True),
+            child.command(picture_feed.__name__, str(seconds)), env=child.environment(),
             stdin=subprocess.PIPE, stdout=run.stdin, stderr=errors,
         )  # fmt: skip
         run.close_stdin()  # the feed's own is left

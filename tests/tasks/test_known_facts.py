@@ -109,7 +109,7 @@ CALM = "import sys; from tasks.media import inside; inside.serve(lambda request:
 def test_what_breaks_the_reader_is_one_refusal(monkeypatch: pytest.MonkeyPatch, what: str, said: str) -> None:
     """Every way in which outside software can break down over a file, by code of ours in its place."""
     script = CALM.format(what=what)
-    monkeypatch.setattr(child, "command", lambda module, *arguments, **how: [sys.executable, "-c", script, *arguments])
+    monkeypatch.setattr(child, "command", lambda module, *arguments: [sys.executable, "-c", script, *arguments])
     with pytest.raises(UserError) as error:
         contained.ask(facts_process.__name__, {}, name="a.mp4", seconds=1)
     assert said in error.value.message
@@ -118,7 +118,7 @@ def test_what_breaks_the_reader_is_one_refusal(monkeypatch: pytest.MonkeyPatch, 
 
 def test_a_reader_that_waits_for_ever_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     sleeps = CALM.format(what="__import__('time').sleep(600)")
-    monkeypatch.setattr(child, "command", lambda module, *arguments, **how: [sys.executable, "-c", sleeps, *arguments])
+    monkeypatch.setattr(child, "command", lambda module, *arguments: [sys.executable, "-c", sleeps, *arguments])
     monkeypatch.setattr(contained, "BY_THE_CLOCK", 1)
     with pytest.raises(UserError, match="came to no end"):
         contained.ask(facts_process.__name__, {}, name="a.mp4", seconds=0)
