@@ -158,7 +158,7 @@ def tried(path: Path, store: Path) -> str:
 def worker(number: int, share: int, seed: int, known: dict[str, bytes], results: Any) -> None:
     """Try ``share`` files and put (format, outcome, seconds of the processor) into ``results``."""
     chance = random.Random(f"{seed} {number}")
-    known_facts.contained.ask = forked
+    known_facts.contained.ask = forked  # type: ignore[assignment]  # a process a file would be the time
     names = sorted(known)
     with tempfile.TemporaryDirectory() as place:
         os.environ["ROTOSCOPE_CACHE"] = f"{place}/cache"
