@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import shutil
 import signal
@@ -11,11 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
 from benchmarks.chaos import disk
 from benchmarks.chaos.damage import damaged, shifted
-from benchmarks.chaos.processes import Run, Starter
+from benchmarks.chaos.processes import Run, Starter, kill_tree
 from benchmarks.chaos.subjects import Subject, computed
 from flows.prefect_server import servers
 
@@ -111,9 +108,7 @@ def server(place: Place) -> None:
     if run.wait(place.moment()) is None and known is not None:
         place.kills += 1
         if place.rng.random() < 0.5:
-            for process in [psutil.Process(known.pid), *psutil.Process(known.pid).children(recursive=True)]:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
+            kill_tree(known.pid)
         else:
             servers.down(place.home, "prefect")
     place.ends(run, 0)

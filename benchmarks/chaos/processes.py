@@ -155,6 +155,16 @@ def _forked(argv: list[str], log: str, largest_file: int | None) -> None:
     sys.exit(code)
 
 
+def kill_tree(pid: int) -> None:
+    """SIGKILL to a process and all that it has started, as a power cut ends them; waits until they are gone."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        for process in family:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(family, timeout=10)
+
+
 def left() -> set[tuple[int, float]]:
     """Processes that runs have started and that live, by id and time of their start."""
     found = set()
@@ -165,4 +175,4 @@ def left() -> set[tuple[int, float]]:
     return found
 
 
-__all__ = ["MARK", "Run", "Starter", "left"]
+__all__ = ["MARK", "Run", "Starter", "kill_tree", "left"]

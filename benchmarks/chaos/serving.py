@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.chaos.processes import Run, Starter
+from benchmarks.chaos.processes import Run, Starter, kill_tree
 from benchmarks.chaos.subjects import SMALL, Made, digests, records
 from benchmarks.runs import ROOT
 from flows.prefect_server import servers
@@ -74,7 +74,7 @@ class Serving:
         if fault == "server killed":
             known = servers.running(self.home, "prefect")
             if known is not None:
-                _kill(known.pid)
+                kill_tree(known.pid)
                 servers.up(self.home, "prefect", known.port)
             return run
         if fault == "render killed":
@@ -84,7 +84,7 @@ class Serving:
                         process.kill()
             return run
         if fault == "kill -9":
-            _kill(run.handle.pid)
+            kill_tree(run.handle.pid)
             run.wait(ENDS)
         else:
             self._end(run, self.rng.choice([signal.SIGTERM, signal.SIGINT]))
@@ -94,7 +94,7 @@ class Serving:
         run.signal(number, group=number == signal.SIGINT)
         if run.wait(ENDS) is None:
             self.trouble.append(f"hang: serve does not end: {run.log}")
-            _kill(run.handle.pid)
+            kill_tree(run.handle.pid)
             run.wait(ENDS)
         if "Traceback (most recent call last)" in run.said:
             self.trouble.append(f"traceback: {run.log}")
@@ -133,14 +133,6 @@ class Serving:
             self.trouble.append(f"wrong: {', '.join(wrong[:4])}")
         if not any((self.folder / "renders" / self.name).glob("*/movie.mp4")):
             self.trouble.append("nothing made: no film")
-
-
-def _kill(pid: int) -> None:
-    """SIGKILL to a process and all that it has started, as a power cut ends them."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
 
 
 def _quoted(override: str) -> str:

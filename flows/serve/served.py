@@ -9,6 +9,8 @@ import inspect
 import json
 import os
 import subprocess
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,9 @@ from reel.errors import UserError
 OVERRIDES = "ROTOSCOPE_SERVE"
 """Environment variable with the overrides that `serve` was called with, a JSON list, for the processes it starts."""
 
+
+ALONE = 10.0
+"""Seconds that a run's process may take for telling the server of its end when `serve` is gone."""
 
 _made: dict[str, Flow[..., Any]] = {}
 """Flows of this process. Prefect loads them again in threads of its own, and Hydra composes in one at a time only."""
@@ -106,6 +111,7 @@ def perform(
     from flows.edge.job import Job, call
 
     state = State(settings.paths.store)
+    _not_alone(str(flow_run.id), state)
     with state.rendering(str(flow_run.id)):
         try:
             deployment = read(settings, name)
@@ -123,6 +129,26 @@ def perform(
             _no_retry(str(flow_run.id))
             raise
     return str(getattr(done, "output", "") or "")
+
+
+def _not_alone(flow_run: str, state: State) -> None:
+    """Have a run's own process end soon after the one that started it, but for a render that is under way.
+
+    Prefect would ask a server that is gone, too, for minutes to take note of the run's end. What it does not hear now,
+    the next `serve` tells it.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        alone_since = float("inf")
+        while time.monotonic() - alone_since < ALONE:
+            time.sleep(1.0)
+            idle = os.getppid() != parent and not state.is_rendering(flow_run)
+            alone_since = min(alone_since, time.monotonic()) if idle else float("inf")
+        os._exit(1)
+
+    if os.environ.get("PREFECT__FLOW_RUN_ID") == flow_run:
+        threading.Thread(target=watch, name="not alone", daemon=True).start()
 
 
 def _own(settings: Serve, name: str, deployment: Deployment, dropped: str | None) -> list[str]:
