@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import time
@@ -156,7 +157,7 @@ class Rounds:
         folder, began = self.folder / "round", time.monotonic()
         shutil.rmtree(folder, ignore_errors=True)
         fault = rng.choice(serving.FAULTS)
-        one = serving.Serving(folder, self.home, f"chaos_{self.seed}_{number}", self.starter, rng)
+        one = serving.Serving(folder, self.home, f"chaos_{self.seed}_{number}_{os.getpid()}", self.starter, rng)
         one.play(fault, self.whole["dance"].made)
         if one.trouble:
             shutil.copytree(folder, self.folder / f"kept-{number}", symlinks=True, dirs_exist_ok=True)

@@ -22,6 +22,9 @@ Result = TypeVar("Result")
 PATIENCE = 3.0
 """Seconds in which a server may come back before it counts as gone."""
 
+AWAY = 600.0
+"""Seconds that a flow run of `serve` waits for the server, which `serve` starts again."""
+
 RETRIES = 2
 """How often one of Prefect's own requests is tried again, after 2 and 4 s."""
 
@@ -125,4 +128,4 @@ def _unheard(record: logging.LogRecord) -> bool:
     return False
 
 
-__all__ = ["PATIENCE", "RETRIES", "Ending", "answers", "let_go", "tell"]
+__all__ = ["AWAY", "PATIENCE", "RETRIES", "Ending", "answers", "let_go", "tell"]

@@ -44,6 +44,7 @@ def as_flow(work: Callable[[], Result], name: str, run_name: str, store: Store |
     settings = {"name": name, "flow_run_name": run_name, "persist_result": False, "validate_parameters": False}
     with _as_we_run_flows():
         if FlowRunContext.get() is not None:
+            lost.answers(url, lost.AWAY)
             return _uninterrupted(flow(work, **settings))
         ending = lost.Ending(work, url)
         if not lost.answers(url):

@@ -11,7 +11,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from prefect import Flow
 
 from flows.config.compose import settings
 from flows.config.root import Root
+from flows.prefect_server import lost
 from flows.serve import request, slots
 from flows.serve.settings import Deployment, Serve, file_of, names, read
 from flows.serve.state import State
@@ -27,6 +28,9 @@ from reel.errors import UserError
 OVERRIDES = "ROTOSCOPE_SERVE"
 """Environment variable with the overrides that `serve` was called with, a JSON list, for the processes it starts."""
 
+
+AGAIN = 4
+"""How often a run is begun again that the Prefect server's absence ended."""
 
 ALONE = 10.0
 """Seconds that a run's process may take for telling the server of its end when `serve` is gone."""
@@ -121,14 +125,35 @@ def perform(
                 settings, deployment, chosen, experiment=experiment, overrides=overrides, dropped=dropped, own=own
             )
             _there(point.config, chosen.drop)
-            with slots.held(deployment.slot, settings.slots.get(deployment.slot or "", 1)):
-                job = Job(deployment.flow, point.overrides, dict(point.choices))
-                done = call(chosen.run, point.config, job)
+            job = Job(deployment.flow, point.overrides, dict(point.choices))
+
+            def work() -> Any:
+                with slots.held(deployment.slot, settings.slots.get(deployment.slot or "", 1)):
+                    return call(chosen.run, point.config, job)
+
+            done = _in_spite_of_the_server(work)
             state.forget_restarts(str(flow_run.id))
         except UserError:
             _no_retry(str(flow_run.id))
             raise
     return str(getattr(done, "output", "") or "")
+
+
+def _in_spite_of_the_server(work: Callable[[], Any]) -> Any:
+    """Do the work, and again where the Prefect server was gone meanwhile: what was finished is in the store.
+
+    Prefect waits for a server that it has reached before. A client that is new when the server is away does not.
+    """
+    import httpx
+    from prefect.settings import PREFECT_API_URL
+
+    for _ in range(AGAIN):
+        try:
+            return work()
+        except httpx.TransportError:
+            if not lost.answers(str(PREFECT_API_URL.value()), lost.AWAY):
+                raise
+    return work()
 
 
 def _not_alone(flow_run: str, state: State) -> None:

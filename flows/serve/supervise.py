@@ -113,6 +113,7 @@ class Supervisor:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._loop.set_exception_handler(_told)
         gone = self.state.last_alive() or self.began
         await slots.make(self.settings.slots)
         while not self._stop.is_set():
@@ -278,6 +279,12 @@ class Supervisor:
             start_local(self.settings.paths.store, urllib.parse.urlsplit(self.url).port)
         except UserError as error:
             say(f"it could not be started: {error.message}")
+
+
+def _told(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What no task waits for any more. Prefect's own observers are cancelled so when the server goes away."""
+    if not isinstance(context.get("exception"), asyncio.CancelledError):
+        loop.default_exception_handler(context)
 
 
 _starting = threading.Lock()
