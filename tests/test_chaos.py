@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.chaos.rounds import Rounds
+from benchmarks.chaos.subjects import LIGHT
 from benchmarks.chaos.table import table
 
 ROUNDS = 20
@@ -16,7 +17,7 @@ FAULTS = {"kill -9": 5, "SIGTERM, Ctrl-C": 3, "disk full": 3, "store damaged": 6
 
 @pytest.mark.slow
 def test_twenty_rounds_find_nothing(tmp_path: Path, prefect_server: Path):
-    rounds = Rounds(tmp_path, seed=20, flows={"dance": 1}, faults=FAULTS)
+    rounds = Rounds(tmp_path, seed=20, subjects=[LIGHT], flows={"dance": 1}, faults=FAULTS)
     with rounds.ready():
         found = [rounds.play(number).plain() for number in range(ROUNDS)]
     trouble = {one["number"]: one["trouble"] for one in found if one["trouble"]}

@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.chaos import disk, serving
 from benchmarks.chaos.faults import FAULTS, WEIGHTS, Place
 from benchmarks.chaos.processes import Starter, left
-from benchmarks.chaos.subjects import SUBJECTS, Made, Subject, subject
+from benchmarks.chaos.subjects import SUBJECTS, Made, Subject
 from flows.prefect_server import servers
 from reel.errors import UserError
 from reel.files import write_atomic
@@ -51,14 +51,6 @@ class Outcome:
         return asdict(self)
 
 
-def needed(flows: Iterable[str]) -> set[str]:
-    """The subjects whose undisturbed runs these flows are held against or begin on."""
-    found = {"dance" if name == "serve" else name for name in flows}
-    while bases := {base for name in found if (base := subject(name).base)} - found:
-        found |= bases
-    return found
-
-
 @dataclass
 class Whole:
     """An undisturbed run: what it took, what it made, and the folder that holds it."""
@@ -72,12 +64,19 @@ class Rounds:
     """The rounds of one seed, in a folder of their own."""
 
     def __init__(
-        self, folder: Path, seed: int, *, flows: Mapping[str, int] = SHARES, faults: Mapping[str, int] = WEIGHTS
+        self,
+        folder: Path,
+        seed: int,
+        *,
+        subjects: Sequence[Subject] = SUBJECTS,
+        flows: Mapping[str, int] = SHARES,
+        faults: Mapping[str, int] = WEIGHTS,
     ) -> None:
         """
         Args:
             flows, faults: how often each is drawn, against the others.
         """
+        self.subjects = {one.name: one for one in subjects}
         self.folder = folder
         self.faults = faults
         self.seed = seed
@@ -93,11 +92,18 @@ class Rounds:
     def ready(self) -> Iterator[None]:
         """The undisturbed runs, and the disk that runs full."""
         self.starter.fork(["runs", "--store", str(self.folder / "store")]).wait(900)  # all is imported now
-        for one in SUBJECTS:
-            if one.name in needed(self.shares):
+        for one in self.subjects.values():
+            if one.name in self._needed():
                 self.whole[one.name] = self._undisturbed(one)
         with disk.small_disk(self.folder) as self.disk:
             yield
+
+    def _needed(self) -> set[str]:
+        """The subjects whose undisturbed runs the flows are held against or begin on."""
+        found = {"dance" if name == "serve" else name for name in self.shares}
+        while bases := {base for name in found if (base := self.subjects[name].base)} - found:
+            found |= bases
+        return found
 
     def _undisturbed(self, one: Subject) -> Whole:
         """Run it on a store of its own, once for all starts in this folder."""
@@ -127,7 +133,7 @@ class Rounds:
         name = rng.choices(list(self.shares), list(self.shares.values()))[0]
         if name == "serve":
             return self._serve(number, rng)
-        one = subject(name)
+        one = self.subjects[name]
         fault = rng.choices(list(self.faults), list(self.faults.values()))[0]
         whole, began = self.whole[one.name], time.monotonic()
         folder = self.folder / "round"

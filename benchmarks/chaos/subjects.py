@@ -90,6 +90,9 @@ def _compare(store: Path, output: Path) -> Made:
     return {**digests(record), "page": page, "grid": (output / "grid.mp4").stat().st_size}
 
 
+LIGHT = Subject("dance", ("dance", *SMALL, "control=[]", "measure=none"), _render)
+"""The least of a render that still has every kind of stage."""
+
 SUBJECTS: Sequence[Subject] = (
     Subject("dance", ("dance", *SMALL), _render),
     Subject("sweep", ("dance", "-m", *SMALL, "controls.pose.weight=0,1", "seed=1,2"), _sweep, base="dance"),
@@ -105,10 +108,6 @@ SUBJECTS: Sequence[Subject] = (
     ),
     Subject("compare", ("compare", "sweep=latest", "tracking=none"), _compare, base="sweep", heals=False),
 )
-
-
-def subject(name: str) -> Subject:
-    return next(one for one in SUBJECTS if one.name == name)
 
 
 def computed(store: Path) -> dict[str, int]:
