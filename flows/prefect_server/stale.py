@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from reel.errors import UserError
@@ -12,6 +13,8 @@ from reel.history.recorder import LOST, alive
 from reel.store import Store
 
 log = logging.getLogger(__name__)
+BEGINNING = 600.0
+"""Seconds that a run which no deployment made may take from being known to the server to being under way."""
 
 
 def close_stale(store: Store) -> None:
@@ -27,8 +30,9 @@ def close_stale(store: Store) -> None:
     try:
         with SyncClientContext.get_or_create() as context:
             for run in _running(context.client):
-                if (record := _record(store, run.name)) is not None:
-                    context.client.set_flow_run_state(run.id, _state(record), force=True)
+                state = _ended(store, run)
+                if state is not None:
+                    context.client.set_flow_run_state(run.id, state, force=True)
     except Exception as error:  # whatever it is, the run that begins now does not depend on it
         log.debug("the Prefect server was not told of runs that have ended: %s", error)
 
@@ -49,6 +53,18 @@ def _running(client: Any) -> list[Any]:
     )
     found: list[Any] = client.read_flow_runs(flow_run_filter=wanted, limit=200)
     return found
+
+
+def _ended(store: Store, run: Any) -> Any:
+    """The state of a run that has ended; None: it goes on, or is not known here."""
+    from prefect.states import Crashed
+
+    if (record := _record(store, run.name)) is not None:
+        return _state(record)
+    waits = (datetime.now(UTC) - run.state.timestamp).total_seconds() if run.state else 0.0
+    if run.state and run.state.type == "PENDING" and waits > BEGINNING:  # killed before it had a name
+        return Crashed(message="its process ended before it began")
+    return None
 
 
 def _record(store: Store, name: str) -> RenderRecord | None:

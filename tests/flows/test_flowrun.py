@@ -19,8 +19,10 @@ import pytest
 from benchmarks.runs import ROOT, command
 from flows.edge.job import Job, call
 from flows.prefect_server import run as flowrun
-from flows.prefect_server import servers
+from flows.prefect_server import servers, stale
 from reel import interrupt
+from reel.history.recorder import begin, reconcile
+from reel.store import Store
 from reel.errors import UserError
 from tests.flows.rendering import SMALL
 from tests.servers import prefect_tables
@@ -136,6 +138,33 @@ def test_a_server_that_does_not_take_a_run_is_done_without(monkeypatch: pytest.M
     monkeypatch.setattr(SyncPrefectClient, "create_flow_run", refuse)
     assert flowrun.as_flow(lambda: 7, "refused", "refused") == 7
     assert "does not take it (PrefectHTTPStatusError): this run is not shown there" in caplog.text
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_runs_that_the_server_takes_for_running_are_closed_as_their_records_say(tmp_path: Path, monkeypatch):
+    """One that was killed, one that ended while the server was away, one that goes on; and one killed as it began."""
+    from prefect.client.orchestration import get_client
+    from prefect.flows import Flow
+    from prefect.states import Pending, Running
+
+    store = Store(tmp_path)
+    recorders = {name: begin(store, "dance", {}) for name in ("killed", "done", "alive")}
+    recorders["done"].finish("done")
+    recorders["killed"]._held.close()  # as the kernel frees the lock of a process that is gone
+    monkeypatch.setattr(stale, "BEGINNING", -1.0)
+    with get_client(sync_client=True) as client:
+        runs = {
+            name: client.create_flow_run(Flow(lambda: None, name="x"), name=f"x {one.run}", state=Running())
+            for name, one in recorders.items()
+        }
+        runs["unnamed"] = client.create_flow_run(Flow(lambda: None, name="x"), state=Pending())
+        reconcile(store)
+        stale.close_stale(store)
+        states = {name: client.read_flow_run(run.id).state.type.value for name, run in runs.items()}
+        for run in runs.values():
+            client.delete_flow_run(run.id)
+    recorders["alive"].finish("done")
+    assert states == {"killed": "CRASHED", "done": "COMPLETED", "alive": "RUNNING", "unnamed": "CRASHED"}
 
 
 class Relay:
