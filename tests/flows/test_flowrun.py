@@ -21,9 +21,9 @@ from flows.edge.job import Job, call
 from flows.prefect_server import run as flowrun
 from flows.prefect_server import servers, stale
 from reel import interrupt
+from reel.errors import UserError
 from reel.history.recorder import begin, reconcile
 from reel.store import Store
-from reel.errors import UserError
 from tests.flows.rendering import SMALL
 from tests.servers import prefect_tables
 
