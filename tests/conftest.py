@@ -42,6 +42,9 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a real Prefect server on loopback; this process and the ones it starts use it."""
     home = servers.common(tmp_path_factory) / "prefect"
     with servers.shared(home):
+        from prefect.logging.configuration import setup_logging
+
+        setup_logging()  # else the first flow run does, and takes away the handler of the test that looks at the log
         yield home
 
 
