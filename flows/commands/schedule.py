@@ -12,6 +12,7 @@ from flows.edge.arguments import path, whole
 from flows.edge.help_first import HelpFirst
 from reel.config import local_path, shortened
 from reel.errors import UserError
+from reel.files import write_atomic
 from reel.schedule.codes import ERROR, NOTE, WARNING
 from reel.schedule.dialects.base import Options
 from reel.schedule.dialects.catalogue import DIALECTS
@@ -23,7 +24,6 @@ from reel.schedule.read import MAX_SIZE, decode, load
 from reel.schedule.show import plot, table, thumbnails, timeline
 from reel.schedule.track import BACK_ENDS, described
 from reel.schedule.write import write
-from reel.store import write_atomic
 
 CLEAN, FOUND, USAGE = 0, 1, 2
 EXAMPLES = """\

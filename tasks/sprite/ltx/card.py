@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reel.store import write_atomic
+from reel.files import write_atomic
 from tasks.sprite.ltx.motions import ACTIONS
 from tasks.sprite.ltx.networks import parameters
 

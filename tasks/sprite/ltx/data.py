@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from reel.store import write_atomic
+from reel.files import write_atomic
 from tasks.sprite.attributes import Attributes, random_attributes
 from tasks.sprite.drawing import draw_figure
 from tasks.sprite.ltx.motions import CLIP_FRAMES, Motion, moving_person, random_motion

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reel.store import write_atomic
+from reel.files import write_atomic
 from tasks.sprite.loop import Draw, Stage
 from tasks.sprite.ltx import flow
 from tasks.sprite.ltx.data import ClipSet

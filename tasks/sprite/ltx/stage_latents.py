@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reel.store import write_atomic
+from reel.files import write_atomic
 from tasks.sprite.ltx.data import ClipSet
 from tasks.sprite.ltx.networks import SPACE, latent_frames
 from tasks.sprite.ltx.video import encode

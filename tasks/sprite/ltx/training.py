@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from reel.store import sha256_file, write_atomic
+from reel.files import sha256_file, write_atomic
 from tasks.sprite import export, probe
 from tasks.sprite.loop import Log
 from tasks.sprite.ltx import networks, reader
