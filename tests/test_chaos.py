@@ -16,8 +16,9 @@ FAULTS = {"kill -9": 5, "SIGTERM, Ctrl-C": 3, "disk full": 3, "store damaged": 6
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_twenty_rounds_find_nothing(tmp_path: Path, prefect_server: Path):
-    rounds = Rounds(tmp_path, seed=20, subjects=[LIGHT], flows={"dance": 1}, faults=FAULTS)
+    rounds = Rounds(tmp_path, seed=20, subjects=[LIGHT], flows={"dance": 1}, faults=FAULTS, slack=8)
     with rounds.ready():
         found = [rounds.play(number).plain() for number in range(ROUNDS)]
     trouble = {one["number"]: one["trouble"] for one in found if one["trouble"]}

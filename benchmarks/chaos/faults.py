@@ -42,6 +42,7 @@ class Place:
     rng: random.Random
     complete: Path
     disk: Path | None = None
+    slack: float = 1.0
     kills: int = 0
     faults: int = 0
     refused: int = 0
@@ -96,7 +97,7 @@ def term(place: Place) -> None:
     if run.wait(place.moment()) is None:
         run.signal(number, group=group)
         place.kills += 1
-        place.limit, limit = ENDS, place.limit
+        place.limit, limit = ENDS * place.slack, place.limit
         place.ends(run, 0, 130, -number)  # before the program listens, the signal's own default ends it
         place.limit = limit
 

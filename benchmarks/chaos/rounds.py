@@ -71,11 +71,14 @@ class Rounds:
         subjects: Sequence[Subject] = SUBJECTS,
         flows: Mapping[str, int] = SHARES,
         faults: Mapping[str, int] = WEIGHTS,
+        slack: float = 1.0,
     ) -> None:
         """
         Args:
             flows, faults: how often each is drawn, against the others.
+            slack: factor of all times that are waited, for a machine that is busy with other work.
         """
+        self.slack = slack
         self.subjects = {one.name: one for one in subjects}
         self.folder = folder
         self.faults = faults
@@ -140,8 +143,8 @@ class Rounds:
         shutil.rmtree(folder, ignore_errors=True)
         self._begun(one, folder)
         place = Place(
-            one, folder, whole.seconds, 30 + PATIENCE * whole.seconds, self.home, self.starter, rng, whole.folder,
-            self.disk,
+            one, folder, whole.seconds, self.slack * (30 + PATIENCE * whole.seconds), self.home, self.starter, rng,
+            whole.folder, self.disk, self.slack,
         )  # fmt: skip
         before = left()
         FAULTS[fault](place)
@@ -197,7 +200,7 @@ class Rounds:
         now = time.monotonic()
         living = left()
         self._seen = {one: self._seen.get(one, now) for one in living}
-        late = [one for one, since in self._seen.items() if one in before and now - since > ORPHAN]
+        late = [one for one, since in self._seen.items() if one in before and now - since > self.slack * ORPHAN]
         if late:
             place.trouble.append(f"orphans: {sorted(pid for pid, _ in late)}")
             for one in late:
