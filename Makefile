@@ -1,7 +1,7 @@
 # The few commands of the project. `make setup` is quick when nothing has changed; the others call it first.
 #
 #   make demo                 the sample clip, rendered with the embedded model; a second time nothing is rendered anew
-#   make test ARGS="-k pose"  tests, one process a core; ARGS goes to pytest;
+#   make test ARGS="-k pose"  tests, a process a core and one more, since many wait for others; ARGS goes to pytest;
 #                             property tests draw the same examples each time, python -m benchmarks.property_search others
 #   make test-all             those tests as well that take minutes each: a live `serve`, a Ray cluster, remote tracking
 #   make check                lint, format, types
@@ -12,6 +12,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+CORES  := $(shell getconf _NPROCESSORS_ONLN)
+WORKERS ?= $(shell expr $(CORES) + 1)
 LIVE   := tests/flows/test_serve_live.py tests/flows/test_sweeps_ray.py tests/tasks/test_tracking_remote.py
 PINS   := pyproject.toml constraints.txt
 STAMP  := $(VENV)/.installed-$(shell cat $(PINS) 2>/dev/null | cksum | tr ' ' '-')
@@ -45,7 +47,7 @@ demo: setup
 
 # One thread each: the networks of the tests are small, and threads that wait for one another cost more than they give.
 test: setup browser
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 # One after another and alone: they start servers and clusters of their own, and a busy machine would end them by the clock.
 test-live: setup
@@ -57,7 +59,7 @@ test-all: test-live test
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --num-workers $$(getconf _NPROCESSORS_ONLN)
+	$(BIN)/mypy --num-workers $(CORES)
 
 accept-ops: setup
 	$(BIN)/python -m reel.code_hash
