@@ -65,19 +65,27 @@ def test_there_are_examples_on_every_page() -> None:
     assert {name for name, _, _ in sessions()} == {p.name for p in PAGES} - {"codes.md"}
 
 
-def schedules_in_commands() -> list[tuple[What, str]]:
-    """Kind and text of the schedules that commands in README, pages and helps pass to `dance`."""
+def schedules_in_commands() -> list[tuple[What, str, int]]:
+    """Kind and text of the schedules that commands in README, pages and helps pass, and the clip's frames."""
     root = DOCS.parents[1]
     pages = [root / "README.md", *root.glob("docs/**/*.md"), *root.glob("flows/*.py")]
     given = re.compile(r"""(\w+)_schedule=(?:'([^'@$]+)'|"([^"@$]+)")""")
-    found = [match for page in pages for match in given.findall(page.read_text("utf-8"))]
-    return [("prompt" if name == "prompt" else "value", single or double) for name, single, double in found]
+    found: list[tuple[What, str, int]] = []
+    for text in (path.read_text("utf-8") for path in pages):
+        for match in given.finditer(text):
+            name, single, double = match.groups()
+            command = text[max(0, text.rfind("rotoscope", 0, match.start())) : match.start()]
+            frames = re.search(r"\bframes=(\d+)", command)
+            found.append(
+                ("prompt" if name == "prompt" else "value", single or double, int(frames[1]) if frames else 48)
+            )
+    return found
 
 
 def test_examples_of_schedules_have_no_finding() -> None:
     assert len(schedules_in_commands()) >= 4
-    for what, text in schedules_in_commands():
-        assert lint(text, what=what, frames=48).findings == [], text
+    for what, text, frames in schedules_in_commands():
+        assert lint(text, what=what, frames=frames).findings == [], text
 
 
 def traps() -> list[tuple[str, str]]:
