@@ -77,6 +77,25 @@ WRONG = {
         ["DTSTART in 1900 is too long ago"],
     ),
     "every second": ("flow: dance\nschedules: [{rrule: FREQ=SECONDLY}]", ["more often than every 10 s"]),
+    "no step": ("flow: dance\nschedules: [{rrule: FREQ=DAILY;INTERVAL=0}]", ["INTERVAL must be 1 or more, got 0"]),
+    "a step back": (
+        "flow: dance\nschedules: [{rrule: FREQ=DAILY;INTERVAL=-1}]",
+        ["INTERVAL must be 1 or more"],
+    ),
+    "no such hour": ("flow: dance\nschedules: [{rrule: FREQ=HOURLY;BYHOUR=25}]", ["never falls due"]),
+    "every minute since 2020": ("flow: dance\nschedules: [{rrule: FREQ=MINUTELY}]", ["take an interval or a cron"]),
+    "all are left out": (
+        'flow: dance\nschedules: [{rrule: "RRULE:FREQ=DAILY\\nEXRULE:FREQ=DAILY"}]',
+        ["EXRULE is no part of RFC 5545"],
+    ),
+    "one of two never comes": (
+        'flow: dance\nschedules: [{rrule: "RRULE:FREQ=DAILY\\nRRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"}]',
+        ["never falls due"],
+    ),
+    "longer than the calendar": (
+        "flow: dance\nschedules: [{interval: 1000000000000}]",
+        ["interval: at most 3650 days"],
+    ),
     "unknown flow": ("flow: danse", ["no 'danse'|'danse' is not one", "nearest: dance"]),
     "serve itself": ("flow: serve", ["'serve' is not one that may be deployed"]),
     "unknown experiment": ("flow: dance\nexperiment: dance/new_charakter", ["nearest: dance/new_character"]),
