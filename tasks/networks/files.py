@@ -71,12 +71,12 @@ def not_a_model(source: ModelSource, wanted: str, error: Exception, where: str =
     Args:
         wanted: what they should be, with its article.
         error: the library's; its text, as one line, is part of the message.
-        where: the setting that names the source; empty: not known, so a file of conf/model is assumed.
+        where: the setting that names the source; empty: not known.
     """
     told = " ".join(str(error).split()) or type(error).__name__
     return UserError(
         f"{where + ': ' if where else ''}{source.label}: not {wanted} ({told[:400]})",
-        fix=f"check {where or 'the source in conf/model'}",
+        fix=f"check {where or 'the setting that names it, or its file in conf/model'}",
     )
 
 

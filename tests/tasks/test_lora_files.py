@@ -277,3 +277,54 @@ def test_loha_by_weight_beside_a_lora(world: Store, families: Path, tmp_path: Pa
     assert render(world, loras=[{"source": loha, "weight": 0.0}]) == plain
     assert render(world) == plain
     assert both == render(world, loras=[{"source": loha, "weight": 0.5}, {"source": lora}])
+
+
+QUERY = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn1_to_q"
+DOTTED = "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
+NO_PAIRS: dict[str, tuple[dict[str, tuple[int, ...]], str]] = {
+    "no up": ({f"{QUERY}.lora_down.weight": (2, 16)}, "lacks up"),
+    "no down": ({f"{QUERY}.lora_up.weight": (16, 2)}, "lacks down"),
+    "PEFT's first alone": ({f"{DOTTED}.lora_A.weight": (2, 16)}, "lacks up"),
+    "two ranks": (
+        {f"{QUERY}.lora_down.weight": (2, 16), f"{QUERY}.lora_up.weight": (16, 3)},
+        "of shapes [2, 16] and [16, 3], have no rank in common",
+    ),
+    "older names, two ranks": (
+        {f"{DOTTED}_lora.down.weight": (2, 16), f"{DOTTED}_lora.up.weight": (16, 3)},
+        "have no rank in common",
+    ),
+    "single numbers": ({f"{QUERY}.lora_down.weight": (), f"{QUERY}.lora_up.weight": ()}, "have no rank in common"),
+    "alphas": (
+        {f"{QUERY}.lora_down.weight": (2, 16), f"{QUERY}.lora_up.weight": (16, 2), f"{QUERY}.alpha": (3,)},
+        "its alpha has the shape [3]",
+    ),
+    "half a LoHa": ({f"{QUERY}.hada_w1_a": (16, 2), f"{QUERY}.hada_w1_b": (2, 16)}, "lacks hada_w2_a and hada_w2_b"),
+    "half a LoKr": ({f"{QUERY}.lokr_w1": (4, 4), f"{QUERY}.lokr_w2_a": (4, 2)}, "lacks lokr_w2_b"),
+}
+
+
+@pytest.mark.parametrize("case", NO_PAIRS)
+def test_layers_whose_matrices_do_not_belong_together_are_told_before_anything_loads(
+    world: Store, tmp_path: Path, case: str
+) -> None:
+    import torch
+
+    shapes, told = NO_PAIRS[case]
+    source = save(tmp_path / "half.safetensors", {name: torch.ones(shape) for name, shape in shapes.items()})
+    with pytest.raises(UserError, match=re.escape(told)) as caught:
+        check_models(settings(loras=[{"source": source}]))
+    assert caught.value.message.startswith("stylize.loras[0]: half.safetensors is no whole LoRA: ")
+
+
+@pytest.mark.parametrize("form", ["LoHa", "LoKr"])
+def test_as_many_numbers_in_another_shape_are_no_difference(families: Path, tmp_path: Path, form: str) -> None:
+    """(8, 32) for weights of (16, 16)."""
+    import torch
+
+    if form == "LoHa":
+        shapes = {f"hada_w{factor}_{side}": (8, 2) if side == "a" else (2, 32) for factor in (1, 2) for side in "ab"}
+    else:
+        shapes = {"lokr_w1": (2, 4), "lokr_w2": (4, 8)}
+    source = save(tmp_path / "x.safetensors", {f"{QUERY}.{part}": torch.ones(shape) for part, shape in shapes.items()})
+    with pytest.raises(UserError, match=r"a difference of shape \[8, 32\] for weights of \[16, 16\]"):
+        lycoris.apply_lycoris(LoraSource.model_validate({"source": source, "weight": 1.0}), unet(families), "unet.")

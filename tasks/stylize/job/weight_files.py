@@ -21,6 +21,7 @@ from tasks.stylize.settings.split import Stages
 from tasks.weights import fetch as weights
 from tasks.weights.formats import demand, made_for, part_names, text_width
 from tasks.weights.header import Header
+from tasks.weights.pairs import check_pairs
 
 
 def check_files(stages: Stages) -> None:
@@ -127,7 +128,9 @@ def _check_controlnet(where: str, source: ModelSource) -> None:
 
 def _check_lora(where: str, lora: LoraSource, model: AnimateDiff) -> None:
     if lora.source.single or _one_file(weights.path(lora.source)):
-        header = demand(safetensors_file(lora.source), "lora", where)
+        file = safetensors_file(lora.source)
+        header = demand(file, "lora", where)
+        check_pairs(header, file.name, where)
         _check_width(header, f"{where}: {lora.source.label}", model)
 
 

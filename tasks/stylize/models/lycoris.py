@@ -34,6 +34,8 @@ class Difference:
         """The difference of the layer's weights at strength 1, float32, of the shape of ``like``."""
         found = {name: value.float() for name, value in self.matrices.items()}
         change = _loha(found) if "hada_w1_a" in found else _lokr(found)
+        if change.shape[:1] != like.shape[:1]:  # as many numbers in another order would be reshaped into noise
+            raise RuntimeError(f"a difference of shape {list(change.shape)} for weights of {list(like.shape)}")
         return change.reshape(like.shape)
 
 
