@@ -19,9 +19,11 @@ def values(start: float, stop: float | None = None, step: float = 1) -> list[int
         step: distance of two values; below 0 they descend.
 
     Raises:
-        ValueError: a step of 0, a number that is not finite, or too many values.
+        ValueError: a step of 0, a number that is not finite, true or false, or too many values.
     """
     first, end = (0, start) if stop is None else (start, stop)
+    if any(isinstance(number, bool) for number in (first, end, step)):
+        raise ValueError("a range is of numbers, not of true and false")
     if not all(math.isfinite(number) for number in (first, end, step)):
         raise ValueError("the numbers of a range must be finite")
     if step == 0:

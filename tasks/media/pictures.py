@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from reel.errors import UserError
 from reel.pictures import opened
-from tasks.media import first_bytes, icc
+from tasks.media import first_bytes, icc, whole
 from tasks.media.source import PICTURES, Source
 
 if TYPE_CHECKING:
@@ -122,6 +122,8 @@ def _refuse(path: Path, picture: Image.Image) -> None:
             f"clip: {path.name} holds floating-point numbers, which have no range of their own",
             fix="export it with 8 or 16 bits",
         )
+    if picture.format in ("HEIF", "AVIF") and (there := whole.missing_of_boxes(path)):
+        raise UserError(f"clip: {path.name} is cut short: {there} are there", fix="copy or download it again")
     if _transfer(path, picture) in _HDR_TRANSFERS:
         raise UserError(f"clip: {path.name} is an HDR picture (PQ or HLG)", fix="export it in standard range (SDR)")
 

@@ -41,6 +41,22 @@ def missing(path: Path) -> str | None:
     return f"{there} of {said} bytes" if said > there else None
 
 
+def missing_of_boxes(path: Path) -> str | None:
+    """The same for a HEIF or AVIF picture, whose boxes state their sizes: decoders fill lost tiles with a colour."""
+    there, end, head = path.stat().st_size, 0, b""
+    with path.open("rb") as file:
+        while end < there:
+            file.seek(end)
+            head = file.read(16)
+            size = int.from_bytes(head[:4], "big")
+            size = int.from_bytes(head[8:], "big") if size == 1 else size
+            if size < 8:  # 0: to the end of the file; less is no box
+                return None
+            end += size
+    cut = end > there and head[4:8] in (b"meta", b"mdat", b"moov")  # cameras append what is no box, and no picture
+    return f"{there} of {end} bytes" if cut else None
+
+
 def _riff(file: IO[bytes], there: int) -> int:
     """The end of the last RIFF chunk: long recordings have several in a row (OpenDML)."""
     end = 0

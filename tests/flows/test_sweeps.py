@@ -195,6 +195,7 @@ BAD = [
     ),
     (["steps=range(4,8,0)"], "steps: range(4,8,0): the step of a range must not be 0"),
     (["steps=range(1e9)"], "1000000000 values; an axis has at most 100000"),
+    (["steps=range(true)"], "steps: range(true): a range is of numbers, not of true and false"),
     (["strength=range(0,inf,0.1)"], "the numbers of a range must be finite"),
     (["steps=4,5,4"], "steps=4,5,4: 4 is given twice"),
     (["steps=4,5", "steps=6"], "steps is given twice, and it is an axis"),

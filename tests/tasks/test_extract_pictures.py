@@ -122,3 +122,19 @@ def test_pictures_that_are_not_read_are_not_left_out_of_a_folder(store: Store, t
     (tmp_path / "3.exr").write_bytes(b"v/1\x01")
     with pytest.raises(UserError, match=r"holds pictures that are not read \(1, such as 3\.exr\)"):
         extracted(store, tmp_path, fps=5)
+
+
+@pytest.mark.parametrize("brand", ["heic", "avif"])
+@pytest.mark.parametrize("share", [0.9, 0.99])
+def test_a_picture_of_tiles_that_is_cut_short(store: Store, tmp_path: Path, brand: str, share: float) -> None:
+    """The library fills what is lost with a plain green and says nothing."""
+    data = grid(tmp_path / "whole", brand).read_bytes()
+    (tmp_path / f"cut.{brand}").write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(UserError, match=rf"cut\.{brand} is cut short: \d+ of {len(data)} bytes are there"):
+        extracted(store, tmp_path / f"cut.{brand}", fps=10, multiple_of=1)
+
+
+def test_what_a_camera_appends_to_a_picture_is_no_cut(store: Store, tmp_path: Path) -> None:
+    path = grid(tmp_path / "a.heic")
+    path.write_bytes(path.read_bytes() + b"\x7f\x01\x02\x03SEFT of a phone, no box")
+    assert extracted(store, path, fps=10).frame(0).shape == (128, 128, 3)
