@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 _NEGATIVE = re.compile(r"(?:^|(?<=\s))Negative prompt:[ \t]*")
 _STEPS = re.compile(r"(?:^|(?<=\s))Steps: \d+, (?=[A-Z][\w /+-]*:)")
-_PAIR = re.compile(r'\s*([A-Z][\w /+-]{0,40}?):\s*("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)', re.DOTALL)
+_PAIR = re.compile(r'\s*([A-Z][\w /+-]{0,40}?):\s*("(?:\\.|[^"\\])*"|[^,\n]*)(?:,|\n|$)', re.DOTALL)
 _MOST = 20_000
 """Characters of parameters that are read."""
 

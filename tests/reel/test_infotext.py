@@ -74,3 +74,13 @@ def test_hostile_texts_take_no_time() -> None:
     for text in ("Steps: 1, A" + "A" * 400_000, "Steps: 1, " + 'A: "x, ' * 60_000, "Negative prompt: " * 30_000):
         split_infotext(text)
     assert time.process_time() - began < 5
+
+
+def test_lines_behind_the_parameters_are_no_part_of_the_last_one() -> None:
+    """Extensions write their templates there."""
+    lines = "\n\nTemplate: a {red|blue} cat\nNegative Template: bad"
+    found = split_infotext(f"a cat\nNegative prompt: bad\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 1{lines}")
+    assert found is not None
+    assert found.parameters["Seed"] == "1"
+    assert "seed=1" in found.overrides()
+    assert found.dropped() == ["Template", "Negative Template"]
