@@ -81,12 +81,13 @@ def _serve(cfg: Serve, plans: Sequence[Plan]) -> None:
     thread = threading.Thread(target=supervisor.run, args=(failed,), name="serve", daemon=True)
     thread.start()
     try:
-        while thread.is_alive():
-            thread.join(0.5)
+        while not supervisor.over.wait(0.5):  # Python 3.11 takes a thread for ended whose `join` is interrupted
+            pass
     except KeyboardInterrupt:
         print("\nstopping; what is under way goes on from the store at the next start", file=sys.stderr, flush=True)
         supervisor.stop()
-        thread.join()  # a second Ctrl-C ends this wait
+        while not supervisor.over.wait(0.5):  # a second Ctrl-C ends this wait
+            supervisor.stop()  # the first was too early where it had not begun to serve
     if failed:
         raise failed[0]
 

@@ -90,6 +90,7 @@ class Supervisor:
         self.inboxes: list[Inbox] = []
         self.began = now()
         self.ready = threading.Event()
+        self.over = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
 
@@ -106,10 +107,13 @@ class Supervisor:
                 asyncio.run(self._serve())
         except BaseException as error:
             failed.append(error)
+        finally:
+            self.over.set()
 
     def stop(self) -> None:
         if self._loop and self._stop:
-            self._loop.call_soon_threadsafe(self._stop.set)
+            with contextlib.suppress(RuntimeError):  # it is closed: over already
+                self._loop.call_soon_threadsafe(self._stop.set)
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()

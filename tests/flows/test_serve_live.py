@@ -68,7 +68,15 @@ def serve(place: Path) -> subprocess.Popen[bytes]:
     space = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     space["PYTHONFAULTHANDLER"] = "1"  # a process that is ended by a signal says where it was
     with (place / "log").open("ab") as log:
-        return subprocess.Popen(command, cwd=ROOT, env=space, stdout=log, stderr=log, start_new_session=True)
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=space,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background ignores Ctrl-C
+        )
 
 
 def states(place: Path, name: str) -> list[str]:
