@@ -39,6 +39,12 @@ from tasks.cached import dry_run
 from tests.other_values import others
 from tests.tasks import animate_models
 
+
+def pair(layer: str, width: int) -> dict[str, tuple[int, ...]]:
+    """A LoRA's two matrices of rank 2 for a square layer."""
+    return {f"{layer}.lora_A.weight": (2, width), f"{layer}.lora_B.weight": (width, 2)}
+
+
 BASES: dict[str, Sequence[Sequence[str]]] = {
     "dance": [
         [
@@ -88,10 +94,11 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
     "compare": [["sweep_id=x"]],
 }
 """Settings to start from, by flow; a flow that is not here starts from its defaults."""
+TO_Q = "transformer_blocks.0.attn1.to_q"
 MODEL_FILES: dict[str, dict[str, tuple[int, ...]]] = {
-    "lora": {"unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.lora_A.weight": (2, 48)},
-    "motion_lora": {"unet.down_blocks.0.motion_modules.0.transformer_blocks.0.attn1.to_q.lora_A.weight": (2, 48)},
-    "ltx_lora": {"transformer.transformer_blocks.0.attn1.to_q.lora_A.weight": (2, 32)},
+    "lora": pair(f"unet.down_blocks.0.attentions.0.{TO_Q}", 48),
+    "motion_lora": pair(f"unet.down_blocks.0.motion_modules.0.{TO_Q}", 48),
+    "ltx_lora": pair(f"transformer.{TO_Q}", 32),
     "embedding": {"emb_params": (1, 96)},
     "ip_adapter": {"image_proj.proj.weight": (96, 96), "ip_adapter.1.to_k_ip.weight": (96, 96)},
 }
