@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
-import time
 from pathlib import Path
 from typing import Any
 
@@ -61,18 +59,17 @@ BROKEN: dict[str, tuple[bytes, str]] = {
 }
 
 
+@pytest.mark.timeout(20)
 @pytest.mark.parametrize("case", BROKEN)
 def test_what_is_no_whole_file_is_told_in_one_line(case: str, tmp_path: Path) -> None:
     data, words = BROKEN[case]
     file = tmp_path / "model.safetensors"
     file.write_bytes(data)
-    began = time.process_time()
     with pytest.raises(NotSafetensors) as caught:
         read_header(file)
     assert words in caught.value.message
     assert str(file) in caught.value.message
     assert "\n" not in caught.value.message
-    assert time.process_time() - began < 5
 
 
 def test_a_header_is_read_as_the_library_reads_it(tmp_path: Path) -> None:
@@ -230,10 +227,15 @@ def test_mutated_headers_are_read_or_refused(tmp_path: Path) -> None:
     chance = random.Random(7)
     whole = packed(*header_of({f"{UNET}.lora_down.weight": (2, 4), f"{UNET}.alpha": ()}, note="x"))
     file = tmp_path / "x.safetensors"
+    refused: list[str] = []
     for _ in range(300):
         data = bytearray(whole)
         for _ in range(chance.randint(1, 4)):
             data[chance.randrange(len(data))] = chance.randrange(256)
         file.write_bytes(bytes(data[: chance.choice((len(data), chance.randrange(len(data) + 1)))]))
-        with contextlib.suppress(NotSafetensors):
+        try:
             read_header(file)
+        except NotSafetensors as error:
+            refused.append(error.message)
+    assert 0 < len(refused) < 300
+    assert not any("\n" in message for message in refused)
