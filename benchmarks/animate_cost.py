@@ -28,10 +28,10 @@ PROMPT = "she waves slowly"
 def write_family(folder: Path) -> None:
     """Random weights; what they draw is noise, what they cost is not."""
     import torch
-    from diffusers import AutoencoderKLLTXVideo, FlowMatchEulerDiscreteScheduler, LTXVideoTransformer3DModel
+    from diffusers import FlowMatchEulerDiscreteScheduler, LTXVideoTransformer3DModel
     from transformers import T5Config, T5EncoderModel
 
-    from tests.tasks.animate_models import tokenizer
+    from tests.tasks.animate_models import ltx_vae, tokenizer
 
     torch.manual_seed(0)
     LTXVideoTransformer3DModel(
@@ -41,22 +41,7 @@ def write_family(folder: Path) -> None:
     T5EncoderModel(T5Config(vocab_size=256, feed_forward_proj="gated-gelu", **config)).save_pretrained(
         folder / "text_encoder"
     )
-    widths = (64, 128, 256, 256)
-    AutoencoderKLLTXVideo(
-        block_out_channels=widths,
-        decoder_block_out_channels=widths,
-        layers_per_block=(2, 2, 2, 2, 2),
-        decoder_layers_per_block=(2, 2, 2, 2, 2),
-        spatio_temporal_scaling=(True, True, True, False),
-        decoder_spatio_temporal_scaling=(True, True, True, False),
-        down_block_types=("LTXVideoDownBlock3D",) * 4,
-        decoder_inject_noise=(False,) * 5,
-        upsample_residual=(False,) * 4,
-        upsample_factor=(1,) * 4,
-        timestep_conditioning=False,
-        patch_size=4,
-        patch_size_t=1,
-    ).save_pretrained(folder / "vae")
+    ltx_vae((64, 128, 256, 256), 2, timestep_conditioning=False).save_pretrained(folder / "vae")
     tokenizer().save_pretrained(folder / "tokenizer")
     FlowMatchEulerDiscreteScheduler().save_pretrained(folder / "scheduler")
 

@@ -89,26 +89,11 @@ def transformer(case: dict[str, Any]) -> tuple[float, float]:
 def codec(case: dict[str, Any]) -> tuple[float, float]:
     """Said and measured bytes of a decoder's activations."""
     import torch
-    from diffusers import AutoencoderKLLTXVideo
 
     from tasks.animate.memory import codec_numbers
+    from tests.tasks.animate_models import ltx_vae
 
-    widths = tuple(case["widths"])
-    vae = AutoencoderKLLTXVideo(
-        block_out_channels=widths,
-        decoder_block_out_channels=widths,
-        layers_per_block=(1,) * 5,
-        decoder_layers_per_block=(1,) * 5,
-        spatio_temporal_scaling=(True, True, True, False),
-        decoder_spatio_temporal_scaling=(True, True, True, False),
-        down_block_types=("LTXVideoDownBlock3D",) * 4,
-        decoder_inject_noise=(False,) * 5,
-        upsample_residual=(False,) * 4,
-        upsample_factor=(1,) * 4,
-        timestep_conditioning=False,
-        patch_size=4,
-        patch_size_t=1,
-    ).eval()
+    vae = ltx_vae(tuple(case["widths"]), timestep_conditioning=False).eval()
     size, frames = case["size"], case["frames"]
     with torch.no_grad():
         vae.decode(torch.randn(1, 128, 2, 2, 2))

@@ -66,9 +66,7 @@ def decode(cfg: Decode, inputs: Mapping[str, str], ctx: Context) -> str:
 
     def attempt(offload: str) -> Any:
         vae = parts.loaded(cfg, "vae", device)
-        others = [name for name in recipe.shells if name != "vae"]
-        scheduler = parts.scheduler_of(cfg, cfg.denoise.scheduler_config)
-        made = {**parts.shells(cfg, others, device), "vae": vae, "scheduler": scheduler}
+        made = parts.around(cfg, {"vae": vae}, device, cfg.denoise.scheduler_config)
         with placed([vae], device, offload), quiet(), arranged(vae, cfg):
             return call.decode(
                 parts.stock_of(recipe),

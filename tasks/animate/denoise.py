@@ -74,8 +74,7 @@ def _denoised(
         log.info("going on after step %d of %d", done, steps)
         ctx.note(resumed_at_step=done, work_share=1 - done / steps)
     networks = parts.denoisers(cfg, device, cfg.storage, cfg.loras)
-    others = [name for name in recipe.shells if name not in networks]
-    made = {**parts.shells(cfg, others, device), **networks, "scheduler": parts.scheduler_of(cfg, cfg.scheduler_config)}
+    made = parts.around(cfg, networks, device, cfg.scheduler_config)
     arguments = call_arguments(cfg, given, device)
     with (
         placed(list(networks.values()), device, offload),

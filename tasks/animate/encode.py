@@ -54,9 +54,8 @@ def encode(cfg: Encode, inputs: Mapping[str, str], ctx: Context) -> str:
     arguments = recipe.arguments(least, [Shown(clip.array(), 0, 1.0)])
 
     def attempt(offload: str) -> call.Kept:
-        others = [name for name in recipe.shells if name != "vae"]
         vae = parts.loaded(cfg, "vae", device)
-        made = {**parts.shells(cfg, others, device), "vae": vae, "scheduler": parts.scheduler_of(cfg)}
+        made = parts.around(cfg, {"vae": vae}, device)
         with placed([vae], device, offload), quiet(), arranged(vae, cfg):
             return call.encode(parts.stock_of(recipe), made, {**arguments, "prompt": ""})
 

@@ -74,6 +74,18 @@ def shells(cfg: Stage, names: Sequence[str], device: str) -> dict[str, Any]:
     return found
 
 
+def around(
+    cfg: Stage, real: Mapping[str, Any], device: str, scheduler: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """All parts that the pipeline's call reads: those that work, as they are, shells of the others, the scheduler.
+
+    Args:
+        scheduler: changes of its settings.
+    """
+    others = [name for name in recipe_of(cfg).shells if name not in real]
+    return {**shells(cfg, others, device), **real, "scheduler": scheduler_of(cfg, scheduler)}
+
+
 def _buffers(folder: Path, names: Sequence[str]) -> dict[str, Any]:
     """Small tensors of those names out of a part's safetensors files, which are not read otherwise."""
     from safetensors import safe_open

@@ -79,6 +79,24 @@ class Recipe:
         return [*real, "scheduler", *(name if name in self.codecs else f"{name}:config" for name in others)]
 
 
+def usual(cfg: Denoise) -> dict[str, Any]:
+    """Arguments that the calls of all LTX pipelines take by the same names."""
+    return {
+        "width": cfg.width,
+        "height": cfg.height,
+        "num_frames": cfg.frames,
+        "frame_rate": cfg.fps,
+        "guidance_scale": cfg.guidance_scale,
+        "guidance_rescale": cfg.guidance_rescale,
+        "max_sequence_length": cfg.max_tokens,
+    }
+
+
+def usual_decoding(cfg: Decode) -> dict[str, Any]:
+    """Those of the noise that a decoder is told of."""
+    return {"decode_timestep": cfg.decode_timestep, "decode_noise_scale": cfg.decode_noise_scale}
+
+
 def loaded_class(name: str) -> Any:
     """The class that ``module:Class`` names."""
     module, _, attribute = name.partition(":")

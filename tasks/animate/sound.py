@@ -50,9 +50,7 @@ def sound(cfg: Sound, inputs: Mapping[str, str], ctx: Context) -> str:
 
     def attempt(offload: str) -> tuple[Any, int]:
         voices = {name: parts.loaded(cfg, name, device) for name in recipe.voices}
-        others = [name for name in recipe.shells if name not in voices]
-        scheduler = parts.scheduler_of(cfg, cfg.denoise.scheduler_config)
-        made = {**parts.shells(cfg, others, device), **voices, "scheduler": scheduler}
+        made = parts.around(cfg, voices, device, cfg.denoise.scheduler_config)
         with placed(list(voices.values()), device, offload), quiet():
             found = call.decode(
                 parts.stock_of(recipe), made, arguments, end, given.kept, cfg.denoise.seed, device, unread=(PIXELS,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,30 +89,31 @@ def transformer():
     )
 
 
-@functools.cache
-def vae():
-    """LTX's own geometry: 8 frames and 32 x 32 px a latent, the decoder told how noisy they are."""
+def ltx_vae(widths: tuple[int, ...], layers: int = 1, **more: Any) -> Any:
+    """A VAE of LTX's own geometry: 8 frames and 32 x 32 px a latent."""
     from diffusers import AutoencoderKLLTXVideo
 
-    found = redrawn(
-        AutoencoderKLLTXVideo(
-            latent_channels=8,
-            block_out_channels=(8, 8, 8, 8),
-            decoder_block_out_channels=(8, 8, 8, 8),
-            layers_per_block=(1, 1, 1, 1, 1),
-            decoder_layers_per_block=(1, 1, 1, 1, 1),
-            spatio_temporal_scaling=(True, True, True, False),
-            decoder_spatio_temporal_scaling=(True, True, True, False),
-            down_block_types=("LTXVideoDownBlock3D",) * 4,
-            decoder_inject_noise=(False,) * 5,
-            upsample_residual=(False,) * 4,
-            upsample_factor=(1,) * 4,
-            timestep_conditioning=True,
-            patch_size=4,
-            patch_size_t=1,
-        ),
-        3,
+    return AutoencoderKLLTXVideo(
+        block_out_channels=widths,
+        decoder_block_out_channels=widths,
+        layers_per_block=(layers,) * 5,
+        decoder_layers_per_block=(layers,) * 5,
+        spatio_temporal_scaling=(True, True, True, False),
+        decoder_spatio_temporal_scaling=(True, True, True, False),
+        down_block_types=("LTXVideoDownBlock3D",) * 4,
+        decoder_inject_noise=(False,) * 5,
+        upsample_residual=(False,) * 4,
+        upsample_factor=(1,) * 4,
+        patch_size=4,
+        patch_size_t=1,
+        **more,
     )
+
+
+@functools.cache
+def vae():
+    """A tiny one whose decoder is told how noisy its latents are."""
+    found = redrawn(ltx_vae((8, 8, 8, 8), latent_channels=8, timestep_conditioning=True), 3)
     generator = torch.Generator().manual_seed(4)
     found.latents_mean.normal_(0, 0.5, generator=generator)
     found.latents_std.uniform_(0.5, 1.5, generator=generator)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tasks.animate.recipe import Recipe, Shown
+from tasks.animate.recipe import Recipe, Shown, usual, usual_decoding
 
 if TYPE_CHECKING:
-    from tasks.animate.settings import Decode, Denoise
+    from tasks.animate.settings import Denoise
 
 
 def arguments(cfg: Denoise, shown: Sequence[Shown]) -> dict[str, Any]:
@@ -27,23 +27,13 @@ def arguments(cfg: Denoise, shown: Sequence[Shown]) -> dict[str, Any]:
         conditions.append(LTXVideoCondition(**given, frame_index=one.at, strength=one.strength))
     return {
         "conditions": conditions,
-        "width": cfg.width,
-        "height": cfg.height,
-        "num_frames": cfg.frames,
-        "frame_rate": cfg.fps,
+        **usual(cfg),
         "num_inference_steps": len(cfg.timesteps) if cfg.timesteps else cfg.num_inference_steps,
         "timesteps": cfg.timesteps,
-        "guidance_scale": cfg.guidance_scale,
-        "guidance_rescale": cfg.guidance_rescale,
         "image_cond_noise_scale": cfg.picture_noise,
         "denoise_strength": cfg.denoise_strength,
-        "max_sequence_length": cfg.max_tokens,
         **cfg.call,
     }
-
-
-def decoding(cfg: Decode) -> dict[str, Any]:
-    return {"decode_timestep": cfg.decode_timestep, "decode_noise_scale": cfg.decode_noise_scale}
 
 
 RECIPE = Recipe(
@@ -57,6 +47,6 @@ RECIPE = Recipe(
         "latent_upsampler": "diffusers.pipelines.ltx.modeling_latent_upsampler:LTXLatentUpsamplerModel",
     },
     arguments=arguments,
-    decoding=decoding,
+    decoding=usual_decoding,
     upsampler="diffusers:LTXLatentUpsamplePipeline",
 )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tasks.animate.recipe import Recipe, Shown
+from tasks.animate.recipe import Recipe, Shown, usual, usual_decoding
 
 if TYPE_CHECKING:
-    from tasks.animate.settings import Decode, Denoise
+    from tasks.animate.settings import Denoise
 
 STEP = 8
 """Frames of a latent. The pipeline counts in latents: number k stands for frames 8k-7 to 8k, and 0 for the first."""
@@ -31,21 +31,11 @@ def arguments(cfg: Denoise, shown: Sequence[Shown]) -> dict[str, Any]:
     sigmas = [step / 1000 for step in cfg.timesteps] if cfg.timesteps else None
     return {
         "conditions": conditions,
-        "width": cfg.width,
-        "height": cfg.height,
-        "num_frames": cfg.frames,
-        "frame_rate": cfg.fps,
+        **usual(cfg),
         "num_inference_steps": len(sigmas) if sigmas else cfg.num_inference_steps,
         "sigmas": sigmas,
-        "guidance_scale": cfg.guidance_scale,
-        "guidance_rescale": cfg.guidance_rescale,
-        "max_sequence_length": cfg.max_tokens,
         **{"audio_guidance_scale": cfg.guidance_scale, **cfg.call},
     }
-
-
-def decoding(cfg: Decode) -> dict[str, Any]:
-    return {"decode_timestep": cfg.decode_timestep, "decode_noise_scale": cfg.decode_noise_scale}
 
 
 RECIPE = Recipe(
@@ -61,7 +51,7 @@ RECIPE = Recipe(
         "tokenizer": "transformers:AutoTokenizer",
     },
     arguments=arguments,
-    decoding=decoding,
+    decoding=usual_decoding,
     text=("tokenizer", "text_encoder", "connectors"),
     codecs=("vae", "audio_vae"),
     voices=("audio_vae", "vocoder"),

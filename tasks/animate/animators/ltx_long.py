@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tasks.animate.animators.ltx import RECIPE as LTX
-from tasks.animate.recipe import Recipe, Shown
+from tasks.animate.recipe import Recipe, Shown, usual, usual_decoding
 
 if TYPE_CHECKING:
     from tasks.animate.settings import Decode, Denoise
@@ -32,16 +32,10 @@ def arguments(cfg: Denoise, shown: Sequence[Shown]) -> dict[str, Any]:
     return {
         "cond_image": Image.fromarray(shown[0].frames[0]),
         "cond_strength": shown[0].strength,
-        "width": cfg.width,
-        "height": cfg.height,
-        "num_frames": cfg.frames,
-        "frame_rate": cfg.fps,
+        **usual(cfg),
         "num_inference_steps": cfg.num_inference_steps,
         "sigmas": sigmas,
-        "guidance_scale": cfg.guidance_scale,
-        "guidance_rescale": cfg.guidance_rescale,
         "seed": cfg.seed,
-        "max_sequence_length": cfg.max_tokens,
         **cfg.call,
     }
 
@@ -49,7 +43,7 @@ def arguments(cfg: Denoise, shown: Sequence[Shown]) -> dict[str, Any]:
 def decoding(cfg: Decode) -> dict[str, Any]:
     """Its own tiles, four by four, for frames that are large enough to be cut."""
     tiles = 4 if cfg.tiling and min(cfg.denoise.width, cfg.denoise.height) >= LEAST else 1
-    return {**LTX.decoding(cfg), "decode_horizontal_tiles": tiles, "decode_vertical_tiles": tiles}
+    return {**usual_decoding(cfg), "decode_horizontal_tiles": tiles, "decode_vertical_tiles": tiles}
 
 
 def sections(call: Mapping[str, Any], frames: int) -> list[int]:
