@@ -76,7 +76,7 @@ def _build(report: Report, events: Iterator[Any], max_depth: int) -> YamlNode | 
             if root is None:
                 root = node
             elif not stack:
-                report.add("RS120", "a second document: a schedule is one", node.start)
+                report.add("RS120", "a second document: one is read", node.start)
                 raise Refused
             else:
                 stack[-1] = _attach(stack[-1], node)
