@@ -29,6 +29,7 @@ from tasks.sprite.stage_motion import MotionStage
 from tasks.sprite.stage_settings import StageSettings
 from tasks.sprite.stage_text import TextStage
 from tasks.sprite.tokenizer import build_tokenizer
+from tasks.stylize.settings.compute import computes_bfloat16, cpu_flags
 
 LATENTS_FOR_SCALE = 1024  # drawings whose latents set the per-channel scale
 TEXTURES = 96  # photo-like pictures that stage `few` begins renders from
@@ -234,18 +235,21 @@ class Training(Runner):
 
 
 def precision(cfg: TrainSettings) -> Precision:
-    """Where to train, and the number format: bfloat16 products on a GPU that computes them, else float32.
+    """Where to train, and the number format: bfloat16 products on a device that computes them, else float32.
 
     Raises:
         UserError: `compute.device` names a device that is not there.
     """
-    name = cfg.compute.device
+    name, mixed = cfg.compute.device, cfg.compute.dtype != "float32"
     if name in ("auto", "cuda") and torch.cuda.is_available():
-        mixed = cfg.compute.dtype != "float32" and torch.cuda.is_bf16_supported()
-        return Precision(torch.device("cuda"), torch.bfloat16 if mixed else torch.float32)
+        return Precision(torch.device("cuda"), _products(mixed and torch.cuda.is_bf16_supported()))
     if name not in ("auto", "cpu"):
         raise UserError(f"compute.device: there is no {name} to train on", fix="compute=cpu, which takes hours")
-    return Precision()
+    return Precision(dtype=_products(mixed and computes_bfloat16(cpu_flags())))
+
+
+def _products(mixed: bool) -> torch.dtype:
+    return torch.bfloat16 if mixed else torch.float32
 
 
 def _channels_last(net: nn.Module) -> Any:

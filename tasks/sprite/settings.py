@@ -99,7 +99,7 @@ class TrainSettings(Config):
     frame: int = Field(default=192, ge=64, multiple_of=32)
     """Side of a picture (px) of a family that is trained from nothing; `start` has its own."""
     compute: Compute = Field(default_factory=Compute)
-    """Device and number format; on a GPU products are bfloat16 where it computes them."""
+    """Device and number format; products are bfloat16 where the device computes them."""
     batch_times: int | None = Field(default=None, ge=1)
     """Factor of every stage's batch; empty: 4 on a GPU, 1 on a CPU."""
     start: LocalPath | None = None

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from reel.errors import UserError  # noqa: E402
-from tasks.sprite import export, few_lora, networks, spec  # noqa: E402
+from tasks.sprite import export, few_lora, networks, pipeline, spec  # noqa: E402
 from tasks.sprite.data import draw_data_set  # noqa: E402
 from tasks.sprite.diffusion import Noising  # noqa: E402
 from tasks.sprite.loop import Draw, Log, Precision, Schedule, Stage, train  # noqa: E402
@@ -234,12 +234,18 @@ def test_an_exported_lora_lies_inside_the_networks_and_goes_when_they_are_traine
 
 
 def test_a_device_that_is_not_there_is_named():
-    assert precision(settings(compute={"device": "cpu", "dtype": "float16"})) == Precision()
+    assert precision(settings(compute={"device": "cpu", "dtype": "float32"})) == Precision()
     with pytest.raises(UserError, match=r"compute\.device: there is no mps"):
         precision(settings(compute={"device": "mps"}))
     if not torch.cuda.is_available():
         with pytest.raises(UserError, match=r"there is no cuda"):
             precision(settings(compute={"device": "cuda"}))
+
+
+@pytest.mark.parametrize(("flags", "dtype"), [({"avx512_bf16"}, torch.bfloat16), ({"avx2"}, torch.float32)])
+def test_a_cpu_that_computes_bfloat16_trains_in_it(monkeypatch, flags, dtype):
+    monkeypatch.setattr(pipeline, "cpu_flags", lambda: frozenset(flags))
+    assert precision(settings(compute={"device": "cpu", "dtype": "auto"})) == Precision(dtype=dtype)
 
 
 def test_batches_grow_on_a_gpu_or_as_they_are_told(tmp_path):
