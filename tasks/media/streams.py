@@ -11,7 +11,8 @@ from reel.errors import UserError
 from tasks.media import packets
 from tasks.media.source import CONTAINERS
 
-_SOUND_FORMATS = ("mp3", "wav", "flac", "aac", "aiff")
+SOUND_FORMATS = ("mp3", "wav", "flac", "aac", "aiff")
+"""FFmpeg demuxers of files that hold sound alone."""
 _DEFAULT = 5_000_000
 """What being the default stream is worth, px: FFmpeg's own figure (its automatic choice of a video stream)."""
 
@@ -20,7 +21,7 @@ def opened(file: IO[bytes]) -> Any:
     """Open by content alone: FFmpeg never sees the name, and only formats that hold their own pictures are tried."""
     import av
 
-    whitelist = ",".join((*CONTAINERS, *_SOUND_FORMATS))
+    whitelist = ",".join((*CONTAINERS, *SOUND_FORMATS))
     return av.open(file, options={"format_whitelist": whitelist}, buffer_size=1 << 20, metadata_errors="replace")
 
 

@@ -1,0 +1,69 @@
+"""The op `film.shot`: one shot as a movie of its own, for edit suites, whole, so that a crossfade has its handles.
+
+It has the film's shape, rate and speed, and its own sound; no caption, fade or colour match, which an editor sets anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+
+from reel.clip import Clip
+from reel.config import Config, Field, Finite
+from reel.op import Context, op
+from tasks.film.mix import length_of, sound_of
+from tasks.film.picture import shot_frames
+from tasks.film.plan import plan
+from tasks.film.settings import CHANNELS, RATE, Film, Frame, Output, Shot
+from tasks.media import sounds
+from tasks.media.encode import FORMATS, Movie, SoundTrack, encode
+from tasks.media.timeline import Timing
+
+
+class ShotMovie(Config):
+    """How a shot becomes a movie."""
+
+    width: int = Field(ge=2, multiple_of=2)
+    height: int = Field(ge=2, multiple_of=2)
+    fps: str
+    """Of the film, as a fraction."""
+    frame: Frame
+    output: Output
+    speed: Finite = 1.0
+    seconds: Finite | None = None
+
+
+@op("film", "shot", version=1, config=ShotMovie, inputs=("frames", "sound"), gives="render",
+    distributions=("imageio-ffmpeg", "ffmpeg-python", "av", "numpy", "opencv-python-headless"))  # fmt: skip
+def shot(cfg: ShotMovie, inputs: Mapping[str, str], ctx: Context) -> str:
+    """Write the movie of a shot.
+
+    Args:
+        inputs: ``frames``, and its ``sound`` as `tasks.film.mix.mix` takes it.
+
+    Returns:
+        digest of an object of kind ``render`` with ``movie.<suffix>``; its meta has ``movie``, ``frames``, ``sound``.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    clip, fps = Clip.open(ctx.store, inputs["frames"]), Fraction(cfg.fps)
+    film = Film(frame=cfg.frame.model_copy(update={"fps": cfg.fps}))
+    alone = plan([Shot(speed=cfg.speed, seconds=cfg.seconds)], [length_of(clip)], film).placed[0]
+    form, size = FORMATS[cfg.output.format], (cfg.width, cfg.height)
+    timing = Timing(list(range(alone.frames)), 1 / fps, alone.frames / fps, fps)
+    name = f"movie.{form.suffix}"
+    with ctx.store.draft("render") as draft, sounds.temporary() as folder:
+        track = None
+        if "sound" in inputs:
+            raw, wav = Path(folder) / "shot.f32", Path(folder) / "shot.wav"
+            source = sound_of(inputs, ctx, "sound")
+            sounds.decoded(source, raw, rate=RATE, speed=float(alone.speed), samples=alone.stop)
+            sounds.write_wav(raw, wav, rate=RATE, channels=CHANNELS)
+            track = SoundTrack(wav, "wav", 0, Fraction(0), Fraction(alone.stop, RATE))
+        movie = Movie(form, size, timing, cfg.output.crf, cfg.output.preset, track)
+        with ctx.progress(alone.frames, "shot movie") as bar:
+            frames = (bar.update(1) or one for one in shot_frames(clip, fps, alone, size, cfg.frame))
+            draft.add(name, encode(movie, frames, draft.dir, name))
+        return draft.commit(movie=name, frames=alone.frames, sound=track is not None)
