@@ -1,4 +1,4 @@
-"""The film's plan: whatever the shots, rates and transitions, frames and samples add up, and what cannot be is refused."""
+"""The film's plan: whatever shots, rates and transitions, all adds up, and what cannot be is refused."""
 
 from __future__ import annotations
 
