@@ -19,7 +19,7 @@ from tasks.sprite.diffusion import Family
 from tasks.sprite.latents import Latents
 from tasks.sprite.loop import Precision
 from tasks.sprite.progress import RenderCheck
-from tasks.sprite.runner import Runner, Sink
+from tasks.sprite.runner import Runner, Sink, on_cpu
 from tasks.sprite.settings import TrainSettings
 from tasks.sprite.spec import STRIDE, Spec
 from tasks.sprite.spec import load as load_spec
@@ -29,7 +29,6 @@ from tasks.sprite.stage_motion import MotionStage
 from tasks.sprite.stage_settings import StageSettings
 from tasks.sprite.stage_text import TextStage
 from tasks.sprite.tokenizer import build_tokenizer
-from tasks.stylize.settings.compute import computes_bfloat16, cpu_flags
 
 LATENTS_FOR_SCALE = 1024  # drawings whose latents set the per-channel scale
 TEXTURES = 96  # photo-like pictures that stage `few` begins renders from
@@ -240,16 +239,13 @@ def precision(cfg: TrainSettings) -> Precision:
     Raises:
         UserError: `compute.device` names a device that is not there.
     """
-    name, mixed = cfg.compute.device, cfg.compute.dtype != "float32"
+    name = cfg.compute.device
     if name in ("auto", "cuda") and torch.cuda.is_available():
-        return Precision(torch.device("cuda"), _products(mixed and torch.cuda.is_bf16_supported()))
+        mixed = cfg.compute.dtype != "float32" and torch.cuda.is_bf16_supported()
+        return Precision(torch.device("cuda"), torch.bfloat16 if mixed else torch.float32)
     if name not in ("auto", "cpu"):
         raise UserError(f"compute.device: there is no {name} to train on", fix="compute=cpu, which takes hours")
-    return Precision(dtype=_products(mixed and computes_bfloat16(cpu_flags())))
-
-
-def _products(mixed: bool) -> torch.dtype:
-    return torch.bfloat16 if mixed else torch.float32
+    return on_cpu(cfg)
 
 
 def _channels_last(net: nn.Module) -> Any:

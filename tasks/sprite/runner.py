@@ -16,6 +16,7 @@ from tasks.sprite.loop import Log, Precision, Schedule, Stage, train
 from tasks.sprite.progress import set_threads
 from tasks.sprite.settings import TrainSettings
 from tasks.sprite.stage_settings import StageSettings
+from tasks.stylize.settings.compute import computes_bfloat16, cpu_flags
 
 Sink = Callable[[dict[str, float], int], None]
 
@@ -33,7 +34,7 @@ class Runner:
     def __init__(self, cfg: TrainSettings, sink: Sink | None = None) -> None:
         self.cfg, self.sink = cfg, sink
         self.work, self.parts = Path(cfg.folder), Path(cfg.folder) / self.parts_folder
-        self.where = Precision()
+        self.where = on_cpu(cfg)
         set_threads(cfg.threads)
 
     @property
@@ -125,3 +126,9 @@ def check_gate(stage: str, gates: dict[str, float], figures: dict[str, float]) -
             f"stage {stage}: {told}",
             fix=f"train longer ({prefix}.steps=...; it resumes) or lower {prefix}.gate.{missed[0]}",
         )
+
+
+def on_cpu(cfg: TrainSettings) -> Precision:
+    """The CPU, with bfloat16 products if it computes them."""
+    mixed = cfg.compute.dtype != "float32" and computes_bfloat16(cpu_flags())
+    return Precision(dtype=torch.bfloat16 if mixed else torch.float32)

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from reel.errors import UserError  # noqa: E402
-from tasks.sprite import export, few_lora, networks, pipeline, spec  # noqa: E402
+from tasks.sprite import export, few_lora, networks, runner, spec  # noqa: E402
 from tasks.sprite.data import draw_data_set  # noqa: E402
 from tasks.sprite.diffusion import Noising  # noqa: E402
 from tasks.sprite.loop import Draw, Log, Precision, Schedule, Stage, train  # noqa: E402
@@ -244,7 +244,7 @@ def test_a_device_that_is_not_there_is_named():
 
 @pytest.mark.parametrize(("flags", "dtype"), [({"avx512_bf16"}, torch.bfloat16), ({"avx2"}, torch.float32)])
 def test_a_cpu_that_computes_bfloat16_trains_in_it(monkeypatch, flags, dtype):
-    monkeypatch.setattr(pipeline, "cpu_flags", lambda: frozenset(flags))
+    monkeypatch.setattr(runner, "cpu_flags", lambda: frozenset(flags))
     assert precision(settings(compute={"device": "cpu", "dtype": "auto"})) == Precision(dtype=dtype)
 
 
