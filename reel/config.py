@@ -259,7 +259,7 @@ def _explain(cls: type[Config], item: Any, where: str) -> str:
     if item["type"] in ("model_type", "model_attributes_type", "dict_type"):
         message = "must be a group of keys, each with its value"
     got = item.get("input")
-    shown = "" if isinstance(got, Mapping) or repr(got) in message else f" (got {shortened(repr(got))})"
+    shown = "" if isinstance(got, Mapping | Config) or repr(got) in message else f" (got {shortened(repr(got))})"
     return f"{key}: {message}{shown}" if key else f"{message}{shown}"
 
 

@@ -18,6 +18,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from reel.clip import ClipWriter
 from reel.config import Colour, Config
 from reel.op import Context, op
+from reel.units import Pixels
 from reel.work import Extent, Work, of_clip
 from tasks.media import frames, geometry, timeline
 from tasks.media.colour import read as read_colour
@@ -57,15 +58,15 @@ class Extract(Config):
     """Frames per second; `source` keeps every frame at its own time. Pictures need a number. Fractions: 30000/1001."""
     max_frames: int | None = Field(default=None, ge=1)
     """At most so many frames, counted at `fps`; empty: no limit."""
-    short_side: int | None = Field(default=None, ge=8, le=8192)
+    short_side: Pixels | None = Field(default=None, ge=8, le=8192)
     """Shorter side of the frames (px), the other follows the clip's shape; a width or a height takes its place."""
-    width: int | None = Field(default=None, ge=8, le=8192)
+    width: Pixels | None = Field(default=None, ge=8, le=8192)
     """Width of the frames (px); alone, the height follows."""
-    height: int | None = Field(default=None, ge=8, le=8192)
+    height: Pixels | None = Field(default=None, ge=8, le=8192)
     """Height of the frames (px); alone, the width follows."""
     fit: Literal["crop", "pad", "stretch"] = "crop"
     """How the picture meets a size of another shape: cut the edges, add a background, or distort."""
-    multiple_of: int = Field(default=8, ge=1, le=256)
+    multiple_of: Pixels = Field(default=8, ge=1, le=256)
     """Both sides are multiples of this (px): what the model family needs."""
     background: Colour = "#000000"
     """Colour behind transparent pixels and of the `pad` borders, as #rrggbb."""

@@ -30,6 +30,10 @@ MANIFESTS: tuple[object, ...] = (
 """What a manifest may hold and should not, whatever its digest."""
 
 FLAGS = [
+    *(
+        case(command, "nothing has been rendered here yet", "fix: rotoscope dance", env={"ROTOSCOPE_STORE": "none"})
+        for command in ("runs", "why", "gc", "sweeps", "track")
+    ),
     case("runs -n -3", "-n", "0 or more", make=renders),
     case("runs -n many", "-n", "0 or more", make=renders),
     case("runs -n 1.5", "-n", "0 or more", make=renders),
@@ -39,7 +43,7 @@ FLAGS = [
     case("runs --sttore x", "--sttore", "--store"),
     case("runs extra", "unrecognized arguments: extra", "rotoscope runs --help"),
     case("runs --store ''", "--store", "is empty"),
-    case("runs --store nowhere", "no store at", "nowhere"),
+    case("runs --store nowhere", "--store: no store at", "nowhere"),
     case(f"runs --store {LONG}", "--store", "a name in the path has 5000 bytes, at most 255"),
     case("runs --store x", "no store at", make=file("x", "here")),
     case("runs --store x", "no store at", make=folder("x")),

@@ -9,9 +9,10 @@ from pydantic import field_validator, model_validator
 
 from flows.render import schedules
 from flows.render.settings import Rendering
-from reel.config import FILES, OPERATIONAL, Colour, Config, Field, Finite, LocalPath, Marker, Text
+from reel.config import FILES, OPERATIONAL, Colour, Config, Field, LocalPath, Marker, Text
 from reel.models.animator import Animator
 from reel.schedule.setting import ScheduleText
+from reel.units import Factor, FramesPerSecond, Pixels
 from tasks.animate.settings import Sampling
 from tasks.assemble import Assemble
 
@@ -22,7 +23,7 @@ class KeyPicture(Config):
     picture: LocalPath
     at: Annotated[int, Field(ge=0)] | Literal["last"]
     """Number of the frame, counted from 0, or `last`."""
-    strength: Finite = Field(default=1.0, gt=0, le=1)
+    strength: Factor = Field(default=1.0, gt=0, le=1)
     """How firmly the frame is held to it; 1: as it is."""
 
 
@@ -31,11 +32,11 @@ class Animate(Rendering):
 
     picture: LocalPath | None = None
     """The picture that comes to life: the film's first frame."""
-    strength: Finite = Field(default=1.0, gt=0, le=1)
+    strength: Factor = Field(default=1.0, gt=0, le=1)
     """How firmly the first frame is held to the picture; 1: as it is."""
     last: LocalPath | None = None
     """A picture that the film ends with."""
-    last_strength: Finite = Field(default=1.0, gt=0, le=1)
+    last_strength: Factor = Field(default=1.0, gt=0, le=1)
     """How firmly the last frame is held to its picture."""
     loop: bool = False
     """End with the picture that the film begins with, so that it can be shown over and over."""
@@ -57,13 +58,13 @@ class Animate(Rendering):
     """Seed of the noise; another seed is another take."""
     frames: int = Field(ge=1)
     """Length of the film."""
-    fps: Finite = Field(gt=0)
+    fps: FramesPerSecond = Field(gt=0)
     """Frames a second that the film is made for, and shown at."""
     snap: Annotated[Literal["error", "nearest"], OPERATIONAL] = "error"
     """Lengths, sides, and frames of pictures that the model does not make: refuse, or take the nearest and say so."""
-    width: int | None = Field(default=None, ge=8, le=8192)
+    width: Pixels | None = Field(default=None, ge=8, le=8192)
     """px; empty, like the height: of the sizes that the model advises the one nearest to the picture's shape."""
-    height: int | None = Field(default=None, ge=8, le=8192)
+    height: Pixels | None = Field(default=None, ge=8, le=8192)
     """px; empty beside a width: it follows the picture's shape."""
     fit: Literal["crop", "pad", "stretch"] = "crop"
     """How a picture meets a size of another shape: cut the edges, add a background, or distort."""

@@ -83,5 +83,12 @@ def open_store(chosen: Path | None) -> Store:
     """
     path = store_path(chosen)
     if not (path / "objects").is_dir():
-        raise UserError(f"no store at {path}", fix="render something first (rotoscope FLOW), or give --store")
+        if chosen is not None:
+            raise UserError(
+                f"--store: no store at {path}", fix="check the folder's name; without --store it is paths.store"
+            )
+        raise UserError(
+            f"nothing has been rendered here yet: no store at {path}",
+            fix="rotoscope dance renders the project's sample clip; --store looks into another store",
+        )
     return Store(path)

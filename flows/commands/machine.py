@@ -14,7 +14,6 @@ from flows.edge.text import memory as told
 from flows.edge.text import size
 
 GIB = 2**30
-HUB_TIMEOUT = 3.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -151,29 +150,21 @@ def ffmpeg() -> Iterator[Finding]:
 
 def hub() -> Iterator[Finding]:
     """Whether real weights could be fetched; not asked at all in offline mode."""
-    import urllib.error
-    import urllib.request
+    from tasks.weights import hub
 
-    address = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-    if os.environ.get("HF_HUB_OFFLINE", "0").lower() not in ("", "0", "false", "no"):
+    if hub.offline():
         yield Finding(
             "warn", "hub", "HF_HUB_OFFLINE is set", "unset it to fetch models; those on this machine still work"
         )
-        return
-    if not address.startswith(("http://", "https://")):
-        yield Finding("fail", "hub", f"HF_ENDPOINT: {address!r} is not an address", "unset it, or write https://...")
-        return
-    try:
-        with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=HUB_TIMEOUT):
-            yield Finding("ok", "hub", f"{address} answers")
-    except urllib.error.HTTPError as error:  # it answered, whatever it said
-        yield Finding("ok" if error.code < 500 else "warn", "hub", f"{address} answers ({error.code})")
-    except (urllib.error.URLError, OSError) as error:
-        reason = getattr(error, "reason", error)
+    elif not (why := hub.silent()):
+        yield Finding("ok", "hub", f"{hub.address()} answers")
+    elif why.startswith("HF_ENDPOINT"):
+        yield Finding("fail", "hub", why, "unset it, or write https://...")
+    else:
         yield Finding(
             "warn",
             "hub",
-            f"{address} cannot be reached ({reason})",
+            f"{hub.address()} cannot be reached ({why})",
             "model=sprite needs none; for others set HF_ENDPOINT to a mirror, or copy the weights (kind: file)",
         )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.config import hydra_private
 from flows.config.causes import without_package
+from flows.config.meant import nearest, written
 from flows.config.overrides import MOST_DIGITS, Override, read
 from flows.config.root import entries, group_of
 from reel.errors import UserError, suggest
@@ -93,7 +94,7 @@ def admitted(engine: Engine, parsed: Sequence[Any]) -> list[Any]:
         parent = one.key_or_group.rpartition(".")[0]
         placed = not parent or parent in known or one.key_or_group.startswith(empty)
         if one.type.name != "CHANGE" or not placed or not engine.shape.has(one.key_or_group):
-            raise _unknown_key(engine, one.key_or_group, known)
+            raise _unknown_key(engine, one.key_or_group, known, one.input_line.partition("=")[2])
     growing = [one for one in changes if _names_are_free(engine, one)]
     return [_forced(engine, one) if one in absent or one in growing else one for one in parsed]
 
@@ -251,7 +252,7 @@ def is_composition(error: BaseException) -> bool:
     return any(cls.__name__ in ("HydraException", "OmegaConfBaseException") for cls in type(error).__mro__)
 
 
-def _unknown_key(engine: Engine, key: str, known: Sequence[str]) -> UserError:
+def _unknown_key(engine: Engine, key: str, known: Sequence[str], value: str = "") -> UserError:
     groups = engine.defaults
     for group, choice in groups.items():  # controls.lineart.weight while control=[pose]
         options = engine.options.get(group, ())
@@ -264,11 +265,10 @@ def _unknown_key(engine: Engine, key: str, known: Sequence[str]) -> UserError:
                 if isinstance(choice, list)
                 else f"choose it: {group}={part}",
             )
-    tails = [one for one in known if one.endswith(f".{key}")]
-    branches = {one.rpartition(".")[0] for one in known}
-    leaves = [one for one in known if one not in branches]
-    near = f"; nearest: {', '.join(tails[:3])}" if tails else suggest(key, dict.fromkeys([*leaves, *groups]))
-    return UserError(f"unknown key '{key}'{near}", fix="--help lists all keys")
+    near = nearest(key, list(dict.fromkeys([*known, *groups])))
+    told = f"; nearest: {', '.join(near)}" if near else ""
+    fix = f"{written(near[0], value)}; " if near and value else ""
+    return UserError(f"unknown key '{key}'{told}", fix=f"{fix}--help lists all keys")
 
 
 def not_chosen(engine: Engine, parsed: Sequence[Any]) -> UserError | None:
@@ -299,7 +299,7 @@ def not_chosen(engine: Engine, parsed: Sequence[Any]) -> UserError | None:
 def _unreadable(text: str, error: Exception) -> UserError:
     key, equals, value = text.partition("=")
     if not key or (not equals and not text.startswith("~")):
-        return UserError(f"not of the form key=value: {text!r}", fix="write clip=my.mp4; --help lists the keys")
+        return UserError(f"not of the form key=value: {text!r}", fix="write seed=3; --help lists the keys")
     if re.search(r"\s", key):
         return UserError(f"{key!r}: a key has no spaces", fix=re.sub(r"\s+", "_", f"{key}=..."))
     if len(value) > MOST_DIGITS and value.lstrip("+-").isdecimal():

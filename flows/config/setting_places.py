@@ -135,6 +135,19 @@ class Origins:
             return replace(origin, file=from_home(value[1:]))
         return origin
 
+    def about(self, key: str, message: str) -> list[Origin]:
+        """The places that a message about a key is about.
+
+        Of a group it is those of the settings that the message names: what was typed, else what files say.
+        """
+        value = at(self.data, key)
+        if not isinstance(value, Mapping):
+            origin = self.find(key)
+            return [] if origin is None else [origin]
+        named = [f"{key}.{name}" for name in value if re.search(rf"(?<![\w.]){re.escape(str(name))}\b", message)]
+        typed = [origin for one in named if (origin := self._override(one)) is not None]
+        return typed or [origin for one in named if (origin := self.find(one)) is not None]
+
     def chosen(self, group: str) -> Path:
         """The file that was chosen of a group."""
         return self.root.folder / group / f"{self.choices[group]}.yaml"
@@ -226,8 +239,7 @@ def placed(error: UserError, origins: Origins) -> UserError:
             lines, waiting = lines + waiting, []
         lines.append(line)
         match = _KEY.match(line)
-        origin = origins.find(match[2]) if match else None
-        if origin is not None and match is not None:
-            waiting = [origin.shown(key=match[1] is not None)]
+        if match is not None:
+            waiting = [one.shown(key=match[1] is not None) for one in origins.about(match[2], line[match.end() :])]
     message = "\n".join(lines + waiting)
     return UserError(message, fix=error.fix) if message != error.message else error

@@ -15,12 +15,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.config.diagnose import keys_under
 from flows.config.engine import Engine, hydra_ready
+from flows.config.meant import check_words, flag
 from flows.config.quoting import literal_overrides
 from flows.config.root import Root
 from flows.edge.exits import OK, guarded
 from flows.edge.help_first import topics
-from reel.errors import UserError, suggest
+from reel.errors import UserError
 from reel.masking import masked
 
 if TYPE_CHECKING:
@@ -68,7 +70,8 @@ def _dispatch(engine: Engine, flow: Callable[[], Flow[Any]], argv: Sequence[str]
     """Do what a command line says; for a single run its settings, to be run when nothing of Hydra is left."""
     if (asked := topics(argv)) is not None:
         return _help(engine, flow, asked)
-    options = parse_arguments(argv)
+    options = parse_arguments(argv, lambda: keys_under(engine, []))
+    check_words(options.overrides, engine.shape.texts, lambda: flow().drop)
     overrides = literal_overrides(options.overrides, engine.shape.texts, multirun=options.multirun)
     if options.cfg or options.info:
         return _show(engine, overrides, options)
@@ -115,11 +118,14 @@ def _no_sweep(overrides: Sequence[str]) -> None:
             raise UserError(f"{text}: a setting of sweeps, and this is a single run", fix="add -m, or leave it out")
 
 
-def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
+def parse_arguments(argv: Sequence[str], keys: Callable[[], Sequence[str]] = list) -> argparse.Namespace:
     """Flags and overrides of a flow's command line, in any order; ``--help`` is dealt with before.
 
+    Args:
+        keys: the settings' keys, of which one may be meant by a flag that does not exist.
+
     Raises:
-        UserError: a flag that does not exist, with the nearest that does.
+        UserError: a flag that does not exist, with the nearest that does, or the setting that is meant.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("overrides", nargs="*")
@@ -135,7 +141,8 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     except argparse.ArgumentError as error:
         raise UserError(str(error).removeprefix("argument "), fix="--help shows the usage") from None
     if unknown:
-        raise UserError(f"unknown flag {unknown[0]}{suggest(unknown[0], flags)}", fix="--help shows the usage")
+        behind = [*argv, ""][list(argv).index(unknown[0]) + 1]
+        raise flag(unknown[0], "" if behind.startswith("-") or "=" in behind else behind, keys(), flags)
     return options
 
 

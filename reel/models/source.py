@@ -14,6 +14,7 @@ from pydantic import AfterValidator, field_validator, model_validator
 
 from reel.config import Config, Field, Text
 from reel.digest import Digest
+from reel.units import Factor
 
 SAFETENSORS_ONLY = ("*.safetensors", "*.json", "*.txt", "*.model")
 """What is taken from a hub repository when a source names no files: no pickles, no code."""
@@ -136,7 +137,7 @@ class LoraSource(Config):
     """A LoRA and how strongly it is applied."""
 
     source: ModelSource
-    weight: float = Field(default=1.0, ge=-10, le=10)
+    weight: Factor = Field(default=1.0, ge=-10, le=10)
     """0 is off; 1 as trained. Negative values push away from what the LoRA learned."""
 
     @model_validator(mode="before")

@@ -186,7 +186,10 @@ def _judge(report: Report, schedule: Schedule | None, chosen: Dialect, kind: Wha
             report.add("RS005", f"read as {chosen.title}; without mistakes the text is {other.title}", 0,
                        fix=f"--dialect {other.name}")  # fmt: skip
     if schedule is None and not report.errors:
-        report.add("RS004", "no key was found", 0, fix="0: red top; 24: blue top")
+        said = report.source.text.strip().partition("\n")[0][:60]
+        report.add(
+            "RS004", "no key was found", 0, fix=f"0: {said}" if said else "a frame and what it shows, FRAME: TEXT"
+        )
 
 
 def read(

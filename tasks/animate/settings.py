@@ -11,6 +11,7 @@ from pydantic import AfterValidator, model_validator
 from reel.compute import Attention
 from reel.config import Config, Field, Finite, Text
 from reel.models.source import LoraSource, ModelSource
+from reel.units import Factor
 from tasks.stylize.settings.compute import Dtype
 
 
@@ -179,7 +180,7 @@ class Sampling(Config):
     """Steps of the second pass before refine_strength."""
     refine_timesteps: Timesteps = None
     """Time steps of the second pass of a distilled model."""
-    refine_strength: Finite = Field(default=0.4, gt=0, le=1)
+    refine_strength: Factor = Field(default=0.4, gt=0, le=1)
     """How far the second pass goes from the enlarged first one; int(refine_steps * refine_strength) steps are run."""
     adain: Finite = Field(default=0.0, ge=0, le=1)
     """Two passes: how far the enlarged latents are brought to the statistics of the small ones."""

@@ -54,14 +54,18 @@ def open_source(path: Path | str) -> Source:
         UserError: nothing is there, it is not a regular file or a folder of pictures, or it is a playlist or script.
     """
     path = Path(path)
-    if re.match(r"[a-z][a-z0-9+.-]{1,20}:/", str(path), re.IGNORECASE) and not path.exists():
-        raise UserError(f"clip: {path} is an address; only local files are read", fix="download it first")
+    if (address := re.match(r"([a-z][a-z0-9+.-]{1,20}):/(.*)", str(path), re.IGNORECASE)) and not path.exists():
+        url = f"{address[1]}://{address[2]}"  # a path has lost one of its two slashes
+        raise UserError(
+            f"clip: {url} is an address; only local files are read",
+            fix=f"download it first, by curl -fLO '{url}' or your browser, and give the file: clip={path.name}",
+        )
     if path.is_dir():
         return Source(path, _folder(path))
     if path.is_symlink() and not path.exists():
         raise UserError(f"clip: {path} is a link that leads nowhere", fix="make the link anew, or name the file itself")
     if not path.exists():
-        raise UserError(f"clip: there is no file {path}{_neighbours(path)}", fix="check the path and its spelling")
+        raise UserError(f"clip: there is no file {path}{_neighbours(path)}", fix=_missing(path))
     if not path.is_file():
         raise UserError(f"clip: {path} is neither a regular file nor a folder", fix="give a video file on this disk")
     try:
@@ -129,6 +133,14 @@ def _folder(path: Path) -> tuple[Path, ...]:
             fix="export them as PNG, or take them out of the folder",
         )
     return tuple(pictures)
+
+
+def _missing(path: Path) -> str:
+    """What to do about a file that is not there."""
+    plain = re.fullmatch(r"(['\"])(.+)\1", str(path))
+    if plain is not None:  # the shell took off one pair, and these are part of the name
+        return f"leave out the inner quotes: clip='{plain[2]}'"
+    return "check the path and its spelling"
 
 
 def _neighbours(path: Path) -> str:

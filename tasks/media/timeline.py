@@ -19,7 +19,7 @@ _TIMECODE = re.compile(r"(?:(?:(\d+):)?([0-5]?\d):)?([0-5]?\d(?:\.\d+)?)")
 
 
 def seconds(value: float | int | str) -> float:
-    """Seconds from a number or a timecode ``[[hh:]mm:]ss[.f]``.
+    """Seconds from a number, with ``s`` behind it or not, or a timecode ``[[hh:]mm:]ss[.f]``.
 
     Raises:
         ValueError: it is neither; the message shows the form.
@@ -27,8 +27,8 @@ def seconds(value: float | int | str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     text = str(value).strip()
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
+    if re.fullmatch(r"\d+(\.\d+)?", plain := re.sub(r"\s*s(?:ec)?$", "", text)):
+        return float(plain)
     match = _TIMECODE.fullmatch(text)
     if match is None:
         raise ValueError("must be seconds (12.5) or a timecode (mm:ss.f or hh:mm:ss.f)")
@@ -37,17 +37,18 @@ def seconds(value: float | int | str) -> float:
 
 
 def rate(value: float | int | str) -> Fraction:
-    """Frames per second from a number or a fraction such as ``30000/1001``.
+    """Frames per second from a number or a fraction such as ``30000/1001``, with ``fps`` behind it or not.
 
     Raises:
         ValueError: it is neither.
     """
-    if _RATE.fullmatch(str(value).strip()):  # an exponent would be worked out digit by digit
+    text = re.sub(r"\s*fps$", "", str(value).strip(), flags=re.IGNORECASE)
+    if _RATE.fullmatch(text):  # an exponent would be worked out digit by digit
         try:
-            return Fraction(str(value))
+            return Fraction(text)
         except ZeroDivisionError:
             pass
-    raise ValueError("must be a number of frames per second, a fraction (30000/1001), or source")
+    raise ValueError("must be a number of frames per second (24 or 24fps), a fraction (30000/1001), or source")
 
 
 @dataclass(frozen=True)

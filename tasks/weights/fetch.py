@@ -85,7 +85,12 @@ def fetch(sources: Iterable[ModelSource]) -> list[Path]:
         except ModelAbsent as error:
             absent.append(error)
     if absent:
-        raise ModelAbsent("\n".join(dict.fromkeys(error.message for error in absent)), fix=absent[0].fix)
+        by_reason: dict[str, list[str]] = {}
+        for one in absent:
+            label, _, reason = one.message.partition(": ")
+            by_reason.setdefault(reason, []).append(label)
+        told = (": ".join(filter(None, [", ".join(dict.fromkeys(labels)), why])) for why, labels in by_reason.items())
+        raise ModelAbsent("\n".join(told), fix=absent[0].fix)
     return found
 
 

@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +30,10 @@ from tasks.weights.files import (
 )
 
 T = TypeVar("T")
+TIMEOUT = 3.0
+"""Seconds that the hub has for its first answer; the client itself would try for a minute."""
+_KNOWN_FOR = 30.0
+"""Seconds for which a hub that did not answer is not asked again: a render may want ten models of it."""
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -81,6 +86,40 @@ def present(source: ModelSource) -> bool:
         return commit is not None and _in_cache(source, str(commit)) is not None
     except ModelChanged:
         return True
+
+
+def address() -> str:
+    """Of the hub: $HF_ENDPOINT, else the public one."""
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+
+
+def offline() -> bool:
+    """Whether the hub's client was told to ask nobody."""
+    return os.environ.get("HF_HUB_OFFLINE", "0").lower() not in ("", "0", "false", "no")
+
+
+def silent() -> str:
+    """Why the hub gives no answer of any kind, found within seconds; empty where it gives one."""
+    import urllib.error
+    import urllib.request
+
+    if not address().startswith(("http://", "https://")):
+        return f"HF_ENDPOINT: {address()!r} is not an address"
+    since, why = _asked
+    if why is None or (why and time.monotonic() - since > _KNOWN_FOR):
+        why = ""
+        try:
+            urllib.request.urlopen(urllib.request.Request(address(), method="HEAD"), timeout=TIMEOUT).close()
+        except urllib.error.HTTPError:  # it answered, whatever it said
+            pass
+        except (urllib.error.URLError, OSError, ValueError) as error:
+            why = str(getattr(error, "reason", error))
+        _asked[:] = [time.monotonic(), why]
+    return why
+
+
+_asked: list[Any] = [0.0, None]
+"""When the hub was asked last, and why it did not answer; None: it was not asked yet."""
 
 
 def wanted(source: ModelSource, names: Iterable[str]) -> list[str]:
@@ -161,6 +200,9 @@ def _read_lock() -> dict[str, Any]:
 
 def _asking(source: ModelSource, ask: Callable[[Any], T]) -> T:
     """Ask the hub, with retries; its errors become messages that say what to do."""
+    if not offline() and (why := silent()):
+        raise _unreachable(source, why)
+
     import huggingface_hub as hub
     from huggingface_hub import errors
 

@@ -86,7 +86,7 @@ def test_the_tracking_database_lies_beside_the_store(home):
 
 
 def test_commands(home, capsys):
-    assert cli.main(["runs"]) == 2
+    assert cli.main(["runs"]) == 2  # what is not there yet is told with what makes it
     assert f"no store at {home}/store" in capsys.readouterr().err
     assert cli.main(["runs", "--store=~/other"]) == 2
     assert f"no store at {home}/other" in capsys.readouterr().err

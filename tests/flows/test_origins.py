@@ -49,7 +49,7 @@ def experiment(conf: Path, text: str) -> str:
 FILE = "conf/experiment/dance/mine.yaml"
 IN_FILES = [
     ("stylize:\n  strength: 1.5\n", "3:13", "stylize.strength: must be less than or equal to 1"),
-    ("stylize:\n  strength: much\n", "3:13", "stylize.strength: must be a valid number"),
+    ("stylize:\n  strength: much\n", "3:13", "stylize.strength: must be a number such as 0.5"),
     ("extract:\n  fsp: 8\n", "3:3", "unknown key 'extract.fsp'; nearest: fps"),
     ("seed:\n  - 1\n", "3:3", "seed: must be a valid integer"),
     ("controls:\n  pose:\n    weight:   99   # far too much\n", "4:15", "controls.pose.weight"),

@@ -38,8 +38,10 @@ def parse(report: Report, what: What, options: Options) -> Schedule | None:
                 report.add("RS110" if wide else "RS106", message, at, fix="':'", edits=(Edit(at, at + 1, ":"),),
                            certain=True)  # fmt: skip
             rows.append((label, entry.start()))
-        else:
+        elif _SETTING.match(entry[0]):
             _setting(report, entry, settings, variables)
+        else:
+            _stray(report, entry)
     kind: What = settings.get("what", what)
     names = frozenset(name for name, _ in variables)
     text = report.source.text
@@ -71,11 +73,8 @@ def _setting(
 ) -> None:
     start = entry.start() + len(entry[0]) - len(entry[0].lstrip())
     match = _SETTING.match(entry[0])
+    assert match is not None
     try:
-        if match is None:
-            raise SettingError(
-                "RS108", f"'{entry[0].strip()[:40]}' is neither a key nor a setting", "0: red top; 24: blue top"
-            )
         name, value = match["name"], unescape(entry[0][match.end() :].strip())
         if name.startswith("set ") or (name not in NAMES_OF_SETTINGS and " " in name):
             variables.append(read_variable(name.split(None, 1)[1], value))
@@ -83,6 +82,25 @@ def _setting(
             settings |= read_setting(name, value)
     except SettingError as error:
         report.add(error.code, str(error), start, start + len(entry[0].strip()), fix=error.fix)
+
+
+def _stray(report: Report, entry: re.Match[str]) -> None:
+    """An entry without a colon: a key that lost it, or a text that its author divided, or began, by a `;`."""
+    said, before = entry[0].strip(), entry.string[: entry.start()].rstrip("; \n")
+    start = entry.start() + len(entry[0]) - len(entry[0].lstrip())
+    numbered = re.match(rf"({ATOM})\s+(?=\S)", said)
+    last = next((part for part in reversed(re.split(r"[;\n]", before)) if part.strip()), "")
+    edits: tuple[Edit, ...] = ()
+    if numbered is not None:
+        at = start + numbered.end(1)
+        fix, edits = f"{numbered[1]}: {said[numbered.end() :][:60]}", (Edit(at, at, ":"),)
+    elif not last:
+        fix, edits = f"0: {said[:60]}", (Edit(start, start, "0: "),)
+    else:
+        whole = f"{last.strip()[-40:]}, {said[:40]}"
+        fix = f"a frame in front of it; or a comma, where it belongs to what is before it: {whole}"
+    what = f"'{said[:40]}' is neither a key nor a setting"
+    report.add("RS108", what, start, start + len(said), fix=fix, edits=edits)
 
 
 def _content(text: str, label: re.Match[str], offset: int) -> dict[str, tuple[str, int, int]]:

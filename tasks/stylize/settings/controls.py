@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, model_validator
 
 from reel.config import Config, Field, Finite
+from reel.units import Factor, PixelLength
 from tasks.stylize.engine.control_weights import Keyframe
 from tasks.stylize.engine.masks import MaskPlan
 
@@ -27,9 +28,9 @@ PerFrame = Annotated[list[Finite] | None, AfterValidator(_not_negative)]
 class TimestepKeyframe(Config):
     """A factor of a control's weight from a part of the denoising on."""
 
-    at: Finite = Field(ge=0, le=1)
+    at: Factor = Field(ge=0, le=1)
     """Part of the denoising: 0 first step, 1 end."""
-    scale: Finite = Field(ge=0, le=10)
+    scale: Factor = Field(ge=0, le=10)
     """Factor of the weight."""
     interpolate: Literal["hold", "linear"] = "hold"
     """How it goes on to the next keyframe."""
@@ -40,9 +41,9 @@ class Mask(Config):
 
     region: Literal["none", "person", "background", "face", "hair", "file"] = "none"
     """From the pose detector's outline and key points, or `file`: a clip or picture of masks, white inside."""
-    dilate: Finite = Field(default=0, ge=-512, le=512)
+    dilate: PixelLength = Field(default=0, ge=-512, le=512)
     """px by which the region grows; negative: shrinks."""
-    feather: Finite = Field(default=0, ge=0, le=512)
+    feather: PixelLength = Field(default=0, ge=0, le=512)
     """px over which its border fades."""
 
     def plan(self) -> MaskPlan:
@@ -55,11 +56,11 @@ class ControlSettings(Config):
 
     kind: str
     """Which of the family's ControlNets reads the map: openpose, depth, lineart, tile, ..."""
-    weight: Finite = Field(default=1.0, ge=0.0, le=10.0)
+    weight: Factor = Field(default=1.0, ge=0.0, le=10.0)
     """How much the map decides; 0 drops the control, 1 is as trained."""
-    control_guidance_start: Finite = Field(default=0.0, ge=0.0, lt=1.0)
+    control_guidance_start: Factor = Field(default=0.0, ge=0.0, lt=1.0)
     """Part of the denoising after which the control begins (0: from the first step)."""
-    control_guidance_end: Finite = Field(default=1.0, gt=0.0, le=1.0)
+    control_guidance_end: Factor = Field(default=1.0, gt=0.0, le=1.0)
     """Part of the denoising after which it ends (1: with the last step)."""
     timestep_keyframes: list[TimestepKeyframe] = Field(default_factory=list)
     """Factors of the weight over the denoising: [{at: 0, scale: 1}, {at: 0.5, scale: 0.3, interpolate: linear}]."""

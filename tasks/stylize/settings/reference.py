@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reel.config import Config, Field, Finite, LocalPath
+from reel.config import Config, Field, LocalPath
 from reel.errors import UserError
 from reel.models.source import ModelSource
 from reel.pictures import opened
+from reel.units import Factor
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -18,7 +19,7 @@ class IpAdapter(Config):
 
     picture: LocalPath
     """Path of the picture."""
-    weight: Finite = Field(default=0.6, ge=0.0, le=2.0)
+    weight: Factor = Field(default=0.6, ge=0.0, le=2.0)
     """How much the picture decides beside the text."""
 
 

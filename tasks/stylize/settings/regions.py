@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from pydantic import field_validator
 
 from reel.config import Config, Field, Finite, Text
+from reel.units import Factor
 from tasks.stylize.settings.controls import ControlSettings, Mask, live_controls
 
 
@@ -18,7 +19,7 @@ class Region(Config):
     """What that part shows, said in full: inside the region these words take the prompt's place."""
     mask: Mask = Field(default_factory=Mask, validate_default=True)
     """Where the words count; `feather` lets them fade into the prompt's."""
-    weight: Finite = Field(default=1.0, ge=0.0, le=1.0)
+    weight: Factor = Field(default=1.0, ge=0.0, le=1.0)
     """How much they decide there: 1 they alone, 0.5 as much as the prompt, 0 drops the region."""
 
     @field_validator("prompt")

@@ -11,6 +11,7 @@ from reel.config import Config, Field, Finite
 from reel.errors import UserError
 from reel.models.family import Scheduler
 from reel.models.source import LoraSource, ModelSource, only_safetensors
+from reel.units import Factor, PixelLength
 from tasks.stylize.engine import schedulers
 from tasks.stylize.settings.reference import IpAdapter
 from tasks.stylize.settings.windows import FreeInit, Windows
@@ -19,7 +20,7 @@ from tasks.stylize.settings.windows import FreeInit, Windows
 class Denoising(Config):
     """The settings of a denoising that the user gives as the op takes them."""
 
-    strength: Finite = Field(default=0.8, gt=0, le=1)
+    strength: Factor = Field(default=0.8, gt=0, le=1)
     """How far from the source: 1 keeps only the controls' maps, 0.3 mostly recolours."""
     num_inference_steps: int = Field(default=20, ge=1, le=1000)
     """Steps of the full noise schedule; int(num_inference_steps * strength) of them are run."""
@@ -27,7 +28,7 @@ class Denoising(Config):
     """Sampler."""
     guidance_scale: Finite = Field(default=7.5, ge=0, le=50)
     """Classifier-free guidance; up to 1 none (half the work)."""
-    guidance_end: Finite = Field(default=1.0, gt=0, le=1)
+    guidance_end: Factor = Field(default=1.0, gt=0, le=1)
     """Part of the denoising after which there is no guidance: saves half the work of the rest, changes the picture."""
     control_every: int = Field(default=1, ge=1, le=8)
     """k: ControlNets run every k-th step, their residuals are used again in between: faster, another picture."""
@@ -36,7 +37,7 @@ class Denoising(Config):
     changes the picture."""
     composite: Literal["none", "keep_background"] = "none"
     """keep_background: what is not the person (grown by composite_dilate) stays the source's."""
-    composite_dilate: Finite = Field(default=8, ge=0, le=512)
+    composite_dilate: PixelLength = Field(default=8, ge=0, le=512)
     """px around the person that are rendered too."""
     loras: list[LoraSource] = Field(default_factory=list)
     """Style LoRAs."""
