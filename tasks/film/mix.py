@@ -61,8 +61,9 @@ def mix(cfg: Mix, inputs: Mapping[str, str], ctx: Context) -> str:
             with one, and ``music``: a stored sound, or the content of a file at ``ctx.files`` under the same name.
 
     Returns:
-        digest of an object of kind ``sound`` with ``sound.wav``: 48 kHz, stereo, 32-bit float; its meta has ``rate``,
-        ``seconds`` (exact), ``samples`` and ``loudness``, the figures of `tasks.film.loudness.bring`.
+        digest of an object of kind ``sound`` with ``sound.wav``: 48 kHz, stereo, 32-bit float, and ``music.wav``, the
+        music alone as it lies in the mix, before the film's loudness; its meta has ``rate``, ``seconds`` (exact),
+        ``samples`` and ``loudness``, the figures of `tasks.film.loudness.bring`.
 
     Raises:
         UserError: transitions that do not fit, or sound that cannot be decoded.
@@ -72,8 +73,10 @@ def mix(cfg: Mix, inputs: Mapping[str, str], ctx: Context) -> str:
         folder = Path(name)
         bed = Bed(folder / "film.f32", planned.samples)
         heard = [_add_shot(bed, one, cfg.shots, inputs, ctx) for one in planned.placed]
+        music = None
         if "music" in inputs:
-            _add_music(bed, cfg.film.music, sound_of(inputs, ctx, "music"), any(heard))
+            music = _music(bed, cfg.film.music, sound_of(inputs, ctx, "music"), any(heard))
+            bed.add(music.path, 0, _as_it_is)
         out = round(Fraction(str(cfg.film.fade_out)) * RATE)
         if out:
             bed.scale(_fading_out(planned.samples, out))
@@ -83,6 +86,9 @@ def mix(cfg: Mix, inputs: Mapping[str, str], ctx: Context) -> str:
             wav = draft.dir / "sound.wav"
             sounds.write_wav(bed.path, wav, rate=RATE, channels=CHANNELS)
             draft.add("sound.wav", wav)
+            if music is not None:
+                sounds.write_wav(music.path, draft.dir / "music.wav", rate=RATE, channels=CHANNELS)
+                draft.add("music.wav", draft.dir / "music.wav")
             return draft.commit(rate=RATE, seconds=str(Fraction(planned.samples, RATE)), samples=planned.samples,
                                 loudness=figures)  # fmt: skip
 
@@ -147,8 +153,8 @@ def _shape(placed: Placed, count: int, gain: float) -> Any:
     return factors
 
 
-def _add_music(bed: Bed, how: MusicHow, music: SoundFile, heard: bool) -> None:
-    """Lay the music under the shots: looped or padded, faded, and lower where they are heard.
+def _music(bed: Bed, how: MusicHow, music: SoundFile, heard: bool) -> Bed:
+    """The music as it lies under the shots: looped or padded, faded, and lower where they are heard.
 
     Raises:
         UserError: nothing is left of it behind its ``start``.
@@ -174,9 +180,9 @@ def _add_music(bed: Bed, how: MusicHow, music: SoundFile, heard: bool) -> None:
             found *= np.clip((bed.samples - number - 0.5) / fade_out, 0, 1)
         return found if ducked is None else found * np.interp(number / HOP, np.arange(len(ducked)), ducked)
 
-    bed.add(under.path, 0, factors)
+    under.scale(factors)
     raw.unlink()
-    under.path.unlink()
+    return under
 
 
 def _crossing(count: int, seam: int, *, first: bool) -> Any:
@@ -216,6 +222,12 @@ def _smoothed(away: np.ndarray) -> np.ndarray:
         now = min(wanted, now + 1 / AHEAD) if wanted > now else max(wanted, now - 1 / RELEASE)
         found[index] = now
     return found
+
+
+def _as_it_is(number: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return np.ones(len(number))
 
 
 def _fading_out(samples: int, length: int) -> Any:
