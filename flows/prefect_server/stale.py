@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from datetime import UTC, datetime
 from typing import Any
 
+from reel import clock
 from reel.errors import UserError
 from reel.history.record import RUN_ID, RenderRecord, load, record_path
 from reel.history.recorder import LOST, alive
@@ -61,7 +61,7 @@ def _ended(store: Store, run: Any) -> Any:
 
     if (record := _record(store, run.name)) is not None:
         return _state(record)
-    waits = (datetime.now(UTC) - run.state.timestamp).total_seconds() if run.state else 0.0
+    waits = (clock.now() - run.state.timestamp).total_seconds() if run.state else 0.0
     if run.state and run.state.type == "PENDING" and waits > BEGINNING:  # killed before it had a name
         return Crashed(message="its process ended before it began")
     return None

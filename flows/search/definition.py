@@ -12,12 +12,13 @@ import json
 import logging
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from reel import clock
 from reel.canonical import canonical
 from reel.config import suggest
 from reel.errors import UserError
@@ -81,7 +82,7 @@ def new(name: str, about: Mapping[str, Any], settings: Mapping[str, Any]) -> Def
     id = name or _id(plain)
     if not _NAME.fullmatch(id):
         raise UserError(f"search.name: {name!r} is not a valid name", fix="letters, digits, '.', '_' and '-'")
-    return Definition(id=id, created=datetime.now(UTC), about=plain, settings=canonical(settings))
+    return Definition(id=id, created=clock.now(), about=plain, settings=canonical(settings))
 
 
 def opened(store: Store, wanted: Definition) -> Definition:

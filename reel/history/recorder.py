@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from reel import clock
 from reel.canonical import canonical
 from reel.errors import UserError
 from reel.files import sha256_file
@@ -181,7 +182,7 @@ def begin(
         flow=flow,
         parent=parent,
         title=title,
-        started=_now(),
+        started=clock.now(),
         config=settings,
         result=canonical(result),
         output=str(output.absolute()) if output else None,
@@ -208,7 +209,7 @@ def as_point(point: PointLike) -> Iterator[None]:
 
 def new_run_id() -> str:
     """Sortable to the microsecond; the last digit keeps two processes apart."""
-    now = _now()
+    now = clock.now()
     return f"{now:%Y%m%d-%H%M%S}-{now.microsecond:05x}{secrets.token_hex(1)[0]}"
 
 
@@ -264,10 +265,6 @@ def git_state(root: Path | None = None) -> tuple[str | None, bool | None]:
 
 def _lock_name(run: str) -> str:
     return f"run-{run}"
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _elapsed() -> float:

@@ -23,12 +23,13 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from reel import clock
 from reel.config import suggest
 from reel.errors import UserError
 from reel.files import flocked, make_folder, read_file, write_atomic
@@ -170,7 +171,7 @@ class Manifest:
     ) -> Manifest:
         """What `start` gives, with nothing written."""
         id = sweep_id(flow, overrides)
-        created = datetime.now(UTC)
+        created = clock.now()
         new = Definition(
             id=id, flow=flow, overrides=tuple(overrides), axes=tuple(axes), points=tuple(points), created=created
         )
@@ -304,7 +305,7 @@ class Claim:
             attempts=attempts,
             deaths=deaths,
             driver=driver,
-            started=datetime.now(UTC),
+            started=clock.now(),
             host=platform.node(),
             pid=os.getpid(),
         )
