@@ -1,7 +1,8 @@
 """Files that Rotoscope writes for itself: whole or not at all, told in words when the disk refuses, locked by flock.
 
 Whatever stands in such a file's place is taken for what it is. A folder there is damage like any other: reading finds
-nothing, and writing moves it aside, out of the way but not away.
+nothing, and writing moves it aside, out of the way but not away. A pipe or a device is never read: whoever opens a pipe
+waits for it, and a device has no end.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import os
 import stat
 import uuid
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,7 +27,7 @@ log = logging.getLogger(__name__)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NO_FOLDER = {errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
-_IN_THE_WAY = {errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENOTDIR}
+_IN_THE_WAY = {errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENOTDIR, errno.ENXIO}
 _NO_LOCKS = {errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ESTALE}
 
 
@@ -33,8 +35,30 @@ def sha256_bytes(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def open_regular(path: Path) -> BufferedReader:
+    """Open a file for reading, if it is a regular one; nothing is waited for.
+
+    Raises:
+        OSError: it cannot be opened; ``IsADirectoryError`` and ``EINVAL`` are for what is no regular file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+        raise OSError(number, os.strerror(number) if number == errno.EISDIR else "Not a regular file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def read_regular(path: Path) -> bytes:
+    """The bytes of a file; raises as `open_regular`."""
+    with open_regular(path) as file:
+        return file.read()
+
+
 def sha256_file(path: Path) -> str:
-    with path.open("rb") as file:
+    """Raises as `open_regular`."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -75,7 +99,7 @@ def read_file(path: Path) -> bytes | None:
         UserError: we are not allowed to read it.
     """
     try:
-        return path.read_bytes() if stat.S_ISREG(path.stat().st_mode) else None  # a pipe would be waited for
+        return read_regular(path)
     except OSError as error:
         refuse_denied(path, error)
         return None
@@ -117,7 +141,7 @@ def write_checked(path: Path, data: bytes) -> None:
 def read_checked(path: Path) -> bytes | None:
     """What `write_checked` wrote; None where it is missing or damaged."""
     try:
-        digest, _, data = path.read_bytes().partition(b"\n")
+        digest, _, data = read_regular(path).partition(b"\n")
     except OSError:
         return None
     return data if digest == sha256_bytes(data).encode() else None
@@ -198,11 +222,16 @@ def flocked(path: Path, *, wait: bool = True, shared: bool = False) -> Iterator[
 
 def _opened(path: Path) -> IO[str]:
     try:
-        return path.open("a")
+        return open(path, "a", opener=_at_once)  # pathlib takes no opener
     except IsADirectoryError:
         if not aside(path):
             raise
-        return path.open("a")
+        return open(path, "a", opener=_at_once)
+
+
+def _at_once(path: str, flags: int) -> int:
+    """A pipe in the lock's place is refused (``ENXIO``), and not waited for."""
+    return os.open(path, flags | os.O_NONBLOCK, 0o666)
 
 
 def _taken(file: IO[str], path: Path, operation: int) -> bool:

@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from reel.digest import is_digest
 from reel.errors import DamagedObject, MissingObject, UserError
-from reel.files import canonical_json, sha256_bytes, write_atomic
+from reel.files import canonical_json, read_file, read_regular, sha256_bytes, write_atomic
 from reel.history.record import RUN_ID, RenderRecord, dump, find_record, list_records, parse_record, save
 from reel.keys import parse_entry
 from reel.masking import masked
@@ -61,7 +61,7 @@ def push(store: Store, url: str, runs: Collection[str] | None = None) -> Moved:
     copied = skipped = size = 0
     for digest in digests:
         store.verify(digest)
-        manifest = (store.folder(digest) / "manifest.json").read_bytes()
+        manifest = read_regular(store.folder(digest) / "manifest.json")
         place = f"objects/{digest[:2]}/{digest}"
         if mirror.read(f"{place}/manifest.json") == manifest:
             skipped += 1
@@ -73,8 +73,8 @@ def push(store: Store, url: str, runs: Collection[str] | None = None) -> Moved:
         mirror.write(f"{place}/manifest.json", manifest)
         copied += 1
     for key in _all_keys(store) if runs is None else _keys(records):
-        if (store.root / "keys" / f"{key}.json").exists():
-            mirror.write(f"keys/{key}.json", (store.root / "keys" / f"{key}.json").read_bytes())
+        if (entry := read_file(store.root / "keys" / f"{key}.json")) is not None:
+            mirror.write(f"keys/{key}.json", entry)
     for record in records:
         mirror.write(f"records/{record.run}.json", dump(record))
     return Moved(copied, skipped, size, tuple(record.run for record in records))
@@ -220,13 +220,15 @@ class _Mirror:
         self.url = masked(url.rstrip("/"))  # for messages
         self.fs, root = self._tried(lambda: url_to_fs(url.rstrip("/")))
         self.root: str = root.rstrip("/")
+        kinds = self.fs.protocol
+        self._protocols = (kinds,) if isinstance(kinds, str) else tuple(kinds)
 
     def read(self, name: str) -> bytes | None:
         """A small file's bytes, or None when there is no such file."""
 
         def once() -> bytes | None:
             try:
-                return self.fs.cat_file(f"{self.root}/{name}")
+                return self.fs.cat_file(self._file(name))
             except FileNotFoundError:
                 return None
 
@@ -249,7 +251,7 @@ class _Mirror:
     def fetch(self, name: str, path: Path) -> None:
         def once() -> None:
             try:
-                self.fs.get_file(f"{self.root}/{name}", str(path))
+                self.fs.get_file(self._file(name), str(path))
             except FileNotFoundError:
                 raise _damaged(self, name) from None
 
@@ -263,6 +265,15 @@ class _Mirror:
         """Names of the folders that hold a manifest, sorted."""
         found = self._tried(lambda: self.fs.find(f"{self.root}/{folder}"))
         return sorted(name.split("/")[-2] for name in found if name.endswith("/manifest.json"))
+
+    def _file(self, name: str) -> str:
+        """Where a file of the mirror is, if nothing else stands there: on a disk that may be a pipe, and never end."""
+        path = f"{self.root}/{name}"
+        if "file" in self._protocols and self.fs.info(path)["type"] != "file":
+            raise UserError(
+                f"{self.url}/{name} is not a regular file", fix="look at what stands there, and push the render again"
+            )
+        return path
 
     def _parent(self, name: str) -> None:
         self._tried(lambda: self.fs.makedirs(f"{self.root}/{name}".rpartition("/")[0], exist_ok=True))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from reel.digest import is_digest
-from reel.files import write_atomic
+from reel.files import read_regular, write_atomic
 from reel.store import Store
 
 _SERIALIZER: Mapping[str, tuple[Any, ...]] = {
@@ -43,7 +43,7 @@ def write_pointer(store: Store, key: str, digest: str) -> None:
 def read_pointer(store: Store, key: str) -> str | None:
     """The digest that a key points at; None: no pointer, a damaged one, or one of another form than ours."""
     try:
-        known = json.loads(pointer_path(store, key).read_bytes())
+        known = json.loads(read_regular(pointer_path(store, key)))
         metadata, digest = known["metadata"], json.loads(known["result"])
         serializer = metadata["serializer"]
         ours = serializer["type"] == "json" and metadata.get("expiration") is None and len(known) == 2

@@ -32,6 +32,7 @@ from reel.files import (
     flocked,
     make_folder,
     read_file,
+    read_regular,
     refuse_denied,
     sha256_bytes,
     sha256_file,
@@ -190,7 +191,7 @@ class Stored:
         """The bytes of a file, checked against the manifest."""
         path = self.path(name)
         with _readable(path):
-            data = path.read_bytes()
+            data = read_regular(path)
         self._compare(path, sha256_bytes(data), self.files[name])
         return data
 
@@ -327,7 +328,7 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         refuse_denied(path, error)
-        what = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged: {os.strerror(error.errno or 0)}"
+        what = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged: {error.strerror}"
         raise DamagedObject(f"{path} {what}", fix=_REMAKE) from None
 
 

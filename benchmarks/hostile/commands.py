@@ -113,6 +113,7 @@ FLAGS = [
     case("mirror push file://{here}/m", "mirror file://", make=together(renders, file("m", "here"))),
     case(f"mirror push file:///{LONG}", "mirror file:///aaa", make=renders),
     case("mirror pull file://{here}/m", "damaged record", make=file("m/records/20260101-000000-abcdef.json", "{")),
+    case("mirror pull file://{here}/m", "is not a regular file", make=fifo("m/records/20260101-000000-abcdef.json")),
     case("mirror pull file://{here}/m", "nothing to pull", "has no renders", make=file("m/records/x.json", "{}")),
 ]  # fmt: skip
 

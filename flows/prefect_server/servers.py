@@ -24,7 +24,7 @@ from pathlib import Path
 from flows.edge.exits import debugging
 from flows.prefect_server.login import CLIENT, SERVER, login
 from reel.errors import UserError
-from reel.files import flocked, make_folder, write_atomic
+from reel.files import flocked, make_folder, read_regular, write_atomic
 
 HOST = "127.0.0.1"
 NAMES = ("prefect", "mlflow")
@@ -116,7 +116,7 @@ def look() -> str | None:
     if _UNSEEN:
         store = _UNSEEN[0]
         server = running(store, "prefect")
-        if "PREFECT_API_URL" not in os.environ and server and healthy(server, timeout=2.0):
+        if "PREFECT_API_URL" not in os.environ and server and healthy(server):
             os.environ["PREFECT_API_URL"] = server.api
         os.environ.update(access(store, os.environ.get("PREFECT_API_URL"), server))
     _UNSEEN.clear()
@@ -138,14 +138,14 @@ def access(store: Path, url: str | None, server: Server | None) -> dict[str, str
 def running(store: Path, name: str) -> Server | None:
     """The server of that name if `up` started it and its process still lives."""
     try:
-        server = Server(**json.loads((folder(store) / f"{name}.json").read_text("utf-8")))
+        server = Server(**json.loads(read_regular(folder(store) / f"{name}.json")))
     except (OSError, ValueError, TypeError):
         return None
     return server if _started(server.pid) == server.started else None
 
 
-def healthy(server: Server, timeout: float = 1.0) -> bool:
-    """Whether it answers (seconds to wait)."""
+def healthy(server: Server, timeout: float = 5.0) -> bool:
+    """Whether it answers (seconds to wait: on a machine that renders, seconds pass)."""
     try:
         return _status(f"{server.url}{_HEALTH[server.name]}", timeout) == 200
     except (OSError, ValueError):

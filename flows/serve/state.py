@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from reel.errors import UserError
-from reel.files import flocked, read_file, write_atomic
+from reel.files import flocked, read_file, read_regular, write_atomic
 
 
 class Entry(BaseModel):
@@ -65,7 +65,7 @@ class State:
     def last_alive(self) -> datetime.datetime | None:
         """When something was last served from this store."""
         try:
-            return datetime.datetime.fromisoformat(json.loads((self.folder / "alive.json").read_text("utf-8"))["at"])
+            return datetime.datetime.fromisoformat(json.loads(read_regular(self.folder / "alive.json"))["at"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -114,7 +114,7 @@ class State:
             with contextlib.suppress(
                 OSError, ValidationError
             ):  # written whole or not at all; a foreign file is no entry
-                entry = Entry.model_validate_json(path.read_bytes())
+                entry = Entry.model_validate_json(read_regular(path))
                 found[entry.digest] = entry
         return found
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reel.errors import UserError
-from reel.files import canonical_json, read_file, sha256_bytes, write_atomic
+from reel.files import canonical_json, open_regular, read_file, sha256_bytes, write_atomic
 from reel.store import Store
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def unfinished(store: Store) -> dict[str, tuple[int, float]]:
     found: dict[str, tuple[int, float]] = {}
     for path in sorted((store.root / "journals").glob("*/state.safetensors")):
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 file.seek(32)
                 length = int.from_bytes(file.read(8), "little")
                 meta = json.loads(file.read(length))["__metadata__"]

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from reel.files import explained, read_checked, read_file, sha256_bytes, write_checked
+from reel.files import explained, read_checked, read_file, read_regular, sha256_bytes, write_checked
 from reel.search.goals import Goal, Scored
 from reel.search.search_axes import Axis
 
@@ -92,7 +92,7 @@ class Study:
 
     def _seal(self) -> None:
         """Note how long the journal is and its checksum, by which `_storage` knows it again."""
-        data = self._path.read_bytes()
+        data = read_regular(self._path)
         write_checked(_seal_path(self._path), f"{len(data)} {sha256_bytes(data)}".encode())
 
     def trials(self, rung: str) -> list[Trial]:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reel.errors import UserError
-from reel.files import write_atomic
+from reel.files import read_regular, write_atomic
 from reel.history.record import Status, load, record_path
 from reel.masking import without_password
 from reel.store import Store
@@ -98,7 +98,7 @@ def save_sweep_link(store: Store, link: SweepLink) -> None:
 def read_sweep_link(store: Store, sweep: str) -> SweepLink | None:
     """A sweep's link, or None when it is not tracked."""
     try:
-        return SweepLink.model_validate_json(_sweep_link_path(store, sweep).read_bytes())
+        return SweepLink.model_validate_json(read_regular(_sweep_link_path(store, sweep)))
     except (OSError, ValidationError):
         return None
 
@@ -115,7 +115,7 @@ def _sweep_link_path(store: Store, sweep: str) -> Path:
 def read_link(store: Store, run: str) -> Link | None:
     """A run's link, or None when the run is not tracked (or its link is damaged: `rebuild` makes it anew)."""
     try:
-        return Link.model_validate_json(link_path(store, run).read_bytes())
+        return Link.model_validate_json(read_regular(link_path(store, run)))
     except (OSError, ValidationError):
         return None
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from reel.errors import UserError
-from reel.files import flocked
+from reel.files import flocked, open_regular
 from tasks.weights.header import read_header
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,7 +86,7 @@ def sha256_of(path: Path) -> str:
         if known["seen"] == seen:
             _READ[path] = seen, str(known["sha256"])
             return _READ[path][1]
-    with path.open("rb") as handle:
+    with open_regular(path) as handle:
         digest = hashlib.file_digest(handle, "sha256").hexdigest()
     # a file written within the clock's tick could change again without a new time: not noted
     if time.time_ns() - stat.st_mtime_ns > 2_000_000_000:

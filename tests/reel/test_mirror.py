@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -263,3 +266,48 @@ def test_a_mirror_where_nothing_can_be_written_is_told(store, place):
     with pytest.raises(UserError, match=f"mirror file://{place}: [A-Za-z]+Error") as caught:
         push(store, f"file://{place}")
     assert caught.value.fix == "check the address, the network and access"
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", ["manifest.json", "frames/000000.png", "keys", "records"])
+def test_a_pipe_in_a_mirror_on_a_disk_is_told_and_not_waited_for(name: str, store: Store, there: Store, tmp_path: Path):
+    run, stage = recorded(store, "one")
+    url = f"file://{tmp_path}/mirror"
+    push(store, url)
+    mirror = tmp_path / "mirror"
+    places = {"keys": mirror / "keys" / f"{stage.key}.json", "records": mirror / "records" / f"{run}.json"}
+    place = places.get(name, mirror / "objects" / stage.digest[:2] / stage.digest / name)
+    place.unlink()
+    os.mkfifo(place)
+    with pytest.raises(UserError, match="is not a regular file"):
+        pull(there, url, [run])
+    assert not there.folder(stage.digest).exists() or name in ("keys", "records")
+
+
+def test_a_mirror_on_a_slow_disk_is_waited_for_and_a_pull_that_is_given_up_goes_on(
+    store: Store, there: Store, tmp_path: Path, monkeypatch
+):
+    """Half a file stands there when the interruption comes; none of it enters the store, and what was whole stays."""
+    from fsspec.implementations.local import LocalFileSystem
+
+    runs = [recorded(store, text) for text in ("one", "two")]
+    url = f"file://{tmp_path}/mirror"
+    push(store, url)
+    get_file, asked = LocalFileSystem.get_file, []
+
+    def slowly(self: LocalFileSystem, source: str, target: str, **options: Any) -> None:
+        asked.append(source)
+        if len(asked) == 4:  # each object has two files
+            Path(target).write_bytes(Path(source).read_bytes()[:2])
+            raise KeyboardInterrupt
+        time.sleep(0.1)
+        get_file(self, source, target, **options)
+
+    monkeypatch.setattr(LocalFileSystem, "get_file", slowly)
+    with pytest.raises(KeyboardInterrupt):
+        pull(there, url)
+    assert len(there.digests()) == 1
+    assert list((there.root / "tmp").glob("draft-*")) == []
+    moved = pull(there, url)
+    assert (moved.objects, moved.skipped) == (1, 1)
+    assert sorted(there.digests()) == sorted(stage.digest for _, stage in runs)
