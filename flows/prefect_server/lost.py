@@ -19,6 +19,8 @@ from reel import interrupt
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
+UNSEEN = "this run is not shown there"
+
 PATIENCE = 3.0
 """Seconds in which a server may come back before it counts as gone."""
 
@@ -60,9 +62,14 @@ class Ending(Generic[Result]):
 
     def alone(self, why: str) -> Result:
         """Do the work without the server, and say so."""
-        tell(self._url, why, "this run is not shown there")
+        from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED, temporary_settings
+
+        tell(self._url, why, UNSEEN)
+        # Without an address each stage would start a server of its own, and the first one would ask it for its version.
+        known: dict[Any, Any] = {PREFECT_API_URL: self._url, PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: False}
         try:
-            return self._work()
+            with temporary_settings(known):
+                return self._work()
         finally:
             let_go()
 
@@ -92,7 +99,7 @@ def answers(url: str, patience: float = 0.0) -> bool:
     end = time.monotonic() + patience
     while True:
         try:
-            with opener.open(f"{url}/health", timeout=2.0):
+            with opener.open(f"{url}/health", timeout=5.0):
                 return True
         except urllib.error.HTTPError:
             return True
@@ -100,6 +107,24 @@ def answers(url: str, patience: float = 0.0) -> bool:
             if time.monotonic() >= end:
                 return False
         time.sleep(0.25)
+
+
+def caused(error: BaseException) -> bool:
+    """Whether the server's absence is what an error, or one that it comes from, tells of.
+
+    Its answers with a status of 500 and more are such: so it answers while it ends, and while its database is locked.
+    """
+    import httpx
+    from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
+
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, (httpx.TransportError, ConcurrencySlotAcquisitionError)):
+            return True
+        if isinstance(cause, httpx.HTTPStatusError) and cause.response.status_code >= 500:
+            return True
+        cause = cause.__cause__
+    return False
 
 
 def tell(url: str, why: str, so: str) -> None:
@@ -128,4 +153,4 @@ def _unheard(record: logging.LogRecord) -> bool:
     return False
 
 
-__all__ = ["AWAY", "PATIENCE", "RETRIES", "Ending", "answers", "let_go", "tell"]
+__all__ = ["AWAY", "PATIENCE", "RETRIES", "Ending", "answers", "caused", "let_go", "tell"]

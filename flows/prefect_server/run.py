@@ -152,39 +152,45 @@ def start_temporary() -> str:
     What the server complains of, such as queries that its own end cuts off, goes to a file beside its database.
 
     Returns:
-        the address of the API.
+        the address of the API; where the server could not be started, which is told, nothing answers there.
     """
     from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 
     if PREFECT_API_URL.value():
         return str(PREFECT_API_URL.value())
+    if _FAILED:  # not each point of a sweep shall wait for it
+        return _FAILED[0]
     from prefect.server.api.server import SubprocessASGIServer
 
-    log = Path(PREFECT_HOME.value()) / "temporary-server.log"
-    failed: list[Exception] = []
+    errors = Path(PREFECT_HOME.value()) / "temporary-server.log"
 
     class Logged(SubprocessASGIServer):
         def _run_uvicorn_command(self) -> subprocess.Popen[Any]:
-            with _stderr_in(log):
+            with _stderr_in(errors):
                 return super()._run_uvicorn_command()
+
+    server = Logged()
 
     def start() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # of this thread; its children inherit it
         try:
-            server = Logged()
             server.start()
             if server.server_process:
                 _end_with_us(server.server_process.pid)
         except Exception as error:
-            error.add_note(f"the server's log: {log}")
-            failed.append(error)
+            server.stop()  # or it would begin beside the render
+            _FAILED.append(str(server.api_url))
+            why = next(iter(str(error).splitlines()), type(error).__name__)
+            lost.tell(_FAILED[0], f"could not be started ({why} Its log: {errors})", lost.UNSEEN)
 
     thread = threading.Thread(target=start, daemon=True)  # the main thread stays free to be interrupted
     thread.start()
     thread.join()
-    if failed:
-        raise failed[0]
-    return SubprocessASGIServer().api_url
+    return str(server.api_url)
+
+
+_FAILED: list[str] = []
+"""The address of a temporary server that could not be started in this process."""
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 import os
 import subprocess
 import threading
@@ -32,8 +33,13 @@ OVERRIDES = "ROTOSCOPE_SERVE"
 AGAIN = 4
 """How often a run is begun again that the Prefect server's absence ended."""
 
+PAUSE = 5.0
+"""Seconds, times the number of tries before, that a run then waits first."""
+
 ALONE = 10.0
 """Seconds that a run's process may take for telling the server of its end when `serve` is gone."""
+
+log = logging.getLogger(__name__)
 
 _made: dict[str, Flow[..., Any]] = {}
 """Flows of this process. Prefect loads them again in threads of its own, and Hydra composes in one at a time only."""
@@ -142,17 +148,19 @@ def perform(
 def _in_spite_of_the_server(work: Callable[[], Any]) -> Any:
     """Do the work, and again where the Prefect server was gone meanwhile: what was finished is in the store.
 
-    Prefect waits for a server that it has reached before. A client that is new when the server is away does not.
+    Prefect waits for a server that it has reached before. A client that is new when the server is away does not; and
+    one that waits for its slot is told of whatever happens there as of a slot that cannot be had.
     """
-    import httpx
     from prefect.settings import PREFECT_API_URL
 
-    for _ in range(AGAIN):
+    for tried in range(AGAIN):
         try:
             return work()
-        except httpx.TransportError:
-            if not lost.answers(str(PREFECT_API_URL.value()), lost.AWAY):
+        except Exception as error:
+            if not lost.caused(error) or not lost.answers(str(PREFECT_API_URL.value()), lost.AWAY):
                 raise
+            log.warning("the Prefect server was away (%s); the run is begun again", type(error).__name__)
+            time.sleep(tried * PAUSE)  # it answers before all of it is up
     return work()
 
 

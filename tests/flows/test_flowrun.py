@@ -222,6 +222,44 @@ def test_a_temporary_servers_complaints_go_to_its_log(tmp_path: Path, prefect_se
     assert ours.startswith("pipe:")
 
 
+SLOW = """
+import logging, os, sys
+from pathlib import Path
+from flows.prefect_server import run, servers
+
+logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True)
+servers.prepare_unseen(Path(sys.argv[1]))
+from prefect.server.api.server import SubprocessASGIServer
+
+started = []
+begin = SubprocessASGIServer._run_uvicorn_command
+
+def kept(self):
+    started.append(begin(self))
+    return started[-1]
+
+SubprocessASGIServer._run_uvicorn_command = kept
+from prefect import task
+
+print([run.as_flow(task(lambda: number), "alone", "alone") for number in (7, 8)])
+print([process.returncode is not None for process in started])
+"""
+
+
+def test_a_temporary_server_that_is_too_slow_costs_a_warning_and_lives_no_longer(tmp_path: Path):
+    """As on a machine with more to do than it can: the work is done, and no server begins beside it."""
+    space = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    space["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "1"
+    done = subprocess.run(
+        [sys.executable, "-c", SLOW, str(tmp_path)], env=space, capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.stdout.splitlines() == ["[7, 8]", "[True]"], done.stderr
+    assert re.fullmatch(
+        r"WARNING \S+: the Prefect server at \S+ could not be started \(.*temporary-server.log\): .* not shown there",
+        done.stderr.strip(),
+    )
+
+
 def alone(store: Path) -> subprocess.Popen[str]:
     """A long render without a server, in a process group of its own, when its first stage is done."""
     process = subprocess.Popen(

@@ -397,27 +397,6 @@ def test_a_run_whose_process_tells_the_server_of_it_to_the_last_is_left_to_be_go
     with_client(lambda client: client.delete_flow_run(run.id))
 
 
-def test_a_run_that_the_servers_absence_ends_is_begun_again(served):
-    """Prefect waits for a server that it has reached before; a client that is new when it is away gives up at once."""
-    import httpx
-
-    from flows.serve import served as flows_served
-
-    tries = []
-
-    def work(times: int) -> int:
-        tries.append(times)
-        if len(tries) < times:
-            raise httpx.ConnectError("All connection attempts failed")
-        return len(tries)
-
-    assert flows_served._in_spite_of_the_server(lambda: work(3)) == 3
-    tries.clear()
-    with pytest.raises(httpx.ConnectError):
-        flows_served._in_spite_of_the_server(lambda: work(99))
-    assert len(tries) == flows_served.AGAIN + 1
-
-
 def test_the_slot_is_made_and_held(served):
     from flows.serve import slots
 
