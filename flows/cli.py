@@ -20,6 +20,7 @@ COMMANDS = {
     "down": "flows.commands.down",
     "doctor": "flows.commands.doctor",
     "runs": "flows.commands.runs",
+    "open": "flows.commands.open",
     "sweeps": "flows.commands.sweeps",
     "why": "flows.commands.why",
     "models": "flows.commands.models",
@@ -27,6 +28,7 @@ COMMANDS = {
     "mirror": "flows.commands.mirror",
     "track": "flows.commands.track",
     "bench": "flows.commands.bench",
+    "completion": "flows.commands.completion",
 }
 """Module of each command that is no flow; its ``main(argv)`` returns the exit code."""
 

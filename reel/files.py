@@ -92,6 +92,14 @@ def write_atomic(path: Path, data: bytes) -> None:
                 temporary.unlink()
 
 
+def here() -> str:
+    """The folder one stands in; empty where it was deleted."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return ""
+
+
 def read_file(path: Path) -> bytes | None:
     """The bytes of a file; None where there is none, or something that no bytes can be read from, such as a folder.
 

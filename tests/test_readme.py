@@ -53,5 +53,7 @@ def test_an_example_is_made_of_settings_that_there_are(line: str):
     _, name, *words = shlex.split(line, comments=True)
     if "--help" in words:
         return
+    if "--from" in words:
+        del words[(place := words.index("--from")) : place + 2]
     one = [word.partition(",")[0] if "-m" in words and "[" not in word else word for word in words if word != "-m"]
     assert settings(Root(name, flow.get(name).settings), one).config

@@ -19,9 +19,11 @@ FOLD = 24
 
 _FLAGS = (
     ("-m, --multirun", "run one point for each combination of a,b,c  range(0.2,1.0,0.2)  choice(a,b)  glob(*)"),
+    ("--from RUN", "begin with the settings of a past render: its id (rotoscope runs), latest, its film or folder"),
     ("--help KEY", "the keys under KEY alone: --help stylize, --help preprocess.canny"),
     ("--cfg job", "print the composed config and stop (-p KEY: a part of it; --resolve)"),
     ("--info defaults", "print which files the config is made of and stop"),
+    ("--quiet", "print the paths of what was made, warnings and errors, and nothing else"),
     ("--debug", "tracebacks for every error (or ROTOSCOPE_DEBUG=1)"),
 )
 _LITERAL = (

@@ -110,6 +110,11 @@ def literal(name: str, value: str, key: TextKey, *, raw: bool = False) -> str:
     return hydra_quoted(value)
 
 
+def typed(value: str) -> str:
+    """A literal value as it is typed, so that `literal` gives back these very characters."""
+    return f"\\{value}" if re.match(r"\\*(@|choice\()", value) else value
+
+
 def _check(name: str, value: str, key: TextKey) -> None:
     """Refuse what no text and no path can be, before all that reads it; schedules have limits of their own."""
     try:

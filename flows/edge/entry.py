@@ -22,11 +22,14 @@ from flows.config.quoting import literal_overrides
 from flows.config.root import Root
 from flows.edge.exits import OK, guarded
 from flows.edge.help_first import topics
+from flows.edge.quiet import quiet
 from reel.errors import UserError
 from reel.masking import masked
+from reel.values import from_home
 
 if TYPE_CHECKING:
     from flows.config.compose import Composed
+    from flows.config.help import Help
     from flows.flow import Flow
 
 
@@ -44,9 +47,10 @@ def run_flow(flow: Flow[Any], argv: Sequence[str] | None = None, *, conf: Path |
     root = Root(flow.name, flow.settings, conf)
 
     def work() -> int:
-        with hydra_ready(root) as engine:
-            done = _dispatch(engine, lambda: flow, arguments)
-        return done if isinstance(done, int) else _run(flow, done)
+        with quiet("--quiet" in arguments):
+            with hydra_ready(root) as engine:
+                done = _dispatch(engine, lambda: flow, arguments)
+            return done if isinstance(done, int) else _run(flow, done)
 
     return guarded(work, debug="--debug" in arguments)
 
@@ -56,14 +60,15 @@ def run_named(name: str, argv: Sequence[str]) -> int:
     from flows.flow import get
 
     root: Root[Any] = Root(name, lambda: get(name).settings)
-    with hydra_ready(root) as engine:
-        own_way = topics(argv) is None and engine.keep("main", lambda: get(name).main is not None)
-        done = None if own_way else _dispatch(engine, lambda: get(name), argv)
-    if done is None:
-        main = get(name).main
-        assert main is not None
-        return main(argv)
-    return done if isinstance(done, int) else _run(get(name), done)
+    with quiet("--quiet" in argv):
+        with hydra_ready(root) as engine:
+            own_way = topics(argv) is None and engine.keep("main", lambda: get(name).main is not None)
+            done = None if own_way else _dispatch(engine, lambda: get(name), argv)
+        if done is None:
+            main = get(name).main
+            assert main is not None
+            return main(argv)
+        return done if isinstance(done, int) else _run(get(name), done)
 
 
 def _dispatch(engine: Engine, flow: Callable[[], Flow[Any]], argv: Sequence[str]) -> int | Composed[Any]:
@@ -72,6 +77,8 @@ def _dispatch(engine: Engine, flow: Callable[[], Flow[Any]], argv: Sequence[str]
         return _help(engine, flow, asked)
     options = parse_arguments(argv, lambda: keys_under(engine, []))
     check_words(options.overrides, engine.shape.texts, lambda: flow().drop)
+    if options.past is not None:
+        options.overrides = [*_taken(engine, options), *options.overrides]
     overrides = literal_overrides(options.overrides, engine.shape.texts, multirun=options.multirun)
     if options.cfg or options.info:
         return _show(engine, overrides, options)
@@ -98,7 +105,15 @@ def _run(flow: Flow[Any], point: Composed[Any]) -> int:
 
 def _help(engine: Engine, flow: Callable[[], Flow[Any]], asked: Sequence[str]) -> int:
     """The help, whatever else the command line says; all of it, or the keys that are asked about."""
-    from flows.config.help import Help, shown
+    from flows.config.help import shown
+
+    print(shown(help_of(engine, flow), asked))
+    return OK
+
+
+def help_of(engine: Engine, flow: Callable[[], Flow[Any]]) -> Help:
+    """What the help of a flow has to say, gathered where it is not kept yet."""
+    from flows.config.help import Help
 
     def gathered() -> dict[str, Any]:
         from flows.config.help_facts import gathered
@@ -107,8 +122,31 @@ def _help(engine: Engine, flow: Callable[[], Flow[Any]], asked: Sequence[str]) -
         found = flow()
         return gathered(engine, found.about, found.examples, {"sweep": Sweep}).plain()
 
-    print(shown(Help.of_plain(engine.keep("help", gathered)), asked))
-    return OK
+    return Help.of_plain(engine.keep("help", gathered))
+
+
+def _taken(engine: Engine, options: argparse.Namespace) -> list[str]:
+    """Settings of the past render that ``--from`` names, as overrides; what of them is no more is told on stderr.
+
+    Raises:
+        UserError: there is no such render, or it is another flow's.
+    """
+    from flows.config.compose import plain_data
+    from flows.config.past import overrides
+    from flows.render.past import find
+
+    folders = [text for text in options.overrides if text.startswith("paths.")]
+    store = plain_data(engine, literal_overrides(folders, engine.shape.texts, multirun=False)).data["paths"]["store"]
+    past = find(options.past, from_home(store).absolute())
+    if past.flow not in ("", engine.root.name):
+        name = past.flow.replace("_", "-")
+        raise UserError(f"--from: {past.where} is a render of {name}, and this is {engine.root.name.replace('_', '-')}",
+                        fix=f"rotoscope {name} --from {options.past}")  # fmt: skip
+    taken = overrides(engine, past, options.overrides)
+    print(f"settings of {past.where}", file=sys.stderr)
+    if taken.lost:
+        print(f"warning: settings of then that there are no more, left out: {', '.join(taken.lost)}", file=sys.stderr)
+    return taken.overrides
 
 
 def _no_sweep(overrides: Sequence[str]) -> None:
@@ -132,8 +170,10 @@ def parse_arguments(argv: Sequence[str], keys: Callable[[], Sequence[str]] = lis
     parser.add_argument("-m", "--multirun", action="store_true")
     parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"))
     parser.add_argument("-p", "--package")
+    parser.add_argument("--from", dest="past", metavar="RUN")
     parser.add_argument("--resolve", action="store_true")
     parser.add_argument("--info", choices=("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"))
+    parser.add_argument("--quiet", action="store_true")
     parser.add_argument("--debug", action="store_true")
     flags = [flag for action in parser._actions for flag in action.option_strings]
     try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from flows.edge.quiet import results_alone
 from reel.errors import UserError
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ def call(fn: Callable[[C], Any], config: C, job: Job) -> Any:
             paths.output = job.sweep / str(job.num)
     token = _job.set(job)
     try:
-        return fn(config)
+        with results_alone() as results:
+            results.append(fn(config))
+        return results[0]
     except UserError as error:
         from flows.config.setting_places import placed
 

@@ -13,8 +13,8 @@ from flows.edge import text
 from flows.edge.exits import keep_wish_to_stop
 from flows.flow import Flow, RenderPlan
 from flows.prefect_server.run import as_flow
-from flows.render import measures
-from flows.render.published import guard
+from flows.render import measures, past
+from flows.render.published import guard, is_published
 from flows.render.settings import Rendering
 from reel.config import FIGURES
 from reel.errors import UserError
@@ -66,14 +66,15 @@ def render(name: str, plan: Callable[[R, Store], RenderPlan], cfg: R) -> RenderR
     guard(output, cfg.paths.root)
     check_writable(output)
     settings, result = cfg.model_dump(mode="json"), cfg.result_part({FIGURES})
-    with tracked(store, cfg.tracking, name, settings, output=output, run=run, result=result) as recorder:
+    title = cfg.name or None
+    with tracked(store, cfg.tracking, name, settings, output=output, run=run, title=title, result=result) as recorder:
         ctx = Context(store, cfg.compute, run=run, told=recorder.stage)
 
         def whole() -> None:
             keep_wish_to_stop()
             made = todo.draw(ctx)
             recorder.pictures(**made.pictures)
-            publish(store, todo.assemble(made, ctx), output, recorder)  # before measuring, which may fail
+            _hand_over(todo.assemble(made, ctx), name, cfg, recorder)  # before measuring, which may fail
             measures.run(todo.measures, made, ctx)
             measures.record(store, recorder)
 
@@ -130,6 +131,23 @@ def announce(name: str, found: Sequence[Foreseen], store: Store) -> None:
     coming = [one for one in found if not one.stage.reused]
     if told := line(History(store).estimate(name, coming, used()), text.duration):
         print(told, file=sys.stderr, flush=True)
+
+
+def _hand_over(digest: str, name: str, cfg: Rendering, recorder: Recorder) -> None:
+    """Export a render's files and its settings; the very same that an earlier render's folder holds stay there."""
+    store = recorder.store
+    if cfg.paths.output is None and (known := past.of_files(store.root, digest, cfg.paths.renders)) is not None:
+        folder = Path(known.output or "")
+        recorder.move(folder)
+        for one in known.outputs:
+            recorder.output(folder / one.name, one.role)
+        if not (folder / past.SETTINGS).exists():
+            recorder.output(past.write_settings(folder, name, cfg))
+        return
+    output = Path(recorder.record.output or "")
+    publish(store, digest, output, recorder)
+    if not is_published(output, cfg.paths.root):  # what DVC keeps has its settings in conf/experiment/
+        recorder.output(past.write_settings(output, name, cfg))
 
 
 def publish(store: Store, digest: str, output: Path, recorder: Recorder) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from flows.paths import Paths
 from reel.compute import Compute
-from reel.config import FIGURES, OPERATIONAL, Config, LocalPath, Marker
+from reel.config import FIGURES, OPERATIONAL, Config, LocalPath, Marker, Text
 from tasks.stylize.settings.compute import decided
 from tasks.tracking.settings import Tracking
 
@@ -15,6 +15,8 @@ from tasks.tracking.settings import Tracking
 class Rendering(Config):
     """What a render needs beside what it shows."""
 
+    name: Annotated[Text, OPERATIONAL] = ""
+    """A title for lists of renders: `first try with the red coat`; empty: they show what it is made of."""
     measure: Annotated[dict[str, dict[str, Any] | None], FIGURES] = {}
     """Metrics of the finished render, by name; none (`measure=none`) measures nothing. See docs/measure.md."""
     reference: Annotated[LocalPath | None, FIGURES] = None

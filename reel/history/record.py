@@ -5,8 +5,10 @@ Here is what a record holds and how it lies in the store; `reel.history.recorder
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -90,7 +92,7 @@ class RenderRecord(_Frozen):
     parent: RunId | None = None
     """Run that this one is a part of: the search of a trial, say."""
     title: str | None = None
-    """What tells it from the others of its parent, in a few words."""
+    """What a person called it (``name=``), or what tells it from the others of its parent, in a few words."""
     status: Status = "running"
     reason: str | None = None
     """Why it failed or was interrupted, one line first."""
@@ -121,6 +123,8 @@ class RenderRecord(_Frozen):
     """Id of the sweep that the render is a point of, or that a comparison is of."""
     point: int | None = None
     """Number of that point; None for a comparison."""
+    cwd: str = ""
+    """Folder that relative paths in the settings start from."""
     host: str = ""
     pid: int = 0
 
@@ -241,6 +245,23 @@ def find_record(store: Store, name: str) -> RenderRecord:
         what = f"{len(fits)} runs fit {name!r}: {', '.join(fits[:5])}" if fits else f"no run fits {name!r}"
         raise UserError(what, fix="see what there is: rotoscope runs")
     return load(record_path(store, fits[0]))
+
+
+def latest_with(store: Path, text: str, fits: Callable[[RenderRecord], bool]) -> RenderRecord | None:
+    """The latest readable record that holds a text and fits; None: there is none.
+
+    Only those that hold the text are parsed: there may be thousands.
+
+    Args:
+        store: the store's folder; it need not be there.
+    """
+    for path in sorted((store / "records").glob("*.json"), reverse=True):
+        data = read_file(path) or b""
+        if text.encode() in data:
+            with contextlib.suppress(UserError):
+                if fits(record := parse_record(data, path)):
+                    return record
+    return None
 
 
 def locate(store: Store, record: RenderRecord, item: Output) -> Path | None:

@@ -23,7 +23,7 @@ from typing import Any, Protocol, TypeVar
 from reel import clock
 from reel.canonical import canonical
 from reel.errors import UserError
-from reel.files import sha256_file
+from reel.files import here, sha256_file
 from reel.history.record import Output, RenderRecord, Role, StageRecord, Status, load, record_path, save
 from reel.keys import library_version, recall
 from reel.store import Store
@@ -120,6 +120,10 @@ class Recorder:
         """Note that this is not a point of a sweep but about all of it."""
         self._update(sweep=sweep)
 
+    def move(self, output: Path) -> None:
+        """Say that files are exported to another folder than was said at first; none has been noted yet."""
+        self._update(output=str(output.absolute()))
+
     def output(self, path: Path, role: Role = "other") -> None:
         """Note an exported file, which must lie in the record's output folder; written with the next change."""
         if self.record.output is None:
@@ -189,6 +193,7 @@ def begin(
         packages={"rotoscope": library_version("rotoscope")},
         sweep=point.sweep if point else None,
         point=point.index if point else None,
+        cwd=here(),
         host=platform.node(),
         pid=os.getpid(),
     )
