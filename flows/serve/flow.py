@@ -25,6 +25,7 @@ from flows.edge.job import current
 from flows.edge.text import table
 from flows.flow import Flow
 from flows.prefect_server import servers
+from flows.serve import request
 from flows.serve.settings import Serve
 from reel.errors import UserError
 
@@ -108,6 +109,9 @@ def _show(plans: Sequence[Plan]) -> None:
         following = f"{min(due).astimezone():%a %Y-%m-%d %H:%M:%S}" if due else "never" if dates else ""
         rows.append((f"{wanted.flow}/{plan.name}", wanted.experiment or "", following, "; ".join(when) or "by hand"))
     print(table(rows, ("deployment", "experiment", "next", "when")), flush=True)
+    for plan in plans:
+        for line in request.cut(plan.point.config):
+            print(f"{plan.name}: {line}", flush=True)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -1,7 +1,8 @@
 """A watched folder: each clip that is dropped there becomes one run of its deployment.
 
 A file is taken when it has not grown for a while and is a movie. What was taken is remembered by content, so that a
-restart, a copy or another name does not render it again. Files are read, and never moved, renamed or removed.
+restart, a copy or another name does not render it again. What lies beside it may say how it is rendered
+(`flows.serve.beside`); new words for a clip are a new run. Files are read, and never moved, renamed or removed.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from flows.serve import beside
 from flows.serve.recover import REFUSED, Say
 from flows.serve.register import Registered
 from flows.serve.settings import Serve, Watch
 from flows.serve.state import Entry, State
 from reel.errors import UserError
+from reel.files import sha256_bytes
 
 LOOK_EVERY = 30.0
 """Seconds between two looks at the whole folder, whatever the system tells of changes."""
@@ -25,7 +28,7 @@ LOOK_EVERY = 30.0
 _UNFINISHED = (".part", ".partial", ".crdownload", ".download", ".tmp", ".filepart")
 
 Stamp = tuple[int, int]
-"""Size (bytes) and time of change (ns)."""
+"""Size (bytes) and time of change (ns) of a clip and the files beside it: of all together, and of the newest."""
 
 
 class Inbox:
@@ -34,6 +37,7 @@ class Inbox:
     def __init__(self, settings: Serve, served: Registered, state: State, say: Say) -> None:
         assert served.plan.deployment.watch
         self.watch: Watch = served.plan.deployment.watch
+        self.settings = settings
         self.folder = settings.absolute(self.watch.folder)
         self.served = served
         self.state = state
@@ -85,12 +89,10 @@ class Inbox:
         for path in sorted(self.folder.iterdir()):
             if path.name.startswith(".") or path.suffix.lower() in _UNFINISHED:
                 continue
-            try:
-                facts = path.stat()
-            except OSError:  # gone meanwhile, or a dangling link
+            if path.suffix.lower() in beside.ENDINGS:  # it counts with its clip
                 continue
-            if path.is_file():
-                found[path] = (facts.st_size, facts.st_mtime_ns)
+            if path.is_file() and (stamp := _stamp(path)) is not None:
+                found[path] = stamp
         return found
 
     async def _take(self, path: Path, stamp: Stamp) -> None:
@@ -98,7 +100,9 @@ class Inbox:
             return self._refuse(path, stamp, f"matches none of {', '.join(self.watch.patterns)}")
         if not path.resolve().is_relative_to(self.folder):
             return self._refuse(path, stamp, "is a link out of the folder")
+        deployment, flow = self.served.plan.deployment, self.served.plan.target
         try:
+            said = beside.overrides(self.settings, deployment, flow.settings, path)
             digest = await asyncio.to_thread(_checked, path)
         except UserError as error:
             return self._refuse(path, stamp, error.message)
@@ -106,6 +110,8 @@ class Inbox:
             return self._refuse(path, stamp, f"cannot be read ({error.strerror})")
         if _stamp(path) != stamp:  # it grew while it was read
             return None
+        if said:
+            digest = sha256_bytes("\n".join([digest, *said]).encode())
         await self._hand_over(path, stamp, digest)
 
     async def _hand_over(self, path: Path, stamp: Stamp, digest: str) -> None:
@@ -115,7 +121,8 @@ class Inbox:
             entry = Entry(digest=digest, files={str(path): stamp}, submitted=now)
             if not await self._submit(entry, path):
                 return
-            self.say(f"{self.name}: {path.name} is queued")
+            words = ", ".join(file.name for file in beside.files(path))
+            self.say(f"{self.name}: {path.name} is queued{f', with {words}' if words else ''}")
         else:
             entry.files[str(path)] = stamp
             self.say(f"{self.name}: {path.name} holds a clip that was taken before ({entry.submitted:%Y-%m-%d %H:%M})")
@@ -133,7 +140,7 @@ class Inbox:
             async with get_client() as client:
                 run = await client.create_flow_run_from_deployment(
                     self.served.id,
-                    parameters={str(self.served.plan.target.drop): str(path)},
+                    parameters=self._parameters(path),
                     name=f"{self.name} {path.name}",
                     idempotency_key=f"{self.served.id}-{entry.digest}-{entry.attempt}",
                 )
@@ -142,6 +149,14 @@ class Inbox:
             return False
         entry.flow_run, entry.state = str(run.id), ""
         return True
+
+    def _parameters(self, path: Path) -> dict[str, Any]:
+        """Of the clip's run: what lies beside it comes behind the deployment's own overrides."""
+        deployment, target = self.served.plan.deployment, self.served.plan.target
+        found: dict[str, Any] = {str(target.drop): str(path)}
+        if said := beside.overrides(self.settings, deployment, target.settings, path):
+            found["overrides"] = [*deployment.overrides, *said]
+        return found
 
     async def follow(self, client: Any) -> None:
         """Tell how the clips' runs ended; make a run anew that the server has lost."""
@@ -182,11 +197,12 @@ class Inbox:
 
 
 def _stamp(path: Path) -> Stamp | None:
+    """None for what is gone meanwhile, and for a dangling link."""
     try:
-        facts = path.stat()
+        facts = [one.stat() for one in (path, *beside.files(path))]
     except OSError:
         return None
-    return facts.st_size, facts.st_mtime_ns
+    return sum(one.st_size for one in facts), max(one.st_mtime_ns for one in facts)
 
 
 def _checked(path: Path) -> str:

@@ -68,6 +68,14 @@ def composed(
         return single(engine, literal_overrides([*wanted, *own], root.keys, multirun=False))
 
 
+def cut(config: Any) -> list[str]:
+    """What of its source a render leaves out, in words: nothing where it takes the whole clip."""
+    extract = getattr(config, "extract", None)
+    found = {key: getattr(extract, key, None) for key in ("start", "end", "max_frames")}
+    told = ", ".join(f"extract.{key}={value}" for key, value in found.items() if value is not None)
+    return [f"a part of the clip is rendered: {told}"] if told else []
+
+
 def experiments(engine: Engine, chosen: Flow[Any]) -> list[str]:
     """The flow's experiments, ``<flow>/<stem>`` for conf/experiment/<flow>/<stem>.yaml."""
     return [name for name in all_options(engine, "experiment") if name.startswith(f"{chosen.name}/")]

@@ -25,6 +25,7 @@ from flows.serve import request, slots
 from flows.serve.settings import Deployment, Serve, file_of, names, read
 from flows.serve.state import State
 from reel.errors import UserError
+from reel.files import sha256_bytes
 
 OVERRIDES = "ROTOSCOPE_SERVE"
 """Environment variable with the overrides that `serve` was called with, a JSON list, for the processes it starts."""
@@ -126,11 +127,13 @@ def perform(
         try:
             deployment = read(settings, name)
             chosen = request.target(settings, deployment.flow)
-            own = _own(settings, name, deployment, dropped)
+            own = _own(settings, name, deployment, dropped, overrides)
             point = request.composed(
                 settings, deployment, chosen, experiment=experiment, overrides=overrides, dropped=dropped, own=own
             )
             _there(point.config, chosen.drop)
+            for line in request.cut(point.config):
+                print(line)
             job = Job(deployment.flow, point.overrides, dict(point.choices))
 
             def work() -> Any:
@@ -184,15 +187,21 @@ def _not_alone(flow_run: str, state: State) -> None:
         threading.Thread(target=watch, name="not alone", daemon=True).start()
 
 
-def _own(settings: Serve, name: str, deployment: Deployment, dropped: str | None) -> list[str]:
-    """Where this run's things lie: the store of the one that serves, and a folder named after a dropped file."""
+def _own(
+    settings: Serve, name: str, deployment: Deployment, dropped: str | None, overrides: Sequence[str]
+) -> list[str]:
+    """Where this run's things lie: the store of the one that serves, and a folder named after a dropped file and what
+    was said beside it."""
     own = [f"paths.{key}={getattr(settings.paths, key)}" for key in ("store", "models", "renders")]
     if deployment.watch and dropped:
         from tasks.media.source import source_digest
 
         path = settings.absolute(Path(dropped))
         if path.is_file() and path.is_relative_to(settings.absolute(deployment.watch.folder)):
-            own.append(f"paths.output={settings.paths.renders / name / f'{path.stem}-{source_digest(path)[:8]}'}")
+            digest = source_digest(path)
+            if list(overrides) != deployment.overrides:
+                digest = sha256_bytes("\n".join([digest, *overrides]).encode())
+            own.append(f"paths.output={settings.paths.renders / name / f'{path.stem}-{digest[:8]}'}")
     return own
 
 
