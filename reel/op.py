@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from reel.compute import Compute
 from reel.config import Config, suggest
 from reel.errors import UserError
+from reel.live import Live
 from reel.progress import progress
 from reel.store import Store
 from reel.work import WorkOf, through_clips
@@ -35,6 +36,7 @@ class Context:
         run: id of the render that the op works for, so that unfinished work can be told to belong to it.
         facts: provenance noted while the op runs; kept beside the output, never part of its digest.
         told: gets every finished stage, as a render's recorder does; None: nobody listens.
+        live: is told how far the work is, for those that look on; None: nobody does.
     """
 
     store: Store
@@ -43,6 +45,7 @@ class Context:
     run: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
     told: Callable[[Any], object] | None = None
+    live: Live | None = None
 
     def tell(self, stage: T) -> T:
         """Hand a finished stage to whoever listens, and back."""
@@ -51,7 +54,7 @@ class Context:
         return stage
 
     def progress(self, total: int, desc: str, unit: str = "frame", done: int = 0) -> Any:
-        return progress(total, desc, unit, done)
+        return progress(total, desc, unit, done, self.live)
 
     def note(self, **facts: Any) -> None:
         """Remember JSON values about how the work went (provider, peak memory, frames without a person).

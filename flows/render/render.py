@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,14 +16,16 @@ from flows.flow import Flow, RenderPlan
 from flows.prefect_server.run import as_flow
 from flows.render import measures, past
 from flows.render.published import guard, is_published
-from flows.render.settings import Rendering
+from flows.render.settings import Looking, Rendering
 from reel.config import FIGURES
 from reel.errors import UserError
 from reel.history.record import RenderRecord, Role, StageRecord
 from reel.history.recorder import Recorder, new_run_id
+from reel.live import Live
 from reel.op import Context
 from reel.store import Store
 from tasks.cached import Foreseen, dry_run, sound
+from tasks.live.terminal import known
 from tasks.tracking.links import read_link
 
 R = TypeVar("R", bound=Rendering)
@@ -67,8 +70,11 @@ def render(name: str, plan: Callable[[R, Store], RenderPlan], cfg: R) -> RenderR
     check_writable(output)
     settings, result = cfg.model_dump(mode="json"), cfg.result_part({FIGURES})
     title = cfg.name or None
-    with tracked(store, cfg.tracking, name, settings, output=output, run=run, title=title, result=result) as recorder:
-        ctx = Context(store, cfg.compute, run=run, told=recorder.stage)
+    with (
+        tracked(store, cfg.tracking, name, settings, output=output, run=run, title=title, result=result) as recorder,
+        looked_at(cfg.live, store, run, output) as live,
+    ):
+        ctx = Context(store, cfg.compute, run=run, told=recorder.stage, live=live)
 
         def whole() -> None:
             keep_wish_to_stop()
@@ -89,7 +95,7 @@ def render(name: str, plan: Callable[[R, Store], RenderPlan], cfg: R) -> RenderR
                 fix="make it writable, or copy it and render with paths.store=<the copy>",
             )
         else:
-            announce(name, found, store)
+            live.expect(announce(name, found, store))
             as_flow(whole, name, run, store)
     say(recorder.record, cfg)
     for line in measures.lines(todo.measures, list(measures.results(store, recorder.record))):
@@ -108,8 +114,20 @@ def foresee(flow: Flow[R], cfg: R) -> list[Foreseen]:
     return _foreseen(flow.plan(cfg, store), Context(store, cfg.compute))
 
 
+@contextlib.contextmanager
+def looked_at(how: Looking, store: Store, run: str, output: Path) -> Iterator[Live]:
+    """What a render tells those who look on, for as long as it works; the film takes the picture's place."""
+    live = Live(store, run, output.absolute(), every=how.every, terminal=known(how.terminal))
+    try:
+        yield live
+    except BaseException:
+        live.close(done=False)
+        raise
+    live.close(done=True)
+
+
 def _foreseen(todo: RenderPlan, ctx: Context) -> list[Foreseen]:
-    quiet = dataclasses.replace(ctx, told=None)
+    quiet = dataclasses.replace(ctx, told=None, live=None)
     with dry_run() as found:
         made = todo.draw(quiet)
         todo.assemble(made, quiet)
@@ -122,15 +140,17 @@ def all_there(found: Sequence[Foreseen], store: Store) -> bool:
     return all(one.stage.reused for one in found) and all(sound(store, one.stage.digest) for one in found)
 
 
-def announce(name: str, found: Sequence[Foreseen], store: Store) -> None:
-    """Say on stderr how long a render will take, as far as past runs tell."""
+def announce(name: str, found: Sequence[Foreseen], store: Store) -> float | None:
+    """Say on stderr how long a render will take, as far as past runs tell; returns the seconds, None: nobody knows."""
     from reel.estimate import line
     from reel.forecast import History
     from tasks.cached import used
 
     coming = [one for one in found if not one.stage.reused]
-    if told := line(History(store).estimate(name, coming, used()), text.duration):
+    estimate = History(store).estimate(name, coming, used())
+    if told := line(estimate, text.duration):
         print(told, file=sys.stderr, flush=True)
+    return None if estimate.unknown else estimate.seconds
 
 
 def _hand_over(digest: str, name: str, cfg: Rendering, recorder: Recorder) -> None:

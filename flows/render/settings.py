@@ -7,9 +7,19 @@ from typing import Annotated, Any
 
 from flows.paths import Paths
 from reel.compute import Compute
-from reel.config import FIGURES, OPERATIONAL, Config, LocalPath, Marker, Text
+from reel.config import FIGURES, OPERATIONAL, Config, Field, Finite, LocalPath, Marker, Text
+from tasks.live.terminal import Terminal
 from tasks.stylize.settings.compute import decided
 from tasks.tracking.settings import Tracking
+
+
+class Looking(Config):
+    """What those see who look on while a render works."""
+
+    every: Finite = Field(default=3.0, ge=0, le=3600)
+    """Seconds between two live pictures of the clip, preview.webp in the render's folder; 0: none."""
+    terminal: Terminal = "none"
+    """Draw them in the terminal, too: `kitty`, `iterm` or `sixel`, whichever it takes; `auto`: if it says so itself."""
 
 
 class Rendering(Config):
@@ -21,6 +31,8 @@ class Rendering(Config):
     """Metrics of the finished render, by name; none (`measure=none`) measures nothing. See docs/measure.md."""
     reference: Annotated[LocalPath | None, FIGURES] = None
     """A picture of the character, for measure.clip_image; empty: stylize.ip_adapter's, where there is one."""
+    live: Annotated[Looking, OPERATIONAL] = Looking()
+    """Pictures of the clip while it is drawn; they change nothing of it."""
     compute: Compute
     tracking: Annotated[Tracking, OPERATIONAL]
     paths: Annotated[Paths, OPERATIONAL]

@@ -26,6 +26,7 @@ from reel.errors import UserError
 from reel.files import here, sha256_file
 from reel.history.record import Output, RenderRecord, Role, StageRecord, Status, load, record_path, save
 from reel.keys import library_version, recall
+from reel.live import progress_path
 from reel.store import Store
 
 log = logging.getLogger(__name__)
@@ -148,6 +149,7 @@ class Recorder:
         self._update(status=status, reason=reason, ended=ended, **fields)
         if self.kept:
             (self.store.root / "locks" / f"{_lock_name(self.run)}.lock").unlink(missing_ok=True)
+            progress_path(self.store, self.run).unlink(missing_ok=True)
         self._held.close()
         return self.record
 
@@ -239,6 +241,7 @@ def reconcile(store: Store) -> list[RenderRecord]:
             with contextlib.suppress(UserError):  # killed before its first record, or a damaged one: nothing to close
                 if (record := _lost(store, run)) is not None:
                     closed.append(record)
+            progress_path(store, run).unlink(missing_ok=True)
             lock.unlink(missing_ok=True)
     return closed
 

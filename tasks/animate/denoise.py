@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from reel.op import Context, get, op
-from tasks.animate import parts, stored
+from tasks.animate import memory, parts, stored
 from tasks.animate.amounts import denoising
 from tasks.animate.replay import call
 from tasks.animate.replay.journal import Checkpoint, Journal
 from tasks.animate.settings import Denoise
+from tasks.live.picture import watcher
 from tasks.networks.journal import JournalFile
 from tasks.networks.kernels import use_kernels
 from tasks.networks.offload import placed
@@ -83,14 +84,44 @@ def _denoised(
         ctx.progress(steps, "denoise", "step", done) as bar,
     ):
 
-        def stepped(number: int, _: Any) -> None:
+        def stepped(number: int) -> None:
             bar.update((number + 1) % recipe.steps_a_round == 0)
 
         def due(state: Checkpoint) -> None:
             file.when_due(lambda: _write(file, state, recipe.steps_a_round))
 
-        journal = Journal(torch.Generator("cpu").manual_seed(cfg.seed), resumed, due, stepped)
+        journal = Journal(torch.Generator("cpu").manual_seed(cfg.seed), resumed, due, stepped, look(cfg, ctx, made))
         return call.denoise(parts.stock_of(recipe), made, arguments, journal, given.kept, device), journal
+
+
+def look(cfg: Denoise, ctx: Context, made: Mapping[str, Any]) -> Callable[[Callable[[], Any]], None]:
+    """Shows the film as it stands, where somebody looks on.
+
+    Args:
+        made: the pipeline's parts.
+    """
+    times = stored.times(cfg.frames, cfg.fps, cfg.width, cfg.height)
+    channels = int(made["vae"].config.latent_channels)
+    show = watcher(ctx, cfg.architecture, cfg.sources["vae"], channels, times)
+    high, wide = cfg.height // memory.SIDE, cfg.width // memory.SIDE
+    most = (cfg.frames - 1) // memory.STRIDE + 1
+
+    def shown(clean: Callable[[], Any]) -> None:
+        if show is not None:
+            show(lambda: _cells(clean(), high, wide, most, first=parts.recipe_of(cfg).film_first))
+
+    return shown
+
+
+def _cells(tokens: Any, high: int, wide: int, most: int, *, first: bool) -> Any:
+    """Latents ``(C, F, h, w)`` of tokens ``(1, N, C)``: ``most`` frames of latents, or those of a window of the film.
+
+    Args:
+        first: whether the film's tokens come before those of its pictures, or after them.
+    """
+    count = min(most, tokens.shape[1] // (high * wide))
+    film = tokens[0, : count * high * wide] if first else tokens[0, -count * high * wide :]
+    return film.unflatten(0, (count, high, wide)).permute(3, 0, 1, 2)
 
 
 def call_arguments(cfg: Denoise, given: stored.Given, device: str) -> dict[str, Any]:

@@ -30,6 +30,8 @@ HELD = 4 << 20
 """Bytes that libraries hold however little there is to do."""
 TILE, STEP = 512, 16
 """px of a tile's side, and frames of a piece, as diffusers' VAEs of LTX cut them."""
+SIDE, STRIDE = 32, 8
+"""px and frames that a token stands for; the first frame has tokens of its own."""
 LAYER = 0.1
 """Part of the weights that is on the device at a time where they are moved there layer by layer."""
 
@@ -70,8 +72,8 @@ def denoising(cfg: Denoise, compute: Compute) -> Peak:
 
 def tokens(cfg: Denoise) -> int:
     """What the transformer looks at: one for every 8 frames of 32x32 px, and those of pictures behind the first."""
-    each = (cfg.width // 32) * (cfg.height // 32)
-    return each * ((cfg.frames - 1) // 8 + 1 + sum(key.at > 0 for key in cfg.keys))
+    each = (cfg.width // SIDE) * (cfg.height // SIDE)
+    return each * ((cfg.frames - 1) // STRIDE + 1 + sum(key.at > 0 for key in cfg.keys))
 
 
 def decoding(cfg: Decode, compute: Compute) -> Peak:

@@ -43,6 +43,7 @@ class Recipe:
         sections: first frames of the sections of a film, each with a prompt of its own, from ``call`` and the number of
             frames; None: it is made in one.
         upsampler: its pipeline for the step between two passes, ``module:Class``; empty: it has none.
+        film_first: whether the loop's tokens begin with the film's, and those of pictures come behind; else before.
         steps_a_round: how often a scheduler steps between two runs of the denoiser.
         call: arguments that a family may set for itself.
     """
@@ -61,6 +62,7 @@ class Recipe:
     )
     sampler: str = ""
     upsampler: str = ""
+    film_first: bool = False
     steps_a_round: int = 1
     call: frozenset[str] = frozenset()
     sections: Callable[[Mapping[str, Any], int], list[int]] | None = None

@@ -28,8 +28,20 @@ _ANIMATED = 0x02
 _NO_BLENDING = 0x02
 
 
-def write(path: Path, size: tuple[int, int], frames: Iterable[np.ndarray], durations: Sequence[int]) -> Path:
+def write(
+    path: Path,
+    size: tuple[int, int],
+    frames: Iterable[np.ndarray],
+    durations: Sequence[int],
+    *,
+    quality: int = _QUALITY,
+    effort: int = 4,
+) -> Path:
     """Write frames ``(H, W, 3)`` uint8 RGB, as many as ``durations`` (in ticks), without end in a loop.
+
+    Args:
+        quality: 0 to 100.
+        effort: 0 (fast) to 6 (small).
 
     Raises:
         UserError: a side is too long, or nothing more can be written.
@@ -44,7 +56,7 @@ def write(path: Path, size: tuple[int, int], frames: Iterable[np.ndarray], durat
         file.write(_chunk(b"VP8X", bytes([_ANIMATED, 0, 0, 0]) + _three(size[0] - 1) + _three(size[1] - 1)))
         file.write(_chunk(b"ANIM", bytes(6)))  # a transparent ground; played for ever
         for frame, duration in zip(frames, durations, strict=True):
-            data = data if frame is before else _encoded(frame)
+            data = data if frame is before else _encoded(frame, quality, effort)
             before = frame
             place = _three(0) * 2 + _three(size[0] - 1) + _three(size[1] - 1)
             file.write(_chunk(b"ANMF", place + _three(duration) + bytes([_NO_BLENDING]) + data))
@@ -54,12 +66,12 @@ def write(path: Path, size: tuple[int, int], frames: Iterable[np.ndarray], durat
     return path
 
 
-def _encoded(frame: np.ndarray) -> bytes:
+def _encoded(frame: np.ndarray, quality: int, effort: int) -> bytes:
     """The picture's own chunk out of a still WebP file."""
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(frame).save(buffer, "WEBP", quality=_QUALITY, method=4)
+    Image.fromarray(frame).save(buffer, "WEBP", quality=quality, method=effort)
     return buffer.getvalue()[12:]
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from reel.errors import UserError
-from tasks.sprite import export, few_lora, networks, probe, stage_vae
+from tasks.sprite import export, few_lora, networks, preview, probe, stage_vae
 from tasks.sprite.clips import FEW, TEACHER, MotionCheck, Sampling, stock_pipeline
 from tasks.sprite.data import DataSet, draw_data_set
 from tasks.sprite.diffusion import Family
@@ -74,6 +74,7 @@ class Training(Runner):
             stage_vae.normalise_latents(vae, rgb[:LATENTS_FOR_SCALE])
             self._latents_file.unlink(missing_ok=True)
             self._keep("vae", vae)
+            preview.store(vae, self.cfg.output, self.spec)
         return figures
 
     def _encoded(self) -> Path:

@@ -20,13 +20,16 @@ from reel import op
 from reel.clip import Clip, ClipWriter
 from reel.compute import Compute
 from reel.errors import UserError
+from reel.live import PREVIEW, Live
 from reel.store import Store
 from tasks.animate import memory
 from tasks.animate.catalogue import RECIPES
 from tasks.animate.replay import call
 from tasks.animate.settings import Decode, Denoise, Embed, Encode, Key, Sound, Upsample
 from tasks.animate.sound import wav
-from tasks.animate.stored import put_kept
+from tasks.animate.stored import put_kept, take_result
+from tasks.live.factors import Factors
+from tasks.live.picture import Watcher
 from tasks.networks.journal import unfinished
 from tests.tasks import animate_models as tiny
 from tests.tasks.animate_models import one_thread  # noqa: F401
@@ -170,6 +173,29 @@ def test_a_broken_denoising_goes_on_and_ends_in_the_same_digest(
     assert other.run("denoise", cfg, given) == whole
     assert other.ctx.facts["forwards"] == 2
     assert other.ctx.facts["resumed_at_step"] == 3
+
+
+def test_a_film_that_is_looked_at_has_the_same_digest(store: Store, family: Path, tmp_path: Path):
+    film, cfg = Film(store), denoising()
+    given = film.given()
+    unseen = film.run("denoise", cfg, given)
+    channels = 8
+    plain = Factors(tuple((float(n == 0), float(n == 1), float(n == 2)) for n in range(channels)), (0.0, 0.0, 0.0))
+    plain.save(family / "tiny_ltx")
+    shown: list[np.ndarray] = []
+    real = Watcher.frames
+    film.ctx.live = Live(store, "r", tmp_path / "out", every=1e-9, clock=iter(range(10**6)).__next__)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Watcher, "frames", lambda self, z: shown.append(real(self, z)) or shown[-1])
+            patch.setattr("reel.live.SHARE", 1e9)
+            assert film.run("denoise", cfg, given) == unseen
+    finally:
+        (family / "tiny_ltx" / "preview.json").unlink()
+    assert len(shown) == cfg.steps
+    assert (tmp_path / "out" / PREVIEW).exists()
+    last = plain.pictures(take_result(store, unseen)[0][0])
+    assert np.abs(shown[-1].astype(int) - last).max() <= 1, "the last look is the result, frame by frame"
 
 
 def test_two_passes_are_the_stock_pipelines(store: Store, family: Path):
@@ -382,6 +408,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from reel.errors import UserError
+from reel.live import PREVIEW, Live
 from reel.store import Store
 from tasks.animate import denoise as module
 from tasks.networks import journal

@@ -11,6 +11,7 @@ import torch
 from reel import op
 from reel.clip import ClipWriter, encode_png
 from reel.compute import Compute
+from reel.live import Live
 from reel.pose import dump, mask_name
 from reel.store import Store
 from tasks.networks import stored
@@ -82,8 +83,10 @@ def render(store: Store, count: int = 3, side: int = SIDE, **changes: Any) -> st
 class Rendered:
     """A render by the four ops, with every digest on the way."""
 
-    def __init__(self, store: Store, stages: Stages, count: int = COUNT, run: str = "r") -> None:
-        ctx = op.Context(store, Compute(device="cpu", threads=1), run=run)
+    def __init__(
+        self, store: Store, stages: Stages, count: int = COUNT, run: str = "r", live: Live | None = None
+    ) -> None:
+        ctx = op.Context(store, Compute(device="cpu", threads=1), run=run, live=live)
         self.stages = stages
         self.inputs = {"map_pose": make_clip(store, "map", count, 1), "poses": make_poses(store, count)}
         self.frames = make_clip(store, "rgb", count, 0)

@@ -55,6 +55,7 @@ RECIPE = Recipe(
     text=("tokenizer", "text_encoder", "connectors"),
     codecs=("vae", "audio_vae"),
     voices=("audio_vae", "vocoder"),
+    film_first=True,
     steps_a_round=2,
     call=frozenset(
         {

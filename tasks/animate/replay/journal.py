@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from tasks.animate.replay.seams import replaced
+from tasks.live.clean import of_flow
 from tasks.networks.packing import pack, unpack
 from tasks.networks.state import restore_state, scheduler_state
 
@@ -94,14 +95,17 @@ class Journal:
         generator: the seed's, as the pipeline is handed it; on the CPU, so that it draws the same everywhere.
         resumed: where to go on; None: from the start.
         due: called between two rounds with what makes a checkpoint of the state there.
-        stepped: called after every step that was computed with its number and what it gave.
+        stepped: called after every step that was computed, with its number.
+        look: called after such a step of the picture with what gives the clean latents that the model expects there, as
+            the pipeline's loop holds them.
         forwards: how often a denoiser ran.
     """
 
     generator: torch.Generator
     resumed: Checkpoint | None = None
     due: Callable[[Checkpoint], None] = _nothing
-    stepped: Callable[[int, Any], None] = _nothing
+    stepped: Callable[[int], None] = _nothing
+    look: Callable[[Callable[[], torch.Tensor]], None] = _nothing
     calls: int = 0
     forwards: int = 0
     _schedulers: list[Any] = field(default_factory=list)
@@ -188,7 +192,10 @@ class Journal:
             number, kept, copy.deepcopy(scheduler_state(scheduler)), None if given is None else given.get_state()
         )
         self._pending = self.state()
-        self.stepped(number, kept[0])
+        self.stepped(number)
+        if who == 0:  # the picture's scheduler; that of the sound is a copy of it
+            bound = inspect.signature(real.step).bind(scheduler, *args, **kwargs)  # type: ignore[attr-defined]
+            self.look(functools.partial(_clean, scheduler, bound.arguments, kept[0]))
         return out
 
     def _step_again(
@@ -212,6 +219,15 @@ class Journal:
             self.generator.set_state(self.resumed.generator)
             torch.random.set_rng_state(self.resumed.common)
         return out if given.get("return_dict") is False else Stepped(out)
+
+
+def _clean(scheduler: Any, given: Mapping[str, Any], after: torch.Tensor) -> torch.Tensor:
+    """The clean latents that the model expects, by what a step was given and gave."""
+    sigma, sigma_after = (float(scheduler.sigmas[scheduler.step_index - back]) for back in (1, 0))
+    velocity = given["model_output"]
+    if given.get("per_token_timesteps") is not None:  # handed over with the other sign, and 0 where nothing moves
+        velocity = (after.float() - given["sample"].float()) / (sigma_after - sigma)
+    return of_flow(given["sample"], velocity, sigma)
 
 
 class Stepped:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from reel.files import sha256_file, write_atomic
-from tasks.sprite import export, probe
+from tasks.sprite import export, preview, probe
 from tasks.sprite.loop import Log
 from tasks.sprite.ltx import networks, reader
 from tasks.sprite.ltx.bars import PROBE, Bars, write_sheet
@@ -68,6 +68,7 @@ class LtxTraining(Runner):
         figures = self._train(LtxVaeStage(self.drawn, vae, cfg, self.cfg.threads).stage(), cfg, {})
         normalise(vae, np.array(self.drawn.read("rgb")[: min(CLIPS_FOR_SCALE, self.drawn.seen)]))
         self._keep("vae", vae)  # only now do its latents have the scale that the other stages count on
+        preview.store(vae, self.output, self.drawn.spec)
         return figures
 
     def _fresh_vae(self) -> Any:

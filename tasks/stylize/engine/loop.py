@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from reel.errors import UserError
+from tasks.live.clean import of_diffusion
 from tasks.stylize.engine.clock import Clock
 
 if TYPE_CHECKING:
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
 
 Predict = Callable[["torch.Tensor", Any, int, int], "torch.Tensor"]
 """(scaled latents ``(1, C, F, H, W)``, timestep, step, steps) -> the guided prediction, same shape."""
+
+
+Look = Callable[[Callable[[], "torch.Tensor"]], None]
+"""Is handed, between two steps, what gives the clean latents ``(C, F, H, W)`` that the model expects there."""
 
 
 class Keeper(Protocol):
@@ -98,6 +104,7 @@ def denoise(
     first: int = 0,
     hold: Hold | None = None,
     keeper: Keeper | None = None,
+    look: Look | None = None,
     tick: Callable[[], None] = lambda: None,
     clock: Clock | None = None,
 ) -> torch.Tensor:
@@ -108,6 +115,7 @@ def denoise(
         generator: noise of stochastic schedulers; on the CPU, so that every device draws the same.
         hold: keeps the source in frames or places for a part of the steps.
         keeper: is given the state after every step from which the render could go on.
+        look: shows the clip as it stands.
 
     Raises:
         UserError: values that are not numbers came out.
@@ -120,16 +128,23 @@ def denoise(
     period = getattr(network, "period", 1)
     for step in range(first, len(timesteps)):
         timestep = timesteps[step]
-        prediction = network(scheduler.scale_model_input(latents, timestep), timestep, step, len(timesteps))
+        seen = scheduler.scale_model_input(latents, timestep)
+        prediction = network(seen, timestep, step, len(timesteps))
         with clock.measure("scheduler"):
             latents = scheduler.step(prediction, timestep, latents, **extra).prev_sample
             if hold is not None:
                 latents = hold(latents, scheduler, timesteps, step + 1)
         if keeper is not None and (step + 1) % period == 0:
             keeper.save(step + 1, latents, scheduler, generator)
+        if look is not None:
+            look(functools.partial(_clean, scheduler, seen, prediction, timestep))
         tick()
     _check_finite(latents)
     return latents
+
+
+def _clean(scheduler: Any, seen: torch.Tensor, prediction: torch.Tensor, timestep: Any) -> torch.Tensor:
+    return of_diffusion(scheduler, seen, prediction, timestep)[0]
 
 
 def _check_finite(latents: torch.Tensor) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from reel.op import Context
+from tasks.live.picture import watcher
 from tasks.networks.kernels import use_kernels
 from tasks.networks.memory import free_memory
 from tasks.networks.offload import placed
@@ -80,6 +81,7 @@ def run(job: Job, ctx: Context, journal: Journal, clock: Clock, keep: int | None
             keeper=journal,
             hold=hold,
             noise=noise,
+            look=watcher(ctx, cfg.model.architecture, cfg.model.base, source.shape[1], job.meta),
             tick=lambda: bar.update(1),
             clock=clock,
         )

@@ -1,0 +1,103 @@
+"""The live picture of a denoising: now and then the clip as it stands, as a small animated WebP in the run's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reel.live import Live
+from reel.models.source import ModelSource
+from reel.op import Context
+from tasks.live.factors import Factors, find
+from tasks.media import webp
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+MOST = 64
+"""Frames of a picture; of longer clips as many are shown, evenly."""
+SIDE = 256
+"""px of a picture's longer side at most; published factors give a pixel for 8 of the film, fitted ones for 2."""
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Shows the latents of a denoising that goes on.
+
+    Attributes:
+        live: where the picture goes, and when one is due.
+        factors: of the family.
+        seconds: length of the clip.
+    """
+
+    live: Live
+    factors: Factors
+    seconds: float
+
+    def __call__(self, clean: Callable[[], torch.Tensor]) -> None:
+        """Called between two steps; most calls do nothing.
+
+        Args:
+            clean: gives the latents ``(C, F, h, w)`` as they would be if the denoising ended now.
+        """
+        if not self.live.picture_is_due():
+            return
+        latents = _at_rest(clean())
+        frames: list[np.ndarray] = []
+
+        def write(path: Path) -> None:
+            frames.extend(self.frames(latents))
+            ticks = max(1, round(self.seconds / len(frames) / webp.TICK))
+            size = (frames[0].shape[1], frames[0].shape[0])
+            webp.write(path, size, frames, [ticks] * len(frames), quality=QUALITY, effort=0)
+            if self.live.terminal != "none":
+                from tasks.live.terminal import show
+
+                show(frames, self.live.terminal)
+
+        self.live.picture(write)
+
+    def frames(self, latents: torch.Tensor) -> np.ndarray:
+        """The pictures ``(F, H, W, 3)`` uint8 that are shown of latents."""
+        import torch
+
+        count = latents.shape[1]
+        chosen = torch.linspace(0, count - 1, min(count, MOST)).round().long()
+        step = -(-max(latents.shape[2:]) * self.factors.cells // SIDE)
+        return self.factors.pictures(latents[:, chosen.to(latents.device)])[:, ::step, ::step]
+
+
+QUALITY = 80
+
+
+def watcher(
+    ctx: Context, architecture: str, source: ModelSource, channels: int, meta: Mapping[str, Any]
+) -> Watcher | None:
+    """Shows the latents of a render of these; None where nobody looks on, or a family's latents cannot be read.
+
+    Args:
+        architecture, source: of the family, and of its autoencoder or all of it.
+        channels: of the latents.
+        meta: of the clip, with its ``pts`` and ``time_base``.
+    """
+    if ctx.live is None or ctx.live.every <= 0:
+        return None
+    factors = find(architecture, source, channels)
+    if factors is None:
+        return None
+    pts = meta["pts"]
+    step = (pts[-1] - pts[0]) / max(1, len(pts) - 1) or 1
+    return Watcher(ctx.live, factors, float((pts[-1] - pts[0] + step) * Fraction(meta["time_base"])))
+
+
+def _at_rest(latents: torch.Tensor) -> torch.Tensor:
+    """The same, once it is computed: what a card still has to do for the step is not the picture's cost."""
+    import torch
+
+    if latents.is_cuda:
+        torch.cuda.synchronize(latents.device)
+    return latents
