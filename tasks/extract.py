@@ -103,7 +103,7 @@ def _taken(cfg: Extract, given: Mapping[str, Extent], ctx: Context) -> Work:
     return of_clip(Extent(len(job.expected), job.plan.width, job.plan.height))
 
 
-@op("extract", "extract", version=2, config=Extract, inputs=("source",), gives="rgb", work=_taken,
+@op("extract", "extract", version=3, config=Extract, inputs=("source",), gives="rgb", work=_taken,
     distributions=("imageio-ffmpeg", "ffmpeg-python", "av", "pillow", "pi-heif", "numpy"))  # fmt: skip
 def extract(cfg: Extract, inputs: Mapping[str, str], ctx: Context) -> str:
     """Extract the frames of ``ctx.files["source"]``, whose content digest is ``inputs["source"]``.
@@ -153,7 +153,8 @@ def prepare(cfg: Extract, path: Path) -> tuple[Probe, frames.Job]:
     fps = None if facts.container == "pictures" else cfg.constant_fps
     selection = timeline.select(
         facts.pts, facts.time_base, facts.zero, start=cfg.start, end=cfg.end,
-        max_frames=None if fps else cfg.max_frames, last_duration=facts.last_duration, name=source.name,
+        max_frames=None if fps else cfg.max_frames, last_duration=0 if facts.beside else facts.last_duration,
+        name=source.name,
     )  # fmt: skip
     if fps:
         selection, expected = timeline.resample(selection, facts.time_base, fps, cfg.max_frames)

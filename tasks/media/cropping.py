@@ -35,7 +35,7 @@ def shown_size(path: Path, facts: Probe) -> tuple[int, int]:
     Raises:
         UserError: it decodes none.
     """
-    stream = ffmpeg.movie(path, facts.container, facts.index, facts.decoder, strict=False, upright=False)
+    stream = ffmpeg.movie(path, facts, strict=False, upright=False)
     first = stream.output(
         "first.y4m", format="yuv4mpegpipe", pix_fmt="yuv444p", strict=-1, **{"frames:v": 1}
     )  # fmt: skip

@@ -126,9 +126,7 @@ def _input(job: Job) -> Any:
     # Where the decoder works times out, what it says depends on where it began.
     far = job.selection.start > _SEEK_FROM and not facts.decoded
     seek = float(job.selection.start) - _SEEK_MARGIN if far else None
-    return ffmpeg.movie(
-        job.source.path, facts.container, facts.index, facts.decoder, strict=not job.keep_damaged, seek=seek
-    )
+    return ffmpeg.movie(job.source.path, facts, strict=not job.keep_damaged, seek=seek)
 
 
 def _timed(stream: Any, job: Job) -> Any:

@@ -16,6 +16,11 @@ JITTER = 0.05
 """Seconds by which decoding times may fall back without meaning anything: careless muxers round them."""
 _ENDS_OF_SOUND = ("avi", "asf", "flv")
 """Containers whose durations are the longest stream's, or typed in by hand."""
+_NO_DURATIONS = ("avi",)
+"""Containers whose packets last one tick of the stream's clock, however long a frame is shown: a stream that was copied
+into AVI from a finer clock has ticks of a fraction of a frame."""
+_WEBP_HURRY, _WEBP_USUAL = 10, 100
+"""Delays of an animated WebP that count as another one, as in FFmpeg and browsers, ms."""
 _NO_PICTURE_TIMES = ("avi", "asf")
 """Containers that keep the order of decoding alone: where a codec has another order of showing, times are guesses."""
 
@@ -58,7 +63,16 @@ def of_packets(path: Path, container: Any, stream: Any, keep_damaged: bool) -> T
     pts = sorted(set(times))
     if not keep_damaged:
         _refuse_truncated(path, container, stream, there, pts[-1] + last[1] if complete else None)
-    return Times(pts, last[1] or _remaining(container, stream, pts[-1])) if complete else Times([], 0)
+    if not complete:
+        return Times([], 0)
+    return Times(pts, of_last(container.format.name, last[1]) or _remaining(container, stream, pts[-1]))
+
+
+def of_last(container: str, duration: int) -> int:
+    """Ticks that the last frame is shown, where its packet says ``duration``; 0: the container knows nothing of it."""
+    if container == "webp_anim" and duration <= _WEBP_HURRY:
+        return _WEBP_USUAL  # FFmpeg moves the frame after such a one, but not the end
+    return 0 if container in _NO_DURATIONS else duration
 
 
 def _refuse_truncated(path: Path, container: Any, stream: Any, there: int, end: int | None) -> None:

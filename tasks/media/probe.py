@@ -45,6 +45,7 @@ class Probe:
         width, height: stored size, px; rotation: degrees, a multiple of 90.
         pts: times of all frames in ticks of ``time_base``, ascending.
         decoded: whether the decoder had to work the times out, so that it must always begin at the beginning.
+        beside: whether it is a picture beside the movie, such as cover art, which has no time of its own.
         last_duration: ticks that the last frame is shown, 0 when not said.
         zero: the tick (exact) at which a player's clock is 0.
     """
@@ -65,6 +66,7 @@ class Probe:
     stated_fps: Fraction
     pts: list[int] = field(repr=False)
     decoded: bool
+    beside: bool
     last_duration: int
     zero: Fraction
     sound: Sound | None
@@ -121,6 +123,7 @@ def of_pictures(source: Source, size: tuple[int, int], fps: Fraction | None) -> 
         stated_fps=1 / time_base,
         pts=list(range(count)),
         decoded=False,
+        beside=False,
         last_duration=1,
         zero=Fraction(0),
         sound=None,
@@ -146,6 +149,7 @@ def of_animation(size: tuple[int, int]) -> Probe:
         stated_fps=Fraction(0),
         pts=[],
         decoded=True,
+        beside=False,
         last_duration=0,
         zero=Fraction(0),
         sound=None,
@@ -189,7 +193,7 @@ def _of_movie(path: Path, keep_damaged: bool, wanted: int | None) -> Probe:
         return Probe(
             container=next(part for part in container.format.name.split(",") if part in CONTAINERS),
             index=index,
-            others=[streams.described(one) for one in streams.picture_streams(container) if one.index != index],
+            others=streams.others(container, index),
             codec=codec.codec.canonical_name,
             decoder={"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(codec.codec.canonical_name) if alpha_tag else None,
             width=frame.width,
@@ -203,6 +207,7 @@ def _of_movie(path: Path, keep_damaged: bool, wanted: int | None) -> Probe:
             stated_fps=Fraction(stream.guessed_rate or stream.average_rate or 0),
             pts=shown.pts,
             decoded=not shown.pts,
+            beside=streams.is_beside(stream),
             last_duration=shown.last_duration,
             zero=zero,
             sound=_sound(container, zero * stream.time_base),

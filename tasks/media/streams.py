@@ -13,6 +13,8 @@ from tasks.media.source import CONTAINERS
 
 SOUND_FORMATS = ("mp3", "wav", "flac", "aac", "aiff")
 """FFmpeg demuxers of files that hold sound alone."""
+_SEQUENCES = ("avis", "msf1", "hevc", "hevx")
+"""Major brands of HEIF and AVIF pictures in motion."""
 _DEFAULT = 5_000_000
 """What being the default stream is worth, px: FFmpeg's own figure (its automatic choice of a video stream)."""
 
@@ -85,11 +87,26 @@ def _moving(path: Path) -> set[int]:
 
 def picture_streams(container: Any) -> Sequence[Any]:
     """The video streams that can be decoded and are no pictures beside the movie."""
+    known = [stream for stream in container.streams.video if stream.codec_context is not None]
+    return [stream for stream in known if not is_beside(stream)]
+
+
+def is_beside(stream: Any) -> bool:
+    """Whether it is a picture beside the movie, such as cover art, which has no time of its own."""
     from av.stream import Disposition
 
-    still = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-    known = [stream for stream in container.streams.video if stream.codec_context is not None]
-    return [stream for stream in known if not stream.disposition & still]
+    beside = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+    return bool(stream.disposition & beside)
+
+
+def others(container: Any, index: int) -> list[str]:
+    """In words, the picture streams besides the one that is read.
+
+    Sequences of HEIF and AVIF begin with a still of their own, an item without a duration: nobody means that one.
+    """
+    found = [stream for stream in picture_streams(container) if stream.index != index]
+    sequence = container.metadata.get("major_brand") in _SEQUENCES
+    return [described(stream) for stream in found if not (sequence and stream.duration is None)]
 
 
 def described(stream: Any) -> str:

@@ -107,16 +107,28 @@ def select(
                 f"extract.{key}: {_clock(value)} is outside the clip: {name} ends at {_clock(length)}",
                 fix=f"choose extract.{key} between 0 and {length:.3f} seconds",
             )
-    first = 0 if start is None else bisect_left(pts, zero + Fraction(start) / time_base - step / 2)
-    last = len(pts) if end is None else bisect_left(pts, zero + Fraction(end) / time_base - step / 2)
+    boundaries = [*pts, clip_end]
+    # A start never goes to the clip's end: the last frame may be held for long. Decimals count as they are written.
+    first = 0 if start is None else _nearest(pts, zero + Fraction(str(start)) / time_base)
+    last = len(pts) if end is None else _nearest(boundaries, zero + Fraction(str(end)) / time_base)
     chosen = list(pts[first:last])[:max_frames]
     if not chosen:
+        begins, ends = (_clock(float((tick - zero) * time_base)) for tick in boundaries[first : first + 2])
         raise UserError(
-            f"extract: no frame of {name} lies between {_clock(start or 0.0)} and {_clock(end or length)}",
-            fix=f"frames are {float(step * time_base):.4f} s apart: widen extract.start / extract.end",
+            f"extract: between extract.start and extract.end there is no frame of {name}: both go to {begins}, the "
+            "nearest frame boundary",
+            fix=f"the frame that begins there is shown until {ends}: extract.end={ends.removesuffix(' s')}",
         )
     stop = pts[first + len(chosen)] if first + len(chosen) < len(pts) else clip_end
     return Selection(chosen, stop, (chosen[0] - zero) * time_base, (stop - chosen[0]) * time_base)
+
+
+def _nearest(boundaries: Sequence[int], tick: Fraction) -> int:
+    """Index of the boundary that is nearest to a moment; the earlier one of two."""
+    after = bisect_left(boundaries, tick)
+    if after == len(boundaries) or (after and tick - boundaries[after - 1] <= boundaries[after] - tick):
+        return after - 1
+    return after
 
 
 def _clock(value: float) -> str:

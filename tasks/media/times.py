@@ -36,7 +36,7 @@ def decoded(path: Path, facts: Probe, keep_damaged: bool) -> Times:
     for number in range(1, len(frames)):
         if (frames[number][0] - frames[number - 1][0]) * facts.time_base < -packets.JITTER:
             raise packets.restarts(path, number)
-    return Times(sorted({pts for pts, _ in frames}), max(frames)[1])
+    return Times(sorted({pts for pts, _ in frames}), packets.of_last(facts.container, max(frames)[1]))
 
 
 def size_change(path: Path, facts: Probe) -> int | None:
@@ -49,7 +49,7 @@ def size_change(path: Path, facts: Probe) -> int | None:
 
 def _listing(path: Path, facts: Probe, *, strict: bool, vcodec: str = "wrapped_avframe", **more: Any) -> Any:
     """An FFmpeg run that writes down every frame: stream, two times, duration, bytes, checksum."""
-    stream = ffmpeg.movie(path, facts.container, facts.index, facts.decoder, strict=strict)
+    stream = ffmpeg.movie(path, facts, strict=strict)
     stream = stream.filter("settb", expr=ffmpeg.ratio(facts.time_base))
     return stream.output(
         _DECODED, format="framecrc", vcodec=vcodec, fps_mode="passthrough", enc_time_base="filter", flush_packets=1,

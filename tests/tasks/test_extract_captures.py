@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ import pytest
 from PIL import Image
 
 from reel.clip import Clip
+from reel.config import parse
 from reel.errors import UserError
 from reel.store import Store
-from tasks.media import ffmpeg
+from tasks.extract import Extract, prepare
+from tasks.media import ffmpeg, frames
 from tests.tasks.media_samples import assembled, extracted, numbered, numbers, run
 
 RAW = {"multiple_of": 1, "color_range": "full"}
@@ -138,6 +141,43 @@ def test_animated_webp(store: Store, tmp_path: Path, options: dict) -> None:
     assert clip.meta["source"]["range"]["duration"] == "7/5"
     even = extracted(store, tmp_path / "a.webp", fps=10)
     assert [int(frame[24, 32].argmax()) for frame in even.frames()] == [0, *[1] * 3, *[2] * 10]
+
+
+@pytest.mark.parametrize(
+    ("kind", "delays", "begins", "seconds"),
+    [
+        ("WEBP", [100, 11, 11], [0, 0.1, 0.111], 0.122),
+        ("WEBP", [100, 10, 5], [0, 0.1, 0.2], 0.3),
+        ("WEBP", [0, 0, 0], [0, 0.1, 0.2], 0.3),
+        ("GIF", [100, 10, 10], [0, 0.1, 0.11], 0.12),
+        ("GIF", [0, 0, 0], [0, 0.1, 0.2], 0.3),
+        ("PNG", [100, 5, 5], [0, 0.1, 0.105], 0.11),
+        ("PNG", [100, 0, 0], [0, 0.1, 0.1 + 1 / 15], 0.1 + 2 / 15),
+        ("AVIF", [100, 300, 5], [0, 0.1, 0.4], 0.405),
+    ],
+)
+def test_delays_of_nothing(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str, delays: list[int], begins: list[float],
+    seconds: float,
+) -> None:  # fmt: skip
+    """Formats that say "as fast as possible" are shown as FFmpeg shows them, the last frame as any other."""
+    first, *others = (Image.fromarray(np.full((48, 64, 3), colour, np.uint8)) for colour in COLOURS)
+    first.save(tmp_path / "a", kind, save_all=True, append_images=others, duration=delays)
+    clip = extracted(store, tmp_path / "a")
+    assert [float(pts * clip.time_base) for pts in clip.pts] == pytest.approx(begins, abs=1e-4)
+    assert float(Fraction(clip.meta["source"]["range"]["duration"])) == pytest.approx(seconds, abs=1e-4)
+    assert [int(frame[24, 32].argmax()) for frame in clip.frames()] == [0, 1, 2]
+    assert "several video streams" not in caplog.text  # an AVIF in motion begins with a still of its own
+
+
+def test_theora_is_decoded_on_one_thread(store: Store, tmp_path: Path) -> None:
+    """With several, FFmpeg's decoder made other pictures of the very same file once in seventy times."""
+    path = numbered(tmp_path / "a.ogv", 20, "25", "64x48", "-c:v", "libtheora", "-q:v", 10, "-pix_fmt", "yuv420p")
+    assert numbers(extracted(store, path, **RAW)) == list(range(20))
+    _, job = prepare(parse(Extract, {}), path)
+    command = ffmpeg.arguments(frames.graph(job))
+    assert command[command.index("-threads") + 1] == "1"
+    assert command.index("-threads") < command.index("-i")
 
 
 def test_our_own_webp_comes_back(store: Store, tmp_path: Path) -> None:

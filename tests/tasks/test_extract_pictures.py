@@ -52,6 +52,22 @@ def test_hdr_pictures_are_refused(store: Store, tmp_path: Path, brand: str) -> N
     assert len(extracted(store, grid(tmp_path / "a", brand, transfer=13))) == 1
 
 
+LAB = {
+    (50, 0, 0): (119, 119, 119),
+    (70, -40, 40): (108, 190, 94),
+    (40, 50, 20): (168, 49, 65),
+    (30, 10, -40): (50, 68, 134),
+}
+"""L*, a*, b* (D50) and what they are in sRGB, by the standard's own arithmetic."""
+
+
+def test_lab_colours(store: Store, tmp_path: Path) -> None:
+    for lab, rgb in LAB.items():
+        stored = np.array([round(lab[0] * 2.55), lab[1] % 256, lab[2] % 256], np.uint8)  # signed, in TIFF
+        Image.fromarray(np.tile(stored, (32, 32, 1)), "LAB").save(tmp_path / "a.tif")
+        assert np.abs(extracted(store, tmp_path / "a.tif").frame(0)[16, 16].astype(int) - rgb).max() <= 3
+
+
 def test_print_colours(store: Store, tmp_path: Path) -> None:
     for name in ("a.jpg", "a.tif"):
         Image.new("CMYK", (32, 32), (0, 255, 255, 0)).save(tmp_path / name)

@@ -6,6 +6,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reel.config import parse
 from reel.errors import UserError
@@ -102,13 +104,34 @@ def test_a_range_goes_to_the_nearest_frame_boundaries() -> None:
     assert len(select(milliseconds, "1/1000", max_frames=5).pts) == 5
 
 
+UNEVEN = [0, 100, 120, 620, 700]
+
+
+@given(moments=st.lists(st.integers(1, 699), min_size=2, max_size=2, unique=True))
+def test_a_range_of_an_uneven_clip_goes_to_the_nearest_boundaries_too(moments: list[int]) -> None:
+    """Not to one within half of what is usual between frames: a still screen is one frame for seconds."""
+    start, end = sorted(moments)
+    begins, ends = (min((abs(pts - moment), pts) for pts in UNEVEN)[1] for moment in (start, end))
+    if begins == ends:
+        with pytest.raises(UserError, match="both go to"):
+            select(UNEVEN, "1/1000", start=start / 1000, end=end / 1000)
+    else:
+        chosen = select(UNEVEN, "1/1000", start=start / 1000, end=end / 1000)
+        assert chosen.pts == [pts for pts in UNEVEN if begins <= pts < ends]
+
+
+def test_a_last_picture_that_is_held_may_be_asked_for_anywhere_in_its_time() -> None:
+    assert select([0, 100], "1/1000", start=2.9, last_duration=3000).pts == [100]
+
+
 def test_a_range_outside_the_clip_is_refused() -> None:
     pts = list(range(25))
     for wrong, key in (({"start": 1.0}, "start"), ({"start": 99.0}, "start"), ({"end": 1.5}, "end")):
         with pytest.raises(UserError, match=f"extract.{key}: .* is outside the clip: the clip ends at 1.000 s"):
             select(pts, "1/25", **wrong)
-    with pytest.raises(UserError, match=r"no frame of the clip lies between"):
+    with pytest.raises(UserError, match=r"no frame of the clip: both go to 1.000 s, the nearest frame") as error:
         select([0, 100], "1/100", start=0.51, end=0.9)
+    assert error.value.fix == "the frame that begins there is shown until 2.000 s: extract.end=2.000"
     with pytest.raises(UserError, match=r"start \(2 s\) must be before end \(1.5 s\)"):
         parse(Extract, {"start": 2, "end": 1.5}, "extract")
 

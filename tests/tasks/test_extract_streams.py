@@ -41,6 +41,8 @@ def test_the_default_stream_and_attached_pictures(store: Store, tmp_path: Path) 
     assert len(extracted(store, default, **RAW)) == 20
     cover = two(tmp_path / "b.mp4", "96x64", "64x48", "-disposition:v:0", "attached_pic", "-c:v:0", "mjpeg")
     assert len(extracted(store, cover, **RAW)) == 20
+    alone = extracted(store, cover, stream=1, **RAW)  # mp4 puts it behind the movie
+    assert (alone.width, len(alone), alone.meta["source"]["range"]["duration"]) == (96, 1, "1/25")
 
 
 def test_a_stream_that_is_not_there(store: Store, tmp_path: Path) -> None:

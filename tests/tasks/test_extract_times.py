@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reel.config import parse
 from reel.errors import UserError
 from reel.store import Store
+from tasks.extract import Extract, prepare
 from tasks.media import timeline
 from tests.tasks.media_samples import clicks, extracted, numbered, numbers, run
 
@@ -85,6 +87,8 @@ def test_h264_in_avi(store: Store, tmp_path: Path, copied: bool) -> None:
         numbered(path, 20, "25", "64x48", *H264)
     clip = extracted(store, path, **RAW)
     assert numbers(clip) == list(range(20))
+    assert clip.meta["source"]["range"]["duration"] == "4/5"
+    assert numbers(extracted(store, path, fps=25, **RAW)) == list(range(20))
     assert numbers(extracted(store, path, fps=8, **RAW)) == [0, 3, 6, 9, 13, 16]
     assert numbers(extracted(store, path, start=0.2, end=0.4, **RAW)) == list(range(5, 10))
 
@@ -93,6 +97,39 @@ def test_h264_in_avi(store: Store, tmp_path: Path, copied: bool) -> None:
 def test_older_codecs_in_avi(store: Store, tmp_path: Path, codec: tuple) -> None:
     path = numbered(tmp_path / "a.avi", 20, "25", "64x48", "-c:v", *codec, "-pix_fmt", "yuv420p")
     assert numbers(extracted(store, path, **RAW)) == list(range(20))
+
+
+CODECS = {
+    "h264 with B-frames": H264,
+    "h264": ("-c:v", "libx264", "-qp", 0, "-bf", 0),
+    "mpeg4 with B-frames": ("-c:v", "mpeg4", "-qscale:v", 1, "-bf", 2, "-pix_fmt", "yuv420p"),
+    "mpeg2 with B-frames": MPEG2,
+    "mjpeg": ("-c:v", "mjpeg", "-q:v", 1, "-pix_fmt", "yuvj420p"),
+}
+
+
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Twenty numbered frames in each codec, as mov with a clock of its own."""
+    folder = tmp_path_factory.mktemp("encoded")
+    return {codec: numbered(folder / f"{codec}.mov", 20, "25", "64x48", *CODECS[codec]) for codec in CODECS}
+
+
+@pytest.mark.parametrize("suffix", ["avi", "mp4", "mkv", "ts"])
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_stream_that_was_copied_has_all_frames_and_its_whole_time(
+    tmp_path: Path, encoded: dict[str, Path], codec: str, suffix: str
+) -> None:
+    """Copied streams keep a clock finer than a frame, and AVI says that a packet lasts one tick of it."""
+    path = tmp_path / f"copied.{suffix}"
+    # transport streams need MPEG-4's headers in the stream, as their encoders write them
+    how = CODECS[codec] if suffix == "ts" and codec.startswith("mpeg4") else ("-c", "copy")
+    if (codec, suffix) == ("mjpeg", "ts"):
+        return  # transport streams have none
+    run("-i", encoded[codec], *how, path)
+    for fps, count in (("source", 20), (25, 20), (50, 40), (12.5, 10)):
+        _, job = prepare(parse(Extract, {"fps": fps}), path)
+        assert (len(job.expected), float(job.selection.duration)) == (count, pytest.approx(0.8, abs=0.0011))
 
 
 CONTAINERS = {
