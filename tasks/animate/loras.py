@@ -8,7 +8,7 @@ from typing import Any
 from reel.errors import UserError
 from reel.models.source import LoraSource
 from tasks.animate.replay.call import Stock
-from tasks.networks.files import safetensors_file
+from tasks.networks.files import refuse_not_finite, safetensors_file
 from tasks.weights.header import read_header
 
 
@@ -54,6 +54,7 @@ def apply(stock: Stock, part: str, model: Any, loras: Sequence[LoraSource]) -> N
     names = []
     for index, lora in enumerate(loras):
         file = safetensors_file(lora.source)
+        refuse_not_finite(lora.source)
         names.append(f"lora{index}")
         try:
             pipe.load_lora_weights(

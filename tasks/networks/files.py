@@ -11,7 +11,7 @@ from reel.errors import UserError
 from reel.models.source import ModelSource
 from tasks.weights import fetch as weights
 from tasks.weights.files import parameter_bytes
-from tasks.weights.header import read_header
+from tasks.weights.header import read_header, shown
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 """Memory of a number, by number format."""
@@ -63,6 +63,25 @@ def safetensors_file(source: ModelSource) -> Path:
             fix="most authors offer the same model as .safetensors",
         )
     return file
+
+
+def refuse_not_finite(source: ModelSource) -> None:
+    """Read a small model's file through, one tensor at a time.
+
+    Raises:
+        UserError: a tensor holds NaN or infinity, which would make every picture black.
+    """
+    import torch
+    from safetensors import safe_open
+
+    with safe_open(safetensors_file(source), framework="pt") as opened:
+        for name in opened.keys():  # noqa: SIM118  (not a dict)
+            if not bool(torch.isfinite(opened.get_tensor(name).float()).all()):
+                raise UserError(
+                    f"{source.label}: {shown(name)} holds numbers that are not finite (NaN or infinity); every "
+                    "picture would be black",
+                    fix="its training or conversion went wrong: take another of its author's files",
+                )
 
 
 def not_a_model(source: ModelSource, wanted: str, error: Exception, where: str = "") -> UserError:

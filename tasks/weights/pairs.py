@@ -1,17 +1,19 @@
-"""Whether the matrices of a LoRA's layers belong together: told from the header, before anything loads."""
+"""Whether a LoRA's matrices belong together and fit the model's layers: told from headers, before anything loads."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from reel.errors import UserError
 from tasks.weights.header import Header, shown
 
 _PLAIN = re.compile(r"^(?P<layer>.*lora(?:_linear_layer)?)[._](?P<part>down|up|A|B)(?P<adapter>(?:\.\w+)?)\.weight$")
-_LYCORIS = re.compile(r"^(?P<layer>.*)\.(?P<part>(?:hada|lokr)_w[12](?:_[ab])?)(?P<adapter>(?:\.\w+)?)$")
+_LYCORIS = re.compile(r"^(?P<layer>.*)\.(?P<part>(?:hada|lokr)_(?:w[12](?:_[ab])?|t[12]))(?P<adapter>(?:\.\w+)?)$")
 _SIDES = {"A": "down", "B": "up"}
+_NETWORK = re.compile(r"^(base_model_model_)?(lora_unet_|lycoris_|unet_|lora_te1?_|text_encoder_)?(text_model_)?")
+_OWN = re.compile(r"(_processor)?(_to_([qkv])|_to_(out))?_lora(_linear_layer)?$")
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -24,19 +26,72 @@ def check_pairs(header: Header, file: str, where: str) -> None:
     Raises:
         UserError: a layer lacks a matrix, its matrices differ in rank, or its alpha is no single number.
     """
+    for name, tensor in header.tensors.items():
+        if name.endswith(".alpha") and math.prod(tensor.shape) != 1:
+            raise _wrong(
+                file, where, name.removesuffix(".alpha"), f"its alpha has the shape {list(tensor.shape)}, not []"
+            )
+    for layer, parts in _layers(header).items():
+        told = _of_plain(parts) if {"down", "up"} & parts.keys() else _of_lycoris(parts)
+        if told:
+            raise _wrong(file, where, layer, told)
+
+
+def check_fit(header: Header, file: str, where: str, known: Mapping[str, tuple[int, ...]]) -> None:
+    """Hold the layers of a LoRA that `check_pairs` let through against those of a model.
+
+    Args:
+        known: shapes of the model's weights by `plain_name`. Layers that are not among them are not judged.
+
+    Raises:
+        UserError: a layer takes or gives another number of channels than the model's.
+    """
+    for layer, parts in _layers(header).items():
+        own = known.get(plain_name(layer))
+        found = _ends(parts)
+        if own is None or len(own) < 2 or found is None:
+            continue
+        gives, takes, whole = found
+        wanted = (own[0], math.prod(own[1:]) if whole else own[1])
+        if (gives, takes) != wanted:
+            raise UserError(
+                f"{where}: {file} does not fit: its layer {shown(layer)} goes from {takes} to {gives} numbers, the "
+                f"model's from {wanted[1]} to {wanted[0]}",
+                fix="it is made for a model of another size: take one for the family in use (rotoscope models)",
+            )
+
+
+def plain_name(layer: str) -> str:
+    """A layer's name with underscores, without what trainers and libraries put before and behind it."""
+    inner = _NETWORK.sub("", layer.replace(".", "_"))
+    return _OWN.sub(lambda end: f"_to_{end[3]}" if end[3] else "_to_out_0" if end[4] else "", inner)
+
+
+def _layers(header: Header) -> dict[str, Shapes]:
+    """Shapes of the matrices of each layer."""
     layers: dict[str, Shapes] = {}
     for name, tensor in header.tensors.items():
         if match := _PLAIN.match(name) or _LYCORIS.match(name):
             part = _SIDES.get(match["part"], match["part"])
             layers.setdefault(match["layer"] + match["adapter"], {})[part] = tensor.shape
-        elif name.endswith(".alpha") and math.prod(tensor.shape) != 1:
-            raise _wrong(
-                file, where, name.removesuffix(".alpha"), f"its alpha has the shape {list(tensor.shape)}, not []"
-            )
-    for layer, parts in layers.items():
-        told = _of_plain(parts) if {"down", "up"} & parts.keys() else _of_lycoris(parts)
-        if told:
-            raise _wrong(file, where, layer, told)
+    return layers
+
+
+def _ends(parts: Shapes) -> tuple[int, int, bool] | None:
+    """Numbers that a layer gives and takes, and whether a kernel's are among the latter; None: nothing is known."""
+    try:
+        if "down" in parts:
+            return parts["up"][0], parts["down"][1], False
+        if "hada_w1_a" in parts:
+            first, second = parts["hada_w1_a"], parts["hada_w1_b"]
+            return (first[1], second[1], False) if "hada_t1" in parts else (first[0], second[1], True)
+        one = parts.get("lokr_w1") or (parts["lokr_w1_a"][0], parts["lokr_w1_b"][1])
+        if "lokr_t2" in parts:
+            return one[0] * parts["lokr_w2_a"][1], one[1] * parts["lokr_w2_b"][1], False
+        two = parts.get("lokr_w2") or (parts["lokr_w2_a"][0], parts["lokr_w2_b"][1])
+        return one[0] * two[0], one[1] * math.prod(two[1:]), True
+    except (KeyError, IndexError):  # told where it loads
+        return None
 
 
 def _wrong(file: str, where: str, layer: str, told: str) -> UserError:

@@ -6,7 +6,7 @@ Single files are looked at, which people bring; a family's folders are diffusers
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from tasks.stylize.settings.embed import Embed
 from tasks.stylize.settings.split import Stages
 from tasks.weights import fetch as weights
 from tasks.weights.formats import demand, made_for, part_names, text_width
-from tasks.weights.header import Header
-from tasks.weights.pairs import check_pairs
+from tasks.weights.header import Header, read_header
+from tasks.weights.pairs import check_fit, check_pairs, plain_name
 
 
 def check_files(stages: Stages) -> None:
@@ -40,7 +40,7 @@ def check_files(stages: Stages) -> None:
     for kind in sorted({control.kind for control in stages.denoise.live().values()}):
         _check_controlnet(f"model.controlnets.{kind}", model.controlnets[kind])
     for where, lora in named_loras(stages.denoise):
-        _check_lora(where, lora, model)
+        _check_lora(where, lora, model, _layers(model, stages.embed))
     for name, source in stages.embed.embeddings.items():
         _check_embedding(f"stylize.embeddings.{name}", source, stages.embed)
     if stages.denoise.ip_adapter is not None and model.ip_adapter is not None:
@@ -126,12 +126,28 @@ def _check_controlnet(where: str, source: ModelSource) -> None:
         )
 
 
-def _check_lora(where: str, lora: LoraSource, model: AnimateDiff) -> None:
+def _layers(model: AnimateDiff, embed: Embed) -> dict[str, tuple[int, ...]]:
+    """Shapes of the weights that LoRAs change, by `pairs.plain_name`, as far as the files have diffusers' names."""
+    folders = [] if model.motion.single else [weights.path(model.motion)]
+    for source, part in ((model.base, "unet"), (embed.base, "text_encoder")):
+        if not source.single:
+            folders.append(weights.path(part_of(source, part)) / part)
+    headers = (read_header(file) for folder in folders for file in sorted(folder.glob("*.safetensors")))
+    return {
+        plain_name(name.removesuffix(".weight")): tensor.shape
+        for header in headers
+        for name, tensor in header.tensors.items()
+        if name.endswith(".weight")
+    }
+
+
+def _check_lora(where: str, lora: LoraSource, model: AnimateDiff, layers: Mapping[str, tuple[int, ...]]) -> None:
     if lora.source.single or _one_file(weights.path(lora.source)):
         file = safetensors_file(lora.source)
         header = demand(file, "lora", where)
         check_pairs(header, file.name, where)
         _check_width(header, f"{where}: {lora.source.label}", model)
+        check_fit(header, file.name, where, layers)
 
 
 def _one_file(folder: Path) -> bool:

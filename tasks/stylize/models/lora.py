@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from reel.models.source import ModelSource
-from tasks.networks.files import not_a_model, safetensors_file
+from tasks.networks.files import not_a_model, refuse_not_finite, safetensors_file
 from tasks.weights.formats import demand
 from tasks.weights.header import read_header
 
@@ -57,10 +57,11 @@ def read_lora(loader: Any, source: ModelSource) -> dict[str, LoraPart]:
         loader: a class or an object with diffusers' ``lora_state_dict``.
 
     Raises:
-        UserError: the file is not a LoRA, or one of a format that is not applied.
+        UserError: the file is not a LoRA, one of a format that is not applied, or holds NaN.
     """
     file = safetensors_file(source)
     demand(file, "lora", source.label)
+    refuse_not_finite(source)
     try:
         state, alphas = loader.lora_state_dict(str(file.parent), weight_name=file.name, local_files_only=True)
     except (ValueError, KeyError, RuntimeError, OSError) as error:

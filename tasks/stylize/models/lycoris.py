@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reel.models.source import LoraSource, ModelSource
-from tasks.networks.files import not_a_model, safetensors_file
+from tasks.networks.files import not_a_model, refuse_not_finite, safetensors_file
 from tasks.stylize.models.lora import NETWORKS, say_lost
 from tasks.weights.formats import demand, format_of
 
@@ -75,10 +75,11 @@ def _differences(source: ModelSource, network: Any, prefix: str) -> tuple[dict[s
     """What a file changes of a network by layer, what it holds for it that fits nowhere, whether it holds more.
 
     Raises:
-        UserError: a name that is no matrix of a LoHa or LoKr.
+        UserError: a name that is no matrix of a LoHa or LoKr, or a tensor that holds NaN.
     """
     from safetensors.torch import load_file
 
+    refuse_not_finite(source)
     known = {name.replace(".", "_"): name for name, module in network.named_modules() if hasattr(module, "weight")}
     found: dict[str, dict[str, Any]] = {}
     for name, value in load_file(str(safetensors_file(source))).items():
