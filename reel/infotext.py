@@ -78,6 +78,12 @@ def _number(text: str) -> str | None:
     return text.strip() if re.fullmatch(r"\d+(\.\d+)?", text.strip()) else None
 
 
+def _seed(text: str) -> str | None:
+    """Others count to 2**64."""
+    word = text.strip()
+    return word if re.fullmatch(r"\d{1,20}", word) and int(word) < 2**63 else None
+
+
 def _skip(text: str) -> str | None:
     """Their 1 leaves no layer of the text encoder out."""
     word = text.strip()
@@ -87,7 +93,7 @@ def _skip(text: str) -> str | None:
 _SAME: dict[str, tuple[str, Callable[[str], str | None]]] = {
     "Steps": ("stylize.num_inference_steps", _number),
     "CFG scale": ("stylize.guidance_scale", _number),
-    "Seed": ("seed", _number),
+    "Seed": ("seed", _seed),
     "Denoising strength": ("stylize.strength", _number),
     "Clip skip": ("stylize.clip_skip", _skip),
 }

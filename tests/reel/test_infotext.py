@@ -26,6 +26,18 @@ def test_taken_apart() -> None:
 
 
 @pytest.mark.parametrize(
+    ("seed", "taken"),
+    [("0", True), ("9223372036854775807", True), ("9223372036854775808", False), ("18446744073709551615", False),
+     ("-1", False), ("5.5", False), ("9" * 30, False)],
+)  # fmt: skip
+def test_a_seed_that_is_none_here_is_not_offered(seed: str, taken: bool) -> None:
+    found = split_infotext(f"a cat\nSteps: 20, Sampler: Euler, Seed: {seed}")
+    assert found is not None
+    assert (f"seed={seed}" in found.overrides()) == taken
+    assert ("Seed" in found.dropped()) == (not taken)
+
+
+@pytest.mark.parametrize(
     ("sampler", "scheduler"),
     [
         ("Sampler: DPM++ 2M, Schedule type: Karras", "dpmpp_2m_karras"),

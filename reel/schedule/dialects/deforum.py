@@ -61,8 +61,8 @@ def parse(report: Report, what: What, options: Options) -> Schedule | None:
         head=head,
         joiner=" ",
         beyond="drop",
-        frames=_number(found, "max_frames"),
-        fps=_number(found, "fps"),
+        frames=int(_number(report, found, "max_frames", whole=True)) or None,
+        fps=_number(report, found, "fps") or None,
         dialect="deforum",
     )
 
@@ -152,6 +152,10 @@ def _place(report: Report, member: Member) -> Time | None:
         )
         return None
     if not formula.constant:
+        if not any(abs(float(formula.evaluate({"t": 0.0, "max_f": last}))) < 1e9 for last in (95.0, 96.0)):
+            report.add("RS407", f"'{word[:40]}' is not a frame: it is undefined or far too large",
+                       member.start, member.stop, fix="a frame number, or max_f/2")  # fmt: skip
+            return None
         return Time("formula", formula=formula)
     value = float(formula.evaluate({"t": 0.0}))
     if not 0 <= value < 1e9:
@@ -170,9 +174,17 @@ def _text(report: Report, found: dict[str, Value], names: tuple[str, ...]) -> st
     return value.text
 
 
-def _number(found: dict[str, Value], name: str) -> int | None:
-    text = found[name].text if name in found else ""
-    return int(text) if re.fullmatch(r"[1-9]\d{0,6}", text) else None
+def _number(report: Report, found: dict[str, Value], name: str, *, whole: bool = False) -> float:
+    """A positive number of the settings file, in quotes or not; 0: it is not there, or told to be wrong."""
+    if name not in found:
+        return 0.0
+    value = found[name]
+    number = float(value.text) if re.fullmatch(r"\d{1,7}(\.\d{0,9})?", value.text) else 0.0
+    if number > 0 and not (whole and number % 1):
+        return number
+    kind = "a whole number from 1 on" if whole else "a number above 0"
+    report.add("RS122", f"{name} must be {kind}, not {value.text[:40] or f'the {value.kind} here'}", *value.outer)
+    return 0.0
 
 
 def _left_out(report: Report, found: dict[str, Value]) -> None:
