@@ -1,11 +1,13 @@
 """Files with broken heads, of every format that the bundled FFmpeg writes: read, or refused in one line in time.
 
-    python -m benchmarks.media_fuzz [--files 5000] [--seed 1] [--workers 2] [--log FILE]
+    python -m benchmarks.media_fuzz [--files 5000] [--seed 1] [--first 0] [--workers 2] [--log FILE]
 
 Small files of all muxers and of Pillow's and libheif's picture formats are made; bytes of their beginnings (and, where
 an index lies there, of their ends) are changed, cut out, doubled or replaced by what readers stumble over. Each file
 goes through the whole of `extract`. What the product starts as a process of its own for each file is forked here from
 one that has the libraries loaded, with the very same limits: 5000 starts of Python would take an hour.
+
+File N of a seed is the same in every run, so that a run that was ended goes on with ``--first``.
 
 A crash or a hang of outside software must come out as a refusal. They are counted by format, in words; no file is kept.
 Exits with 1 after an error that is no refusal, one of several lines, or a file that took longer than 5 s (seconds of
@@ -155,16 +157,16 @@ def tried(path: Path, store: Path) -> str:
     return "read"
 
 
-def worker(number: int, share: int, seed: int, known: dict[str, bytes], results: Any) -> None:
-    """Try ``share`` files and put (format, outcome, seconds of the processor) into ``results``."""
-    chance = random.Random(f"{seed} {number}")
+def worker(files: range, seed: int, known: dict[str, bytes], results: Any) -> None:
+    """Try files of a seed, by their numbers, and put (format, outcome, seconds of the processor) into ``results``."""
     known_facts.contained.ask = forked  # type: ignore[assignment]  # a process a file would be the time
     names = sorted(known)
     with tempfile.TemporaryDirectory() as place:
         os.environ["ROTOSCOPE_CACHE"] = f"{place}/cache"
         sys.stderr = Path(place, "errors").open("w")  # noqa: SIM115  (libraries' warnings)
         os.dup2(sys.stderr.fileno(), 2)
-        for _ in range(share):
+        for number in files:
+            chance = random.Random(f"{seed} {number}")
             name = chance.choice(names)
             path = Path(place, "broken.mp4")
             path.write_bytes(broken(known[name], chance))
@@ -183,6 +185,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="number of the first file")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--log", type=Path, help="progress and the result are also written here")
     args = parser.parse_args()
@@ -190,7 +193,7 @@ def main() -> int:
         known = seeds(Path(folder))
     began, tally = time.monotonic(), Tally(args.log)
     tally.say(f"{len(known)} formats: {', '.join(sorted(known))}")
-    for name, outcome, seconds in _results(args.files, args.seed, args.workers, known):
+    for name, outcome, seconds in _results(range(args.first, args.files), args.seed, args.workers, known):
         tally.add(name, outcome, seconds)
     tally.say(
         json.dumps(
@@ -200,11 +203,11 @@ def main() -> int:
     return int(bool(tally.wrong))
 
 
-def _results(files: int, seed: int, workers: int, known: dict[str, bytes]) -> Iterator[tuple[str, str, float]]:
+def _results(files: range, seed: int, workers: int, known: dict[str, bytes]) -> Iterator[tuple[str, str, float]]:
     context = multiprocessing.get_context("fork")
     results: Any = context.Queue()
-    share = -(-files // workers)
-    started = [context.Process(target=worker, args=(n, share, seed, known, results)) for n in range(workers)]
+    shares = [files[n::workers] for n in range(workers)]
+    started = [context.Process(target=worker, args=(share, seed, known, results)) for share in shares]
     for process in started:
         process.start()
     left = workers
@@ -235,7 +238,7 @@ class Tally:
         if kind in ("traceback", "lines") or seconds > LIMIT:
             self.wrong.append(f"{name}: {outcome} after {seconds:.1f} s")
             self.say(self.wrong[-1])
-        if sum(self.outcomes.values()) % 500 == 0:
+        if sum(self.outcomes.values()) % 200 == 0:
             self.say(f"{sum(self.outcomes.values())} files: {dict(self.outcomes)}")
 
     def summary(self) -> dict[str, Any]:

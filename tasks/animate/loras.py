@@ -50,11 +50,12 @@ def _takes_blocks(name: str) -> bool:
 
 def apply(stock: Stock, part: str, model: Any, loras: Sequence[LoraSource]) -> None:
     """Put LoRAs on a denoiser, each by its weight: diffusers leaves all but the last one inactive."""
+    for lora in loras:
+        refuse_not_finite(lora.source)
     pipe = stock.made({part: model})
     names = []
     for index, lora in enumerate(loras):
         file = safetensors_file(lora.source)
-        refuse_not_finite(lora.source)
         names.append(f"lora{index}")
         try:
             pipe.load_lora_weights(
