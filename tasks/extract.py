@@ -153,8 +153,7 @@ def prepare(cfg: Extract, path: Path) -> tuple[Probe, frames.Job]:
     fps = None if facts.container == "pictures" else cfg.constant_fps
     selection = timeline.select(
         facts.pts, facts.time_base, facts.zero, start=cfg.start, end=cfg.end,
-        max_frames=None if fps else cfg.max_frames, last_duration=0 if facts.beside else facts.last_duration,
-        name=source.name,
+        max_frames=None if fps else cfg.max_frames, last_duration=facts.last_duration, name=source.name,
     )  # fmt: skip
     if fps:
         selection, expected = timeline.resample(selection, facts.time_base, fps, cfg.max_frames)

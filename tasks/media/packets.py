@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ JITTER = 0.05
 """Seconds by which decoding times may fall back without meaning anything: careless muxers round them."""
 _ENDS_OF_SOUND = ("avi", "asf", "flv")
 """Containers whose durations are the longest stream's, or typed in by hand."""
+_NO_DURATION = Fraction(1, 240)
+"""Seconds; a last frame that is shorter than any rate has lost its time: cover art, a stream that came through AVI."""
 _NO_DURATIONS = ("avi",)
 """Containers whose packets last one tick of the stream's clock, however long a frame is shown: a stream that was copied
 into AVI from a finer clock has ticks of a fraction of a frame."""
@@ -65,14 +68,15 @@ def of_packets(path: Path, container: Any, stream: Any, keep_damaged: bool) -> T
         _refuse_truncated(path, container, stream, there, pts[-1] + last[1] if complete else None)
     if not complete:
         return Times([], 0)
-    return Times(pts, of_last(container.format.name, last[1]) or _remaining(container, stream, pts[-1]))
+    said = last[1] or _remaining(container, stream, pts[-1])
+    return Times(pts, of_last(container.format.name, said, stream.time_base))
 
 
-def of_last(container: str, duration: int) -> int:
-    """Ticks that the last frame is shown, where its packet says ``duration``; 0: the container knows nothing of it."""
+def of_last(container: str, duration: int, time_base: Fraction) -> int:
+    """Ticks that the last frame is shown, where its packet says ``duration``; 0: nobody knows."""
     if container == "webp_anim" and duration <= _WEBP_HURRY:
         return _WEBP_USUAL  # FFmpeg moves the frame after such a one, but not the end
-    return 0 if container in _NO_DURATIONS else duration
+    return 0 if container in _NO_DURATIONS or duration * time_base < _NO_DURATION else duration
 
 
 def _refuse_truncated(path: Path, container: Any, stream: Any, there: int, end: int | None) -> None:

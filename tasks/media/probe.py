@@ -45,7 +45,6 @@ class Probe:
         width, height: stored size, px; rotation: degrees, a multiple of 90.
         pts: times of all frames in ticks of ``time_base``, ascending.
         decoded: whether the decoder had to work the times out, so that it must always begin at the beginning.
-        beside: whether it is a picture beside the movie, such as cover art, which has no time of its own.
         last_duration: ticks that the last frame is shown, 0 when not said.
         zero: the tick (exact) at which a player's clock is 0.
     """
@@ -66,7 +65,6 @@ class Probe:
     stated_fps: Fraction
     pts: list[int] = field(repr=False)
     decoded: bool
-    beside: bool
     last_duration: int
     zero: Fraction
     sound: Sound | None
@@ -123,7 +121,6 @@ def of_pictures(source: Source, size: tuple[int, int], fps: Fraction | None) -> 
         stated_fps=1 / time_base,
         pts=list(range(count)),
         decoded=False,
-        beside=False,
         last_duration=1,
         zero=Fraction(0),
         sound=None,
@@ -149,7 +146,6 @@ def of_animation(size: tuple[int, int]) -> Probe:
         stated_fps=Fraction(0),
         pts=[],
         decoded=True,
-        beside=False,
         last_duration=0,
         zero=Fraction(0),
         sound=None,
@@ -207,7 +203,6 @@ def _of_movie(path: Path, keep_damaged: bool, wanted: int | None) -> Probe:
             stated_fps=Fraction(stream.guessed_rate or stream.average_rate or 0),
             pts=shown.pts,
             decoded=not shown.pts,
-            beside=streams.is_beside(stream),
             last_duration=shown.last_duration,
             zero=zero,
             sound=_sound(container, zero * stream.time_base),

@@ -87,16 +87,11 @@ def _moving(path: Path) -> set[int]:
 
 def picture_streams(container: Any) -> Sequence[Any]:
     """The video streams that can be decoded and are no pictures beside the movie."""
-    known = [stream for stream in container.streams.video if stream.codec_context is not None]
-    return [stream for stream in known if not is_beside(stream)]
-
-
-def is_beside(stream: Any) -> bool:
-    """Whether it is a picture beside the movie, such as cover art, which has no time of its own."""
     from av.stream import Disposition
 
-    beside = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-    return bool(stream.disposition & beside)
+    still = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+    known = [stream for stream in container.streams.video if stream.codec_context is not None]
+    return [stream for stream in known if not stream.disposition & still]
 
 
 def others(container: Any, index: int) -> list[str]:

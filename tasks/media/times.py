@@ -36,7 +36,7 @@ def decoded(path: Path, facts: Probe, keep_damaged: bool) -> Times:
     for number in range(1, len(frames)):
         if (frames[number][0] - frames[number - 1][0]) * facts.time_base < -packets.JITTER:
             raise packets.restarts(path, number)
-    return Times(sorted({pts for pts, _ in frames}), packets.of_last(facts.container, max(frames)[1]))
+    return Times(sorted({pts for pts, _ in frames}), packets.of_last(facts.container, max(frames)[1], facts.time_base))
 
 
 def size_change(path: Path, facts: Probe) -> int | None:

@@ -132,6 +132,16 @@ def test_a_stream_that_was_copied_has_all_frames_and_its_whole_time(
         assert (len(job.expected), float(job.selection.duration)) == (count, pytest.approx(0.8, abs=0.0011))
 
 
+def test_a_last_frame_of_a_tick_has_lost_its_time(tmp_path: Path, encoded: dict[str, Path]) -> None:
+    """What a stream has that came through AVI before it was copied into mp4."""
+    path = tmp_path / "tick.mp4"
+    cut = "setts=duration='if(eq(N,19),1,DURATION)'"
+    run("-i", encoded["h264"], "-c", "copy", "-bsf:v", cut, path)
+    for fps, count in (("source", 20), (25, 20)):
+        _, job = prepare(parse(Extract, {"fps": fps}), path)
+        assert (len(job.expected), float(job.selection.duration)) == (count, pytest.approx(0.8, abs=0.0011))
+
+
 CONTAINERS = {
     "avi": H264, "wmv": ("-c:v", "wmv2", "-q:v", 1, "-pix_fmt", "yuv420p"), "flv": (*H264, "-pix_fmt", "yuv420p"),
     "asf": H264, "mkv": H264, "mp4": H264, "ts": H264, "mpg": MPEG2,

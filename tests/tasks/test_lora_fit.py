@@ -11,6 +11,7 @@ import pytest
 from reel.errors import UserError
 from reel.models.source import LoraSource
 from reel.store import Store
+from tasks.animate import loras as animator_loras
 from tasks.stylize.job.preflight import check_models
 from tasks.stylize.models import adapters, text
 from tests.tasks.test_lora_files import LAYERS, RANKS, TEXT, encoder, unet
@@ -105,6 +106,16 @@ def test_numbers_that_are_not_finite_are_refused(families: Path, tmp_path: Path,
             text._apply_loras(encoder(families), [lora])
         else:
             adapters.apply_loras(pipeline(families), [lora], "tiny")
+
+
+def test_an_animators_lora_of_no_numbers_is_refused_before_its_pipeline_is_made(tmp_path: Path) -> None:
+    import torch
+
+    tensors = {"transformer.transformer_blocks.0.attn1.to_q.lora_A.weight": torch.tensor([[1.0, float("nan")]])}
+    lora = LoraSource.model_validate({"source": save(tmp_path / "nan.safetensors", tensors)})
+    no_pipeline: Any = None
+    with pytest.raises(UserError, match=r"nan\.safetensors .* holds numbers that are not finite"):
+        animator_loras.apply(no_pipeline, "transformer", None, [lora])
 
 
 def pipeline(families: Path) -> Any:
