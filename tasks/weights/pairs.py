@@ -44,21 +44,25 @@ def check_fit(header: Header, file: str, where: str, known: Mapping[str, tuple[i
         known: shapes of the model's weights by `plain_name`. Layers that are not among them are not judged.
 
     Raises:
-        UserError: a layer takes or gives another number of channels than the model's.
+        UserError: a layer is made for weights of another shape than the model's.
     """
     for layer, parts in _layers(header).items():
         own = known.get(plain_name(layer))
-        found = _ends(parts)
-        if own is None or len(own) < 2 or found is None:
+        if own is None or len(own) < 2 or (made_for := _made_for(parts)) is None:
             continue
-        gives, takes, whole = found
-        wanted = (own[0], math.prod(own[1:]) if whole else own[1])
-        if (gives, takes) != wanted:
+        wanted = (own[0], math.prod(own[1:])) if "down" not in parts else own
+        if "hada_t1" in parts or "lokr_t2" in parts:
+            wanted = own[:2]
+        if made_for != wanted:
             raise UserError(
-                f"{where}: {file} does not fit: its layer {shown(layer)} goes from {takes} to {gives} numbers, the "
-                f"model's from {wanted[1]} to {wanted[0]}",
-                fix="it is made for a model of another size: take one for the family in use (rotoscope models)",
+                f"{where}: {file} does not fit: its layer {shown(layer)} is made for weights of {_size(made_for)}, the "
+                f"model's are {_size(wanted)}",
+                fix="it is made for another model: take one for the family in use (rotoscope models)",
             )
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
 
 
 def plain_name(layer: str) -> str:
@@ -77,19 +81,23 @@ def _layers(header: Header) -> dict[str, Shapes]:
     return layers
 
 
-def _ends(parts: Shapes) -> tuple[int, int, bool] | None:
-    """Numbers that a layer gives and takes, and whether a kernel's are among the latter; None: nothing is known."""
+def _made_for(parts: Shapes) -> tuple[int, ...] | None:
+    """The shape of the weights that a layer changes; None: nothing is known.
+
+    Of a LoRA that is (out, in, kernel ...); of others (out, in), with the kernel's numbers in the latter unless the layer
+    is in CP form.
+    """
     try:
         if "down" in parts:
-            return parts["up"][0], parts["down"][1], False
+            return parts["up"][0], *parts["down"][1:]
         if "hada_w1_a" in parts:
             first, second = parts["hada_w1_a"], parts["hada_w1_b"]
-            return (first[1], second[1], False) if "hada_t1" in parts else (first[0], second[1], True)
+            return (first[1] if "hada_t1" in parts else first[0]), second[1]
         one = parts.get("lokr_w1") or (parts["lokr_w1_a"][0], parts["lokr_w1_b"][1])
         if "lokr_t2" in parts:
-            return one[0] * parts["lokr_w2_a"][1], one[1] * parts["lokr_w2_b"][1], False
+            return one[0] * parts["lokr_w2_a"][1], one[1] * parts["lokr_w2_b"][1]
         two = parts.get("lokr_w2") or (parts["lokr_w2_a"][0], parts["lokr_w2_b"][1])
-        return one[0] * two[0], one[1] * math.prod(two[1:]), True
+        return one[0] * two[0], one[1] * math.prod(two[1:])
     except (KeyError, IndexError):  # told where it loads
         return None
 

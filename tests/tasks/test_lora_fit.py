@@ -38,28 +38,30 @@ def loha(layer: str, takes: int, gives: int) -> dict[str, tuple[int, ...]]:
 
 
 OTHER_WIDTHS: dict[str, tuple[dict[str, tuple[int, ...]], str]] = {
-    "takes more": (plain(Q, 32, 16), "goes from 32 to 16 numbers, the model's from 16 to 16"),
-    "gives more": (plain(Q, 16, 24), "goes from 16 to 24 numbers, the model's from 16 to 16"),
-    "a convolution": (plain(CONVOLUTION, 4, 16, 3, 3), "goes from 4 to 16 numbers, the model's from 8 to 16"),
+    "takes more": (plain(Q, 32, 16), "is made for weights of 16x32, the model's are 16x16"),
+    "gives more": (plain(Q, 16, 24), "is made for weights of 24x16, the model's are 16x16"),
+    "a convolution": (plain(CONVOLUTION, 4, 16, 3, 3), "is made for weights of 16x4x3x3, the model's are 16x8x3x3"),
+    "another kernel": (plain(CONVOLUTION, 8, 16, 1, 1), "is made for weights of 16x8x1x1, the model's are 16x8x3x3"),
+    "a convolution for a matrix": (plain(Q, 16, 16, 1, 1), "is made for weights of 16x16x1x1, the model's are 16x16"),
     "PEFT's names": (
         {f"unet.{Q}.lora_A.weight": (2, 32), f"unet.{Q}.lora_B.weight": (16, 2)},
-        "goes from 32 to 16 numbers, the model's from 16 to 16",
+        "is made for weights of 16x32, the model's are 16x16",
     ),
     "older names": (
         {f"unet.{Q.removesuffix('.to_q')}.processor.to_{end}_lora.{side}.weight": shape
          for end in ("q", "out") for side, shape in (("down", (2, 32)), ("up", (16, 2)))},
-        "goes from 32 to 16 numbers, the model's from 16 to 16",
+        "is made for weights of 16x32, the model's are 16x16",
     ),
     "a text encoder's": (
         {f"lora_te_text_model_{TEXT[0].replace('.', '_')}.lora_down.weight": (2, 48),
          f"lora_te_text_model_{TEXT[0].replace('.', '_')}.lora_up.weight": (16, 2)},
-        "goes from 48 to 16 numbers, the model's from 16 to 16",
+        "is made for weights of 16x48, the model's are 16x16",
     ),
-    "LoHa": (loha(Q, 32, 16), "goes from 32 to 16 numbers, the model's from 16 to 16"),
-    "LoHa of a convolution": (loha(CONVOLUTION, 36, 16), "goes from 36 to 16 numbers, the model's from 72 to 16"),
+    "LoHa": (loha(Q, 32, 16), "is made for weights of 16x32, the model's are 16x16"),
+    "LoHa of a convolution": (loha(CONVOLUTION, 36, 16), "is made for weights of 16x36, the model's are 16x72"),
     "LoKr": (
         {f"lora_unet_{Q.replace('.', '_')}.lokr_w1": (2, 4), f"lora_unet_{Q.replace('.', '_')}.lokr_w2": (4, 8)},
-        "goes from 32 to 8 numbers, the model's from 16 to 16",
+        "is made for weights of 8x32, the model's are 16x16",
     ),
 }  # fmt: skip
 
