@@ -84,8 +84,8 @@ def _layers(header: Header) -> dict[str, Shapes]:
 def _made_for(parts: Shapes) -> tuple[int, ...] | None:
     """The shape of the weights that a layer changes; None: nothing is known.
 
-    Of a LoRA that is (out, in, kernel ...); of others (out, in), with the kernel's numbers in the latter unless the layer
-    is in CP form.
+    Of a LoRA that is (out, in, kernel ...); of others (out, in), with the kernel's numbers in the latter, unless the
+    layer is in CP form.
     """
     try:
         if "down" in parts:
