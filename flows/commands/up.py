@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from flows.commands.common import Parser, store_path
+from flows.commands.common import Parser, settings, store_path
 from flows.edge.arguments import whole
 from flows.prefect_server import servers
 from flows.prefect_server.login import login_path
+from flows.prefect_server.pages import renders_page
 from reel.files import make_folder
 
 
@@ -29,6 +30,8 @@ def main(argv: Sequence[str]) -> int:
     for name, future in started.items():
         server, new = future.result()
         print(f"{name:8} {server.url}  {'started' if new else 'is up already'}, log {servers.log_path(store, name)}")
+        if name == "mlflow" and (page := renders_page(server, str(settings()["tracking"]["experiment"]))):
+            print(f"{'':8} renders: {page}")
         if name == "prefect":
             print(f"{'':8} its page asks for a password: paste the line in {login_path(store)}")
     print("stop them with: rotoscope down")

@@ -25,6 +25,7 @@ from flows.edge import text
 from flows.edge.entry import run_flow
 from flows.flow import Flow
 from flows.paths import Paths
+from flows.prefect_server.pages import shown_at
 from flows.prefect_server.run import as_flow
 from flows.render.published import guard
 from reel.config import OPERATIONAL, Config, Text
@@ -262,7 +263,7 @@ def say(record: RenderRecord, comparison: Comparison, store: Store) -> None:
         size = f"  ({text.size(output.size)})" if output.role == "page" else ""
         print(f"  {output.role:<8} {Path(record.output or '') / output.name}{size}")
     if link := read_link(store, record.run):
-        print(f"  {'MLflow':<8} {link}")
+        print(f"  {'MLflow':<8} {shown_at(store.root, link)}")
 
 
 def main(argv: Sequence[str]) -> int:

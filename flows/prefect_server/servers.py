@@ -211,7 +211,10 @@ def up(store: Path, name: str, port: int | None = None) -> tuple[Server, bool]:
                 f"{name}: port {port} is in use by another program",
                 fix=f"choose another: rotoscope up --{name}-port {port + 1}",
             )
-        return _await(store, _start(store, name, port)), True
+        started = _await(store, _start(store, name, port))
+        if name == "prefect":
+            keep_inside(page_folder(store))
+        return started, True
 
 
 def down(store: Path, name: str) -> bool:
@@ -244,6 +247,28 @@ def command(store: Path, name: str, port: int) -> list[str]:
     ]
 
 
+def page_folder(store: Path) -> Path:
+    """Where Prefect's server copies the files of its pages to when it starts."""
+    return folder(store) / "prefect" / "pages"
+
+
+_POLICY = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; form-action 'self'; base-uri 'self'"
+"""A page takes everything from its own server and sends everything there."""
+
+
+def keep_inside(pages: Path) -> None:
+    """Write into Prefect's pages that the browser lets them talk to their own server alone.
+
+    With usage data switched off (PREFECT_SERVER_ANALYTICS_ENABLED) they send none, but the library that would do it
+    asks its makers' host for its settings whenever a page is opened.
+    """
+    tag = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+    for page in pages.glob("*/index.html"):
+        text = page.read_text("utf-8")
+        if tag not in text:
+            write_atomic(page, text.replace("<head>", f"<head>{tag}", 1).encode())
+
+
 def log_path(store: Path, name: str) -> Path:
     return folder(store) / f"{name}.log"
 
@@ -254,6 +279,8 @@ def _start(store: Path, name: str, port: int) -> Server:
     if name == "prefect":
         space["PREFECT_API_URL"] = f"http://{HOST}:{port}/api"
         space["PREFECT_UI_API_URL"] = "/api"  # what its page in the browser talks to, by whatever name it was opened
+        page_folder(store).mkdir(parents=True, exist_ok=True)
+        space["PREFECT_SERVER_UI_STATIC_DIRECTORY"] = str(page_folder(store))
         space |= {SERVER: login(store), CLIENT: login(store)}
         # Slots that are held outlive a restart of the server; kept in memory alone, they would stay taken for ever.
         space["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"] = "prefect.server.concurrency.lease_storage.filesystem"

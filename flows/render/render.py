@@ -13,6 +13,7 @@ from typing import TypeVar
 from flows.edge import text
 from flows.edge.exits import keep_wish_to_stop
 from flows.flow import Flow, RenderPlan
+from flows.prefect_server.pages import shown_at
 from flows.prefect_server.run import as_flow
 from flows.render import measures, past
 from flows.render.published import guard, is_published
@@ -191,7 +192,7 @@ def say(record: RenderRecord, cfg: Rendering) -> None:
             print(f"  {output.role:<8} {Path(record.output or '') / output.name}")
     print(f"  {'run':<8} {record.run}  (rotoscope why {record.run})")
     if link := read_link(Store(cfg.paths.store), record.run):
-        print(f"  {'MLflow':<8} {link}")
+        print(f"  {'MLflow':<8} {shown_at(cfg.paths.store, link)}")
     if cfg.compute.profile:
         print(f"  {'profile':<8} {profile(record.stages)}")
 

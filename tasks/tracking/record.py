@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reel.errors import UserError
+from reel.history import summary
 from reel.history.comparison import place_of, settings
 from reel.history.record import RenderRecord, load, locate, record_path
 from reel.history.sweep import Manifest
@@ -15,6 +16,7 @@ from reel.store import Store
 from tasks.tracking.client import allowed, connect, each_reachable, experiment_id
 from tasks.tracking.links import Link, read_link, save_link
 from tasks.tracking.sweep import parent_run
+from tasks.tracking.view import SUBJECT_TAG, experiment_tags, note
 
 RUN_TAG = "rotoscope.run"
 PARAMS = 100
@@ -50,6 +52,7 @@ def catch_up(store: Store, runs: Iterable[str]) -> tuple[list[str], dict[str, st
 def _opened(client: Any, store: Store, link: Link, record: RenderRecord) -> Link:
     """The link with its MLflow run: the noted one, one that carries our tag, or a new one."""
     experiment = experiment_id(client, link)
+    dress(client, experiment, record)
     tags = {RUN_TAG: record.run, "mlflow.user": os.environ.get("USER", ""), **_sweep_tags(client, store, link, record)}
     known = client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{record.run}'", max_results=1)
     if known:
@@ -104,9 +107,15 @@ def _log_end(client: Any, store: Store, link: Link, record: RenderRecord) -> Non
     client.log_batch(
         link.mlflow_run,
         metrics=[Metric(key, value, at, 0) for key, value in metrics(record).items()],
-        tags=[*_run_tags(record), *(RunTag(key, value) for key, value in tags(record).items())],
+        tags=[
+            *_run_tags(record),
+            *(RunTag(key, value) for key, value in tags(record).items()),
+            RunTag("mlflow.note.content", note(record, str(link.mlflow_run))[:5000]),
+        ],
     )
+    dress(client, str(link.experiment_id), record)
     client.log_text(link.mlflow_run, _yaml(record.config), "config.yaml")
+    client.log_dict(link.mlflow_run, identity(record), "identity.json")
     above = _compared(client, store, link, record)
     for item in record.outputs:
         folder = _FOLDERS.get(item.role)
@@ -148,34 +157,46 @@ def metrics(record: RenderRecord) -> dict[str, float]:
 
 
 def tags(record: RenderRecord) -> dict[str, str]:
-    """What identifies the result: digests, models, library versions; whether it was reused; why it failed."""
+    """What one may look for: whether it was reused, where its files are, why it failed."""
     found = {"reused": str(record.reused).lower(), "output": record.output or ""}
-    found |= {f"digest.{stage.op}": stage.digest for stage in record.stages}
-    found |= {f"model.{label}": content for label, content in record.models.items()}
-    found |= {f"version.{name}": version for name, version in record.packages.items()}
     if record.reason:
         found["reason"] = record.reason
-        found["mlflow.note.content"] = record.reason
-    return {allowed(key): value[:5000] for key, value in found.items()}
+    return {key: value[:5000] for key, value in found.items()}
+
+
+def identity(record: RenderRecord) -> dict[str, Any]:
+    """What identifies the result: keys and digests of its stages, models, versions of libraries."""
+    stages = [{"op": one.op, "key": one.key, "digest": one.digest, "reused": one.reused} for one in record.stages]
+    return {"stages": stages, "models": record.models, "versions": record.packages}
+
+
+def dress(client: Any, experiment: str, record: RenderRecord) -> None:
+    """Have the experiment's page show renders like this one as they are told apart (`tasks.tracking.view`)."""
+    known = dict(client.get_experiment(experiment).tags)
+    for key, value in experiment_tags(known, record).items():
+        client.set_experiment_tag(experiment, key, value)
 
 
 def _run_tags(record: RenderRecord) -> list[Any]:
     from mlflow.entities import RunTag
 
-    known = {"flow": record.flow, "mlflow.source.name": f"rotoscope {record.flow}", "host": record.host}
+    known = {
+        "flow": record.flow,
+        SUBJECT_TAG: summary.subject(record),
+        "mlflow.source.name": f"rotoscope {record.flow}",
+        "host": record.host,
+    }
     known |= {"mlflow.source.type": "LOCAL", "mlflow.source.git.commit": record.commit or ""}
     known |= {"git.dirty": "" if record.dirty is None else str(record.dirty).lower()}
     return [RunTag(key, value) for key, value in known.items() if value]
 
 
 def _name(store: Store, record: RenderRecord) -> str:
-    """What the run is called: its title, the values of its point in a sweep, or its flow and id."""
-    if record.title:
-        return record.title
-    if record.sweep is not None and record.point is not None:
+    """What the run is called: its title, the values of its point in a sweep, or its clip and weights."""
+    if not record.title and record.sweep is not None and record.point is not None:
         with contextlib.suppress(UserError, FileNotFoundError, IndexError):
             return Manifest.load(store, record.sweep).point(record.point).label[:250]
-    return f"{record.flow} {record.run}"
+    return summary.name(record)[:250]
 
 
 def _yaml(config: Mapping[str, Any]) -> str:

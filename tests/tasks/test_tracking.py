@@ -99,13 +99,15 @@ def test_a_render_is_running_in_mlflow_then_finished_with_all_that_was_recorded(
     assert run.data.metrics["joint_error_px"] == 3.5
     assert run.data.metrics["peak_memory_mib"] > 1
     assert (run.data.metrics["stages.reused"], run.data.metrics["stages.computed"]) == (1, 1)
-    assert run.data.tags["digest.stylize"] == "e" * 64
     assert run.data.tags["reused"] == "false"
     assert record.mlflow_run == run.info.run_id
     files = {
         item.path for folder in ("", "clip", "contact_sheet", "preview") for item in artifacts(tracking, run, folder)
     }
-    assert {"config.yaml", "clip/clip.mp4", "contact_sheet/sheet.png", "preview/maps.png"} <= files
+    sheet = f"![contact sheet](get-artifact?path=contact_sheet%2Fsheet.png&run_uuid={run.info.run_id})"
+    assert sheet in run.data.tags["mlflow.note.content"]
+    assert not any(name.startswith("digest.") for name in run.data.tags)
+    assert {"config.yaml", "identity.json", "clip/clip.mp4", "contact_sheet/sheet.png", "preview/maps.png"} <= files
     assert not any("f.txt" in name for name in files)
 
 
