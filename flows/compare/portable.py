@@ -38,10 +38,11 @@ def portable(comparison: Comparison, folders: Iterable[Path]) -> Comparison:
     files: set[str] = set()
     for record in records:
         roots |= {text for _, text in _strings(record.config.get("paths", {}))}
-        files |= {file for key, text in _strings(record.config) for file in _files(text, _is_prose(record.flow, key))}
+        told = [*_strings(record.config), *_strings(record.result)]  # the result's part may say it in another way
+        files |= {file for key, text in told for file in _files(text, _is_prose(record.flow, key))}
     shown = [part for axis in comparison.axes for value in axis.values for part in value.split(" & ")]
-    told = [*shown, comparison.name, *(point.reason for point in comparison.points)]
-    files |= {file for text in told for file in _files(text)}
+    said_of = [*shown, comparison.name, *(point.reason for point in comparison.points)]
+    files |= {file for text in said_of for file in _files(text)}
     names = dict.fromkeys((f"{root}/" for root in roots if root.count("/") > 1), "") | short_names({*files, *shown})
     longest_first = sorted(names, key=len, reverse=True)
 
@@ -91,7 +92,10 @@ def _point(point: Point, said: Say) -> Point:
     def shown(path: tuple[str, ...], value: Any) -> Any:
         return said(value) if isinstance(value, str) else value
 
-    record = point.record and point.record.model_copy(update={"config": mapped(point.record.config, shown)})
+    record = point.record
+    if record is not None:
+        held = {"config": mapped(record.config, shown), "result": mapped(record.result, shown)}
+        record = record.model_copy(update=held)
     values = {key: said(value) for key, value in point.values.items()}
     return replace(point, values=values, record=record, reason=said(point.reason))
 

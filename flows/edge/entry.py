@@ -78,7 +78,7 @@ def _dispatch(engine: Engine, flow: Callable[[], Flow[Any]], argv: Sequence[str]
     options = parse_arguments(argv, lambda: keys_under(engine, []))
     check_words(options.overrides, engine.shape.texts, lambda: flow().drop)
     if options.past is not None:
-        options.overrides = [*_taken(engine, options), *options.overrides]
+        options.overrides = [*taken_from(engine, options.past, options.overrides), *options.overrides]
     overrides = literal_overrides(options.overrides, engine.shape.texts, multirun=options.multirun)
     if options.cfg or options.info:
         return _show(engine, overrides, options)
@@ -125,8 +125,11 @@ def help_of(engine: Engine, flow: Callable[[], Flow[Any]]) -> Help:
     return Help.of_plain(engine.keep("help", gathered))
 
 
-def _taken(engine: Engine, options: argparse.Namespace) -> list[str]:
+def taken_from(engine: Engine, name: str, beside: Sequence[str]) -> list[str]:
     """Settings of the past render that ``--from`` names, as overrides; what of them is no more is told on stderr.
+
+    Args:
+        beside: what is typed beside it.
 
     Raises:
         UserError: there is no such render, or it is another flow's.
@@ -135,14 +138,16 @@ def _taken(engine: Engine, options: argparse.Namespace) -> list[str]:
     from flows.config.past import overrides
     from flows.render.past import find
 
-    folders = [text for text in options.overrides if text.startswith("paths.")]
+    folders = [text for text in beside if text.startswith("paths.")]
     store = plain_data(engine, literal_overrides(folders, engine.shape.texts, multirun=False)).data["paths"]["store"]
-    past = find(options.past, from_home(store).absolute())
+    past = find(name, from_home(store).absolute(), engine.root.name)
     if past.flow not in ("", engine.root.name):
-        name = past.flow.replace("_", "-")
-        raise UserError(f"--from: {past.where} is a render of {name}, and this is {engine.root.name.replace('_', '-')}",
-                        fix=f"rotoscope {name} --from {options.past}")  # fmt: skip
-    taken = overrides(engine, past, options.overrides)
+        known = past.flow.replace("_", "-")
+        raise UserError(
+            f"--from: {past.where} is a render of {known}, and this is {engine.root.name.replace('_', '-')}",
+            fix=f"rotoscope {known} --from {name}",
+        )
+    taken = overrides(engine, past, beside)
     print(f"settings of {past.where}", file=sys.stderr)
     if taken.lost:
         print(f"warning: settings of then that there are no more, left out: {', '.join(taken.lost)}", file=sys.stderr)

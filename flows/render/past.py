@@ -26,11 +26,12 @@ _HEADER = (
 )
 
 
-def find(name: str, store: Path) -> Past:
+def find(name: str, store: Path, flow: str) -> Past:
     """The settings of a past render.
 
     Args:
         name: a run's id or its beginning, ``latest`` or ``last``; a film, a render's folder, or its settings.yaml.
+        flow: whose latest render ``latest`` is.
         store: folder of the store that has the records; it need not be there.
 
     Raises:
@@ -49,7 +50,11 @@ def find(name: str, store: Path) -> Past:
         raise UserError(
             f"--from: no renders in the store {store}", fix="give a film or a render's folder, or its store"
         )
-    return of_record(find_record(Store(store), "latest" if name == "last" else name))
+    if name in ("latest", "last"):
+        if (record := latest_with(store, flow, lambda record: record.flow == flow)) is None:
+            raise UserError(f"--from: there is no render of {flow} in the store {store}", fix="rotoscope runs")
+        return of_record(record)
+    return of_record(find_record(Store(store), name))
 
 
 def of_record(record: RenderRecord) -> Past:

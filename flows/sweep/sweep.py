@@ -234,6 +234,8 @@ def _tell(work: Work, before: Sequence[Point]) -> int:
         print(f"{len(failed)} of {len(points)} points failed; sweep.only_failed=true tries them again", file=sys.stderr)
     if counts["running"]:
         print("another process runs the others", file=sys.stderr)
+    if counts["done"] > 1:
+        print(f"side by side on one page: rotoscope compare sweep={work.manifest.id}", file=sys.stderr)
     if not failed:
         return exits.OK
     return exits.USER_ERROR if failed[0].state.kind == UserError.__name__ else exits.FAILED

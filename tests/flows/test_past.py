@@ -134,9 +134,9 @@ def test_a_render_is_found_by_its_id_its_film_its_folder_and_its_settings(warm, 
     (record,), _ = list_records(store)
     film = out / "movie.mp4"
     for name in (record.run, record.run[:11], record.run[-6:], "latest", str(film), str(out), str(out / past.SETTINGS)):
-        found = past.find(name, store.root)
+        found = past.find(name, store.root, "dance")
         assert (found.flow, found.settings["seed"], found.settings["extract"]["max_frames"]) == ("dance", 4, 3)
-    alone = past.find(str(film), tmp_path)  # another store, which does not know it
+    alone = past.find(str(film), tmp_path, "dance")  # another store, which does not know it
     assert alone.settings == {"prompt": record.config["prompt"], "seed": 4, "model": {"name": "sprite"}}
     assert "taken from the film" in alone.where
 
@@ -150,14 +150,17 @@ def test_what_is_no_render_is_told(warm, tmp_path, monkeypatch, name, what):
     Path("photo.png").write_bytes(b"\x89PNG")
     Path("a.yaml").write_text("seed: 3\n")
     with pytest.raises(UserError, match=what):
-        past.find(name, warm[0].root)
+        past.find(name, warm[0].root, "dance")
 
 
 def test_another_flows_render_is_refused(warm, capsys):
-    assert cli.main(["animate", "--from", "latest", f"paths.store={warm[0].root}"]) == 2
+    (record,), _ = list_records(warm[0])
+    assert cli.main(["animate", "--from", record.run, f"paths.store={warm[0].root}"]) == 2
     told = capsys.readouterr().err
     assert "is a render of dance, and this is animate" in told
-    assert "fix: rotoscope dance --from latest" in told
+    assert f"fix: rotoscope dance --from {record.run}" in told
+    assert cli.main(["animate", "--from", "latest", f"paths.store={warm[0].root}"]) == 2
+    assert "there is no render of animate" in capsys.readouterr().err
 
 
 def test_an_unchanged_render_makes_no_second_folder_and_quiet_prints_its_path(warm, tmp_path, capsys):
