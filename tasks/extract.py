@@ -139,6 +139,8 @@ def prepare(cfg: Extract, path: Path) -> tuple[Probe, frames.Job]:
     facts = facts_of(source, picture_fps=cfg.constant_fps, keep_damaged=cfg.damaged == "keep", stream=cfg.stream)
     if facts.others and cfg.stream is None:
         _tell_of_others(source.name, facts.index, facts.codec, tuple(facts.others))
+    if facts.lost:
+        _tell_of_lost(source.name, facts.lost)
     colour = read_colour(
         facts.tags,
         facts.height,
@@ -173,6 +175,12 @@ def _tell_of_others(name: str, index: int, codec: str, others: tuple[str, ...]) 
         "%s has several video streams: %d (%s) is read, not %s; extract.stream=N reads another",
         name, index, codec, ", ".join(others),
     )  # fmt: skip
+
+
+@functools.lru_cache(64)
+def _tell_of_lost(name: str, count: int) -> None:
+    """Once a process, too."""
+    log.warning("%s begins in the middle: %d frames before its first key frame cannot be decoded", name, count)
 
 
 def record(facts: Probe, job: frames.Job, digest: str) -> dict[str, Any]:

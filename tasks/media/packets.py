@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from bisect import bisect_left
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +23,8 @@ _NO_DURATION = Fraction(1, 240)
 _NO_DURATIONS = ("avi",)
 """Containers whose packets last one tick of the stream's clock, however long a frame is shown: a stream that was copied
 into AVI from a finer clock has ticks of a fraction of a frame."""
+_BROADCAST = ("mpegts", "mpeg")
+"""Containers that recordings begin in at any moment: what is shown before the first key frame cannot be decoded."""
 _WEBP_HURRY, _WEBP_USUAL = 10, 100
 """Delays of an animated WebP that count as another one, as in FFmpeg and browsers, ms."""
 _NO_PICTURE_TIMES = ("avi", "asf")
@@ -32,11 +35,13 @@ _NO_PICTURE_TIMES = ("avi", "asf")
 class Times:
     """Ticks of all frames, ascending, and for how many ticks the last one is shown (0: not said).
 
-    ``pts`` is empty where the packets do not tell: then only decoding does.
+    ``pts`` is empty where the packets do not tell: then only decoding does. ``lost`` frames before the first key frame
+    are not among them.
     """
 
     pts: list[int]
     last_duration: int
+    lost: int = 0
 
 
 def of_packets(path: Path, container: Any, stream: Any, keep_damaged: bool) -> Times:
@@ -45,7 +50,7 @@ def of_packets(path: Path, container: Any, stream: Any, keep_damaged: bool) -> T
     Raises:
         UserError: there are none; fewer than the file announces; or the clock of the file starts again.
     """
-    times, there, decoding = array("q"), 0, None
+    times, there, decoding, key = array("q"), 0, None, None
     complete = not (container.format.name in _NO_PICTURE_TIMES and stream.codec_context.codec.reorder)
     last = (-(2**63), 0)
     for packet in container.demux(stream):
@@ -60,6 +65,7 @@ def of_packets(path: Path, container: Any, stream: Any, keep_damaged: bool) -> T
         # A discarded one lies outside the edit list: a clip that was trimmed without encoding it again.
         if packet.pts is not None and not packet.is_discard:
             times.append(packet.pts)
+            key = packet.pts if key is None and packet.is_keyframe else key
             last = max(last, (packet.pts, packet.duration or 0))
     if not there or (complete and not times):
         raise no_frames(path)
@@ -69,7 +75,8 @@ def of_packets(path: Path, container: Any, stream: Any, keep_damaged: bool) -> T
     if not complete:
         return Times([], 0)
     said = last[1] or _remaining(container, stream, pts[-1])
-    return Times(pts, of_last(container.format.name, said, stream.time_base))
+    lost = bisect_left(pts, key) if key is not None and container.format.name in _BROADCAST else 0
+    return Times(pts[lost:], of_last(container.format.name, said, stream.time_base), lost)
 
 
 def of_last(container: str, duration: int, time_base: Fraction) -> int:

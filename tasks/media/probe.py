@@ -46,6 +46,7 @@ class Probe:
         pts: times of all frames in ticks of ``time_base``, ascending.
         decoded: whether the decoder had to work the times out, so that it must always begin at the beginning.
         last_duration: ticks that the last frame is shown, 0 when not said.
+        lost: frames before the first key frame, which cannot be decoded and are not among ``pts``.
         zero: the tick (exact) at which a player's clock is 0.
     """
 
@@ -66,6 +67,7 @@ class Probe:
     pts: list[int] = field(repr=False)
     decoded: bool
     last_duration: int
+    lost: int
     zero: Fraction
     sound: Sound | None
 
@@ -122,6 +124,7 @@ def of_pictures(source: Source, size: tuple[int, int], fps: Fraction | None) -> 
         pts=list(range(count)),
         decoded=False,
         last_duration=1,
+        lost=0,
         zero=Fraction(0),
         sound=None,
     )
@@ -147,6 +150,7 @@ def of_animation(size: tuple[int, int]) -> Probe:
         pts=[],
         decoded=True,
         last_duration=0,
+        lost=0,
         zero=Fraction(0),
         sound=None,
     )
@@ -204,6 +208,7 @@ def _of_movie(path: Path, keep_damaged: bool, wanted: int | None) -> Probe:
             pts=shown.pts,
             decoded=not shown.pts,
             last_duration=shown.last_duration,
+            lost=shown.lost,
             zero=zero,
             sound=_sound(container, zero * stream.time_base),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Sequence
 from fractions import Fraction
@@ -120,6 +121,16 @@ def test_a_camcorders_clock_that_wraps(store: Store, tmp_path: Path) -> None:
     """The clock of transport streams begins anew after 26 hours and a half."""
     path = numbered(tmp_path / "a.ts", 20, "25", "64x48", "-c:v", "libx264", "-qp", 0, "-output_ts_offset", 95443.3)
     assert numbers(extracted(store, path, **RAW)) == list(range(20))
+
+
+def test_a_capture_that_begins_in_the_middle(store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Recorders of transport streams begin with whatever packet comes; players show it from the first key frame on."""
+    whole = numbered(tmp_path / "whole.ts", 24, "25", "64x48", "-c:v", "libx264", "-qp", 0, "-bf", 2, "-g", 12)
+    data = whole.read_bytes()
+    (tmp_path / "a.ts").write_bytes(data[188 * (len(data) // 188 // 4) :])
+    for fps in ("source", 25):
+        assert numbers(extracted(store, tmp_path / "a.ts", fps=fps, **RAW)) == list(range(12, 24))
+    assert re.search(r"a\.ts begins in the middle: \d frames before its first key frame", caplog.text)
 
 
 def animated(path: Path, frames: Sequence[np.ndarray], durations: list[int], **options: object) -> Path:
