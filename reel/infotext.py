@@ -11,9 +11,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-_NEGATIVE = re.compile(r"(?:^|(?<=\s))Negative prompt:[ \t]*")
-_STEPS = re.compile(r"(?:^|(?<=\s))Steps: \d+, (?=[A-Z][\w /+-]*:)")
-_PAIR = re.compile(r'\s*([A-Z][\w /+-]{0,40}?):\s*("(?:\\.|[^"\\])*"|[^,\n]*)(?:,|\n|$)', re.DOTALL)
+_NEGATIVE = re.compile(r"(?:^|(?<=\s))Negative prompt:[ \t]*|(?im:^[ \t]*negative prompt[ \t]*:[ \t]*)")
+_STEPS = re.compile(
+    r"(?:^|(?<=\s))Steps: \d+, (?=[A-Z][\w /+-]*:)|(?im:^[ \t]*steps[ \t]*:[ \t]*\d+,[ \t]*(?=[a-z][\w /+-]*:))"
+)
+_HEADING = re.compile(r"\s*(?:(?:positive )?prompt[ \t]*:|parameters[ \t]*:?[ \t]*\r?\n)\s*", re.IGNORECASE)
+"""What sites and viewers put before the prompt of an infotext."""
+_PAIR = re.compile(r'\s*([A-Za-z][\w /+-]{0,40}?):\s*("(?:\\.|[^"\\])*"|[^,\n]*)(?:,|\n|$)', re.DOTALL)
 _MOST = 20_000
 """Characters of parameters that are read."""
 
@@ -47,7 +51,7 @@ class Infotext:
         """The parameters that mean the same here, as overrides: ``stylize.num_inference_steps=20``."""
         found = []
         for name, (key, read) in _SAME.items():
-            if name in self.parameters and (value := read(self.parameters[name])) is not None:
+            if (value := read(self._said(name))) is not None:
                 found.append(f"{key}={value}")
         if scheduler := self._scheduler():
             found.append(f"stylize.scheduler={scheduler}")
@@ -55,13 +59,17 @@ class Infotext:
 
     def dropped(self) -> list[str]:
         """Names of the parameters that have no counterpart here, or another meaning."""
-        same = {name for name, (_, read) in _SAME.items() if read(self.parameters.get(name, "")) is not None}
-        same |= {"Sampler", "Schedule type"} if self._scheduler() else set()
-        return [name for name in self.parameters if name not in same]
+        same = {name for name, (_, read) in _SAME.items() if read(self._said(name)) is not None}
+        same |= {"sampler", "schedule type"} if self._scheduler() else set()
+        return [name for name in self.parameters if name.lower() not in same]
+
+    def _said(self, name: str) -> str:
+        """A parameter by its name in small letters; sites write them as they like."""
+        return next((value for own, value in self.parameters.items() if own.lower() == name), "")
 
     def _scheduler(self) -> str | None:
-        kind = self.parameters.get("Schedule type", "").strip().lower()
-        name = self.parameters.get("Sampler", "").strip().lower()
+        kind = self._said("schedule type").strip().lower()
+        name = self._said("sampler").strip().lower()
         return SAMPLERS.get(f"{name} {kind}") or (SAMPLERS.get(name) if kind in ("", "automatic") else None)
 
     def described(self) -> str:
@@ -81,7 +89,7 @@ def _number(text: str) -> str | None:
 def _seed(text: str) -> str | None:
     """Others count to 2**64."""
     word = text.strip()
-    return word if re.fullmatch(r"\d{1,20}", word) and int(word) < 2**63 else None
+    return str(int(word)) if re.fullmatch(r"\d{1,20}", word) and int(word) < 2**63 else None
 
 
 def _skip(text: str) -> str | None:
@@ -91,19 +99,19 @@ def _skip(text: str) -> str | None:
 
 
 _SAME: dict[str, tuple[str, Callable[[str], str | None]]] = {
-    "Steps": ("stylize.num_inference_steps", _number),
-    "CFG scale": ("stylize.guidance_scale", _number),
-    "Seed": ("seed", _seed),
-    "Denoising strength": ("stylize.strength", _number),
-    "Clip skip": ("stylize.clip_skip", _skip),
+    "steps": ("stylize.num_inference_steps", _number),
+    "cfg scale": ("stylize.guidance_scale", _number),
+    "seed": ("seed", _seed),
+    "denoising strength": ("stylize.strength", _number),
+    "clip skip": ("stylize.clip_skip", _skip),
 }
 
 
 def split_infotext(text: str) -> Infotext | None:
     """Take an infotext apart; None for any other text.
 
-    A text is one when it has ``Negative prompt:`` or ``Steps: 20, Sampler: ...`` where a word may begin: neither is
-    ever meant as words of a picture.
+    A text is one when it has ``Negative prompt:`` or ``Steps: 20, Sampler: ...`` where a word may begin, or in any
+    letters at the beginning of a line: neither is ever meant as words of a picture.
     """
     if text.lstrip("\ufeff \t\r\n").startswith(("{", "[", '"')):
         return None  # a file or a schedule of texts in quotes
@@ -119,4 +127,7 @@ def split_infotext(text: str) -> Infotext | None:
         behind = text[steps.start() : steps.start() + _MOST]
         parameters = {match[1].strip(): match[2].strip().strip('"') for match in _PAIR.finditer(behind)}
     inner = (negative.end(), end) if negative else (end, end)
-    return Infotext(text[:stop].strip(), text[slice(*inner)].strip(), parameters, stop, inner)
+    heading = _HEADING.match(text, 0, stop)
+    return Infotext(
+        text[heading.end() if heading else 0 : stop].strip(), text[slice(*inner)].strip(), parameters, stop, inner
+    )

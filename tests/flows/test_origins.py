@@ -231,6 +231,14 @@ def test_an_infotext_as_a_prompt(conf: Path, tmp_path: Path, caplog: pytest.LogC
     assert "Negative prompt" not in str(found.prompts.texts)
 
 
+def test_another_programs_json_is_no_prompt(conf: Path, tmp_path: Path) -> None:
+    """Its names would be words of every picture."""
+    (tmp_path / "meta.json").write_text('{"prompt": "a girl in a red top", "steps": 30}\n', encoding="utf-8")
+    told = message(conf, "prompt=@meta.json")
+    assert "this is JSON, which a program wrote beside a picture" in told
+    assert "give the text of its prompt alone: a girl in a red top" in told
+
+
 def test_lists_of_values_differ_by_their_frames() -> None:
     told = differences({"weights": [1, 1, 0.5, 0.25]}, {"weights": [1, 1, 1, 1]})
     assert told == ["weights[2]: 1 -> 0.5 (2 of 4 differ, 2 to 3)"]

@@ -25,6 +25,13 @@ def test_taken_apart() -> None:
     assert found.dropped() == ["Size", "Model", "Lora hashes"]
 
 
+def test_parameters_in_any_letters() -> None:
+    found = split_infotext("a cat\nsteps: 20, sampler: Euler a, cfg scale: 7, seed: 007, size: 512x512")
+    assert found is not None
+    wanted = ["stylize.num_inference_steps=20", "stylize.guidance_scale=7", "seed=7", "stylize.scheduler=euler_a"]
+    assert (found.overrides(), found.dropped()) == (wanted, ["size"])
+
+
 @pytest.mark.parametrize(
     ("seed", "taken"),
     [("0", True), ("9223372036854775807", True), ("9223372036854775808", False), ("18446744073709551615", False),
@@ -63,6 +70,13 @@ def test_a_sampler_is_taken_where_it_is_the_same(sampler: str, scheduler: str | 
         ("a cat\nSteps: 20, Sampler: Euler, Seed: 1", "a cat", ""),
         ("a cat Negative prompt: dog Steps: 20, Sampler: Euler, Seed: 1", "a cat", "dog"),  # its line ends were lost
         ("Negative prompt: dog", "", "dog"),
+        (
+            "Prompt: a cat\nNegative Prompt: dog\nSteps: 20, Sampler: Euler, Seed: 1",
+            "a cat",
+            "dog",
+        ),  # sites' own letters
+        ("a cat\nnegative prompt : dog\nsteps: 20, sampler: Euler a, cfg scale: 7", "a cat", "dog"),
+        ("parameters\n\na cat\nNegative prompt: dog", "a cat", "dog"),  # as viewers show it
     ],
 )
 def test_forms(text: str, positive: str, negative: str) -> None:
