@@ -63,9 +63,12 @@ def main() -> int:
 
 def plans(folder: Path, count: int, seed: int) -> int:
     """Random films, written and counted."""
-    store, off, frames = Store(folder / "store"), [], 0
+    store, frames = Store(folder / "store"), 0
+    off: list[dict[str, Any]] = []
     tones = [sound(folder / f"{seconds}.wav", seconds) for seconds in (0.3, 1.0, 4.0)]
     for number in range(seed, seed + count):
+        if number > seed and (number - seed) % 10 == 0:
+            print(f"{number - seed} of {count} films, {frames} frames, {len(off)} off", file=sys.stderr, flush=True)
         clips, shots, film, files = random_film(store, random.Random(number), tones)
         made, movie = written(store, clips, shots, film, files)
         planned = build.check(
@@ -87,14 +90,13 @@ def random_film(
         clips.append(drawn(store, chance.randint(12, 40), chance.choice(RATES), chance.choice([(32, 32), (48, 32)])))
         kinds: list[Literal["cut", "fade", "crossfade"]] = ["cut", "fade", "crossfade"] if number else ["cut", "fade"]
         step = Transition(kind=chance.choice(kinds), frames=chance.randint(1, 2))
-        shots.append(
-            Shot(transition=step, speed=chance.choice([0.7, 1.0, 1.0, 1.3]), caption=chance.choice(["", "words"]))
-        )
+        words = "words" if length_of(clips[-1]).seconds > 1 and chance.random() < 0.5 else ""  # long enough to be read
+        shots.append(Shot(transition=step, speed=chance.choice([0.7, 1.0, 1.0, 1.3]), caption=words))
         if chance.random() < 0.5:
             files[f"sound_{number}"] = chance.choice(tones)
     if chance.random() < 0.5:
         files["music"] = tones[0]
-    title = Title(text="a", seconds=0.4) if chance.random() < 0.3 else None
+    title = Title(text="a", seconds=1) if chance.random() < 0.3 else None
     music = Music(file=files.get("music"), short=chance.choice(["loop", "pad"]))
     frame = Frame(fps=chance.choice(["shots", "24", "30000/1001", "25"]), fit=chance.choice(["crop", "pad", "blur"]))
     output = Output(timeline=False, preset="ultrafast", format=chance.choice(["mp4", "ffv1"]))

@@ -22,7 +22,7 @@ from tasks.film import captions, edit_lists
 from tasks.film.captions import Cue
 from tasks.film.conform import Size, film_size
 from tasks.film.mix import lengths
-from tasks.film.picture import Looks, joined, looks, shot_frames
+from tasks.film.picture import Looks, counted, joined, looks, shot_frames
 from tasks.film.plan import Placed, Plan, plan
 from tasks.film.settings import RATE, Film, Shot
 from tasks.media.encode import FORMATS, Movie, SoundTrack, encode
@@ -161,7 +161,7 @@ def _write_movie(
     name = f"movie.{form.suffix}"
     burner = captions.Burner(cues if film.captions.show == "burnt" else (), size, film.captions)
     with ctx.progress(planned.frames, f"film {name}") as bar:
-        drawn = (bar.update(1) or burner(frame, number) for number, frame in enumerate(frames))
+        drawn = (burner(frame, number) for number, frame in enumerate(counted(frames, bar)))
         draft.add(name, encode(movie, drawn, draft.dir, name))
     return name
 
@@ -198,6 +198,7 @@ def _write_timelines(
     names = edit_lists.write(folder, planned, shots, files, title="film", sounding=sounding, music=music)
     for name in names:
         draft.add(name, folder / name)
+    folder.rmdir()
     return names, list(files.values())
 
 

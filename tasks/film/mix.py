@@ -16,10 +16,10 @@ from reel.clip import Clip
 from reel.config import Config
 from reel.errors import UserError
 from reel.op import Context, op
-from reel.store import Store
+from reel.store import Draft, Store
 from reel.work import Extent, Work, choices
 from tasks.film import loudness
-from tasks.film.plan import Length, Placed, plan
+from tasks.film.plan import Length, Placed, Plan, plan
 from tasks.film.settings import CHANNELS, RATE, Film, MusicHow, Shot
 from tasks.media import sounds
 from tasks.media.sounds import Bed, SoundFile
@@ -69,28 +69,39 @@ def mix(cfg: Mix, inputs: Mapping[str, str], ctx: Context) -> str:
         UserError: transitions that do not fit, or sound that cannot be decoded.
     """
     planned = plan(cfg.shots, lengths(ctx.store, inputs, len(cfg.shots)), cfg.film)
-    with sounds.temporary() as name:
-        folder = Path(name)
-        bed = Bed(folder / "film.f32", planned.samples)
-        heard = [_add_shot(bed, one, cfg.shots, inputs, ctx) for one in planned.placed]
-        music = None
-        if "music" in inputs:
-            music = _music(bed, cfg.film.music, sound_of(inputs, ctx, "music"), any(heard))
-            bed.add(music.path, 0, _as_it_is)
-        out = round(Fraction(str(cfg.film.fade_out)) * RATE)
-        if out:
-            bed.scale(_fading_out(planned.samples, out))
-        figures = loudness.bring(bed.path, cfg.film.loudness)
+    with ctx.store.draft("sound") as draft:
+        with sounds.temporary(draft.dir) as folder:
+            figures = _mixed(cfg, planned, inputs, ctx, draft, Path(folder))
         ctx.note(loudness=figures)
-        with ctx.store.draft("sound") as draft:
-            wav = draft.dir / "sound.wav"
-            sounds.write_wav(bed.path, wav, rate=RATE, channels=CHANNELS)
-            draft.add("sound.wav", wav)
-            if music is not None:
-                sounds.write_wav(music.path, draft.dir / "music.wav", rate=RATE, channels=CHANNELS)
-                draft.add("music.wav", draft.dir / "music.wav")
-            return draft.commit(rate=RATE, seconds=str(Fraction(planned.samples, RATE)), samples=planned.samples,
-                                loudness=figures)  # fmt: skip
+        return draft.commit(rate=RATE, seconds=str(Fraction(planned.samples, RATE)), samples=planned.samples,
+                            loudness=figures)  # fmt: skip
+
+
+def _mixed(
+    cfg: Mix, planned: Plan, inputs: Mapping[str, str], ctx: Context, draft: Draft, folder: Path
+) -> dict[str, Any]:
+    """Write the mix, and the music alone, into a draft; the figures of its loudness.
+
+    Args:
+        folder: for raw sound on the way.
+    """
+    bed = Bed(folder / "film.f32", planned.samples)
+    heard = [_add_shot(bed, one, cfg.shots, inputs, ctx) for one in planned.placed]
+    if "music" in inputs:
+        music = _music(bed, cfg.film.music, sound_of(inputs, ctx, "music"), any(heard))
+        bed.add(music.path, 0, _as_it_is)
+        _keep(music.path, draft, "music.wav")
+    out = round(Fraction(str(cfg.film.fade_out)) * RATE)
+    if out:
+        bed.scale(_fading_out(planned.samples, out))
+    figures = loudness.bring(bed.path, cfg.film.loudness)
+    _keep(bed.path, draft, "sound.wav")
+    return figures
+
+
+def _keep(raw: Path, draft: Draft, name: str) -> None:
+    sounds.write_wav(raw, raw.with_name(name), rate=RATE, channels=CHANNELS)
+    draft.add(name, raw.with_name(name))
 
 
 def lengths(store: Store, inputs: Mapping[str, str], count: int) -> list[Length]:

@@ -103,6 +103,13 @@ def shot_frames(
         yield frame
 
 
+def counted(frames: Iterator[np.ndarray], bar: Any) -> Iterator[np.ndarray]:
+    """The same frames, each noted on a progress bar."""
+    for frame in frames:
+        yield frame
+        bar.update(1)
+
+
 def joined(plan: Plan, parts: Mapping[int, Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
     """All frames of the film.
 

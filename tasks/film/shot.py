@@ -13,8 +13,8 @@ from reel.clip import Clip
 from reel.config import Config, Field, Finite
 from reel.op import Context, op
 from tasks.film.mix import length_of, sound_of
-from tasks.film.picture import shot_frames
-from tasks.film.plan import plan
+from tasks.film.picture import counted, shot_frames
+from tasks.film.plan import Placed, plan
 from tasks.film.settings import CHANNELS, RATE, Film, Frame, Output, Shot
 from tasks.media import sounds
 from tasks.media.encode import FORMATS, Movie, SoundTrack, encode
@@ -54,16 +54,19 @@ def shot(cfg: ShotMovie, inputs: Mapping[str, str], ctx: Context) -> str:
     form, size = FORMATS[cfg.output.format], (cfg.width, cfg.height)
     timing = Timing(list(range(alone.frames)), 1 / fps, alone.frames / fps, fps)
     name = f"movie.{form.suffix}"
-    with ctx.store.draft("render") as draft, sounds.temporary() as folder:
-        track = None
-        if "sound" in inputs:
-            raw, wav = Path(folder) / "shot.f32", Path(folder) / "shot.wav"
-            source = sound_of(inputs, ctx, "sound")
-            sounds.decoded(source, raw, rate=RATE, speed=float(alone.speed), samples=alone.stop)
-            sounds.write_wav(raw, wav, rate=RATE, channels=CHANNELS)
-            track = SoundTrack(wav, "wav", 0, Fraction(0), Fraction(alone.stop, RATE))
-        movie = Movie(form, size, timing, cfg.output.crf, cfg.output.preset, track)
-        with ctx.progress(alone.frames, "shot movie") as bar:
-            frames = (bar.update(1) or one for one in shot_frames(clip, fps, alone, size, cfg.frame))
+    with ctx.store.draft("render") as draft:
+        with sounds.temporary(draft.dir) as folder, ctx.progress(alone.frames, "shot movie") as bar:
+            track = _sound(inputs, ctx, alone, Path(folder)) if "sound" in inputs else None
+            movie = Movie(form, size, timing, cfg.output.crf, cfg.output.preset, track)
+            frames = counted(shot_frames(clip, fps, alone, size, cfg.frame), bar)
             draft.add(name, encode(movie, frames, draft.dir, name))
         return draft.commit(movie=name, frames=alone.frames, sound=track is not None)
+
+
+def _sound(inputs: Mapping[str, str], ctx: Context, alone: Placed, folder: Path) -> SoundTrack:
+    """The shot's own sound, exactly as long as its frames."""
+    raw, wav = folder / "shot.f32", folder / "shot.wav"
+    source = sound_of(inputs, ctx, "sound")
+    sounds.decoded(source, raw, rate=RATE, speed=float(alone.speed), samples=alone.stop)
+    sounds.write_wav(raw, wav, rate=RATE, channels=CHANNELS)
+    return SoundTrack(wav, "wav", 0, Fraction(0), Fraction(alone.stop, RATE))

@@ -187,6 +187,6 @@ def write_wav(raw: Path, wav: Path, *, rate: int, channels: int) -> None:
     written_by(source.output(wav.name, **options), wav.parent, f"write {wav.name}")
 
 
-def temporary() -> tempfile.TemporaryDirectory[str]:
-    """A folder for raw sound, which goes when the block ends."""
-    return tempfile.TemporaryDirectory(prefix="sound-")
+def temporary(folder: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder for raw sound inside another, a draft's as a rule; it goes when the block ends."""
+    return tempfile.TemporaryDirectory(prefix="sound-", dir=folder)

@@ -254,6 +254,13 @@ def test_a_font_of_ones_own_is_in_the_film(store: Store, tmp_path: Path):
     assert (frames_of(movie(plain)) != frames_of(movie(own))).any()
 
 
+def test_the_bar_takes_no_frame_away(store: Store, monkeypatch: pytest.MonkeyPatch):
+    """A bar says True when it was drawn anew, as it is after a while."""
+    monkeypatch.setattr("tqdm.tqdm.update", lambda self, n=1: True)
+    film, _ = made(store, [clip(store, 8)], [Shot()], Film(output=LOSSLESS), timeline=True)
+    assert greys(film) == [100] * 8
+
+
 def test_the_poster_has_no_words(store: Store):
     film, _ = made(store, [clip(store, 8, size=(320, 180))], [Shot(caption="lantern")], Film())
     assert set(np.unique(decode_png(film.read("poster.png"))[90:])) == {100}
