@@ -20,7 +20,7 @@ from reel.config import Colour, Config
 from reel.op import Context, op
 from reel.units import Pixels
 from reel.work import Extent, Work, of_clip
-from tasks.media import frames, geometry, timeline
+from tasks.media import frames, geometry, series, timeline
 from tasks.media.colour import read as read_colour
 from tasks.media.known_facts import facts as facts_of
 from tasks.media.probe import Probe
@@ -139,6 +139,8 @@ def prepare(cfg: Extract, path: Path) -> tuple[Probe, frames.Job]:
     facts = facts_of(source, picture_fps=cfg.constant_fps, keep_damaged=cfg.damaged == "keep", stream=cfg.stream)
     if facts.others and cfg.stream is None:
         _tell_of_others(source.name, facts.index, facts.codec, tuple(facts.others))
+    if len(source.pictures) > 1 and (odd := series.remark(source.pictures)):
+        _tell_of_names(source.name, odd)
     if facts.lost:
         _tell_of_lost(source.name, facts.lost)
     colour = read_colour(
@@ -175,6 +177,12 @@ def _tell_of_others(name: str, index: int, codec: str, others: tuple[str, ...]) 
         "%s has several video streams: %d (%s) is read, not %s; extract.stream=N reads another",
         name, index, codec, ", ".join(others),
     )  # fmt: skip
+
+
+@functools.lru_cache(64)
+def _tell_of_names(name: str, odd: str) -> None:
+    """Once a process, too."""
+    log.warning("the folder %s %s", name, odd)
 
 
 @functools.lru_cache(64)

@@ -10,6 +10,7 @@ import hashlib
 import re
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from reel.errors import UserError
@@ -124,6 +125,12 @@ def _folder(path: Path) -> tuple[Path, ...]:
         raise UserError(
             f"clip: the folder {path} holds no pictures ({', '.join(sorted(_SUFFIXES))})",
             fix="give a video file, or a folder of numbered pictures",
+        )
+    twice = next(((one, other) for one, other in pairwise(pictures) if one.stem == other.stem), None)
+    if twice is not None:
+        raise UserError(
+            f"clip: the folder {path} holds pictures twice, such as {twice[0].name} and {twice[1].name}",
+            fix="keep one kind of them in the folder",
         )
     read = {item.stem for item in pictures}  # a camera's raw picture beside its JPEG is the same picture
     unread = sorted(item.name for item in files if item.suffix.lower() in _NOT_READ_SUFFIXES and item.stem not in read)
