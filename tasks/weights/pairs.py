@@ -11,6 +11,8 @@ from tasks.weights.header import Header, shown
 
 _PLAIN = re.compile(r"^(?P<layer>.*lora(?:_linear_layer)?)[._](?P<part>down|up|A|B)(?P<adapter>(?:\.\w+)?)\.weight$")
 _LYCORIS = re.compile(r"^(?P<layer>.*)\.(?P<part>(?:hada|lokr)_(?:w[12](?:_[ab])?|t[12]))(?P<adapter>(?:\.\w+)?)$")
+_PART = re.compile(r"lora[._](down|up|A|B|linear_layer)\b|\.(down|up)\.|(\.|_)alpha\b|\.(hada|lokr)_")
+"""What every tensor of such a file has in its name; libraries refuse others only when all is loaded."""
 _SIDES = {"A": "down", "B": "up"}
 _NETWORK = re.compile(r"^(base_model_model_)?(lora_unet_|lycoris_|unet_|lora_te1?_|text_encoder_)?(text_model_)?")
 _OWN = re.compile(r"(_processor)?(_to_([qkv])|_to_(out))?_lora(_linear_layer)?$")
@@ -24,9 +26,15 @@ def check_pairs(header: Header, file: str, where: str) -> None:
         file: the file's name, and ``where`` the setting, for messages.
 
     Raises:
-        UserError: a layer lacks a matrix, its matrices differ in rank, or its alpha is no single number.
+        UserError: a layer lacks a matrix, its matrices differ in rank, its alpha is no single number, or the file holds
+            more than layers.
     """
     for name, tensor in header.tensors.items():
+        if not _PART.search(name):
+            raise UserError(
+                f"{where}: {file} holds {shown(name)}, which is no part of a LoRA's layers",
+                fix="save the file without it, or take another one",
+            )
         if name.endswith(".alpha") and math.prod(tensor.shape) != 1:
             raise _wrong(
                 file, where, name.removesuffix(".alpha"), f"its alpha has the shape {list(tensor.shape)}, not []"

@@ -77,6 +77,18 @@ def test_a_lora_of_other_widths_is_told_by_its_header(world: Store, tmp_path: Pa
     assert caught.value.message.startswith("stylize.loras[0]: wide.safetensors does not fit: its layer ")
 
 
+@pytest.mark.parametrize("name", ["lora_unet_global_step", f"lora_unet_{Q.replace('.', '_')}.bias", "model.weight"])
+def test_what_else_is_in_the_file_is_told_by_its_header(world: Store, tmp_path: Path, name: str) -> None:
+    import torch
+
+    shapes = {**plain(Q, 16, 16), name: (16,)}
+    source = save(tmp_path / "more.safetensors", {name: torch.ones(shape) for name, shape in shapes.items()})
+    with pytest.raises(
+        UserError, match=rf"stylize\.loras\[0\]: more\.safetensors holds {name[:40]}.* no part of a LoRA"
+    ):
+        check_models(settings(loras=[{"source": source}]))
+
+
 def test_layers_of_the_right_widths_and_of_unknown_names_pass(world: Store, families: Path, tmp_path: Path) -> None:
     import torch
 
