@@ -100,10 +100,10 @@ class Bench:
         return [
             Scored(
                 place,
-                tuple(goal.loss(one[goal.key]) for goal in goals),
-                max([0.0, *(limit.violation(one[limit.goal.key], base[limit.goal.key]) for limit in limits)]),
+                tuple(goal.loss(found[goal.key]) for goal in goals),
+                max([0.0, *(one.violation(found[key], base[key]) for one in limits if (key := one.goal.key) in found)]),
             )
-            for place, one in enumerate(numbers)
+            for place, found in enumerate(numbers)
         ]
 
     def search(self, seed: int) -> tuple[list[dict[str, float]], float]:

@@ -4,14 +4,17 @@ A person is a float32 array `(18, 4)` of x (px), y (px), z (px) and score (0..1)
 nearer to the camera, 0 is the middle of the hips, the scale is that of x. Score 0 means that the point is absent.
 A frame is a list of persons, the largest first.
 
-A stored object of kind "poses" holds `poses.json` (the key points, 2 decimals) and `mask/000000.png`, one uint8 mask
-per frame, 255 where any person is. Its meta: width, height, count, detector, time_base, pts, color (the clip's).
+A stored object of kind "poses" holds what a detector saw: `poses.json` (key points, 2 decimals, and how sure it was of
+each person) and `mask/000000.png`, per frame one bit a person where their outline is (bit 0 for the first). Some are
+kept that the detector alone would not count as people: the tracking, which sees the whole clip, says whether they are.
+Its meta: width, height, count, detector, time_base, pts, color (the clip's).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -50,7 +53,7 @@ COLOURS = (
     (255, 0, 170), (255, 0, 85),
 )  # fmt: skip
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def check_person(person: np.ndarray) -> np.ndarray:
@@ -89,7 +92,13 @@ def size(person: np.ndarray) -> float:
 
 def largest_first(people: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The people of one frame, the largest first; equal ones from left to right, so that the order is reproducible."""
-    return sorted(people, key=lambda person: (-round(size(person), 2), round(extent(person)[0], 2)))
+    return [people[index] for index in order_by_size(people)]
+
+
+def order_by_size(people: Sequence[np.ndarray]) -> list[int]:
+    """The places of the people in the order of `largest_first`."""
+    keys = [(-round(size(person), 2), round(extent(person)[0], 2)) for person in people]
+    return sorted(range(len(people)), key=keys.__getitem__)
 
 
 def to_rows(people: Sequence[np.ndarray]) -> list[list[list[float]]]:
@@ -107,22 +116,46 @@ def from_rows(rows: Sequence[Sequence[Sequence[float]]]) -> list[np.ndarray]:
     return [check_person(np.asarray(person, np.float32)) for person in rows]
 
 
+@dataclass(frozen=True)
+class Sighting:
+    """Somebody whom a detector saw in a frame, or thought it did.
+
+    Attributes:
+        person: key points `(18, 4)`.
+        confidence: 0..1, how sure the detector was that this is a person.
+        number: place among the frame's sightings, by which `Poses.outline` knows the outline.
+    """
+
+    person: np.ndarray
+    confidence: float
+    number: int
+
+
+def to_row(people: Sequence[np.ndarray], confidences: Sequence[float] | None = None) -> bytes:
+    """One frame as it stands in `poses.json`; without confidences all people are certain."""
+    sure = [1.0] * len(people) if confidences is None else [round(float(one), 2) for one in confidences]
+    return json.dumps({"confidence": sure, "people": to_rows(people)}, separators=(",", ":")).encode()
+
+
 def dump(frames: Sequence[Sequence[np.ndarray]], width: int, height: int, detector: str) -> bytes:
-    """The canonical bytes of `poses.json` for a clip of `width` x `height` px."""
-    rows = [json.dumps(to_rows(people), separators=(",", ":")).encode() for people in frames]
-    return join_rows(rows, width, height, detector)
+    """The canonical bytes of `poses.json` for a clip of `width` x `height` px whose people are all certain."""
+    return join_rows([to_row(people) for people in frames], width, height, detector, 0.0)
 
 
-def join_rows(rows: Sequence[bytes], width: int, height: int, detector: str) -> bytes:
-    """Like `dump`, for frames whose people are JSON already: a long clip's numbers need not be held as objects."""
-    head = f'"detector":{json.dumps(detector)}'.encode()
-    frames = b",".join(b"{" + head + b',"people":' + people + b"}" for people in rows)
-    tail = f'"height":{height},"points":"body18","schema":{SCHEMA},"width":{width}'.encode()
-    return b"{" + head + b',"frames":[' + frames + b"]," + tail + b"}"
+def join_rows(rows: Sequence[bytes], width: int, height: int, detector: str, sure: float) -> bytes:
+    """Like `dump`, for frames that are JSON already: a long clip's numbers need not be held as objects.
+
+    Args:
+        rows: of `to_row`.
+        sure: confidence from which the detector counts a sighting as a person without looking at other frames.
+    """
+    head = f'"detector":{json.dumps(detector)},"frames":['.encode()
+    tail = f'],"height":{height},"points":"body18","schema":{SCHEMA},"sure":{json.dumps(sure)},"width":{width}'.encode()
+    return b"{" + head + b",".join(rows) + tail + b"}"
 
 
-def load(data: bytes) -> list[list[np.ndarray]]:
-    """People per frame from the bytes of `poses.json`.
+def load(data: bytes) -> tuple[list[list[Sighting]], float]:
+    """Sightings per frame from the bytes of `poses.json`, and the confidence from which they are certain.
 
     Raises:
         ValueError: not such a file, or one of another schema.
@@ -133,7 +166,16 @@ def load(data: bytes) -> list[list[np.ndarray]]:
         raise ValueError(f"poses.json is not JSON: {error}") from None
     if not isinstance(body, Mapping) or body.get("schema") != SCHEMA or body.get("points") != "body18":
         raise ValueError(f"poses.json: expected schema {SCHEMA} with body18 points")
-    return [from_rows(frame["people"]) for frame in body["frames"]]
+    frames = [
+        [
+            Sighting(person, confidence, number)
+            for number, (person, confidence) in enumerate(
+                zip(from_rows(frame["people"]), frame["confidence"], strict=True)
+            )
+        ]
+        for frame in body["frames"]
+    ]
+    return frames, float(body["sure"])
 
 
 def missing(frames: Sequence[Sequence[np.ndarray]]) -> list[int]:
@@ -159,7 +201,13 @@ def ranges(indices: Sequence[int], limit: int = 12) -> str:
 
 
 class Poses:
-    """A stored object of kind "poses": people per frame in memory (they are small), masks read one by one."""
+    """A stored object of kind "poses": people per frame in memory (they are small), outlines read one by one.
+
+    Attributes:
+        sightings: all that the detector saw in each frame; for the tracking.
+        frames: of these, the people of whom it was sure, the largest first: what a frame alone tells.
+        sure: confidence from which it was.
+    """
 
     def __init__(self, stored: Stored) -> None:
         if stored.kind != "poses":
@@ -172,7 +220,8 @@ class Poses:
         self.time_base = Fraction(stored.meta["time_base"])
         self.pts: list[int] = stored.meta["pts"]
         self.color: str = stored.meta["color"]
-        self.frames = load(stored.read("poses.json"))
+        self.sightings, self.sure = load(stored.read("poses.json"))
+        self.frames = [[one.person for one in seen if one.confidence >= self.sure] for seen in self.sightings]
 
     @classmethod
     def open(cls, store: Store, digest: str) -> Poses:
@@ -186,13 +235,42 @@ class Poses:
         return float(1 / (steps[len(steps) // 2] * self.time_base)) if steps else 1.0
 
     def mask(self, index: int) -> np.ndarray:
-        """Outline of all people of a frame `(H, W)` uint8, 255 inside; checked as it is read."""
+        """Outline of all people of a frame of whom the detector was sure: `(H, W)` uint8, 255 inside."""
+        return self.outline(index, [one.number for one in self.sightings[index] if one.confidence >= self.sure])
+
+    def outline(self, index: int, numbers: Sequence[int]) -> np.ndarray:
+        """Outline of some sightings of a frame together, `(H, W)` uint8, 255 inside; checked as it is read."""
         import cv2
         import numpy as np
 
         data = self.stored.read(mask_name(index))
-        mask = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
-        return np.asarray(mask, np.uint8)
+        bits = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        wanted = sum(1 << number for number in set(numbers))
+        return np.where(np.asarray(bits) & wanted, 255, 0).astype(np.uint8)
+
+
+MOST = 16
+"""Sightings that a frame's outlines have room for: the bits of a pixel."""
+
+
+def pack_outlines(outlines: Sequence[np.ndarray], width: int, height: int) -> bytes:
+    """The stored form of a frame's outlines `(height, width)` bool, in the order of its sightings: a PNG.
+
+    Raises:
+        ValueError: more than `MOST`, or the PNG could not be written.
+    """
+    import cv2
+    import numpy as np
+
+    if len(outlines) > MOST:
+        raise ValueError(f"{len(outlines)} outlines in a frame; there is room for {MOST}")
+    bits = np.zeros((height, width), np.uint8 if len(outlines) <= 8 else np.uint16)
+    for number, outline in enumerate(outlines):
+        bits |= outline.astype(bits.dtype) << number
+    ok, png = cv2.imencode(".png", bits, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    if not ok:
+        raise ValueError("the outlines could not be encoded as PNG")
+    return png.tobytes()
 
 
 def mask_name(index: int) -> str:

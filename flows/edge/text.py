@@ -7,6 +7,11 @@ import datetime
 from collections.abc import Sequence
 
 
+def figure(value: float | None) -> str:
+    """A measured number to four digits; a dash where there is none."""
+    return "-" if value is None else f"{value:.4g}"
+
+
 def size(count: float) -> str:
     """Bytes on a disk or a wire: ``3.4 GB``, of 1000 MB."""
     for unit in ("B", "kB", "MB", "GB"):

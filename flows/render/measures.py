@@ -111,7 +111,9 @@ def pose_detector(name: str, settings: Mapping[str, Mapping[str, Any]], where: s
 
 def _settings(name: str, own: Mapping[str, Any], subject: Subject) -> tuple[Op, Config]:
     op = get("measure", name)
-    asked = {}
+    asked: dict[str, Any] = {}
+    if "people" in op.config.model_fields and own.get("people") is None:  # nobody is missed who was not to be drawn
+        asked["people"] = subject.preprocess.get("pose_map", {}).get("people")
     if "prompt" in op.config.model_fields:  # the text alone: emphasis is the renderer's
         asked["prompt"] = "".join(phrase.text for phrase in parse_emphasis(subject.prompt or ""))
     return op, parse(op.config, {**own, **asked}, f"measure.{name}")
@@ -211,5 +213,7 @@ def lines(todo: Measures, found: list[Result]) -> Iterator[str]:
             number = f"{result.values[value.name]:.4g}"
             unit = "" if not value.unit else value.unit if value.unit.startswith("/") else f" {value.unit}"
             yield f"{result.measure}.{value.name} {number}{unit}{better}"
+        if people := result.notes.get("people"):
+            yield f"{result.measure}.people {people}"
     for name, why in [*todo.passed_over.items(), *((r.measure, r.missing) for r in found if r.missing)]:
         yield f"{name} not measured: {why}"

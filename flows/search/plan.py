@@ -21,7 +21,7 @@ from reel.search.goals import Goal, Limit, Rung, affordable, entrants, parse_lim
 from reel.search.search_axes import Axis, axes
 from reel.store import Store
 
-FLICKER = {"flicker.mean": "1.5x"}
+USUAL_LIMITS = {"flicker.mean": "1.5x", "background.steady": "0.95x", "background.place": "0.9x"}
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,14 @@ class Job:
 
     @property
     def keys(self) -> list[str]:
-        """The numbers that every trial must have."""
+        """The numbers that are shown of every trial."""
         return list(dict.fromkeys([*(g.key for g in self.goals), *(limit.goal.key for limit in self.limits)]))
+
+    @property
+    def needed(self) -> list[str]:
+        """The numbers that every trial must have. Of a clip that a usual limit says nothing of (a close-up has no
+        background), it is kept."""
+        return self.keys if self.search.constraints is not None else [goal.key for goal in self.goals]
 
     @property
     def given(self) -> dict[str, float]:
@@ -130,7 +136,7 @@ def prepare(flow: Flow[Any], cfg: Search, store: Store) -> Job:
     rungs = levels([None] * plan.count, cfg.search, int(at(settings, flow.effort)))
     parse(flow.settings, placed(settings, {flow.effort: rungs[0].steps}))
     if cfg.search.constraints is None and min(len(part) for one in rungs for part in one.passages) < 2:
-        limits = []  # one frame cannot flicker
+        limits = []  # one frame keeps all of them
     trials = _trials(cfg.search, rungs)
     return Job(flow, store, cfg.search, base, settings, space, goals, limits, plan, trials)
 
@@ -168,7 +174,7 @@ def _goals(cfg: Search) -> tuple[list[Goal], list[Limit]]:
     """The objectives and constraints, with their directions from the metrics' declarations."""
     keys = cfg.search.objectives or _usual(cfg)
     goals = [_goal(key, "search.objectives") for key in dict.fromkeys(keys)]
-    bounds = FLICKER if cfg.search.constraints is None else cfg.search.constraints
+    bounds = USUAL_LIMITS if cfg.search.constraints is None else cfg.search.constraints
     limits = [parse_limit(_goal(key, "search.constraints"), bound) for key, bound in bounds.items()]
     return goals, limits
 

@@ -6,7 +6,7 @@ import csv
 import io
 from pathlib import Path
 
-from flows.edge.text import table
+from flows.edge.text import figure, table
 from flows.search.run import Found
 from reel.clip import Clip
 from reel.errors import UserError
@@ -44,7 +44,7 @@ def say(found: Found, record: RenderRecord) -> None:
     rows = [
         (
             *(str(trial.number), *(f"{trial.point[key]:g}" for key in keys)),
-            *(f"{trial.values[key]:.4g}" for key in job.keys),
+            *(figure(trial.values.get(key)) for key in job.keys),
             " ".join(note for note, true in (("knee", trial == found.knee), ("given", trial.number == 0)) if true),
         )
         for trial in found.front

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from flows.edge.text import duration
+from flows.edge.text import duration, figure
 from flows.search.definition import Definition
 from flows.search.plan import Job
 from flows.search.settings import Search
@@ -125,14 +125,13 @@ class Runner:
                      title=title, result=result) as recorder:  # fmt: skip
             ctx = replace(self.ctx, run=recorder.run, told=recorder.stage)
             found, made = evaluate(flow, settings, rung, ctx)
-            values = needed(found, self.job.keys)
+            values = needed(found, self.job.needed)
             recorder.pictures(**made.pictures)
             recorder.metric(**values)
         over = [
-            limit.violation(
-                values[limit.goal.key], first.values.get(limit.goal.key) if first else values[limit.goal.key]
-            )
+            limit.violation(value, first.values.get(limit.goal.key) if first else value)
             for limit in self.job.limits
+            if (value := values.get(limit.goal.key)) is not None
         ]
         return replace(trial, values=values, violation=max([0.0, *over]), run=recorder.run, cost=rung.cost)
 
@@ -142,7 +141,7 @@ class Runner:
         point = " ".join(
             f"{key.removesuffix('.weight').rpartition('.')[2]}={value:g}" for key, value in trial.point.items()
         )
-        numbers = trial.failed or "  ".join(f"{key} {trial.values[key]:.4g}" for key in self.job.keys)
+        numbers = trial.failed or "  ".join(f"{key} {figure(trial.values.get(key))}" for key in self.job.keys)
         beyond = "  beyond a constraint" if trial.violation > 0 else ""
         number = len(self.study.trials(rung.name))
         print(

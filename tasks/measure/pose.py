@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reel import pose as poses
@@ -11,6 +12,7 @@ from reel.config import Config, Field
 from reel.errors import UserError
 from reel.measure import Measure, Result, Value, declare, save
 from reel.op import Context, op
+from tasks.measure.people import People, chosen, followed, here, told
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +26,7 @@ MEASURE = declare(
             Value("oks", "pose kept (OKS)", "higher", 0, 1),
             Value("pck", "joints in place (PCK)", "higher", 0, 1),
             Value("found", "people found again", "higher", 0, 1),
+            Value("added", "people who are not in the source", "lower", 0, None),
         ),
         reference="OKS of COCO's key point evaluation (Ronchi and Perona, ICCV 2017, arXiv 1707.05388; "
         "github.com/cocodataset/cocoapi); PCK of Yang and Ramanan, IEEE TPAMI 35(12), 2013",
@@ -37,6 +40,8 @@ _SIGMAS = {
 """COCO's spread of human annotators, as a fraction of a person's size. It has no neck: that point is left out."""
 _OF_COCO = [name != "neck" for name in poses.BODY18]
 _SPREAD = [2 * _SIGMAS[name.rpartition("_")[2]] if name != "neck" else math.inf for name in poses.BODY18]
+SAME = 0.1
+"""OKS below which two people are not the same one, wherever else there is nobody to compare with."""
 _BOX_SHARE = 0.53  # of a box around a person that the person fills, where there is no outline (xtcocotools)
 
 
@@ -46,6 +51,9 @@ class Pose(Config):
     detector: str = "blazepose"
     """The registered pose detector that reads the source and the render, with its settings under `preprocess`:
     blazepose, dwpose, openpose. Figures of different detectors are not to be compared."""
+    people: People = None
+    """Who of the source is asked for: all, the largest, the nearest, or so many of the largest. Empty: those whom the
+    pose map draws (`preprocess.pose_map.people`)."""
     threshold: float = Field(0.1, gt=0, le=1)
     """PCK: a joint is in place within this part of the longer side of the person's box."""
     min_score: float = Field(0.3, ge=0, le=1)
@@ -58,7 +66,7 @@ class Pose(Config):
 @op(
     "measure",
     "pose",
-    version=1,
+    version=2,
     config=Pose,
     inputs=("poses", "poses_render"),
     distributions=("numpy", "scipy"),
@@ -66,6 +74,9 @@ class Pose(Config):
 )
 def pose(cfg: Pose, inputs: Mapping[str, str], ctx: Context) -> str:
     """Mean over the frames in which the source shows anybody; a person who is not found again counts 0.
+
+    In source and render people are followed over the clip as for the maps: ghosts are none of them, and who is lost
+    for a moment is carried.
 
     Args:
         inputs: ``poses`` of the source, ``poses_render`` of the render: stored poses.
@@ -77,14 +88,21 @@ def pose(cfg: Pose, inputs: Mapping[str, str], ctx: Context) -> str:
 
     source, render = (poses.Poses.open(ctx.store, inputs[name]) for name in ("poses", "poses_render"))
     _check(source, render, cfg)
-    frames = [compare(a, b, cfg) for a, b in zip(source.frames, render.frames, strict=True)]
+    people, shown = followed(source), followed(render)
+    asked = set(chosen(people, cfg.people))
+    pairs = [(here(people, index), list(here(shown, index).values())) for index in range(source.count)]
+    frames = [compare(there, found, cfg, asked) for there, found in pairs]
     seen = [frame for frame in frames if frame is not None]
     notes = {"detector": source.detector}
     if not seen:
         missing = f"{source.detector} found nobody in the source"
         return save(ctx.store, Result("pose", missing=missing, notes=notes))
-    values = {name: float(np.mean([frame[name] for frame in seen])) for name in ("oks", "pck", "found")}
-    series = {name: [None if frame is None else frame[name] for frame in frames] for name in values}
+    present = {number: sum(number in there for there, _ in pairs) for number in asked}
+    missed = {number: sum(number in frame.missed for frame in seen) for number in asked}
+    notes["people"] = told(len(asked), missed, present, sum(frame.values["added"] > 0 for frame in seen))
+    names = [value.name for value in MEASURE.values]
+    values = {name: float(np.mean([frame.values[name] for frame in seen])) for name in names}
+    series = {name: [None if frame is None else frame.values[name] for frame in frames] for name in names}
     return save(ctx.store, Result("pose", values, series, notes=notes))
 
 
@@ -102,31 +120,54 @@ def _check(source: poses.Poses, render: poses.Poses, cfg: Pose) -> None:
         raise UserError(f"measure.pose: the render is {shown[0]}, the source {shown[1]}")
 
 
-def compare(source: Sequence[np.ndarray], render: Sequence[np.ndarray], cfg: Pose) -> dict[str, float] | None:
-    """One frame: mean OKS, mean PCK and the share of the source's people that were found again.
+@dataclass(frozen=True)
+class Compared:
+    """One frame: the metric's values, and who of the source is not shown, by number."""
 
-    Each person of the source is given at most one of the render's, so that the sum of OKS is largest.
+    values: Mapping[str, float]
+    missed: frozenset[int]
+
+
+def compare(
+    source: Mapping[int, np.ndarray], render: Sequence[np.ndarray], cfg: Pose, asked: Collection[int] | None = None
+) -> Compared | None:
+    """One frame: mean OKS and PCK of the source's people, the share who were found again, and whoever was added.
+
+    Each person of the source is given at most one of the render's, so that the sum of OKS is largest; two whose OKS is
+    below `SAME` are not the same person: one is missing, one was added. Nobody counts beside those `asked` for, but who
+    stands where another of the source does was not added.
 
     Args:
-        source, render: people `(18, 4)` of x (px), y (px), z, score.
+        source: people `(18, 4)` of x (px), y (px), z, score, by number.
+        render: people.
+        asked: numbers of those who are asked for; None: all.
 
     Returns:
-        None when the source shows nobody.
+        None when the source shows none of them.
     """
     import numpy as np
     from scipy.optimize import linear_sum_assignment
 
-    wanted = [person for person in source if (person[:, 3] >= max(cfg.min_score, 1e-6)).any()]
+    there = {i: one for i, one in source.items() if (one[:, 3] >= max(cfg.min_score, 1e-6)).any()}
+    wanted = [i for i in there if asked is None or i in asked]
     if not wanted:
         return None
-    likeness = np.array([[oks(a, b, cfg.min_score) for b in render] for a in wanted]).reshape(len(wanted), len(render))
-    rows, columns = linear_sum_assignment(likeness, maximize=True)
-    right = [pck(wanted[row], render[column], cfg) for row, column in zip(rows, columns, strict=True)]
-    return {
-        "oks": float(likeness[rows, columns].sum()) / len(wanted),
-        "pck": sum(right) / len(wanted),
-        "found": len(rows) / len(wanted),
+    likeness = np.array([[oks(a, b, cfg.min_score) for b in render] for a in there.values()])
+    likeness = likeness.reshape(len(there), len(render))
+    numbers = list(there)
+    pairs = [
+        (numbers[row], column, likeness[row, column])
+        for row, column in zip(*linear_sum_assignment(likeness, maximize=True), strict=True)
+        if likeness[row, column] >= SAME
+    ]
+    good = [(number, column, value) for number, column, value in pairs if number in wanted]
+    values = {
+        "oks": float(sum(value for _, _, value in good)) / len(wanted),
+        "pck": sum(pck(there[number], render[column], cfg) for number, column, _ in good) / len(wanted),
+        "found": len(good) / len(wanted),
+        "added": (len(render) - len(pairs)) / len(wanted),
     }
+    return Compared(values, frozenset(wanted) - {number for number, _, _ in good})
 
 
 def oks(source: np.ndarray, render: np.ndarray, min_score: float = 0.3) -> float:

@@ -243,11 +243,10 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip(x, -80, 80)))
 
 
-def draw_outline(mask: np.ndarray, person: Landmarks) -> None:
-    """Adds a person's outline to a mask `(H, W)` uint8, 255 inside, in place."""
+def outline(person: Landmarks, width: int, height: int, scale: float = 1.0) -> np.ndarray:
+    """A person's outline `(height, width)` bool in the frame, or in the frame reduced by `scale`."""
     import cv2
 
-    inside = sigmoid(person.outline)
-    height, width = mask.shape
-    warped = cv2.warpAffine(inside, person.region.matrix(LANDMARK_SIDE), (width, height), flags=cv2.INTER_LINEAR)
-    mask[warped > 0.5] = 255
+    to_frame = person.region.matrix(LANDMARK_SIDE)
+    reduced = np.hstack([to_frame[:, :2], to_frame[:, 2:] + 0.5]) * scale - [[0, 0, 0.5]] if scale != 1 else to_frame
+    return cv2.warpAffine(sigmoid(person.outline), reduced, (width, height), flags=cv2.INTER_LINEAR) > 0.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from reel import pose
@@ -14,7 +15,7 @@ from tasks.preprocess.detect import Find, Found, detect_poses
 if TYPE_CHECKING:
     import numpy as np
 
-    from tasks.preprocess.blaze import Landmarker, Landmarks, Region, Window
+    from tasks.preprocess.blaze import Detector, Landmarker, Landmarks, Region, Window
 
 WHEEL = "mediapipe==0.10.21"
 DETECTOR = ModelSource(
@@ -32,6 +33,13 @@ LANDMARKS = ModelSource(
     license="Apache-2.0",
 )
 
+_SQUARE = 0.75  # part of the longer side that the squares beside the whole frame have at most
+_LEAST_TILE = 96  # px: nobody is found in smaller tiles
+_CUT = 1.2  # a region that exceeds a small tile by this factor is of somebody large
+_READINGS = 2  # regions that are read, for each person that may be told
+_SILHOUETTE = 160  # px, longer side of the outlines that are held against one another
+_INSIDE = 0.7  # part of a silhouette that lies in another's when both are of one person
+
 # For each point of BODY18 its number among BlazePose's 33; the neck is the middle of the shoulders (11 and 12).
 _FROM = (0, 11, 12, 14, 16, 11, 13, 15, 24, 26, 28, 23, 25, 27, 5, 2, 8, 7)
 # The network's z is larger than its x and y by this factor: the ratio of its z to its own metric output, fitted over
@@ -42,15 +50,20 @@ _Z_SCALE = 1 / 3.6
 class BlazePose(Config):
     """Settings of the BlazePose detector. Every field can change what is found, so every field is in the key."""
 
-    max_people: int = Field(default=4, ge=1, le=20)
+    max_people: int = Field(default=6, ge=1, le=pose.MOST)
     """People per frame at most; the ones that the network is surest of are kept."""
     min_detection_confidence: float = Field(default=0.5, gt=0, lt=1)
-    """Confidence (0..1) above which a detection counts. Lower finds more people, and more ghosts."""
+    """Confidence (0..1) above which a frame alone tells that somebody is there. Lower finds more people, and more
+    ghosts."""
+    min_tracked_confidence: float = Field(default=0.25, gt=0, lt=1)
+    """Confidence (0..1) above which somebody is told to the tracking, which takes them for the person whom it knows
+    from frames in which the network was surer. At or above `min_detection_confidence`: nobody beside the sure ones."""
     min_presence: float = Field(default=0.5, gt=0, lt=1)
     """Confidence (0..1) of the point network that there is a person in the region."""
     search: Literal["auto", "whole", "tiles"] = "auto"
-    """Where to look. `whole`: the whole frame once, at 224 px. `auto`: that, and when nobody is found the frame
-    zoomed out and in overlapping tiles. `tiles`: always all of them, for crowds and small people (much slower)."""
+    """Where to look. `whole`: the whole frame once, at 224 px. `auto`: that and overlapping squares nearly as large,
+    and when nobody is found the frame zoomed out and in smaller tiles. `tiles`: always all of them, for crowds and
+    small people (much slower)."""
     passes: int = Field(default=2, ge=1, le=4)
     """Times the points are read; each pass centres its region on the points of the one before."""
 
@@ -58,7 +71,7 @@ class BlazePose(Config):
 @op(
     "preprocess",
     "blazepose",
-    version=1,
+    version=2,
     config=BlazePose,
     inputs=("frames",),
     distributions=("ai-edge-litert", "numpy", "opencv-python-headless"),
@@ -72,13 +85,21 @@ def blazepose(cfg: BlazePose, inputs: Mapping[str, str], ctx: Context) -> str:
         ModelAbsent: the weights are not on this machine and cannot be fetched.
     """
     ctx.note(provider="ai-edge-litert (CPU)")
-    return detect_poses("blazepose", cfg, inputs["frames"], ctx, lambda: finder(cfg))
+    sure = cfg.min_detection_confidence
+    return detect_poses("blazepose", cfg, inputs["frames"], ctx, lambda: finder(cfg), sure=sure)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A person who was read from one region."""
+
+    landmarks: Landmarks
+    confidence: float
+    silhouette: np.ndarray
 
 
 def finder(cfg: BlazePose) -> Find:
     """Loads both networks. The function it returns must stay in one thread."""
-    import numpy as np
-
     from tasks.preprocess import blaze
     from tasks.weights import fetch as weights
 
@@ -87,23 +108,20 @@ def finder(cfg: BlazePose) -> Find:
 
     def find(frame: np.ndarray) -> Found:
         height, width = frame.shape[:2]
-        people: list[Landmarks] = []
-        for windows in _searches(cfg, width, height):
-            for window in windows:
-                regions = [region for _, region in detector(frame, window, cfg.min_detection_confidence)]
-                if cfg.search == "tiles" and window.side < max(width, height):
-                    # Beside the look at the whole frame a tile is for small people: in parts of large ones it
-                    # sees ghosts. Where nobody was found in the whole frame, anything is welcome.
-                    regions = [region for region in regions if region.side < 1.2 * window.side]
-                read = [_read(landmarker, frame, region, cfg) for region in regions]
-                people = _merge(people, [person for person in read if person is not None])
-            if people and cfg.search != "tiles":
+        people: list[_Seen] = []
+        for number, windows in enumerate(_searches(cfg, width, height)):
+            found = _regions(detector, frame, windows, cfg, again=number > 0)
+            people = _merge([*people, *_read_all(landmarker, frame, found, cfg)])
+            if any(person.confidence >= cfg.min_detection_confidence for person in people) and cfg.search != "tiles":
                 break
-        people = sorted(people, key=lambda p: -p.confidence)[: cfg.max_people]
-        mask = np.zeros((height, width), np.uint8)
-        for person in people:
-            blaze.draw_outline(mask, person)
-        return Found([to_body18(person.points) for person in people], mask)
+        people = people[: cfg.max_people]
+        return Found(
+            [to_body18(person.landmarks.points) for person in people],
+            [person.confidence for person in people],
+            [blaze.outline(person.landmarks, width, height) for person in people],
+            (height, width),
+            cfg.min_detection_confidence,
+        )
 
     return find
 
@@ -112,13 +130,61 @@ def _searches(cfg: BlazePose, width: int, height: int) -> Iterator[list[Window]]
     """Windows to look into, one list after the other until somebody is found."""
     from tasks.preprocess import blaze
 
-    short = min(width, height)
-    long = max(width, height) > 1.9 * short  # two clips side by side, a panorama: people are small in the whole
-    squares = list(blaze.tiles(width, height, short)) if long else []
-    yield [blaze.whole(width, height), *squares]
-    if cfg.search != "whole":
-        yield [blaze.whole(width, height, zoom=0.6), *([] if long else blaze.tiles(width, height, short))]
-        yield list(blaze.tiles(width, height, short / 2))
+    short, long = min(width, height), max(width, height)
+    if cfg.search == "whole":
+        yield [blaze.whole(width, height)]
+        return
+    side = short if short < _SQUARE * long else _SQUARE * long
+    yield [blaze.whole(width, height), *blaze.tiles(width, height, side)]
+    yield [blaze.whole(width, height, zoom=0.6), *blaze.tiles(width, height, short / 2)]
+    if cfg.search == "auto" or short / 4 >= _LEAST_TILE:
+        yield list(blaze.tiles(width, height, max(short / 4, min(short / 2, _LEAST_TILE))))
+
+
+def _regions(
+    detector: Detector, frame: np.ndarray, windows: Sequence[Window], cfg: BlazePose, again: bool
+) -> list[tuple[float, Region]]:
+    """Where people may be, the surest first; most of them are told several times.
+
+    Args:
+        again: whether the frame is looked at again, in smaller tiles: these see ghosts in parts of people and of
+            things, so that only what the network is sure of counts.
+    """
+    least = cfg.min_detection_confidence if again else min(cfg.min_tracked_confidence, cfg.min_detection_confidence)
+    found: list[tuple[float, Region]] = []
+    for window in windows:
+        for score, region in detector(frame, window, least):
+            # Beside larger windows a small tile is for small people: who is larger than it was seen there. Where
+            # nobody was found, anybody is welcome.
+            if not (again and cfg.search == "tiles") or region.side < _CUT * window.side:
+                found.append((score, region))
+    return sorted(found, key=lambda pair: -pair[0])
+
+
+def _same_place(a: Region, b: Region) -> bool:
+    import math
+
+    large, small = max(a.side, b.side), min(a.side, b.side)
+    return math.hypot(a.x - b.x, a.y - b.y) < 0.15 * large and large < 1.4 * small
+
+
+def _read_all(
+    landmarker: Landmarker, frame: np.ndarray, regions: Sequence[tuple[float, Region]], cfg: BlazePose
+) -> Iterator[_Seen]:
+    """Each person once, though read again where a first region of theirs showed nobody."""
+    from tasks.preprocess import blaze
+
+    height, width = frame.shape[:2]
+    scale = _SILHOUETTE / max(width, height)
+    known: list[Region] = []
+    for score, region in regions:
+        if any(_same_place(region, other) for other in known) or len(known) == _READINGS * cfg.max_people:
+            continue
+        person = _read(landmarker, frame, region, cfg)
+        if person is not None:
+            known.append(region)
+            small = blaze.outline(person, round(width * scale), round(height * scale), scale)
+            yield _Seen(person, round(min(score, person.confidence), 2), small)
 
 
 def _read(landmarker: Landmarker, frame: np.ndarray, region: Region, cfg: BlazePose) -> Landmarks | None:
@@ -130,23 +196,16 @@ def _read(landmarker: Landmarker, frame: np.ndarray, region: Region, cfg: BlazeP
     return person if person.confidence >= cfg.min_presence else None
 
 
-def _merge(known: Sequence[Landmarks], seen: Sequence[Landmarks]) -> list[Landmarks]:
-    """The people of earlier windows and those of one more: whoever was seen twice stays once, as read more surely.
-
-    Two detections of one window have nearly the same points when they are one person. Those of different windows may
-    also differ, when one of them cuts the person; then their boxes tell.
-    """
-    people: list[Landmarks] = []
-    both = [(person, 0) for person in known] + [(person, 1) for person in seen]
-    kept: list[int] = []
-    for person, source in sorted(both, key=lambda pair: -pair[0].confidence):
-        twice = any(
-            _apart(other, person) < 0.1 or (where != source and _overlap(other, person) > 0.5)
-            for other, where in zip(people, kept, strict=True)
-        )
-        if not twice:
+def _merge(seen: Sequence[_Seen]) -> list[_Seen]:
+    """Whoever was read twice stays once, as seen more surely: two readings are of one person when their points are
+    nearly the same, or when one's silhouette lies in the other's (a part of somebody that was taken for a person)."""
+    people: list[_Seen] = []
+    for person in sorted(seen, key=lambda one: -one.confidence):
+        if not any(
+            _apart(other.landmarks, person.landmarks) < 0.1 or _within(other.silhouette, person.silhouette) > _INSIDE
+            for other in people
+        ):
             people.append(person)
-            kept.append(source)
     return people
 
 
@@ -158,14 +217,10 @@ def _apart(a: Landmarks, b: Landmarks) -> float:
     return float(np.median(np.linalg.norm(a.points[:33, :2] - b.points[:33, :2], axis=1)) / span)
 
 
-def _overlap(a: Landmarks, b: Landmarks) -> float:
-    """Intersection over union of the boxes around the points of two people."""
-    import numpy as np
-
-    low = [p.points[:33, :2].min(axis=0) for p in (a, b)]
-    high = [p.points[:33, :2].max(axis=0) for p in (a, b)]
-    common = np.clip(np.minimum(*high) - np.maximum(*low), 0, None).prod()
-    return float(common / (sum((h - w).prod() for w, h in zip(low, high, strict=True)) - common))
+def _within(a: np.ndarray, b: np.ndarray) -> float:
+    """Share (0..1) of the smaller silhouette that lies in the other; 0 where either is empty."""
+    least = min(a.sum(), b.sum())
+    return float((a & b).sum() / least) if least else 0.0
 
 
 def to_body18(points: np.ndarray) -> np.ndarray:

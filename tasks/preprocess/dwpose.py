@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from reel.config import Config, Field
 from reel.models.source import ModelSource
 from reel.op import Context, op
+from reel.pose import MOST
 from tasks.preprocess.annotators import report_provider
 from tasks.preprocess.detect import Find, Found, detect_poses
 from tasks.preprocess.figure_depth import limb_outline
@@ -27,7 +28,7 @@ _PROVIDERS = {"cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider",
 class DwPose(Config):
     """Settings of DWPose."""
 
-    max_people: int = Field(default=4, ge=1, le=20)
+    max_people: int = Field(default=6, ge=1, le=MOST)
     """People per frame at most; the largest are kept."""
     min_detection_confidence: float = Field(default=0.5, gt=0, lt=1)
     """Confidence (0..1) above which a detected person counts."""
@@ -36,7 +37,7 @@ class DwPose(Config):
 @op(
     "preprocess",
     "dwpose",
-    version=1,
+    version=2,
     config=DwPose,
     inputs=("frames",),
     distributions=("rtmlib", "onnxruntime", "opencv-python-headless", "numpy"),
@@ -100,6 +101,7 @@ def finder(cfg: DwPose, ctx: Context) -> Find:
                 person[:, :2], person[:, 3] = place, score.clip(0, 1)
                 found.append(person)
         found = pose.largest_first(found)[: cfg.max_people]
-        return Found(found, limb_outline(found, width, height))
+        outlines = [limb_outline([person], width, height) > 0 for person in found]
+        return Found.certain(found, outlines, (height, width))
 
     return find

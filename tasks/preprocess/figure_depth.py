@@ -10,7 +10,9 @@ from reel import pose as body
 from reel.clip import Clip, ClipWriter
 from reel.errors import UserError
 from reel.op import Context, op
-from tasks.preprocess.tracks import Steady, Track, bridge, steady
+from tasks.preprocess.bodies import ground_line, torso_length
+from tasks.preprocess.steady import Steady, at, steady
+from tasks.preprocess.tracks import Track
 
 HORIZON = 0.4  # height of the horizon in the frame, 0 = top
 GROUND = 180.0  # brightness of the ground at the lower edge of the frame
@@ -93,24 +95,6 @@ def floor(width: int, height: int) -> np.ndarray:
     y = (np.arange(height, dtype=np.float32) + 0.5) / height
     ramp = GROUND * np.maximum(0, (y - HORIZON) / (1 - HORIZON))
     return np.broadcast_to(ramp[:, None], (height, width))
-
-
-def torso_length(person: np.ndarray) -> float:
-    """From the neck to the middle of the hips in space (px), or a guess from the shoulders where hips are absent."""
-    hips = (person[body.R_HIP, :3] + person[body.L_HIP, :3]) / 2
-    if person[[body.R_HIP, body.L_HIP, body.NECK], 3].min() > 0:
-        return max(1.0, float(np.linalg.norm(person[body.NECK, :3] - hips)))
-    return max(1.0, 1.4 * float(np.linalg.norm(person[body.R_SHOULDER, :3] - person[body.L_SHOULDER, :3])))
-
-
-def ground_line(person: np.ndarray, min_score: float = 0.1) -> float:
-    """The y (px) of the floor under a person: a foot's height below the lower ankle, or guessed from hips or neck."""
-    unit = torso_length(person)
-    for points, below in (((body.R_ANKLE, body.L_ANKLE), 0.2), ((body.R_HIP, body.L_HIP), 1.9), ((body.NECK,), 2.9)):
-        ys = [person[p, 1] for p in points if person[p, 3] > 0 and person[p, 3] >= min_score]
-        if ys:
-            return float(max(ys)) + below * unit
-    return float(person[person[:, 3] > 0, 1].max(initial=0.0))
 
 
 def _pieces(person: np.ndarray, ground: float, room: np.ndarray, min_score: float) -> list[Piece]:
@@ -218,7 +202,7 @@ class FigureDepth(Steady):
 @op(
     "preprocess",
     "figure_depth",
-    version=1,
+    version=2,
     config=FigureDepth,
     inputs=("frames", "poses"),
     distributions=("numpy", "opencv-python-headless", "scipy"),
@@ -237,7 +221,7 @@ def figure_depth(cfg: FigureDepth, inputs: Mapping[str, str], ctx: Context) -> s
             f"the poses are of {poses.count} frames of {poses.width}x{poses.height}, "
             f"the clip has {clip.count} of {clip.width}x{clip.height}"
         )
-    if any(map(len, poses.frames)) and not any(p[:, 2].any() for people in poses.frames for p in people):
+    if any(poses.sightings) and not any(one.person[:, 2].any() for seen in poses.sightings for one in seen):
         raise UserError(
             f"figure_depth needs joints with depth, and {poses.detector} gives none",
             fix="preprocess.figure_depth.detector=blazepose, or another depth map: depth_anything, midas",
@@ -246,12 +230,22 @@ def figure_depth(cfg: FigureDepth, inputs: Mapping[str, str], ctx: Context) -> s
     lines = [ground_lines(track, poses.fps) for track in tracks]
     with ClipWriter(ctx.store, kind="map", like=clip) as writer, ctx.progress(clip.count, "figure_depth") as bar:
         for index in range(clip.count):
-            here = [(track.people[index], y[index]) for track, y in zip(tracks, lines, strict=True) if index in y]
-            people = [bridge(person) for person, _ in here]
-            grounds = [y for _, y in here]
-            writer.add(figure_depth_map(people, poses.mask(index), clip.width, clip.height, grounds))
+            grounds = [y[index] for y in lines if index in y]
+            mask = drawn_outline(tracks, poses, index)
+            writer.add(figure_depth_map(at(tracks, index), mask, clip.width, clip.height, grounds))
             bar.update()
     return writer.digest
+
+
+def drawn_outline(tracks: Sequence[Track], poses: body.Poses, index: int) -> np.ndarray:
+    """Outline `(H, W)` uint8 of those who are drawn in a frame, as the detector saw it; of who is carried the limbs'.
+
+    Who is not drawn leaves no outline: it would be filled with a stranger's depth.
+    """
+    seen = [track.seen[index].number for track in tracks if index in track.seen]
+    carried = [track.people[index] for track in tracks if index in track.people and index not in track.seen]
+    mask = poses.outline(index, seen)
+    return np.maximum(mask, limb_outline(carried, poses.width, poses.height)) if carried and mask.any() else mask
 
 
 def ground_lines(track: Track, fps: float) -> dict[int, float]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reel.config import Field
 from reel.op import Context, op
+from reel.pose import MOST
 from tasks.preprocess.annotators import Annotator, annotator, device, quiet
 from tasks.preprocess.detect import Find, Found, detect_poses
 from tasks.preprocess.figure_depth import limb_outline
@@ -20,14 +21,14 @@ SOURCE = annotator("body_pose_model.pth", instead="preprocess blazepose (embedde
 class OpenPose(Annotator):
     """Settings of OpenPose."""
 
-    max_people: int = Field(default=4, ge=1, le=20)
+    max_people: int = Field(default=6, ge=1, le=MOST)
     """People per frame at most; the largest are kept."""
 
 
 @op(
     "preprocess",
     "openpose",
-    version=1,
+    version=2,
     config=OpenPose,
     inputs=("frames",),
     distributions=("controlnet-aux", "torch", "scipy", "opencv-python-headless", "numpy"),
@@ -72,6 +73,7 @@ def finder(cfg: OpenPose, ctx: Context) -> Find:
                     person[index, 3] = min(1.0, max(0.01, point.score))
             found.append(person)
         found = pose.largest_first(found)[: cfg.max_people]
-        return Found(found, limb_outline(found, width, height))
+        outlines = [limb_outline([person], width, height) > 0 for person in found]
+        return Found.certain(found, outlines, (height, width))
 
     return find

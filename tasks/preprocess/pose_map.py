@@ -9,7 +9,7 @@ from reel.clip import ClipWriter
 from reel.config import Field
 from reel.op import Context, op
 from reel.pose import COLOURS, LIMBS, Poses
-from tasks.preprocess.tracks import Steady, at, steady
+from tasks.preprocess.steady import Steady, at, steady
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,7 +84,7 @@ class PoseMap(Steady):
 @op(
     "preprocess",
     "pose_map",
-    version=1,
+    version=2,
     config=PoseMap,
     inputs=("poses",),
     distributions=("numpy", "opencv-python-headless", "scipy"),
@@ -96,7 +96,7 @@ def pose_map(cfg: PoseMap, inputs: Mapping[str, str], ctx: Context) -> str:
         UserError: frames without anybody, where `missing` does not allow them; they are named.
     """
     poses = Poses.open(ctx.store, inputs["poses"])
-    tracks = steady(poses, cfg, ctx, "preprocess.pose_map")
+    tracks = steady(poses, cfg, ctx, "preprocess.pose_map", cfg.min_score)
     with (
         ClipWriter(
             ctx.store,

@@ -1,58 +1,51 @@
-"""Poses of a clip made steady: who is who over time, gaps, smoothing. Works on key points alone, in float64."""
+"""Who is who over a clip: sightings become tracks, ghosts and doubles go. Works on key points alone, in float64."""
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from reel import pose
-from reel.config import Config, Field
-from reel.errors import UserError
-from reel.op import Context
+from reel.pose import Sighting
 
 if TYPE_CHECKING:
     import numpy as np
 
-MAX_GAP = 0.5  # seconds that a person may be unseen and still be the same one
-_MIDDLES = (
-    (pose.R_SHOULDER, pose.R_ELBOW, pose.R_WRIST),
-    (pose.L_SHOULDER, pose.L_ELBOW, pose.L_WRIST),
-    (pose.R_HIP, pose.R_KNEE, pose.R_ANKLE),
-    (pose.L_HIP, pose.L_KNEE, pose.L_ANKLE),
-)
-
-
-_MIRROR = [
-    pose.BODY18.index(n.replace("left", "?").replace("right", "left").replace("?", "right")) for n in pose.BODY18
-]
-_FLIP_PENALTY = 0.8  # a second: at 24 frames/s a body that jumps by a shoulder's width may be turned for 12 frames
-
-
-class Steady(Config):
-    """Settings of the clip-level part of every map that is drawn from poses."""
-
-    detector: str = "blazepose"
-    """The registered pose detector whose poses are drawn (blazepose, dwpose, openpose)."""
-    max_people: int = Field(default=4, ge=1, le=20)
-    """People drawn at most: the largest over the whole clip."""
-    missing: Literal["error", "hold", "empty"] = "hold"
-    """Frames in which nobody was found: stop and name them, hold the last known pose (evenly moved to the next one
-    when that comes within half a second), or leave the map empty. They are named in the run's notes in any case."""
-    smoothing: float = Field(default=0.2, ge=0, le=2)
-    """Window of a Savitzky-Golay filter over time (seconds; 0 = off). It takes the detector's jitter out and keeps
-    quick movement: a quadratic is fitted, so evenly accelerated movement passes unchanged and without lag."""
-    keep_sides: bool = True
-    """Undo short exchanges of left and right (under about half a second), as detectors make them when they cannot see
-    the face. A real turn is longer and stays."""
+REACH = 0.5  # sizes of a person: whose points, or size, differ by more is not the same one in the next frame
+_SIZE_COST = 0.5  # of a change of size by e, in sizes of the person; a ghost in a part of somebody is smaller
+_DOUBT_COST = 0.15  # of a sighting without confidence: between two that fit the surer one is taken
+_SPEED = 4  # frames over which a track's speed is measured
+LEAST = 0.25  # seconds of certain sightings that make a person, or longer of doubtful ones: less is a ghost
+_MEAN = 0.9  # of the confidence from which a frame alone tells: a person's mean is not below it
+_DENSE = 0.5  # part of the frames between first and last in which a person must be seen
+_COINCIDE = 0.2  # sizes: two tracks whose points are that close are one person
 
 
 @dataclass
 class Track:
-    """One person over time: frame number to `(18, 4)`."""
+    """One person over time.
+
+    Attributes:
+        people: frame number to `(18, 4)`.
+        seen: of these the frames in which the detector saw them, and as which of its sightings; in the others they
+            are carried.
+    """
 
     people: dict[int, np.ndarray] = field(default_factory=dict)
+    seen: dict[int, Sighting] = field(default_factory=dict)
+
+    @classmethod
+    def begun(cls, index: int, sighting: Sighting) -> Track:
+        track = cls()
+        track.add(index, sighting)
+        return track
+
+    def add(self, index: int, sighting: Sighting) -> None:
+        self.people[index] = sighting.person.astype("float64")
+        self.seen[index] = sighting
 
     @property
     def last(self) -> int:
@@ -62,76 +55,101 @@ class Track:
         """Size times duration (px x frames): what "the largest over the clip" means."""
         return sum(pose.size(person) for person in self.people.values())
 
+    def confidence(self) -> float:
+        """Sum of the confidences of all sightings."""
+        return sum(one.confidence for one in self.seen.values())
 
-def steady(poses: pose.Poses, cfg: Steady, ctx: Context, where: str) -> list[Track]:
-    """Tracks of a clip's people, the largest first, with gaps treated as the settings say, and smoothed.
+    def expected(self, index: int) -> np.ndarray:
+        """Where the person should be in a later frame: moved on as in the last frames, ever less as time passes."""
+        import numpy as np
+
+        known = sorted(self.people)[-_SPEED:]
+        here = self.people[known[-1]]
+        if len(known) < 2:
+            return here
+        before = self.people[known[0]]
+        both = (here[:, 3] > 0.1) & (before[:, 3] > 0.1)
+        if not both.any():
+            return here
+        speed = np.median(here[both, :2] - before[both, :2], axis=0) / (known[-1] - known[0])
+        moved = here.copy()
+        moved[:, :2] += speed * _SPEED * (1 - math.exp((known[-1] - index) / _SPEED))
+        return moved
+
+
+def people_of(frames: Sequence[Sequence[Sighting]], sure: float, fps: float, carry: float) -> list[Track]:
+    """The people of a clip, without ghosts and doubles, their gaps filled, in no order.
+
+    A sighting below `sure` is believed where it continues somebody who was seen more surely, as an edge detector
+    follows a weak edge from a strong one (Canny); whoever is seen but briefly, or never surely, is dropped.
 
     Args:
-        where: the settings' key for messages, such as `preprocess.pose_map`.
-
-    Raises:
-        UserError: nobody was found in some frames and `missing` is `error`, or nobody in any frame and it is `hold`.
+        frames: what the detector saw in each.
+        sure: confidence from which a sighting counts by itself.
+        carry: seconds for which a person may be unseen and still be the same one.
     """
-    nobody = pose.missing(poses.frames)
-    _refuse(nobody, poses, cfg, where)
-    tracks = follow(poses.frames, max(1, round(MAX_GAP * poses.fps)))
-    tracks = sorted(tracks, key=lambda track: (-round(track.weight(), 2), min(track.people)))[: cfg.max_people]
-    if cfg.keep_sides:
-        turned = sum(unflip(track, _FLIP_PENALTY / poses.fps) for track in tracks)
-        ctx.note(frames_with_sides_exchanged=turned)
-    if cfg.missing == "hold":
-        for track in tracks:
-            fill(track)
-        hold(tracks, poses.count)
-    window = round(cfg.smoothing * poses.fps)
+    least = LEAST * min(fps, len(frames))
+    tracks = [part for track in follow(frames, round(carry * fps)) for part in dense(track)]
+    tracks = without_doubles([track for track in tracks if _is_person(track, least, sure)])
     for track in tracks:
-        smooth(track, window)
-    ctx.note(people=len(tracks), frames_without_people=pose.ranges(nobody), missing=cfg.missing if nobody else "none")
+        fill(track, len(frames), round(min(LEAST, carry) * fps))
     return tracks
 
 
-def at(tracks: Sequence[Track], frame: int) -> list[np.ndarray]:
-    """The people of a frame, in the tracks' order, hidden joints bridged."""
-    return [bridge(track.people[frame]) for track in tracks if frame in track.people]
+def _is_person(track: Track, least: float, sure: float) -> bool:
+    confidences = [one.confidence for one in track.seen.values()]
+    total = sum(confidences)
+    return total >= least and max(confidences) >= sure and total >= _MEAN * sure * len(confidences)
 
 
-def _refuse(nobody: list[int], poses: pose.Poses, cfg: Steady, where: str) -> None:
-    if not nobody or cfg.missing == "empty" or (cfg.missing == "hold" and len(nobody) < poses.count):
-        return
-    policies = "empty" if len(nobody) == poses.count else "hold or empty"
-    harder = "preprocess.blazepose.search=tiles, a lower preprocess.blazepose.min_detection_confidence, "
-    raise UserError(
-        f"{poses.detector} found nobody in {len(nobody)} of {poses.count} frames: {pose.ranges(nobody)}",
-        fix=f"{where}.missing={policies}, or {harder if poses.detector == 'blazepose' else ''}"
-        "a clip in which the person is larger",
-    )
+def dense(track: Track) -> list[Track]:
+    """A track that is seen in too few of its frames is cut at its longest gap: what was linked over it were ghosts."""
+    known = sorted(track.seen)
+    if len(known) >= _DENSE * (known[-1] - known[0] + 1):
+        return [track]
+    _, cut = max((b - a, b) for a, b in itertools.pairwise(known))
+    parts = Track(), Track()
+    for index in known:
+        parts[index >= cut].add(index, track.seen[index])
+    return [piece for part in parts for piece in dense(part)]
 
 
-def follow(frames: Sequence[Sequence[np.ndarray]], max_gap: int) -> list[Track]:
-    """Links people over frames: the nearest pairs first, while the points are within half the person's size.
+def follow(frames: Sequence[Sequence[Sighting]], max_gap: int) -> list[Track]:
+    """Links sightings over frames: in each, those pairs of track and sighting whose costs are least together.
+
+    A pair costs the distance of the points from where the track leads, the change of size, and the doubt.
 
     Args:
-        max_gap: frames that a person may be unseen.
+        max_gap: frames for which a person may be unseen.
     """
     import numpy as np
+    from scipy.optimize import linear_sum_assignment
 
+    far = 1e3
     tracks: list[Track] = []
-    for index, people in enumerate(frames):
-        live = [track for track in tracks if index - track.last <= max_gap + 1]
-        pairs = sorted(
-            (distance(track.people[track.last], person), t, p)
-            for t, track in enumerate(live)
-            for p, person in enumerate(people)
-        )
-        taken_tracks: set[int] = set()
-        taken_people: set[int] = set()
-        for apart, t, p in pairs:
-            if apart < 0.5 and t not in taken_tracks and p not in taken_people:
-                live[t].people[index] = people[p].astype(np.float64)
-                taken_tracks.add(t)
-                taken_people.add(p)
-        tracks += [Track({index: q.astype(np.float64)}) for p, q in enumerate(people) if p not in taken_people]
+    live: list[Track] = []
+    for index, sightings in enumerate(frames):
+        live = [track for track in live if index - track.last <= max_gap + 1]
+        expected = [track.expected(index) for track in live]
+        costs = np.array([[_cost(there, one) for one in sightings] for there in expected])
+        costs = costs.reshape(len(live), len(sightings))
+        pairs = linear_sum_assignment(np.minimum(costs, far))
+        taken = set()
+        for row, column in zip(*pairs, strict=True):
+            if costs[row, column] < far:
+                live[row].add(index, sightings[column])
+                taken.add(int(column))
+        new = [Track.begun(index, one) for number, one in enumerate(sightings) if number not in taken]
+        tracks += new
+        live += new
     return tracks
+
+
+def _cost(there: np.ndarray, sighting: Sighting) -> float:
+    """Infinite where they cannot be the same person."""
+    grown = abs(math.log(max(pose.size(sighting.person), 1.0) / max(pose.size(there), 1.0)))
+    apart = distance(there, sighting.person) + _SIZE_COST * grown
+    return apart + _DOUBT_COST * (1 - sighting.confidence) if apart < REACH else math.inf
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> float:
@@ -145,105 +163,41 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.median(apart) / max(pose.size(a), pose.size(b), 1.0))
 
 
-def unflip(track: Track, penalty: float) -> int:
-    """Exchanges left and right of those frames where that makes the movement shorter by more than it costs.
+def without_doubles(tracks: Sequence[Track]) -> list[Track]:
+    """Of tracks whose points coincide in most frames that they share the surest one stays, and takes over the frames
+    that it lacks."""
+    kept: list[Track] = []
+    for track in sorted(tracks, key=lambda track: (-track.confidence(), min(track.people))):
+        twin = next((other for other in kept if _coincide(track, other)), None)
+        if twin is None:
+            kept.append(track)
+            continue
+        for index in track.people.keys() - twin.people.keys():
+            twin.add(index, track.seen[index])
+    return kept
 
-    The cheapest sequence of "as it is" and "exchanged" over the track, by dynamic programming (Viterbi): a step costs
-    the mean distance of the points in sizes of the person, an exchanged frame costs `penalty` more.
 
-    Returns:
-        the number of frames that were exchanged.
+def _coincide(a: Track, b: Track) -> bool:
+    shared = sorted(a.people.keys() & b.people.keys())
+    near = sum(distance(a.people[index], b.people[index]) < _COINCIDE for index in shared)
+    return bool(shared) and 2 * near > len(shared)
+
+
+def fill(track: Track, count: int, reach: int) -> None:
+    """Fills a track's gaps by moving every point evenly from one side to the other.
+
+    Who is lost for a moment at either end of the clip stays as first or last seen.
+
+    Args:
+        count: frames of the clip.
+        reach: frames that such a moment has at most.
     """
-    import numpy as np
-
     known = sorted(track.people)
-    versions = [(track.people[index], track.people[index][_MIRROR]) for index in known]
-    cost, origins = np.array([0.0, penalty]), []
-    for before, after in itertools.pairwise(versions):
-        steps = cost[:, None] + np.array([[step(a, b) for b in after] for a in before])  # (from, to)
-        origins.append(steps.argmin(axis=0))
-        cost = steps.min(axis=0) + np.array([0.0, penalty])
-    state = int(cost.argmin())
-    turned = 0
-    for place in range(len(known) - 1, -1, -1):
-        track.people[known[place]] = versions[place][state]
-        turned += state
-        state = int(origins[place - 1][state]) if place else 0
-    return turned
-
-
-def step(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean distance of the points that both have, as a fraction of the larger one's size; 0 without any."""
-    import numpy as np
-
-    both = (a[:, 3] > 0.1) & (b[:, 3] > 0.1)
-    if not both.any():
-        return 0.0
-    return float(np.linalg.norm(a[both, :2] - b[both, :2], axis=1).mean() / max(pose.size(a), pose.size(b), 1.0))
-
-
-def fill(track: Track) -> None:
-    """Fills the gaps inside a track by moving every point evenly from one side to the other."""
-    known = sorted(track.people)
+    if known[0] <= reach:
+        track.people.update({index: track.people[known[0]].copy() for index in range(known[0])})
+    if count - 1 - known[-1] <= reach:
+        track.people.update({index: track.people[known[-1]].copy() for index in range(known[-1] + 1, count)})
     for a, b in itertools.pairwise(known):
         for index in range(a + 1, b):
             t = (index - a) / (b - a)
             track.people[index] = (1 - t) * track.people[a] + t * track.people[b]
-
-
-def hold(tracks: Sequence[Track], count: int) -> None:
-    """In frames that are still empty, repeats the people of the nearest earlier frame, or else of the first one."""
-    seen = sorted({index for track in tracks for index in track.people})
-    for index in range(count):
-        if index in seen:
-            continue
-        source = max((s for s in seen if s < index), default=seen[0])
-        for track in tracks:
-            if source in track.people:
-                track.people[index] = track.people[source].copy()
-
-
-def smooth(track: Track, window: int) -> None:
-    """Savitzky-Golay of order 2 over x, y, z of every unbroken piece; scores take the median over the same window.
-
-    Args:
-        window: frames; made odd. Pieces shorter than it are fitted as a whole, those under 5 frames stay as they are.
-    """
-    import numpy as np
-    from scipy.ndimage import median_filter
-    from scipy.signal import savgol_filter
-
-    window += 1 - window % 2
-    if window < 5:
-        return
-    for piece in pieces(sorted(track.people)):
-        length = min(window, len(piece) - 1 + len(piece) % 2)
-        if length < 5:
-            continue
-        values = np.stack([track.people[index] for index in piece])  # (n, 18, 4)
-        values[..., :3] = savgol_filter(values[..., :3], length, polyorder=2, axis=0)
-        values[..., 3] = median_filter(values[..., 3], size=(length, 1), mode="nearest")
-        track.people.update(zip(piece, values, strict=True))
-
-
-def pieces(indices: Sequence[int]) -> list[list[int]]:
-    """Sorted frame numbers cut where one is missing."""
-    out: list[list[int]] = []
-    for index in indices:
-        if out and index == out[-1][-1] + 1:
-            out[-1].append(index)
-        else:
-            out.append([index])
-    return out
-
-
-def bridge(person: np.ndarray) -> np.ndarray:
-    """A hidden elbow or knee between two seen ends counts as seen, where the detector has placed it at all.
-
-    Without this the far arm of a person seen from the side is a wrist that hangs in the air.
-    """
-    person = person.copy()
-    for a, middle, b in _MIDDLES:
-        if person[middle, 3] > 0:
-            person[middle, 3] = max(person[middle, 3], min(person[a, 3], person[b, 3]))
-    return person

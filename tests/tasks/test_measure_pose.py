@@ -58,22 +58,54 @@ def test_pck_counts_points_within_a_tenth_of_the_longer_side():
 
 def test_people_are_compared_with_whom_they_fit_and_the_lost_count_nothing():
     left, right = standing(40, 60, 80), standing(150, 60, 80)
-    assert pose.compare([left, right], [right, left], CFG) == {"oks": 1, "pck": 1, "found": 1}
-    assert pose.compare([left, right], [right], CFG) == {"oks": 0.5, "pck": 0.5, "found": 0.5}
-    assert pose.compare([left], [], CFG) == {"oks": 0, "pck": 0, "found": 0}
-    assert pose.compare([left], [right, left], CFG) == {"oks": 1, "pck": 1, "found": 1}
-    assert pose.compare([], [left], CFG) is None
+    both = {0: left, 1: right}
+    assert compared(both, [right, left]) == ((1, 1, 1, 0), set())
+    assert compared(both, [right]) == ((0.5, 0.5, 0.5, 0), {0})
+    assert compared({0: left}, []) == ((0, 0, 0, 0), {0})
+    assert compared({0: left}, [right, left]) == ((1, 1, 1, 1), set())
+    assert compared({0: left}, [right]) == ((0, 0, 0, 1), {0})  # somebody else is not the person who was looked for
+    assert pose.compare({}, [left], CFG) is None
+
+
+def test_who_is_not_asked_for_counts_neither_as_missing_nor_as_added():
+    left, right = standing(40, 60, 80), standing(150, 60, 80)
+    assert compared({0: left, 1: right}, [left, right], asked={0}) == ((1, 1, 1, 0), set())
+    assert compared({0: left, 1: right}, [right], asked={0}) == ((0, 0, 0, 0), {0})
+    assert pose.compare({1: right}, [right], CFG, asked={0}) is None
+
+
+def compared(source, render, asked=None) -> tuple[tuple[float, ...], set[int]]:
+    found = pose.compare(source, render, CFG, asked)
+    return tuple(found.values[name] for name in ("oks", "pck", "found", "added")), set(found.missed)
+
+
+def test_a_missing_person_is_named_and_not_praised(store: Store):
+    """One in front, one behind: a render that shows the one behind alone."""
+    near, far = standing(40, 60, 110), standing(100, 60, 80)
+    source = store_poses(store, [[near, far]] * 12, 128, 128)
+    render = store_poses(store, [[near, far]] * 4 + [[far]] * 8, 128, 128)
+    found = measured(store, "pose", poses=source, poses_render=render)
+    assert found.values["found"] == pytest.approx((4 * 2 + 8) / 24)
+    assert found.values["oks"] < 0.7
+    assert found.notes["people"] == "2; no. 1 missing in 8 of 12 frames"
+    back = measured(store, "pose", poses=render, poses_render=source)
+    assert back.values["found"] == 1
+    assert back.values["added"] > 0.5
+    assert back.notes["people"] == "2; somebody more in 8 frames"
+    alone = measured(store, "pose", {"people": "largest"}, poses=source, poses_render=render)
+    assert alone.notes["people"] == "1; no. 1 missing in 8 of 12 frames"
+    assert alone.values["added"] == 0
 
 
 def test_frames_without_anybody_in_the_source_are_not_counted(store: Store):
     person = standing(60, 60, 100)
-    source = store_poses(store, [[person], [], [person]], 128, 128)
-    render = store_poses(store, [[person], [person], []], 128, 128)
+    source = store_poses(store, [[person]] * 4 + [[]] * 4, 128, 128)
+    render = store_poses(store, [[]] * 2 + [[person]] * 6, 128, 128)
     found = measured(store, "pose", poses=source, poses_render=render)
-    assert found.values == {"oks": 0.5, "pck": 0.5, "found": 0.5}
-    assert found.frames["oks"] == [1, None, 0]
-    assert found.notes == {"detector": "blazepose"}
-    empty = store_poses(store, [[], [], []], 128, 128)
+    assert found.values == {"oks": 0.5, "pck": 0.5, "found": 0.5, "added": 0}
+    assert found.frames["oks"] == [0, 0, 1, 1, None, None, None, None]
+    assert found.notes == {"detector": "blazepose", "people": "1; no. 1 missing in 2 of 4 frames"}
+    empty = store_poses(store, [[]] * 8, 128, 128)
     assert measured(store, "pose", poses=empty, poses_render=render).missing == "blazepose found nobody in the source"
 
 
@@ -117,7 +149,22 @@ def test_the_probe_finds_drawn_joints_where_they_are(joints):
     assert found.values["error"] < 6
     assert found.values["within"] == 1
     assert len(found.frames["error"]) == measure_clips.FRAMES
-    assert found.notes == {"detector": "blazepose", "reader": "probe"}
+    assert found.values["found"] == 1
+    assert found.notes == {"detector": "blazepose", "reader": "probe", "people": "1"}
+
+
+def test_a_second_person_whom_the_render_does_not_show_is_missing(module_store, people, joints):
+    far = people.copy()
+    far[:, :, :2] = far[:, :, :2] * 0.5 + [66, 8]
+    source = store_poses(module_store, [[one, other] for one, other in zip(people, far, strict=True)], 128, 128)
+    frames = store_clip(module_store, measure_clips.drawn(people))
+    found = measured(module_store, "probe_joints", frames=frames, poses=source)
+    assert found.values["found"] == 0.5
+    assert found.values["within"] == 0.5
+    assert found.values["error"] == pytest.approx((joints("true").values["error"] + 17) / 2, abs=0.5)
+    assert found.notes["people"] == "2; no. 2 missing in 8 of 8 frames"
+    asked = measured(module_store, "probe_joints", {"people": "largest"}, frames=frames, poses=source)
+    assert asked.values == joints("true").values
 
 
 @pytest.mark.parametrize("worse", ["frozen", "shuffled", "mirrored"])
@@ -177,7 +224,7 @@ def test_blazepose_finds_a_filmed_pose_again_and_tells_it_from_others(module_sto
         name: measured(module_store, "pose", poses=found["true"], poses_render=read).values
         for name, read in found.items()
     }
-    assert score["true"] == {"oks": 1, "pck": 1, "found": 1}
+    assert score["true"] == {"oks": 1, "pck": 1, "found": 1, "added": 0}
     assert score["flickering"]["oks"] > 0.8
     for worse in ("shuffled", "mirrored"):
         assert score[worse]["oks"] < 0.8 * score["flickering"]["oks"]

@@ -7,6 +7,7 @@ size, and what a user is told where the weights are absent. What the maps look l
 from __future__ import annotations
 
 import functools
+import json
 import logging
 
 import cv2
@@ -22,7 +23,7 @@ from reel.pose import Poses
 from tasks.preprocess import annotators, depth
 from tasks.preprocess.detect import Found, pack
 from tasks.weights.files import ModelAbsent
-from tests.tasks.preprocess_people import store_clip
+from tests.tasks.preprocess_people import standing, store_clip
 
 WIDTH, HEIGHT = 100, 76  # neither side is what the networks work at
 
@@ -262,7 +263,13 @@ def test_depth_over_a_clip_is_steady_and_over_a_frame_uses_the_whole_range(store
     assert tops == {"clip": [85, 170, 255], "frame": [255, 255, 255]}
 
 
-def test_a_frames_result_is_people_in_a_line_and_the_mask_after_it():
-    line, _, png = pack(Found([], np.full((4, 6), 255, np.uint8))).partition(b"\n")
-    assert line == b"[]"
+def test_a_frames_result_is_people_in_a_line_and_their_outlines_after_it():
+    line, _, png = pack(Found.certain([], [], (4, 6))).partition(b"\n")
+    assert line == b'{"confidence":[],"people":[]}'
     assert cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED).shape == (4, 6)
+    small, large = standing(3, 2, 2), standing(3, 2, 4)
+    left = np.zeros((4, 6), bool)
+    left[:, :3] = True
+    line, _, png = pack(Found([small, large], [0.3, 0.9], [left, ~left], (4, 6), sure=0.5)).partition(b"\n")
+    assert json.loads(line)["confidence"] == [0.9, 0.3]  # the largest first
+    assert cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)[0].tolist() == [2, 2, 2, 1, 1, 1]

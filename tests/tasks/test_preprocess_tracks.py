@@ -11,10 +11,12 @@ from reel import pose
 from reel.clip import Clip
 from reel.errors import UserError
 from reel.op import Context, get
-from reel.pose import Poses
+from reel.pose import Poses, Sighting
 from tasks.preprocess.figure_depth import FigureDepth, ground_lines
 from tasks.preprocess.pose_map import PoseMap, draw_poses
-from tasks.preprocess.tracks import Track, at, bridge, follow, smooth, steady
+from tasks.preprocess.smoothing import bridge, smooth
+from tasks.preprocess.steady import at, steady
+from tasks.preprocess.tracks import Track, follow
 from tests.tasks.preprocess_people import standing, store_clip, store_poses
 
 WIDTH, HEIGHT = 160, 120
@@ -23,6 +25,10 @@ WIDTH, HEIGHT = 160, 120
 def walk(count: int, x: float = 40, height: float = 90) -> list[np.ndarray]:
     """A person who moves 1 px to the right each frame."""
     return [standing(x + index, 60, height) for index in range(count)]
+
+
+def sighted(frames, confidence: float = 1.0) -> list[list[Sighting]]:
+    return [[Sighting(person, confidence, number) for number, person in enumerate(here)] for here in frames]
 
 
 def steadied(store, frames, **settings) -> tuple[list[list[np.ndarray]], dict]:
@@ -37,7 +43,7 @@ def test_two_people_who_cross_keep_their_tracks():
     frames = [
         pose.largest_first([a, b])[:: (-1 if i % 3 else 1)] for i, (a, b) in enumerate(zip(left, right, strict=True))
     ]
-    tracks = follow(frames, max_gap=3)
+    tracks = follow(sighted(frames), max_gap=3)
     assert len(tracks) == 2
     for track in tracks:
         steps = np.diff([track.people[i][pose.NECK, 0] for i in range(20)])
@@ -47,8 +53,8 @@ def test_two_people_who_cross_keep_their_tracks():
 def test_a_person_seen_again_after_a_short_gap_is_the_same_one_after_a_long_one_another():
     people = walk(30)
     short = [[p] if not 10 <= i < 13 else [] for i, p in enumerate(people)]
-    assert len(follow(short, max_gap=3)) == 1
-    assert len(follow(short, max_gap=2)) == 2
+    assert len(follow(sighted(short), max_gap=3)) == 1
+    assert len(follow(sighted(short), max_gap=2)) == 2
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.4])
@@ -88,7 +94,7 @@ def test_a_clip_without_anybody_cannot_be_held(store):
 def test_the_largest_people_of_the_clip_are_kept_in_the_same_order(store):
     frames = [[standing(40, 60, 60), standing(80, 60, 100), standing(120, 60, 30)] for _ in range(6)]
     frames[2] = frames[2][::-1]
-    drawn, _ = steadied(store, frames, max_people=2)
+    drawn, _ = steadied(store, frames, people=2)
     assert [[round(pose.size(p)) for p in here] for here in drawn] == [[87, 52]] * 6
 
 
