@@ -49,6 +49,7 @@ def picture_stream(path: Path, container: Any, wanted: int | None) -> Any:
             f"extract.stream: {path.name} has no video stream {wanted}; its video streams: {known}",
             fix=f"extract.stream={streams[0].index}, or leave it empty" if streams else None,
         )
+    _refuse_masks(path, container)
     if not streams and container.streams.video:
         raise _without_codec(path, container)
     if not streams:
@@ -100,8 +101,23 @@ def others(container: Any, index: int) -> list[str]:
     Sequences of HEIF and AVIF begin with a still of their own, an item without a duration: nobody means that one.
     """
     found = [stream for stream in picture_streams(container) if stream.index != index]
-    sequence = container.metadata.get("major_brand") in _SEQUENCES
-    return [described(stream) for stream in found if not (sequence and stream.duration is None)]
+    return [described(stream) for stream in found if not (_is_sequence(container) and stream.duration is None)]
+
+
+def _is_sequence(container: Any) -> bool:
+    return container.metadata.get("major_brand") in _SEQUENCES
+
+
+def _refuse_masks(path: Path, container: Any) -> None:
+    """Raises: UserError for a HEIF or AVIF in motion whose transparency is a grey track beside the colours."""
+    moving = [stream for stream in picture_streams(container) if stream.duration is not None]
+    grey = [stream for stream in moving if (stream.codec_context.pix_fmt or "").startswith("gray")]
+    if _is_sequence(container) and grey and len(grey) < len(moving):
+        colour = next(stream for stream in moving if stream not in grey)
+        raise UserError(
+            f"clip: {path.name} is transparent, by a track of its own, which is not read",
+            fix=f"export it as animated WebP or APNG; what hides behind it is read with extract.stream={colour.index}",
+        )
 
 
 def described(stream: Any) -> str:

@@ -181,6 +181,17 @@ def test_delays_of_nothing(
     assert "several video streams" not in caplog.text  # an AVIF in motion begins with a still of its own
 
 
+def test_an_avif_in_motion_that_is_transparent(store: Store, tmp_path: Path) -> None:
+    """Its transparency is a second track; what hides behind it was shown."""
+    first, *others = (Image.new("RGBA", (64, 48), (200, 30, 30, alpha)) for alpha in (0, 128, 255))
+    first.save(tmp_path / "a.avif", save_all=True, append_images=others, duration=100)
+    with pytest.raises(UserError, match=r"a\.avif is transparent, by a track of its own") as error:
+        extracted(store, tmp_path / "a.avif")
+    assert error.value.fix is not None
+    chosen = int(error.value.fix.rpartition("=")[2])
+    assert len(extracted(store, tmp_path / "a.avif", stream=chosen)) == 3
+
+
 def test_theora_is_decoded_on_one_thread(store: Store, tmp_path: Path) -> None:
     """With several, FFmpeg's decoder made other pictures of the very same file once in seventy times."""
     path = numbered(tmp_path / "a.ogv", 20, "25", "64x48", "-c:v", "libtheora", "-q:v", 10, "-pix_fmt", "yuv420p")
