@@ -63,7 +63,8 @@ class Assemble(Config):
         return self
 
 
-@op("assemble", "assemble", version=2, config=Assemble, inputs=("frames", "original", "map_*", "source", "sound"),
+@op("assemble", "assemble", version=2, config=Assemble,
+    inputs=("frames", "original", "map_*", "source", "sound", "finished"),
     gives="render", distributions=("imageio-ffmpeg", "ffmpeg-python", "av", "numpy", "pillow"))  # fmt: skip
 def assemble(cfg: Assemble, inputs: Mapping[str, str], ctx: Context) -> str:
     """Write the files of a render.
@@ -71,7 +72,8 @@ def assemble(cfg: Assemble, inputs: Mapping[str, str], ctx: Context) -> str:
     Args:
         inputs: ``frames`` the result, ``original`` the extracted frames it was drawn from, ``map_<name>`` the control
             maps, ``source`` the content digest of the file at ``ctx.files["source"]``, ``sound`` a stored sound
-            that was made with the frames, in the place of the source's; all but the first may be absent.
+            that was made with the frames, in the place of the source's, ``finished`` the frames that the movie shows
+            in the place of the result's, at any rate and size; all but the first may be absent.
 
     Returns:
         digest of an object of kind ``render``; its meta names the files: ``movie`` (a file or the folder ``frames``),
@@ -85,18 +87,19 @@ def assemble(cfg: Assemble, inputs: Mapping[str, str], ctx: Context) -> str:
     maps = {name[4:]: Clip.open(ctx.store, inputs[name]) for name in sorted(inputs) if name.startswith("map_")}
     rows = {**({"source": original} if original else {}), **maps, "result": frames}
     _same_shape(rows)
+    shown = Clip.open(ctx.store, inputs["finished"]) if "finished" in inputs else frames
     timing = _timing(frames, original, cfg)
     sound = _sound_track(cfg, original, inputs, ctx)
     with ctx.store.draft("render") as draft:
         if cfg.format == "png":
-            movie = _write_frames(draft, frames)
+            movie = _write_frames(draft, shown)
         else:
-            movie = _write_movie(cfg, draft, frames, timing, sound, ctx)
+            movie = _write_movie(cfg, draft, shown, _timing(shown, original, cfg), sound, ctx)
         side_by_side = _write_side_by_side(draft, rows, timing, sound, ctx) if cfg.side_by_side else None
         sheets = _write_sheets(draft, rows, maps, cfg.contact_sheet)
         has_sound = sound is not None and cfg.format != "png" and FORMATS[cfg.format].sound is not None
         return draft.commit(movie=movie, side_by_side=side_by_side, **sheets, format=cfg.format, sound=has_sound,
-                            frames=frames.count, duration=str(timing.duration))  # fmt: skip
+                            frames=shown.count, duration=str(timing.duration))  # fmt: skip
 
 
 def _same_shape(rows: Mapping[str, Clip]) -> None:

@@ -10,7 +10,7 @@ from flows.animate.keys import Held, held, named
 from flows.animate.settings import Animate
 from flows.animate.stages import AnimatePlan, Passes
 from flows.edge.job import current
-from flows.render import measures, schedules
+from flows.render import finishing, measures, schedules
 from reel.config import parse
 from reel.errors import UserError
 from reel.models.animator import Animator, sources_of
@@ -50,6 +50,7 @@ def plan(cfg: Animate, store: Store) -> AnimatePlan:
         shown=ShownKeys(frames=length, fps=cfg.fps, width=width, height=height, keys=[one.key for one in found]),
         assembly=cfg.assemble.model_copy(update={"metadata": {**_facts(cfg), **cfg.assemble.metadata}}),
         embed_facts=cfg.embed_facts,
+        finish=finishing.plan(cfg.finish),
         measures=measures.plan(cfg.measure, _subject(cfg)),
     )
     tell_licence(cfg.model, store)

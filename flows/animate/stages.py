@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from flows.animate.keys import Held
 from flows.flow import Made, Source
+from flows.render.finishing import Finishing
 from flows.render.measures import Measures
 from reel.config import Config
 from reel.op import Context, Op, get
@@ -42,6 +43,7 @@ class AnimatePlan:
         held: what the film is held to, in the order of ``passes.denoise.keys``.
         shown: settings of the clip that shows the pictures beside the film.
         assembly: settings of the last stage; ``embed_facts``: the render's key goes into its metadata.
+        finish: what is done to the frames before that.
     """
 
     held: Sequence[Held]
@@ -49,6 +51,7 @@ class AnimatePlan:
     shown: ShownKeys
     assembly: Assemble
     embed_facts: bool
+    finish: Finishing
     measures: Measures
 
     @property
@@ -74,6 +77,7 @@ class AnimatePlan:
             *((get("extract", "extract"), each) for each in extracts),
             *picks,
             *((get("animate", name), cfg) for name, cfg in stages if cfg is not None),
+            *self.finish.ops,
             (get("assemble", "assemble"), self.assembly),
         ]
 
@@ -114,5 +118,6 @@ class AnimatePlan:
         """The film and what goes with it."""
         key = {"render": made.key} if self.embed_facts else {}
         settings = self.assembly.model_copy(update={"metadata": {**key, **self.assembly.metadata}})
-        sound = {"sound": made.sound} if made.sound else {}
-        return call(get("assemble", "assemble"), settings, {"frames": made.frames, **made.maps, **sound}, ctx).digest
+        given = {"frames": made.frames, **made.maps, **({"sound": made.sound} if made.sound else {})}
+        given |= self.finish.inputs(made.frames, ctx)
+        return call(get("assemble", "assemble"), settings, given, ctx).digest

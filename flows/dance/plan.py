@@ -9,7 +9,7 @@ from flows.dance.mask_files import mask_files
 from flows.dance.settings import Dance
 from flows.dance.stages import DancePlan, FrameSource
 from flows.edge.job import current
-from flows.render import measures, schedules
+from flows.render import finishing, measures, schedules
 from reel.store import Store
 from tasks.assemble import Assemble
 from tasks.stylize.job.budget import fit
@@ -48,6 +48,7 @@ def plan(cfg: Dance, store: Store) -> DancePlan:
         stylize=stages,
         assembly=_assembly(cfg, compiled),
         embed_facts=cfg.embed_facts,
+        finish=finishing.plan(cfg.finish),
         measures=measures.plan(cfg.measure, subject(cfg)),
         count=count,
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from flows.flow import Made, Source
+from flows.render.finishing import Finishing
 from flows.render.measures import Measures
 from reel.clip import Clip
 from reel.config import Config
@@ -50,6 +51,7 @@ class DancePlan:
         detector: whose poses masks and compositing need; empty: they need none.
         stylize: settings of encode, embed, denoise and decode.
         assembly: settings of the last stage; ``embed_facts``: the render's key goes into its metadata.
+        finish: what is done to the frames before that.
         measures: the metrics that follow.
         count: frames of the whole clip.
         frames: numbers of the frames to draw; None: all.
@@ -63,6 +65,7 @@ class DancePlan:
     stylize: Stages
     assembly: Assemble
     embed_facts: bool
+    finish: Finishing
     measures: Measures
     count: int
     frames: Sequence[int] | None = None
@@ -74,7 +77,8 @@ class DancePlan:
     @property
     def ops(self) -> list[tuple[Op, Config]]:
         extracts = [(get("extract", "extract"), one.extract) for one in (self.source, *self.masks.values())]
-        return [*extracts, *self.makers.values(), *self._renderer, (get("assemble", "assemble"), self.assembly)]
+        end = [*self.finish.ops, (get("assemble", "assemble"), self.assembly)]
+        return [*extracts, *self.makers.values(), *self._renderer, *end]
 
     @property
     def _renderer(self) -> list[tuple[Op, Config]]:
@@ -100,6 +104,7 @@ class DancePlan:
         key = {"render": made.key} if self.embed_facts else {}
         settings = self.assembly.model_copy(update={"metadata": {**key, **self.assembly.metadata}})
         ends = {"frames": made.frames, "original": made.original, "source": self.source.digest}
+        ends |= self.finish.inputs(made.frames, ctx)
         own = replace(ctx, files={"source": self.source.path})
         return call(get("assemble", "assemble"), settings, {**ends, **made.maps}, own).digest
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from flows.paths import Paths
 from reel.compute import Compute
-from reel.config import FIGURES, OPERATIONAL, Config, Field, Finite, LocalPath, Marker, Text
+from reel.config import FIGURES, FILES, OPERATIONAL, Config, Field, Finite, LocalPath, Marker, Text
 from tasks.live.terminal import Terminal
 from tasks.stylize.settings.compute import decided
 from tasks.tracking.settings import Tracking
@@ -33,6 +33,8 @@ class Rendering(Config):
     """A picture of the character, for measure.clip_image; empty: stylize.ip_adapter's, where there is one."""
     live: Annotated[Looking, OPERATIONAL] = Looking()
     """Pictures of the clip while it is drawn; they change nothing of it."""
+    finish: Annotated[dict[str, dict[str, Any] | None], FILES] = {}
+    """What is done to the finished film's frames, in this order: `finish=[interpolate,upscale]`. See docs/film.md."""
     compute: Compute
     tracking: Annotated[Tracking, OPERATIONAL]
     paths: Annotated[Paths, OPERATIONAL]
@@ -40,4 +42,7 @@ class Rendering(Config):
     def result_part(self, without: Collection[Marker] = ()) -> dict[str, Any]:
         """With what this machine decides about ``compute``: `auto` is another result on another machine."""
         part = super().result_part(without)
+        if "finish" in part:  # an order, and nothing where nothing is chosen
+            steps = [[name, settings] for name, settings in part.pop("finish").items()]
+            part |= {"finish": steps} if steps else {}
         return {**part, "compute": {**part["compute"], **decided(self.compute)}}

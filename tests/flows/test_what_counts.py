@@ -53,7 +53,7 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
             "controls.lineart.timestep_keyframes=[{at: 0.0, scale: 1.0}, {at: 0.5, scale: 0.5}]",
             "regions={wall: {prompt: green, mask: {region: background}}, "
             "sign: {prompt: red, mask: {region: file}, mask_file: $mask}}",
-            "measure=[flicker,motion,palette,ssim]",
+            *("measure=[flicker,motion,palette,ssim]", "finish=[interpolate,upscale,grain]"),
         ],
         [
             *("control=[lineart]", "measure=[pose,probe_attributes,probe_joints]", "measure.pose.embedded=true"),
@@ -76,7 +76,7 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
             *("pictures=[{picture: $picture, at: 4, strength: 0.5}]", "model.scheduler_config={shift: 1.0}"),
             *("animate.loras=[{source: {kind: file, id: $ltx_lora}}]", "assemble.metadata={artist: me}"),
             "model.parts={latent_upsampler: {kind: embedded, id: tiny_ltx, subfolder: latent_upsampler}}",
-            *("animate.two_pass=true", "animate.refine_steps=4", "animate.refine_strength=0.5"),
+            *("animate.two_pass=true", "animate.refine_steps=4", "animate.refine_strength=0.5", "finish=[grain]"),
         ],
         [
             *("model.base={kind: embedded, id: tiny_ltx, files: null}", f"extend={ROOT}/data/source/sample.mp4"),
@@ -121,6 +121,7 @@ VALUES: dict[str, Any] = {
     "model.schedulers": ["ddim", "euler"],
     "stylize.ip_adapter.picture": "$picture",
     "reference": "$picture",
+    "finish.upscale.file": "$lora",
     "picture": "$picture",
     "last": "$mask",
     "pictures.[].picture": "$mask",
@@ -153,7 +154,7 @@ NO_OTHER_OF = {
     }
 }
 """The same of settings that have an effect in other flows."""
-OPEN = ("preprocess", "measure")
+OPEN = ("preprocess", "measure", "finish")
 """Mappings from names of ops to their settings, which the flow's classes do not know; named like the ops' kind."""
 
 

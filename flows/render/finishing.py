@@ -1,0 +1,45 @@
+"""Finishing a render: ops of kind `finish`, one after the other, on the frames that its movie is made of.
+
+The drawn frames stay what they are: metrics, comparisons and sheets see them, so that a finished render is measured as
+an unfinished one is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from reel.config import Config, parse
+from reel.op import Context, Op, get
+from tasks.cached import call
+
+
+@dataclass(frozen=True)
+class Finishing:
+    """The chosen ops with their settings, in their order."""
+
+    ops: Sequence[tuple[Op, Config]] = field(default_factory=tuple)
+
+    def inputs(self, frames: str, ctx: Context) -> dict[str, str]:
+        """What `assemble` takes beside the drawn frames: ``finished``, or nothing where nothing was chosen.
+
+        Args:
+            frames: digest of the drawn clip.
+        """
+        for op, cfg in self.ops:
+            frames = call(op, cfg, {"frames": frames}, ctx).digest
+        return {"finished": frames} if self.ops else {}
+
+
+def plan(chosen: Mapping[str, Mapping[str, Any] | None]) -> Finishing:
+    """Check the chosen ops and their settings.
+
+    Raises:
+        UserError: an unknown op or setting.
+    """
+    found = []
+    for name, own in chosen.items():
+        op = get("finish", name)
+        found.append((op, parse(op.config, own or {}, f"finish.{name}")))
+    return Finishing(tuple(found))
