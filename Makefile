@@ -16,7 +16,11 @@ CORES  := $(shell getconf _NPROCESSORS_ONLN)
 WORKERS ?= $(shell expr $(CORES) + 1)
 LIVE   := tests/flows/test_serve_live.py tests/flows/test_sweeps_ray.py tests/tasks/test_tracking_remote.py
 PINS   := pyproject.toml constraints.txt
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install -c constraints.txt
 STAMP  := $(VENV)/.installed-$(shell cat $(PINS) 2>/dev/null | cksum | tr ' ' '-')
+
+# What pip fetches is told as it comes, with size and speed; `step` says what for.
+step = @printf '\n== %s\n' "$(1)"
 
 .PHONY: setup browser demo test test-live test-all check accept-ops clean
 .DEFAULT_GOAL := setup
@@ -26,12 +30,20 @@ setup: $(STAMP)
 # torch goes first: whatever build of it is there already (CUDA, CPU) is kept, and the others resolve around it.
 # rtmlib goes last and alone: it asks for two more builds of OpenCV, which would overwrite the headless one's files.
 $(STAMP): $(PINS)
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt torch torchvision
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
-	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps rtmlib
-	rm -f $(VENV)/.installed-*
-	touch $@
+	@echo "Setting up $(VENV): some hundred Python packages, once; minutes, by your line and disk. pip says what it does."
+	$(call step,1 of 4: the environment ($(VENV)))
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@date +%s > $(VENV)/.began
+	$(call step,2 of 4: torch and torchvision; the largest part. A build that is there already is kept.)
+	@$(PIP) torch torchvision
+	$(call step,3 of 4: all other packages and those that check and test)
+	@$(PIP) -e ".[dev]"
+	$(call step,4 of 4: rtmlib; alone because it asks for further builds of OpenCV)
+	@$(PIP) --no-deps rtmlib
+	@rm -f $(VENV)/.installed-*
+	@touch $@
+	@printf '\nSet up in %d s; %s in $(VENV). make test runs the tests, make demo renders the sample clip.\n' \
+	  $$(( $$(date +%s) - $$(cat $(VENV)/.began) )) "$$(du -sh $(VENV) | cut -f1)"
 
 # The comparison's page is tested in a real browser. Where none is there and may not be installed, those tests say so.
 browser:
@@ -42,8 +54,13 @@ browser:
 	  || echo "no Chromium: the tests of pages are skipped (apt-get install chromium, or name one by CHROMIUM=path)"
 
 demo: setup
-	$(BIN)/rotoscope dance tracking.timeout=60 $(ARGS)
-	@echo; echo "For rotoscope by its name, as the examples of README.md have it: source $(BIN)/activate"
+	@printf '\nRendering the sample clip, two seconds of a dancer, with the embedded model.\n\n'
+	@$(BIN)/rotoscope dance tracking.timeout=60 $(ARGS)
+	@printf '\nThat movie is yours: open it, and the contact sheet beside it. Next, a clip of your own:\n\n'
+	@printf '  rotoscope dance clip=my.mp4 \\\n    prompt="%s"\n' \
+	  "a girl with short blonde hair and light skin in a red top and a blue skirt, green background, dancing"
+	@printf '  rotoscope why last       what the render was made of\n  rotoscope dance --help   every setting\n\n'
+	@echo "First, once a shell, for rotoscope by its name: source $(BIN)/activate"
 
 # One thread each: the networks of the tests are small, and threads that wait for one another cost more than they give.
 test: setup browser

@@ -37,6 +37,7 @@ class Context:
         facts: provenance noted while the op runs; kept beside the output, never part of its digest.
         told: gets every finished stage, as a render's recorder does; None: nobody listens.
         live: is told how far the work is, for those that look on; None: nobody does.
+        say: takes a line for the person who waits, as (what it is about, text); None: nobody reads.
     """
 
     store: Store
@@ -46,6 +47,7 @@ class Context:
     facts: dict[str, Any] = field(default_factory=dict)
     told: Callable[[Any], object] | None = None
     live: Live | None = None
+    say: Callable[[str, str], object] | None = None
 
     def tell(self, stage: T) -> T:
         """Hand a finished stage to whoever listens, and back."""

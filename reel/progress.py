@@ -1,4 +1,8 @@
-"""Progress of long work: a bar with an ETA on a terminal, a plain line now and then elsewhere."""
+"""Progress of long work: a bar with an ETA on a terminal, a plain line now and then elsewhere.
+
+Inside a render the whole render's own bar stands beside that of the stage (`reel.whole`), and the stage's leaves
+nothing behind.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from reel import interrupt
+from reel.whole import Whole, whole
+
+_BESIDE = "{desc}: {percentage:3.0f}%|{bar:8}| {n_fmt}/{total_fmt} <{remaining}  {whole}"  # fits into 80 columns
 
 if TYPE_CHECKING:
     from reel.live import Live
@@ -22,17 +29,19 @@ def progress(total: int, desc: str, unit: str = "frame", done: int = 0, live: Li
         done: steps of an earlier run, which say nothing about the speed of this one.
         live: is told of every step.
     """
-    terminal = sys.stderr.isatty()
+    terminal, of = sys.stderr.isatty(), whole()
     bar = _bar()(
         total=total,
         initial=done,
         desc=desc,
         unit=unit,
         dynamic_ncols=terminal,
-        leave=terminal,
+        leave=terminal and of is None,
         delay=0.5,
         mininterval=0.2 if terminal else 10.0,
         ascii=None if terminal else True,
+        bar_format=_BESIDE if of is not None else None,
+        of=of,
     )
     bar.live = live
     if live is not None:
@@ -46,6 +55,19 @@ def _bar() -> type[Any]:
 
     class Bar(tqdm):
         live: Live | None = None
+
+        def __init__(self, *args: Any, of: Whole | None = None, **kwargs: Any) -> None:
+            self._of = of
+            super().__init__(*args, **kwargs)
+
+        @property
+        def format_dict(self) -> dict[str, Any]:
+            """What its line is made of: tqdm's own, and how far the render is."""
+            found = dict(super().format_dict)
+            if self._of is None:
+                return found
+            made, rest = self.n - self.initial, (self.total or 0) - self.initial
+            return {**found, "whole": self._of.shown(made / rest if rest > 0 else 0.0, plain=bool(found["ascii"]))}
 
         def update(self, n: float | None = 1) -> bool | None:
             interrupt.check()

@@ -26,6 +26,7 @@ from reel.op import Context, Op
 from reel.pointer import drop_odd_pointer
 from reel.startup import watched
 from reel.store import Store
+from reel.whole import whole
 from reel.work import Work, extent
 from tasks.stylize.settings.compute import hardware
 from tasks.weights.fetch import content_id
@@ -212,6 +213,8 @@ def _through_prefect(
 
 def _compute(op: Op, cfg: Config, inputs: Mapping[str, str], ctx: Context, key: Key) -> str:
     own = dataclasses.replace(ctx, facts={})
+    if (render := whole()) is not None:
+        render.begin(op.id)
     started, before = time.perf_counter(), _loaded()
     with watched() as watch:
         digest = op.fn(cfg, inputs, own)

@@ -67,6 +67,7 @@ def described(model: Family) -> str:
         "licence": model.license or "not stated",
         "GPU memory": f"{model.memory_gb:g} GB" if model.memory_gb is not None else "not measured",
         **model.facts(),
+        **_draws(model),
         "sides": f"multiples of {model.multiple_of} px",
         "verified": "this project has rendered with these weights"
         if model.verified
@@ -82,6 +83,18 @@ def described(model: Family) -> str:
         for key, source in model.sources().items()
     ]
     return "\n".join([*lines, table(rows, ("part", "here", "size", "licence", "source"))])
+
+
+def _draws(model: Family) -> dict[str, str]:
+    """What a family draws well, where it says so."""
+    from tasks.sprite.words import described, known
+
+    base = getattr(model, "base", None)
+    choices = known(base) if base is not None else None
+    return {
+        **({"draws people as": " or ".join(model.framings)} if model.framings else {}),
+        **({"draws": described(choices)} if choices is not None else {}),
+    }
 
 
 def _row(model: Family) -> tuple[str, ...]:

@@ -68,20 +68,19 @@ def flag(name: str, value: str, known: Sequence[str], flags: Sequence[str]) -> U
         flags: those that there are.
     """
     bare, equals, own = name.lstrip("-").partition("=")
-    message = f"unknown flag {name}"
     near = difflib.get_close_matches(name, flags, n=3, cutoff=0.7)
     keys = [] if near else nearest(bare.replace("-", "_"), known, 1)
     if not keys:
         told = f"; nearest: {', '.join(near)}" if near else ""
-        return UserError(f"{message}{told}", fix="--help shows the usage")
+        return UserError(f"unknown flag {name}{told}", fix="--help shows the usage")
     given = own if equals else value
     if keys[0] == "paths.output":  # a folder, and other tools name the file
         folder = str(PurePath(given).with_suffix("")) if given else "FOLDER"
         return UserError(
-            f"{message}: settings have no dashes, and a render goes into a folder of its own",
+            f"unknown flag {name}: settings have no dashes, and a render goes into a folder of its own",
             fix=f"{written(keys[0], folder)}; the film in it is movie.mp4",
         )
-    return UserError(f"{message}: settings have no dashes", fix=written(keys[0], given))
+    return UserError(f"unknown flag {name}: settings have no dashes", fix=written(keys[0], given))
 
 
 def check_words(words: Sequence[str], texts: Sequence[TextKey], input_key: Callable[[], str | None]) -> None:

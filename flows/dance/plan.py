@@ -51,6 +51,8 @@ def plan(cfg: Dance, store: Store) -> DancePlan:
         finish=finishing.plan(cfg.finish),
         measures=measures.plan(cfg.measure, subject(cfg)),
         count=count,
+        model=cfg.model.name,
+        framings=cfg.model.framings,
     )
     fetch([source for op, chosen in [*planned.ops, *planned.measures.ops] for source in op.models(chosen)])
     check_models(stages)

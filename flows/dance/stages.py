@@ -5,16 +5,19 @@ source -> extract -> maps and poses -> encode, embed -> denoise -> decode -> ass
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from flows.dance import people
 from flows.flow import Made, Source
 from flows.render.finishing import Finishing
 from flows.render.measures import Measures
 from reel.clip import Clip
 from reel.config import Config
+from reel.framing import Framing, seen
 from reel.op import Context, Op, get
+from reel.pose import Poses
 from tasks.assemble import Assemble
 from tasks.cached import call
 from tasks.extract import Extract
@@ -54,6 +57,7 @@ class DancePlan:
         finish: what is done to the frames before that.
         measures: the metrics that follow.
         count: frames of the whole clip.
+        model: name of the model family; framings: what it must see of a person to draw it well, none: anything.
         frames: numbers of the frames to draw; None: all.
     """
 
@@ -69,6 +73,8 @@ class DancePlan:
     measures: Measures
     count: int
     frames: Sequence[int] | None = None
+    model: str = ""
+    framings: Sequence[Framing] = ()
 
     @property
     def sources(self) -> Mapping[str, Source]:
@@ -88,6 +94,8 @@ class DancePlan:
     def draw(self, ctx: Context) -> Made:
         """Every stage up to the decoded frames."""
         whole = self.material(ctx)
+        if ctx.say is not None:
+            self._tell_of_people(whole, ctx.say, ctx)
         made = whole if self.frames is None else self._picked(whole, self.frames, ctx)
         encode, embed, denoise, decode = self._renderer
         latents = call(*encode, {"frames": made.frames}, ctx).digest
@@ -98,6 +106,14 @@ class DancePlan:
         denoised = call(*denoise, {"latents": latents, "embeddings": embeddings, **guides}, ctx)
         frames = call(*decode, {"latents": denoised.digest}, ctx).digest
         return Made(frames, made.frames, made.maps, made.poses, denoised.key)
+
+    def _tell_of_people(self, made: Material, say: Callable[[str, str], object], ctx: Context) -> None:
+        """Say what the detector saw; where none is in use, nothing is known."""
+        name = self.detector or min(made.poses, default="")
+        if name:
+            poses = Poses.open(ctx.store, made.poses[name])
+            for line in people.lines(seen(poses.frames, poses.width, poses.height), self.model, self.framings):
+                say(*line)
 
     def assemble(self, made: Made, ctx: Context) -> str:
         """The film and what goes with it."""
@@ -114,8 +130,6 @@ class DancePlan:
 
     def people(self, ctx: Context) -> list[Any]:
         """For every frame the largest person, or None; without a detector in use none is known."""
-        from reel.pose import Poses
-
         made = self.material(ctx)
         known = dict(made.poses)
         for name in sorted(self.measures.detectors.keys() - known.keys()):

@@ -163,6 +163,7 @@ def start_temporary() -> str:
     from prefect.server.api.server import SubprocessASGIServer
 
     errors = Path(PREFECT_HOME.value()) / "temporary-server.log"
+    print("  server   Prefect's starts for this run, some seconds; rotoscope up keeps one running", file=sys.stderr)
 
     class Logged(SubprocessASGIServer):
         def _run_uvicorn_command(self) -> subprocess.Popen[Any]:

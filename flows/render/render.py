@@ -6,12 +6,13 @@ import contextlib
 import dataclasses
 import functools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from flows.edge import text
 from flows.edge.exits import keep_wish_to_stop
+from flows.edge.job import current
 from flows.flow import Flow, RenderPlan
 from flows.prefect_server.pages import shown_at
 from flows.prefect_server.run import as_flow
@@ -25,7 +26,8 @@ from reel.history.recorder import Recorder, new_run_id
 from reel.live import Live
 from reel.op import Context
 from reel.store import Store
-from tasks.cached import Foreseen, dry_run, sound
+from reel.whole import Coming, short, telling, whole
+from tasks.cached import Foreseen, Stage, dry_run, sound
 from tasks.live.terminal import known
 from tasks.tracking.links import read_link
 
@@ -41,21 +43,32 @@ def renders(
     plan: Callable[[R, Store], RenderPlan],
     *,
     about: str | None,
+    opening: Callable[[R], Iterable[tuple[str, str]]] | None = None,
     drop: str | None = None,
     effort: str | None = None,
     examples: Sequence[str] = (),
 ) -> Flow[R]:
-    """The flow of that name whose run is the render that ``plan`` works out; see `flows.flow.Flow`."""
-    run = functools.partial(render, name, plan)
+    """The flow of that name whose run is the render that ``plan`` works out; see `flows.flow.Flow`.
+
+    Args:
+        opening: what it says first, as `say_first`.
+    """
+    run = functools.partial(render, name, plan, opening)
     return Flow(name, settings, run, about=about, plan=plan, drop=drop, effort=effort, examples=examples)
 
 
-def render(name: str, plan: Callable[[R, Store], RenderPlan], cfg: R) -> RenderRecord:
+def render(
+    name: str,
+    plan: Callable[[R, Store], RenderPlan],
+    opening: Callable[[R], Iterable[tuple[str, str]]] | None,
+    cfg: R,
+) -> RenderRecord:
     """One render, recorded and tracked from start to end.
 
     Args:
         name: of the flow.
         plan: checks the settings and works the render out.
+        opening: what is said first, before that; None: nothing.
 
     Raises:
         UserError: something to put right; found before any model loads wherever that is possible.
@@ -63,6 +76,8 @@ def render(name: str, plan: Callable[[R, Store], RenderPlan], cfg: R) -> RenderR
     from tasks.media.export import check_writable
     from tasks.tracking.render import tracked
 
+    if opening is not None and current().num in (None, 0):
+        say_first(name, opening(cfg))
     store = Store(cfg.paths.store)
     todo = plan(cfg, store)
     run = new_run_id()
@@ -75,9 +90,9 @@ def render(name: str, plan: Callable[[R, Store], RenderPlan], cfg: R) -> RenderR
         tracked(store, cfg.tracking, name, settings, output=output, run=run, title=title, result=result) as recorder,
         looked_at(cfg.live, store, run, output) as live,
     ):
-        ctx = Context(store, cfg.compute, run=run, told=recorder.stage, live=live)
+        ctx = Context(store, cfg.compute, run=run, told=functools.partial(_tell, recorder), live=live)
 
-        def whole() -> None:
+        def everything() -> None:
             keep_wish_to_stop()
             made = todo.draw(ctx)
             recorder.pictures(**made.pictures)
@@ -88,20 +103,50 @@ def render(name: str, plan: Callable[[R, Store], RenderPlan], cfg: R) -> RenderR
         found = _foreseen(todo, ctx)
         if all_there(found, store):
             with dry_run(found), recorder.at_once():
-                whole()
-        elif not store.writable:
-            raise UserError(
-                f"paths.store: {store.root} is read-only, and not all of this render is in it; missing: "
-                f"{', '.join(sorted({one.stage.op for one in found if not one.stage.reused})) or 'whole bytes'}",
-                fix="make it writable, or copy it and render with paths.store=<the copy>",
-            )
+                everything()
         else:
-            live.expect(announce(name, found, store))
-            as_flow(whole, name, run, store)
-    say(recorder.record, cfg)
-    for line in measures.lines(todo.measures, list(measures.results(store, recorder.record))):
-        print(f"  {'metric':<8} {line}")
+            _check_writable(store, found)
+            ctx = dataclasses.replace(ctx, say=_line)
+            with announced(name, found, store) as seconds:
+                live.expect(seconds)
+                as_flow(everything, name, run, store)
+    figures = measures.lines(todo.measures, list(measures.results(store, recorder.record)))
+    say(recorder.record, cfg, figures)
     return recorder.record
+
+
+def _check_writable(store: Store, found: Sequence[Foreseen]) -> None:
+    """Raises:
+    UserError: the store takes nothing, and not all of a render is in it.
+    """
+    if not store.writable:
+        raise UserError(
+            f"paths.store: {store.root} is read-only, and not all of this render is in it; missing: "
+            f"{', '.join(sorted({one.stage.op for one in found if not one.stage.reused})) or 'whole bytes'}",
+            fix="make it writable, or copy it and render with paths.store=<the copy>",
+        )
+
+
+def say_first(name: str, lines: Iterable[tuple[str, str]]) -> None:
+    """Say what a render is about, on stderr, each line as soon as it is known."""
+    for number, line in enumerate(lines):
+        if number == 0:  # and not above an error about the clip
+            print(name, file=sys.stderr)
+        _line(*line)
+
+
+def _line(what: str, told: str) -> None:
+    """A line for the person who waits, on stderr; a warning as `--quiet` knows one."""
+    if what == "warning":
+        return print(f"warning: {told}", file=sys.stderr, flush=True)
+    print(f"  {what:<8} {told}", file=sys.stderr, flush=True)
+
+
+def _tell(recorder: Recorder, stage: Stage) -> None:
+    """Note a finished stage, and say so where a render tells how far it is."""
+    recorder.stage(stage)
+    if (render := whole()) is not None:
+        render.end(stage.op, reused=stage.reused)
 
 
 def foresee(flow: Flow[R], cfg: R) -> list[Foreseen]:
@@ -128,7 +173,7 @@ def looked_at(how: Looking, store: Store, run: str, output: Path) -> Iterator[Li
 
 
 def _foreseen(todo: RenderPlan, ctx: Context) -> list[Foreseen]:
-    quiet = dataclasses.replace(ctx, told=None, live=None)
+    quiet = dataclasses.replace(ctx, told=None, live=None, say=None)
     with dry_run() as found:
         made = todo.draw(quiet)
         todo.assemble(made, quiet)
@@ -141,17 +186,29 @@ def all_there(found: Sequence[Foreseen], store: Store) -> bool:
     return all(one.stage.reused for one in found) and all(sound(store, one.stage.digest) for one in found)
 
 
-def announce(name: str, found: Sequence[Foreseen], store: Store) -> float | None:
-    """Say on stderr how long a render will take, as far as past runs tell; returns the seconds, None: nobody knows."""
+@contextlib.contextmanager
+def announced(name: str, found: Sequence[Foreseen], store: Store) -> Iterator[float | None]:
+    """Say on stderr what a render computes and how long that takes, as far as past runs tell; inside, how far it is.
+
+    A point of a sweep has no lines of its stages: what all points share is taken from the store at each.
+
+    Yields:
+        the seconds that it takes; None: nobody knows.
+    """
     from reel.estimate import line
     from reel.forecast import History
     from tasks.cached import used
 
     coming = [one for one in found if not one.stage.reused]
     estimate = History(store).estimate(name, coming, used())
+    swept = current().num is not None
+    if not swept:
+        _line("to do", ", ".join(dict.fromkeys(short(one.stage.op) for one in coming)))
     if told := line(estimate, text.duration):
-        print(told, file=sys.stderr, flush=True)
-    return None if estimate.unknown else estimate.seconds
+        _line("time", told)
+    stages = [Coming(call.op, call.seconds if call.runs else None) for call in estimate.calls]
+    with telling(stages, text.duration, (lambda line: None) if swept else None):
+        yield None if estimate.unknown else estimate.seconds
 
 
 def _hand_over(digest: str, name: str, cfg: Rendering, recorder: Recorder) -> None:
@@ -179,22 +236,24 @@ def publish(store: Store, digest: str, output: Path, recorder: Recorder) -> None
         recorder.output(path, ROLES.get(name.partition(".")[0], "other"))
 
 
-def say(record: RenderRecord, cfg: Rendering) -> None:
-    """Tell where everything is, and whether anything was computed."""
+def say(record: RenderRecord, cfg: Rendering, figures: Iterable[str]) -> None:
+    """Tell whether anything was computed, what was measured, and last of all where everything is."""
     computed = [stage.op for stage in record.stages if not stage.reused]
     if computed:
         print(f"\nrendered in {record.seconds:.1f} s; computed: {', '.join(computed)}")
         print(f"reused: {', '.join(stage.op for stage in record.stages if stage.reused) or 'nothing'}")
     else:
         print(f"\nnothing rendered anew: all {len(record.stages)} stages came from the store ({record.seconds:.1f} s)")
-    for output in record.outputs:
-        if output.role != "other":
-            print(f"  {output.role:<8} {Path(record.output or '') / output.name}")
+    for line in figures:
+        print(f"  {'metric':<8} {line}")
+    if cfg.compute.profile:
+        print(f"  {'profile':<8} {profile(record.stages)}")
     print(f"  {'run':<8} {record.run}  (rotoscope why {record.run})")
     if link := read_link(Store(cfg.paths.store), record.run):
         print(f"  {'MLflow':<8} {shown_at(cfg.paths.store, link)}")
-    if cfg.compute.profile:
-        print(f"  {'profile':<8} {profile(record.stages)}")
+    for output in sorted(record.outputs, key=lambda one: one.role == "movie"):
+        if output.role != "other":
+            print(f"  {output.role:<8} {Path(record.output or '') / output.name}")
 
 
 def profile(noted: Sequence[StageRecord]) -> str:

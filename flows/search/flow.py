@@ -1,6 +1,6 @@
 """search: find the ControlNet weights that balance the person's pose against the character, on a short proxy.
 
-    rotoscope search clip=my.mp4 prompt="a long-haired warrior in a red coat, dancing"
+    rotoscope search clip=my.mp4 prompt="a girl with short blonde hair and light skin in a red top, green background"
     rotoscope search clip=my.mp4 prompt="..." search.budget=20        (goes on with the same search)
     rotoscope search clip=my.mp4 prompt="..." promote=17              (renders trial 17 in full)
 

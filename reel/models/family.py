@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, get_args
 from pydantic import model_validator
 
 from reel.config import Config, Field, suggest
+from reel.framing import Framing
 from reel.models.source import ModelSource, sources_in
 
 Scheduler = Literal[
@@ -47,6 +48,8 @@ class Family(Config):
     """Both sides of a frame must be multiples of this (px)."""
     title: str = Field(default="", exclude=True)
     notes: str = Field(default="", exclude=True)
+    framings: list[Framing] = Field(default_factory=list, exclude=True)
+    """How much of a person must be in the picture for the family to draw it well; empty: it draws people any way."""
     license: str = Field(default="", exclude=True)
     memory_gb: float | None = Field(default=None, ge=0, exclude=True)
     """Accelerator memory for 16 frames at the first size, no ControlNet (GB)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -52,6 +53,18 @@ def test_files_and_record(warm: Store):
     assert {"movie.mp4", "contact_sheet.png", "map_preview.png"} <= names
     for output in record.outputs:
         assert (Path(record.output or "") / output.name).stat().st_size == output.size
+
+
+def test_a_render_says_what_it_sees_and_how_far_it_is(render: Render, capsys: pytest.CaptureFixture[str]):
+    render("assemble.crf=20")
+    said = capsys.readouterr()
+    lines = [" ".join(line.split()) for line in said.err.splitlines()]
+    assert lines[0] == "dance"
+    assert lines[1].startswith("clip sample.mp4: 480x480, 24 fps"), "first of all"
+    assert "to do assemble" in lines
+    assert lines.index("reused extract") < next(i for i, line in enumerate(lines) if line.startswith("people "))
+    assert next(line for line in lines if line.startswith("1 of 1")).startswith("1 of 1 assemble")
+    assert re.match(r"  movie +\S+/movie\.mp4$", said.out.splitlines()[-1]), "the film is the last that is told"
 
 
 def test_unchanged_is_reused_whole(render: Render):

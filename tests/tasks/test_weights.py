@@ -7,6 +7,8 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 import venv
 import zipfile
 from pathlib import Path
@@ -18,6 +20,7 @@ from reel.errors import UserError
 from reel.models.source import ModelSource
 from tasks.weights import fetch as weights
 from tasks.weights import files as weights_files
+from tasks.weights import hub as weights_hub
 from tasks.weights import wheel as weights_wheel
 from tasks.weights.memory import LoadedModels
 
@@ -238,3 +241,28 @@ def test_loaded_models_go_least_recently_used_first_and_only_under_pressure() ->
     assert loaded.keys() == ["e"]
     assert loaded.free(keep=frozenset(["e"])) == 0
     assert loaded.free() == 1
+
+
+def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A render may want ten models of it, and its client would try for a minute each."""
+    asked: list[str] = []
+
+    def refuse(request: urllib.request.Request, timeout: float) -> None:
+        asked.append(request.full_url)
+        raise urllib.error.URLError("no route")
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    monkeypatch.setenv("HF_ENDPOINT", "http://hub.invalid")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("ROTOSCOPE_MODELS_LOCK", "/nowhere/models.lock.json")
+    monkeypatch.setattr(weights_hub, "_asked", [0.0, None])
+    sources = [ModelSource(kind="hub", id=name) for name in ("owner/a", "owner/b")]
+    with pytest.raises(weights.ModelAbsent) as error:
+        weights.fetch(sources)
+    assert asked == ["http://hub.invalid"]
+    assert error.value.message.startswith("owner/a (hub), owner/b (hub): not on this machine, and the model hub")
+    assert "no route" in error.value.message
+    weights_hub._asked[0] -= 60
+    with pytest.raises(weights.ModelAbsent):
+        weights.fetch(sources[:1])
+    assert len(asked) == 2, "a server that goes on for days asks again"

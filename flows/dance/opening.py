@@ -1,0 +1,95 @@
+"""What a `dance` says first: the clip, what is drawn of it, and what the family will make of the prompt.
+
+It reads the clip's head and the settings alone, before any model, server or library of theirs, so that it stands on the
+screen within a second or two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from flows.render.schedules import Slot, slots
+
+if TYPE_CHECKING:
+    from flows.dance.settings import Dance
+    from tasks.media.frames import Job
+    from tasks.media.probe import Probe
+
+
+def opening(cfg: Dance) -> Iterator[tuple[str, str]]:
+    """Lines as (what it is about, text).
+
+    Raises:
+        UserError: the clip cannot be read, or not as the settings want it.
+    """
+    from tasks.extract import prepare
+
+    facts, job = prepare(cfg.extract, cfg.clip)
+    yield "clip", _clip(cfg.clip.name, facts, job)
+    yield "drawn", _drawn(cfg, facts, job)
+    yield "model", f"{cfg.model.name}: {cfg.model.title}" if cfg.model.title else cfg.model.name
+    yield from (("note", told) for told in _of_the_words(cfg))
+
+
+def _clip(name: str, facts: Probe, job: Job) -> str:
+    """``walk.mp4: 1920x1080, 24 fps, 10.2 s, 245 frames, with sound (aac)``; of a part of it, how long that is."""
+    from tasks.media.geometry import display_size
+
+    wide, high = display_size(facts.width, facts.height, facts.sample_aspect, facts.rotation)
+    told = [f"{round(wide)}x{round(high)}"]
+    count, taken = _seconds(facts), float(job.selection.duration)
+    if facts.fps:
+        told.append(f"{rate(facts.fps)} fps" + (" (varying)" if facts.variable_rate else ""))
+        told.append(f"{taken:.3g} s" + (f" of {count:.3g} s" if count - taken > 1 / facts.fps else ""))
+    told.append(f"{len(facts.pts)} frame{'s' * (len(facts.pts) != 1)}")
+    told.append(f"with sound ({facts.sound.codec})" if facts.sound else "no sound")
+    return f"{name}: {', '.join(told)}"
+
+
+def _seconds(facts: Probe) -> float:
+    """Length of the whole clip; its last frame is shown as long as the container says, or as the others are."""
+    last = facts.last_duration * facts.time_base or (1 / facts.fps if facts.fps else 0)
+    return float((facts.pts[-1] - facts.pts[0]) * facts.time_base + last)
+
+
+def _drawn(cfg: Dance, facts: Probe, job: Job) -> str:
+    """``82 frames at 8 fps of the clip's 24, 128x224``, and how to have all of them."""
+    count = len(job.expected)
+    size = f"{job.plan.width}x{job.plan.height}, {cfg.stylize.num_inference_steps} steps"
+    frames = f"{count} frame{'s' * (count != 1)}"
+    if job.fps is None or job.fps == facts.fps:
+        return f"{frames}, every one of the clip's, {size}"
+    start, stop = job.selection.start, job.selection.start + job.selection.duration
+    every = sum(start <= (pts - facts.zero) * facts.time_base < stop for pts in facts.pts)
+    if count >= every or cfg.extract.max_frames is not None:
+        return f"{frames} at {rate(job.fps)} fps, {size}"
+    kept = f"{rate(job.fps)} fps of the clip's {rate(facts.fps)}"
+    return f"{frames} at {kept}, {size}; extract.fps=source draws all {every}"
+
+
+def rate(fps: Fraction) -> str:
+    """A frame rate for people: ``24``, ``29.97``."""
+    return f"{float(fps):.4g}"
+
+
+def _of_the_words(cfg: Dance) -> Iterator[str]:
+    """What an embedded family does not know of the prompts; of other families nothing is known."""
+    from tasks.sprite.words import known, warnings
+
+    choices = known(cfg.model.base)
+    if choices is not None:
+        schedule = next((slot for slot in slots(cfg) if slot.key == "prompt_schedule"), None)
+        prompts = [cfg.prompt] if schedule is None else _prompts(schedule)
+        yield from warnings(cfg.model.name, prompts, choices)
+
+
+def _prompts(slot: Slot) -> list[str]:
+    """The texts of a schedule; none of one with mistakes, which are told by whoever compiles it."""
+    from reel.schedule.setting import parse_setting
+
+    schedule = parse_setting(slot.text, slot.what, slot.key).schedule
+    if schedule is None:
+        return []
+    return [", ".join(filter(None, [schedule.head, key.prompt or "", schedule.tail])) for key in schedule.keys]
