@@ -60,7 +60,8 @@ class Whole:
         if self._now in self._waiting:
             self._waiting.remove(self._now)
         self._since = self._clock()
-        about = f", about {self._spell(self._now.seconds)}" if (self._now.seconds or 0) >= 1 else ""
+        seconds = self._now.seconds or 0.0
+        about = f", about {self._spell(seconds)}" if seconds >= 1 else ""
         self._say(f"  {f'{self._count - len(self._waiting)} of {self._count}':8} {short(op)}{about}")
 
     def end(self, op: str, *, reused: bool) -> None:
