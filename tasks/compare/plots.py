@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -147,14 +148,15 @@ def _short(value: float) -> str:
 
 def _parallel(comparison: Comparison, points: Sequence[Point], metrics: Sequence[Metric]) -> Figure:
     axes = [axis for axis in comparison.axes if axis.numeric][:6]
-    names = [label(axis.key, [one.key for one in comparison.axes]) for axis in axes] + [_directed(m) for m in metrics]
+    names = [label(axis.key, [one.key for one in comparison.axes]) for axis in axes]
+    names += [metric.label for metric in metrics]  # up is better wherever a direction is known
     rows = [
         [number(p.values.get(axis.key, "")) for axis in axes] + [p.metrics.get(m.key) for m in metrics] for p in points
     ]
     ends = [(min(known), max(known)) if (known := [v for v in column if v is not None]) else (0.0, 1.0)
             for column in zip(*rows, strict=True)]  # fmt: skip
     flipped = [False] * len(axes) + [metric.better == "lower" for metric in metrics]
-    figure = _figure(max(5.0, 1.3 * len(names)), 4.2)
+    figure = _figure(max(5.0, 1.15 * len(names)), 4.4)
     plot = figure.subplots()
     for point, row in zip(points, rows, strict=True):
         is_reference = point.name == comparison.reference
@@ -166,7 +168,7 @@ def _parallel(comparison: Comparison, points: Sequence[Point], metrics: Sequence
         bottom, top = (high, low) if down else (low, high)
         plot.text(place, -0.05, f"{bottom:.4g}", ha="center", va="top", fontsize=7.5, color="#5e5e66")
         plot.text(place, 1.03, f"{top:.4g}", ha="center", va="bottom", fontsize=7.5, color="#5e5e66")
-    plot.set_xticks(range(len(names)), [_cut(name, 26).replace(" (", "\n(") for name in names], fontsize=8)
+    plot.set_xticks(range(len(names)), [textwrap.fill(_cut(name, 60), 14) for name in names], fontsize=8)
     plot.tick_params(length=0, pad=16)
     plot.set_yticks([])
     plot.spines[:].set_visible(False)

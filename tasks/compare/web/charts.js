@@ -69,7 +69,7 @@ function parallel() {
     area.replaceChildren(html("p", {}, "Nothing to draw: the renders differ in fewer than two settings or numbers."));
     return;
   }
-  const width = Math.max(area.clientWidth, shown.length * 84), height = 300, top = 46, bottom = height - 20, pad = 44;
+  const width = Math.max(area.clientWidth, shown.length * 92), height = 300, top = 46, bottom = height - 20, pad = 68;
   const at = (index) => pad + index * (width - 2 * pad) / (shown.length - 1);
   const scales = shown.map((column) => {
     const [low, high] = extent(points.map(column.value));
@@ -109,7 +109,7 @@ function ruler(scale, x, place, top, bottom, picture) {
     group.append(svg("rect", { class: "brush", x: x - 6, width: 12, y: one - 4, height: two - one + 8, rx: 3 }));
   }
   group.append(
-    svg("text", { class: "name", x, y: place % 2 ? 12 : 27, "text-anchor": "middle" }, short(column.label, 20), svg("title", {}, column.title)),
+    svg("text", { class: "name", x, y: place % 2 ? 12 : 27, "text-anchor": "middle" }, short(column.label, 24), svg("title", {}, column.title)),
     svg("text", { x, y: top - 6, "text-anchor": "middle" }, label(down ? low : high)),
     svg("text", { x, y: bottom + 14, "text-anchor": "middle" }, label(down ? high : low)));
   const handle = svg("rect", { class: "handle", x: x - 11, width: 22, y: top - 4, height: bottom - top + 8, "data-key": column.key },

@@ -47,8 +47,10 @@ function fit() {
   const own = Math.max(64, ...data.tiles.map((tile) => tile[2]));
   const down = choice.y === NONE ? 1 : axes[choice.y].values.length;
   const tall = Math.max(1, ...data.tiles.map((tile) => tile[3] / tile[2]));
-  const high = Math.max(280, window.innerHeight - 210) / Math.min(down, 2.2) / tall;
-  return Math.round(Math.max(72, Math.min(room / across - 8, Math.max(own, 256) * 1.5, Math.max(high, 110))));
+  // Rows that are seen at once: of tall clips little more than one, or two of them would leave half of the width empty.
+  const high = Math.max(280, window.innerHeight - 210) / Math.min(down, tall > 1.2 ? 1.15 : 2.2) / tall;
+  const chosen = window.innerWidth > 900 ? $("detail").clientWidth - 34 : Infinity;   // no cell is larger than the chosen one's
+  return Math.round(Math.max(72, Math.min(room / across - 8, Math.max(own, 256) * 1.5, Math.max(high, 110), chosen)));
 }
 
 function layout() {
