@@ -71,9 +71,13 @@ def checked(engine: Engine, overrides: Sequence[str], *, multirun: bool) -> list
 
 
 def chosen(engine: Engine, parsed: Sequence[Any]) -> list[Any]:
-    """Those of the overrides that choose a file of a group."""
+    """Those of the overrides that choose a file of a group: another flow's group may be called as a setting of this."""
     groups = engine.defaults  # `local` may have no folder yet, `experiment` has files in sub-folders only
-    return [one for one in parsed if one.key_or_group in groups or engine.options.get(one.key_or_group)]
+
+    def chooses(key: str) -> bool:
+        return key in groups or (bool(engine.options.get(key)) and not engine.shape.has(key))
+
+    return [one for one in parsed if chooses(one.key_or_group)]
 
 
 def admitted(engine: Engine, parsed: Sequence[Any]) -> list[Any]:
