@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from flows.edge.exits import debugging
 from flows.prefect_server.login import CLIENT, SERVER, login
@@ -211,10 +212,19 @@ def up(store: Path, name: str, port: int | None = None) -> tuple[Server, bool]:
                 f"{name}: port {port} is in use by another program",
                 fix=f"choose another: rotoscope up --{name}-port {port + 1}",
             )
-        started = _await(store, _start(store, name, port))
+        with _tables(store, name):
+            started = _await(store, _start(store, name, port))
         if name == "prefect":
             keep_inside(page_folder(store))
         return started, True
+
+
+def _tables(store: Path, name: str) -> contextlib.AbstractContextManager[Any]:
+    """Held while a server makes its tables: MLflow's fails where a render's logging process is just making the same."""
+    if name != "mlflow":
+        return contextlib.nullcontext()
+    (store / "locks").mkdir(parents=True, exist_ok=True)
+    return flocked(store / "locks" / "mlflow.lock")  # the one of `tasks.tracking.client.connect`
 
 
 def down(store: Path, name: str) -> bool:

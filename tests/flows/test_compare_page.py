@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -247,5 +248,21 @@ def test_a_narrow_window_still_shows_everything(chromium_running: Any, page_file
     assert view.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
     for name in ("#grid", "#detail", "#trade", "#table", "#play"):
         assert view.locator(name).is_visible(), name
+    view.close()
+    assert heard == []
+
+
+@pytest.mark.parametrize("width", [1400, 420])
+def test_the_chosen_clip_is_the_largest_and_nothing_overlaps(chromium_running: Any, page_file: Path, width: int):
+    size = {"width": width, "height": 900}
+    view, heard = opened(chromium_running, page_file, viewport=size, reduced_motion="reduce")
+    chosen = view.locator("#detail .stage canvas").first.bounding_box()
+    cells = [one.bounding_box()["width"] for one in view.locator(".cell canvas").all()[:3]]
+    assert chosen["width"] >= max(cells)
+    boxes = [one.bounding_box() for one in view.locator(".transport > *").all()]
+    boxes.sort(key=lambda box: box["x"])
+    assert all(left["x"] + left["width"] <= right["x"] + 1 for left, right in itertools.pairwise(boxes))
+    assert boxes[-1]["x"] + boxes[-1]["width"] <= width
+    assert view.evaluate("document.documentElement.scrollWidth") <= width
     view.close()
     assert heard == []

@@ -82,6 +82,20 @@ def test_up_links_to_a_table_that_tells_renders_apart(up: Any):
     assert pages.renders_page(up.mlflow, "nothing yet") is None
 
 
+def test_a_server_makes_its_tables_while_no_render_makes_them(store: Store, monkeypatch: pytest.MonkeyPatch):
+    free: list[bool] = []
+
+    def started(*_: Any) -> servers.Server:
+        with store.lock("mlflow", wait=False) as got:
+            free.append(got)
+        return servers.Server("mlflow", 0, 1, "")
+
+    monkeypatch.setattr(servers, "_start", started)
+    monkeypatch.setattr(servers, "_await", lambda store, server: server)
+    servers.up(store.root, "mlflow", free_port())
+    assert free == [False]
+
+
 def test_a_server_that_is_down_is_no_link(store: Store, tmp_path: Path):
     link = new_link(Tracking(uri=pages.database(store.root), artifacts=tmp_path), begin(store, "dance", {}).run)
     assert pages.shown_at(store.root, link).startswith("sqlite:")
