@@ -95,14 +95,14 @@ def opened(page: Path, times: int) -> None:
             view.wait_for_timeout(500)
             painted.append(view.evaluate(_RATE))
             view.keyboard.press("Space")
-            loops.append(view.evaluate(_LOOP))
+            loops.append(view.evaluate(LOOP))
             view.close()
     print(f"ready after {statistics.median(ready):.0f} ms (median of {times}; {min(ready)} to {max(ready)} ms)")
     print(f"3e8 additions take this browser {statistics.median(loops):.0f} ms")
     print(f"while it plays: {statistics.median(painted):.1f} frames a second drawn on all clips in view")
 
 
-_LOOP = """() => {
+LOOP = """() => {
   const began = performance.now();
   let sum = 0;
   for (let at = 0; at < 3e8; at++) sum += at & 7;

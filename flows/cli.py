@@ -20,6 +20,7 @@ COMMANDS = {
     "down": "flows.commands.down",
     "doctor": "flows.commands.doctor",
     "runs": "flows.commands.runs",
+    "gallery": "flows.commands.gallery",
     "open": "flows.commands.open",
     "sweeps": "flows.commands.sweeps",
     "why": "flows.commands.why",

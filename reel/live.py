@@ -95,6 +95,7 @@ class Live:
         self._expected: float | None = None
         self._told: tuple[str, float] = ("", 0.0)
         self._next_picture = 0.0
+        self._made_folder = False
         self._refused = not store.writable
 
     def expect(self, seconds: float | None) -> None:
@@ -121,6 +122,7 @@ class Live:
             write: makes the picture and writes it to the path that it is given.
         """
         started = self._clock()
+        self._made_folder = self._made_folder or not self.folder.exists()
         self._quietly(lambda: _replace(self.folder / PREVIEW, write))
         ended = self._clock()
         self._next_picture = ended + max(self.every, (ended - started) / SHARE)
@@ -130,8 +132,9 @@ class Live:
         for path in (self._path, *([self.folder / PREVIEW] if done else [])):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # the files are those of an earlier render, and lie in that one's folder
-            self.folder.rmdir()
+        if self._made_folder:
+            with contextlib.suppress(OSError):  # the files are those of an earlier render, and lie in that one's folder
+                self.folder.rmdir()
 
     def _quietly(self, write: Callable[[], None]) -> None:
         """What the disk refuses is said once; the render goes on."""

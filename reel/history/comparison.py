@@ -278,12 +278,13 @@ def _differing(points: Sequence[Point]) -> list[Axis]:
             groups.setdefault(tuple(known.index(value) for value in values), []).append(key)
     axes = []
     for members in groups.values():
-        first, *linked = sorted(members, key=_telling)
+        first, *linked = sorted(members, key=telling)
         axes.append(Axis(first, _ordered(item.get(first, ABSENT) for item in rows), tuple(linked)))
     return sorted(axes, key=lambda axis: (not axis.numeric, len(axis.values) == len(rows) > 3))
 
 
-def _telling(key: str) -> tuple[int, int]:
+def telling(key: str) -> tuple[int, int]:
+    """Where a setting stands among others that changed: what names a difference best, first."""
     rank = next((rank for rank, end in enumerate(_TELLING) if key == end or key.endswith(f".{end}")), len(_TELLING))
     return rank, len(key)
 

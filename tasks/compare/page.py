@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import base64
 import html
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +16,7 @@ from typing import Any
 
 from reel.history.comparison import Axis, Comparison, Point
 from reel.store import Stored
+from tasks.pages.page import embedded, filled, script, style
 
 _WEB = Path(__file__).parent / "web"
 SCRIPTS = ("state", "film", "grid", "detail", "table", "charts", "main")
@@ -57,22 +56,12 @@ def build(comparison: Comparison, pictures: Sequence[Pictures], tile_sheet: Stor
     film = base64.b64encode(tile_sheet.read("tiles.mp4")).decode() if tile_sheet else ""
     parts = {
         "TITLE": html.escape(comparison.name),
-        "STYLE": _read("page.css"),
+        "STYLE": style(_WEB / "page.css"),
         "DATA": embedded(_data(comparison, pictures, tile_sheet)),
         "FILM": film,
-        "SCRIPT": "\n".join(_read(f"{name}.js") for name in SCRIPTS),
+        "SCRIPT": script(*(_WEB / f"{name}.js" for name in SCRIPTS)),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _read("page.html")).encode()
-
-
-def embedded(value: Any) -> str:
-    """JSON that can stand inside a script element whatever its texts hold: ASCII, without ``<``, ``>`` and ``&``."""
-    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _read(name: str) -> str:
-    return (_WEB / name).read_text("utf-8")
+    return filled(_WEB / "page.html", parts)
 
 
 def _data(comparison: Comparison, pictures: Sequence[Pictures], tile_sheet: Stored | None) -> dict[str, Any]:

@@ -23,14 +23,6 @@ function speed(by) {
   $("speed").value = next;
 }
 
-function theme() {
-  const order = ["auto", "light", "dark"];
-  const next = order[(order.indexOf(document.documentElement.dataset.theme ?? "auto") + 1) % 3];
-  if (next === "auto") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = next;
-  $("theme").textContent = `\u25D0 ${next[0].toUpperCase()}${next.slice(1)}`;
-}
-
 const ACTIONS = {
   " ": () => film.toggle(),
   ArrowLeft: () => film.step(-1), ",": () => film.step(-1),

@@ -1,22 +1,6 @@
-// The data, what is chosen, and who wants to know. Text from renders is hostile: it only ever becomes text nodes and
-// attribute values, never markup.
+// The data, what is chosen, and who wants to know.
 const data = JSON.parse(document.getElementById("data").textContent);
 const { points, axes, metrics } = data;
-const $ = (id) => document.getElementById(id);
-
-function make(namespace, tag, attributes, children) {
-  const node = namespace ? document.createElementNS(namespace, tag) : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value === false || value === null || value === undefined) continue;
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else node.setAttribute(name, value === true ? "" : value);
-  }
-  node.append(...children.filter((child) => child !== null && child !== undefined && child !== false && child !== ""));
-  return node;
-}
-const html = (tag, attributes = {}, ...children) => make(null, tag, attributes, children);
-const svg = (tag, attributes = {}, ...children) => make("http://www.w3.org/2000/svg", tag, attributes, children);
-
 const choice = {
   x: -1, y: -1,              // index of an axis; -1: none, all renders in a row
   fixed: axes.map(() => -1), // value of every other axis; -1: all
@@ -58,16 +42,6 @@ const extent = (values) => {
 };
 const metricExtent = metrics.map((metric) => extent(points.map((point) => point.metrics[metric.key])));
 
-// Making a formatter is slow, using it is not.
-const format = new Map([3, 4, 6].map((digits) => [digits, new Intl.NumberFormat("en", { maximumSignificantDigits: digits, useGrouping: false })]));
-
-function number(value, digits = 4) {
-  if (value === null || value === undefined) return "";
-  const size = Math.abs(value);
-  if (size && (size < 1e-3 || size >= 1e6)) return value.toExponential(2);
-  return format.get(size >= 1000 ? 6 : digits).format(value);
-}
-
 // The difference to the reference: text, and whether it is better.
 function delta(metric, point) {
   const mine = point.metrics[metric.key];
@@ -83,7 +57,6 @@ function delta(metric, point) {
 
 const name = (point) => axes.map((axis, index) => (point.at[index] < 0 ? null : `${axis.label} ${short(axis.values[point.at[index]], 40)}`))
   .filter(Boolean).slice(0, 4).join(" \u00B7 ") || point.id;
-const short = (text, most) => (text.length > most ? `${[...text.slice(0, most)].join("")}\u2026` : text);
 
 // Whether a point lies outside one of the ranges that were drawn on the parallel plot.
 const outside = (point) => [...choice.ranges].some(([key, [low, high]]) => {
