@@ -150,12 +150,12 @@ def parse_entry(data: bytes) -> dict[str, Any]:
     return entry
 
 
-def kept(store: Store, digest: str) -> str | None:
-    """The output that a key is known to have given; None: unknown, or what is kept about it does not agree."""
+def kept(store: Store, digest: str) -> dict[str, Any] | None:
+    """The entry of a key whose output is known; None: unknown, or what is kept about it does not agree."""
     entry = recall(store, digest)
     if entry is None or sha256_bytes(canonical_json(entry["fields"])) != digest:
         return None
-    return str(entry["output"]) if read_pointer(store, digest) == entry["output"] else None
+    return entry if read_pointer(store, digest) == entry["output"] else None
 
 
 def entries(store: Store) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -86,9 +86,9 @@ def call(op: Op, cfg: Config, inputs: Mapping[str, str], ctx: Context) -> Stage:
 
 def _there(store: Store, key: Key, op: Op) -> str | None:
     """A key's output if the store has it, every byte of it. What is damaged is told of, and out of the way."""
-    digest = kept(store, key.digest)
-    if digest is not None:
-        return digest if sound(store, digest) else None
+    known = kept(store, key.digest)
+    if known is not None:
+        return str(known["output"]) if sound(store, known["output"]) else None
     entry = recall(store, key.digest) or {}
     if why := drop_odd_pointer(store, key.digest, entry.get("output", "")):
         log.warning("%s: the pointer in results/%s is not used: %s; made again", op.id, key.digest[:12], why)
@@ -149,9 +149,8 @@ def _foresee(
     op: Op, cfg: Config, inputs: Mapping[str, str], ctx: Context, key: Key, before: Sequence[Foreseen]
 ) -> Foreseen:
     known = kept(ctx.store, key.digest)
-    if known is not None and (ctx.store.folder(known) / "manifest.json").is_file():
-        facts = (recall(ctx.store, key.digest) or {}).get("facts", {})
-        return Foreseen(Stage(op.id, key.digest, known, True, 0.0, facts), key.fields)
+    if known is not None and (ctx.store.folder(known["output"]) / "manifest.json").is_file():
+        return Foreseen(Stage(op.id, key.digest, known["output"], True, 0.0, known["facts"]), key.fields)
     stage = Stage(op.id, key.digest, sha256_bytes(f"foreseen {key.digest}".encode()), False, 0.0, {})
     return Foreseen(stage, key.fields, _work(op, cfg, inputs, ctx, before))
 

@@ -1,20 +1,24 @@
 """A Prefect server that goes away: what a run has done counts, and what the server knows of it can wait.
 
 Left to itself Prefect asks a server that is gone for minutes, for each of its steps again, and calls a run failed whose
-work is done. So we look whether the server answers before a run begins and when its work has ended.
+work is done. So we look whether the server takes what it is told before a run begins and when its work has ended: one
+whose database is locked answers, too.
 """
 
 from __future__ import annotations
 
+import base64
+import json
 import logging
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reel import interrupt
+
+if TYPE_CHECKING:
+    import urllib.request  # with all of ssl: what is all cached asks nobody
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -27,6 +31,9 @@ PATIENCE = 3.0
 AWAY = 600.0
 """Seconds that a flow run of `serve` waits for the server, which `serve` starts again."""
 
+WRITING = 10.0
+"""Seconds that a server may take to write something down; a database that is locked for longer counts as gone."""
+
 RETRIES = 2
 """How often one of Prefect's own requests is tried again, after 2 and 4 s."""
 
@@ -34,9 +41,10 @@ RETRIES = 2
 class Ending(Generic[Result]):
     """How the work of a run ended, kept apart from what Prefect makes of it."""
 
-    def __init__(self, work: Callable[[], Result], url: str) -> None:
+    def __init__(self, work: Callable[[], Result], url: str, flow: str) -> None:
         self._work = work
         self._url = url
+        self._flow = flow
         self._result: list[Result] = []
         self.begun = False
         self.error: BaseException | None = None
@@ -54,7 +62,7 @@ class Ending(Generic[Result]):
             self._result.append(self._work())
         except BaseException as error:
             self.error = error
-        if not answers(self._url, PATIENCE):
+        if not takes(self._url, self._flow, PATIENCE):
             raise Abort("the server is gone")
         if self.error is not None:
             raise self.error
@@ -80,7 +88,11 @@ class Ending(Generic[Result]):
         if trouble is self.error or not isinstance(trouble, (Exception, Abort)):
             raise trouble
         interrupt.check()
-        why = "is gone" if isinstance(trouble, Abort) else f"failed at the end ({type(trouble).__name__})"
+        why = (
+            "does not answer any more"
+            if isinstance(trouble, Abort)
+            else f"failed at the end ({type(trouble).__name__})"
+        )
         tell(self._url, why, "this run stays unfinished there, and is whole here")
         let_go()
         if self.error is not None:
@@ -94,18 +106,49 @@ def answers(url: str, patience: float = 0.0) -> bool:
     Args:
         patience: seconds in which it may come back.
     """
+    import urllib.request
+
+    return _asked(urllib.request.Request(f"{url}/health"), patience, 5.0, worst=599)
+
+
+def takes(url: str, flow: str, patience: float = 0.0) -> bool:
+    """Whether an API writes down what it is told: it is given a flow's name, which it has or is about to have.
+
+    One that wants another log-in than we have has answered as well.
+    """
+    import urllib.request
+
+    from prefect.settings import get_current_settings
+
+    login = get_current_settings().api.auth_string
+    headers = {"Content-Type": "application/json"}
+    if login is not None:
+        headers["Authorization"] = f"Basic {base64.b64encode(login.get_secret_value().encode()).decode()}"
+    told = urllib.request.Request(f"{url}/flows/", json.dumps({"name": flow}).encode(), headers)
+    return _asked(told, patience, WRITING, worst=499)
+
+
+def _asked(request: urllib.request.Request, patience: float, timeout: float, *, worst: int) -> bool:
+    """Whether there is an answer whose status is no worse."""
+    import urllib.error
+    import urllib.request
+
+    url = request.full_url
     local = urllib.parse.urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")  # these go through no proxy
     opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))
     end = time.monotonic() + patience
     while True:
         try:
-            with opener.open(f"{url}/health", timeout=5.0):
+            with opener.open(request, timeout=timeout):
                 return True
-        except urllib.error.HTTPError:
-            return True
+        except urllib.error.HTTPError as error:
+            with error:
+                if error.code <= worst:
+                    return True
         except (OSError, ValueError):
-            if time.monotonic() >= end:
-                return False
+            pass
+        if time.monotonic() >= end:
+            return False
         time.sleep(0.25)
 
 
@@ -153,4 +196,4 @@ def _unheard(record: logging.LogRecord) -> bool:
     return False
 
 
-__all__ = ["AWAY", "PATIENCE", "RETRIES", "Ending", "answers", "caused", "let_go", "tell"]
+__all__ = ["AWAY", "PATIENCE", "RETRIES", "Ending", "answers", "caused", "let_go", "takes", "tell"]

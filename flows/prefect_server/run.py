@@ -46,8 +46,8 @@ def as_flow(work: Callable[[], Result], name: str, run_name: str, store: Store |
         if FlowRunContext.get() is not None:
             lost.answers(url, lost.AWAY)
             return _uninterrupted(flow(work, **settings))
-        ending = lost.Ending(work, url)
-        if not lost.answers(url):
+        ending = lost.Ending(work, url, name)
+        if not lost.takes(url, name):
             return ending.alone("does not answer")
         _share_client()
         if store is not None:

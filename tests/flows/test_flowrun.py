@@ -122,7 +122,7 @@ def test_a_server_that_goes_away_meanwhile_costs_a_warning_and_no_minutes(tmp_pa
     said, told = process.communicate()
     assert said.splitlines() == ["False", "False", "from the work"], told
     assert process.returncode == 0
-    warning = r"WARNING flows.prefect_server.lost: the Prefect server at \S+ is gone: this run .*"
+    warning = r"WARNING flows.prefect_server.lost: the Prefect server at \S+ does not answer any more: this run .*"
     assert re.fullmatch(warning, told.strip()), told
 
 
