@@ -3,10 +3,10 @@
     python -m benchmarks.chaos --rounds 1000 --folder /tmp/chaos      goes on where it was stopped
     python -m benchmarks.chaos --folder /tmp/chaos --table            what it has found so far
 
-A round takes a command of a flow (dance, sweep, search, compare), disturbs it (kill -9, SIGTERM, a killed Prefect
-server, a full disk, damage to the store, a second one beside it, a wrong clock), runs it once more, and looks: the
-digests of an undisturbed run, every object whole, nothing RUNNING, no hang, no traceback, no process left after 20 s.
-What is drawn follows from the seed and the round's number. Exits with 1 if anything was found.
+A round takes a command of a flow (dance, animate, sweep, search, compare, serve), disturbs it (kill -9, SIGTERM, a
+killed Prefect server, a full disk, damage to the store, a second one beside it, a wrong clock), runs it once more, and
+looks: the digests of an undisturbed run, every object whole, nothing RUNNING, no hang, no traceback, no process left
+after 20 s. What is drawn follows from the seed and the round's number. Exits with 1 if anything was found.
 """
 
 from __future__ import annotations
@@ -30,21 +30,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="kept, and gone on with; a temporary one otherwise")
     parser.add_argument("--table", action="store_true", help="print what the folder's log says, and play nothing")
+    parser.add_argument("--slack", type=float, default=1.0, help="factor of all times that are waited: a busy machine")
     parser.add_argument("--only", type=int, help="play this round alone")
     options = parser.parse_args(argv)
     folder = (options.folder or Path(tempfile.mkdtemp(prefix="rotoscope-chaos-"))).absolute()
     log = folder / f"rounds-{options.seed}.jsonl"
     if not options.table:
-        play(folder, log, options.seed, [options.only] if options.only is not None else range(options.rounds))
+        rounds = Rounds(folder, options.seed, slack=options.slack)
+        play(rounds, log, [options.only] if options.only is not None else range(options.rounds))
     found = outcomes(log)
     print(table(found))
     return int(any(one["trouble"] for one in found))
 
 
-def play(folder: Path, log: Path, seed: int, numbers: Sequence[int]) -> None:
+def play(rounds: Rounds, log: Path, numbers: Sequence[int]) -> None:
     """Play the rounds that the log does not have yet."""
     done = {one["number"] for one in outcomes(log)}
-    rounds = Rounds(folder, seed)
     with server(rounds.home), rounds.ready():
         for number in numbers:
             if number in done:

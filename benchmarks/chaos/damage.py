@@ -50,6 +50,11 @@ def folder(path: Path, rng: random.Random) -> None:
     path.mkdir()
 
 
+def pipe(path: Path, rng: random.Random) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 def gone(path: Path, rng: random.Random) -> None:
     path.unlink()
 
@@ -69,6 +74,7 @@ WAYS: Sequence[Callable[[Path, random.Random], None]] = (
     odd_byte,
     other_json,
     folder,
+    pipe,
     gone,
     neighbour,
 )

@@ -5,19 +5,22 @@ from __future__ import annotations
 import random
 import shutil
 import signal
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.chaos import disk
 from benchmarks.chaos.damage import damaged, shifted
-from benchmarks.chaos.processes import Run, Starter, kill_tree
+from benchmarks.chaos.processes import Clock, Run, Starter, kill_tree
 from benchmarks.chaos.subjects import Subject, computed
 from flows.prefect_server import servers
 
 ENDS = 20.0
 """Seconds in which a command must end that was told to."""
+KILLS = 8
+"""How often a command is killed in one round at most."""
+PART = 0.7
+"""Of an undisturbed run, what a run that goes on has computed at most when it is killed."""
 
 
 @dataclass
@@ -26,7 +29,7 @@ class Place:
 
     Attributes:
         folder: holds the store and the output.
-        whole: seconds of the undisturbed command.
+        whole: CPU seconds of the undisturbed command.
         limit: seconds after which a command hangs.
         kills, faults: how many so far.
         refused: whether a command ended with a message instead of its work.
@@ -57,9 +60,12 @@ class Place:
     def argv(self) -> list[str]:
         return self.subject.command(self.folder)
 
-    def moment(self) -> float:
-        """A moment of an undisturbed run (s after its start)."""
-        return self.rng.uniform(0.02, 1.05) * self.whole
+    def reach(self, run: Run, part: float = 1.05) -> int | None:
+        """Wait for a moment of a run: it has computed up to such a part of what an undisturbed one does, and perhaps
+        waits for something since. Returns as `Run.wait`.
+        """
+        code = run.compute(self.rng.uniform(0.02, part) * self.whole, self.limit)
+        return run.wait(self.rng.choice([0.0, self.rng.uniform(0.0, 0.3)])) if code is None else code
 
     def ends(self, run: Run, *codes: int) -> int | None:
         """Wait for a run; what it must not do is noted: hang, end otherwise than so, show a traceback."""
@@ -79,10 +85,10 @@ class Place:
 
 
 def kill(place: Place) -> None:
-    """SIGKILL to the whole process group, up to three times."""
-    for _ in range(place.rng.randint(1, 3)):
+    """SIGKILL to the whole process group, again and again; each run goes on from what the one before has left."""
+    for _ in range(place.rng.randint(1, KILLS)):
         run = place.starter.fork(place.argv)
-        if (code := run.wait(place.moment())) is not None:
+        if (code := place.reach(run, PART)) is not None:
             if code != 0:
                 place.trouble.append(f"exit {code} after a kill: {run.log}")
             return
@@ -94,7 +100,7 @@ def term(place: Place) -> None:
     """SIGTERM, as a batch system sends it, or Ctrl-C to the whole group."""
     number, group = place.rng.choice([(signal.SIGTERM, False), (signal.SIGINT, True)])
     run = place.starter.fork(place.argv)
-    if run.wait(place.moment()) is None:
+    if place.reach(run) is None:
         run.signal(number, group=group)
         place.kills += 1
         place.limit, limit = ENDS * place.slack, place.limit
@@ -106,7 +112,7 @@ def server(place: Place) -> None:
     """Prefect's server is killed, or put down, while a command needs it."""
     run = place.starter.fork(place.argv)
     known = servers.running(place.home, "prefect")
-    if run.wait(place.moment()) is None and known is not None:
+    if place.reach(run) is None and known is not None:
         place.kills += 1
         if place.rng.random() < 0.5:
             kill_tree(known.pid)
@@ -146,10 +152,10 @@ def flips(place: Place) -> None:
 def two(place: Place) -> None:
     """Two of the same at once, and at times one of them is killed: no stage twice, none missing."""
     both = [place.starter.fork(place.argv)]
-    time.sleep(place.rng.uniform(0, 0.5) * place.whole)
+    both[0].compute(place.rng.uniform(0, 0.5) * place.whole, place.limit)
     both.append(place.starter.fork(place.argv))
     killed = place.rng.random() < 0.4
-    if killed and both[0].wait(place.moment()) is None:
+    if killed and place.reach(both[0]) is None:
         both[0].kill()
         place.kills += 1
     codes = [place.ends(run, 0, *([2] if place.subject.alone else [])) for run in both[killed:]]
@@ -161,25 +167,19 @@ def two(place: Place) -> None:
 
 
 def clock(place: Place) -> None:
-    """The clock is years off, and the run is killed; the next one has the right time again."""
-    days = place.rng.choice([-4000, -40, -1, 1, 40, 4000])
-    library = faketime()
-    if library is None:
-        shifted(place.store, days * 86400.0)
-        place.faults += 1
-        kill(place)
-        return
-    space = {"LD_PRELOAD": str(library), "FAKETIME": f"{days:+d}d", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    run = place.starter.spawn(place.argv, space)
-    if run.wait(place.moment() + 6.0) is None:
+    """The clock is years off, or set while the command runs; or the store comes from a machine with another clock."""
+    off = place.rng.choice([-4000, -40, -1, 1, 40, 4000]) * 86400.0
+    place.faults += 1
+    if place.rng.random() < 0.25:
+        shifted(place.store, off)
+        return kill(place)
+    after = place.rng.choice([0.0, place.rng.uniform(0, 1) * place.whole])
+    run = place.starter.fork(place.argv, clock=Clock(off, after))
+    if place.rng.random() < 0.5:
+        place.ends(run, 0)
+    elif place.reach(run) is None:
         run.kill()
         place.kills += 1
-    place.faults += 1
-
-
-def faketime() -> Path | None:
-    """Where libfaketime is, if it is installed."""
-    return next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
 
 
 FAULTS: Mapping[str, Callable[[Place], None]] = {
@@ -192,8 +192,8 @@ FAULTS: Mapping[str, Callable[[Place], None]] = {
     "clock": clock,
 }
 WEIGHTS = {
-    **{"kill -9": 10, "SIGTERM, Ctrl-C": 4, "server killed": 1, "disk full": 2, "store damaged": 6, "two at once": 3},
-    "clock": 1,
+    **{"kill -9": 12, "SIGTERM, Ctrl-C": 4, "server killed": 1, "disk full": 2, "store damaged": 6, "two at once": 2},
+    "clock": 2,
 }
 """How often each fault is drawn, against the others."""
 

@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +22,8 @@ from benchmarks.runs import ROOT
 
 MARK = "ROTOSCOPE_CHAOS"
 """Environment variable of everything that a run starts, by which it is found again."""
+LOOK = 0.02
+"""Seconds between two looks at what a run has computed."""
 
 
 class Handle(Protocol):
@@ -66,15 +68,30 @@ class Run:
 
     Attributes:
         log: what it says, on both of its outputs.
+        computed: CPU seconds that it had used when it was last looked at.
     """
 
     handle: Handle
     log: Path
-    began: float = field(default_factory=time.monotonic)
+    computed: float = 0.0
 
     def wait(self, seconds: float) -> int | None:
         """Its exit code (negative: the signal that ended it); None: it is still going."""
         return self.handle.ended(max(0.0, seconds))
+
+    def compute(self, seconds: float, limit: float) -> int | None:
+        """Wait until it has used so many CPU seconds, `limit` seconds at most; as `wait`.
+
+        They tell how far it has come on a machine that is busy with other work, too.
+        """
+        end = time.monotonic() + limit
+        while (code := self.wait(LOOK)) is None and time.monotonic() < end:
+            with contextlib.suppress(psutil.Error):
+                used = psutil.Process(self.handle.pid).cpu_times()
+                self.computed = used.user + used.system
+            if self.computed >= seconds:
+                break
+        return code
 
     def signal(self, number: int, *, group: bool) -> None:
         """Send a signal to the process, or to all that it has started in its group as well."""
@@ -103,29 +120,31 @@ class Starter:
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
 
-    def fork(self, argv: Sequence[str], *, largest_file: int | None = None) -> Run:
+    def fork(self, argv: Sequence[str], *, largest_file: int | None = None, clock: Clock | None = None) -> Run:
         """Run a command in a fork.
 
         Args:
             largest_file: bytes that one file may have, as a quota stands in for a full disk.
+            clock: how its clock is wrong.
         """
         log = self._log()
-        process = self._context.Process(target=_forked, args=(list(argv), str(log), largest_file))
+        process = self._context.Process(target=_forked, args=(list(argv), str(log), largest_file, clock))
         process.start()
         return Run(Forked(process), log)
 
-    def spawn(self, argv: Sequence[str], environment: Mapping[str, str] | None = None) -> Run:
-        """Run a command in a process that is started from nothing, with further environment variables."""
+    def spawn(self, argv: Sequence[str]) -> Run:
+        """Run a command in a process that is started from nothing."""
         log = self._log()
         with log.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, "-m", "flows.cli", *argv],
                 cwd=ROOT,
-                env={**os.environ, MARK: "1", **(environment or {})},
+                env={**os.environ, MARK: "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
+                preexec_fn=_interruptible,
             )
         return Run(Spawned(process), log)
 
@@ -134,7 +153,38 @@ class Starter:
         return self.logs / f"{self._number:05d}.log"
 
 
-def _forked(argv: list[str], log: str, largest_file: int | None) -> None:
+@dataclass(frozen=True)
+class Clock:
+    """A clock that is set wrong.
+
+    Attributes:
+        off: by so many seconds.
+        after: once the process has used so many CPU seconds; 0: from its start.
+    """
+
+    off: float
+    after: float = 0.0
+
+    def set(self) -> None:
+        """Have this process go by it. What asks the system itself, such as Prefect's client, does not."""
+        seconds, nanoseconds = time.time, time.time_ns
+
+        def off() -> float:
+            return self.off if time.process_time() >= self.after else 0.0
+
+        for name, ask in {
+            "time": lambda: seconds() + off(),
+            "time_ns": lambda: nanoseconds() + int(off()) * 1_000_000_000,
+        }.items():
+            setattr(time, name, ask)
+
+
+def _interruptible() -> None:
+    """A benchmark that runs in the background ignores Ctrl-C, and so would what it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _forked(argv: list[str], log: str, largest_file: int | None, clock: Clock | None) -> None:
     os.setsid()
     os.environ[MARK] = "1"
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -145,6 +195,8 @@ def _forked(argv: list[str], log: str, largest_file: int | None) -> None:
     os.chdir(ROOT)
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    if clock is not None:
+        clock.set()
     from flows import cli
 
     try:
@@ -175,4 +227,4 @@ def left() -> set[tuple[int, float]]:
     return found
 
 
-__all__ = ["MARK", "Run", "Starter", "kill_tree", "left"]
+__all__ = ["MARK", "Clock", "Run", "Starter", "kill_tree", "left"]

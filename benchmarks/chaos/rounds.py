@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from benchmarks.chaos import disk, serving
 from benchmarks.chaos.faults import FAULTS, WEIGHTS, Place
 from benchmarks.chaos.processes import Starter, left
-from benchmarks.chaos.subjects import SUBJECTS, Made, Subject
+from benchmarks.chaos.subjects import SUBJECTS, Made, Subject, models
 from flows.prefect_server import servers
 from reel.errors import UserError
 from reel.files import write_atomic
@@ -25,7 +26,7 @@ from reel.history.recorder import alive
 from reel.history.sweep import list_sweeps
 from reel.store import Store
 
-SHARES = {"dance": 16, "sweep": 8, "search": 6, "compare": 6, "serve": 1}
+SHARES = {"dance": 16, "animate": 10, "sweep": 5, "search": 4, "compare": 5, "serve": 2}
 """How often each flow is drawn, against the others."""
 PATIENCE = 8.0
 """A command hangs that takes so many times as long as an undisturbed one, and half a minute."""
@@ -53,9 +54,10 @@ class Outcome:
 
 @dataclass
 class Whole:
-    """An undisturbed run: what it took, what it made, and the folder that holds it."""
+    """An undisturbed run: what it took (s, CPU s), what it made, and the folder that holds it."""
 
     seconds: float
+    computed: float
     made: Made
     folder: Path
 
@@ -94,12 +96,14 @@ class Rounds:
     @contextmanager
     def ready(self) -> Iterator[None]:
         """The undisturbed runs, and the disk that runs full."""
-        self.starter.fork(["runs", "--store", str(self.folder / "store")]).wait(900)  # all is imported now
-        for one in self.subjects.values():
-            if one.name in self._needed():
-                self.whole[one.name] = self._undisturbed(one)
-        with disk.small_disk(self.folder) as self.disk:
-            yield
+        needed = self._needed()
+        with models(self.folder) if "animate" in needed else nullcontext():
+            self.starter.fork(["runs", "--store", str(self.folder / "store")]).wait(900)  # all is imported now
+            for one in self.subjects.values():
+                if one.name in needed:
+                    self.whole[one.name] = self._undisturbed(one)
+            with disk.small_disk(self.folder) as self.disk:
+                yield
 
     def _needed(self) -> set[str]:
         """The subjects whose undisturbed runs the flows are held against or begin on."""
@@ -116,9 +120,9 @@ class Rounds:
             self._begun(one, place)
             began = time.monotonic()
             run = self.starter.fork(one.command(place))
-            if (code := run.wait(900)) != 0:
+            if (code := run.compute(math.inf, self.slack * 900)) != 0:
                 raise RuntimeError(f"{one.name} undisturbed: exit {code}\n{run.said[-3000:]}")
-            found = {"seconds": time.monotonic() - began, "made": one.look(place)}
+            found = {"seconds": time.monotonic() - began, "computed": run.computed, "made": one.look(place)}
             write_atomic(note, json.dumps(found).encode())
         return Whole(folder=place, **json.loads(note.read_bytes()))
 
@@ -143,7 +147,7 @@ class Rounds:
         shutil.rmtree(folder, ignore_errors=True)
         self._begun(one, folder)
         place = Place(
-            one, folder, whole.seconds, self.slack * (30 + PATIENCE * whole.seconds), self.home, self.starter, rng,
+            one, folder, whole.computed, self.slack * (30 + PATIENCE * whole.seconds), self.home, self.starter, rng,
             whole.folder, self.disk, self.slack,
         )  # fmt: skip
         before = left()
@@ -153,7 +157,7 @@ class Rounds:
             self._check(place, whole.made)
         self._orphans(place, before)
         if place.trouble:
-            shutil.copytree(place.folder, self.folder / f"kept-{number}", symlinks=True, dirs_exist_ok=True)
+            self._keep(place.folder, number)
         if self.disk is not None and place.folder.is_relative_to(self.disk):
             disk.emptied(self.disk)
         seconds = time.monotonic() - began
@@ -166,12 +170,18 @@ class Rounds:
         folder, began = self.folder / "round", time.monotonic()
         shutil.rmtree(folder, ignore_errors=True)
         fault = rng.choice(serving.FAULTS)
-        one = serving.Serving(folder, self.home, f"chaos_{self.seed}_{number}_{os.getpid()}", self.starter, rng)
+        name = f"chaos_{self.seed}_{number}_{os.getpid()}"
+        one = serving.Serving(folder, self.home, name, self.starter, rng, slack=self.slack)
         one.play(fault, self.whole["dance"].made)
         if one.trouble:
-            shutil.copytree(folder, self.folder / f"kept-{number}", symlinks=True, dirs_exist_ok=True)
+            self._keep(folder, number)
         seconds = time.monotonic() - began
         return Outcome(number, "serve", fault, one.kills, seconds=seconds, trouble=one.trouble)
+
+    def _keep(self, folder: Path, number: int) -> None:
+        """Leave a copy of what a round with trouble has left, but for pipes."""
+        with suppress(shutil.Error):
+            shutil.copytree(folder, self.folder / f"kept-{number}", symlinks=True, dirs_exist_ok=True)
 
     def _check(self, place: Place, expected: Made) -> None:
         """What is in the store and the output folder in the end."""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.runs import ROOT
 from reel.history.record import RenderRecord, list_records
 from reel.history.sweep import Manifest
 from reel.store import Store
@@ -26,7 +31,7 @@ class Subject:
     """A command under test.
 
     Attributes:
-        argv: the flow and its overrides, without folders.
+        argv: the flow and its overrides, without folders; ``MODELS`` stands for that of `models`.
         made: reads what the command has made out of its store and output folder.
         base: the subject whose store the command begins on; None: an empty one.
         alone: whether a second one beside it is refused in words instead of sharing the work.
@@ -43,7 +48,8 @@ class Subject:
     def command(self, folder: Path) -> list[str]:
         """The command line for a folder that holds its store and its output."""
         output = [] if "-m" in self.argv else [f"paths.output={folder / 'out'}"]
-        return [*self.argv, f"paths.store={folder / 'store'}", f"paths.renders={folder / 'renders'}", *output]
+        argv = [part.replace("MODELS", os.environ.get("ROTOSCOPE_MODELS", "")) for part in self.argv]
+        return [*argv, f"paths.store={folder / 'store'}", f"paths.renders={folder / 'renders'}", *output]
 
     def look(self, folder: Path) -> Made:
         return self.made(folder / "store", folder / "out")
@@ -58,9 +64,13 @@ def digests(record: RenderRecord) -> dict[str, str]:
     return {f"{number} {stage.op}": stage.digest for number, stage in enumerate(record.stages)}
 
 
-def _render(store: Path, output: Path) -> Made:
-    record = records(store, "dance")[-1]
+def _render(store: Path, output: Path, flow: str = "dance") -> Made:
+    record = records(store, flow)[-1]
     return {**digests(record), "film": (output / "movie.mp4").stat().st_size}
+
+
+def _animate(store: Path, output: Path) -> Made:
+    return _render(store, output, "animate")
 
 
 def _sweep(store: Path, output: Path) -> Made:
@@ -90,11 +100,49 @@ def _compare(store: Path, output: Path) -> Made:
     return {**digests(record), "page": page, "grid": (output / "grid.mp4").stat().st_size}
 
 
+TINY_LTX = "{kind: embedded, id: tiny_ltx, files: [transformer/*, vae/*, text_encoder/*, tokenizer/*, scheduler/*]}"
+ANIMATE = (
+    *("animate", "model=ltx_2b", f"model.base={TINY_LTX}", "picture=MODELS/key.png", "width=64"),
+    *("height=64", "frames=9", "animate.num_inference_steps=2", "animate.extra_frames=0", "prompt=she waves slowly"),
+    *("compute.dtype=float32", "tracking=none", "assemble.side_by_side=false", "assemble.contact_sheet=2"),
+    "measure=[flicker]",
+)
+
+
+@contextmanager
+def models(folder: Path) -> Iterator[None]:
+    """The embedded models, and a tiny LTX of random weights with a picture beside them."""
+    place, write = folder / "models", "from benchmarks.chaos.subjects import write_models; write_models()"
+    before = os.environ.get("ROTOSCOPE_MODELS")
+    os.environ["ROTOSCOPE_MODELS"] = str(place)
+    try:
+        if not (place / "key.png").exists():
+            subprocess.run([sys.executable, "-c", write], cwd=ROOT, check=True)  # no torch where processes are watched
+        yield
+    finally:
+        del os.environ["ROTOSCOPE_MODELS"]
+        os.environ |= {"ROTOSCOPE_MODELS": before} if before is not None else {}
+
+
+def write_models() -> None:
+    """Write the folder that `models` names."""
+    from tests.tasks import animate_models as tiny
+
+    place = Path(os.environ["ROTOSCOPE_MODELS"])
+    place.mkdir(exist_ok=True)
+    for family in (ROOT / "data" / "models").iterdir():
+        if not (place / family.name).exists():
+            (place / family.name).symlink_to(family)
+    tiny.write_ltx(place / "tiny_ltx")
+    tiny.picture(0, 96, 96).save(place / "key.png")
+
+
 LIGHT = Subject("dance", ("dance", *SMALL, "control=[]", "measure=none"), _render)
 """The least of a render that still has every kind of stage."""
 
 SUBJECTS: Sequence[Subject] = (
     Subject("dance", ("dance", *SMALL), _render),
+    Subject("animate", ANIMATE, _animate),
     Subject("sweep", ("dance", "-m", *SMALL, "controls.pose.weight=0,1", "seed=1,2"), _sweep, base="dance"),
     Subject(
         "search",
