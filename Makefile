@@ -71,7 +71,7 @@ test-live: setup
 	ROTOSCOPE_TEST_LIVE=1 ROTOSCOPE_TEST_RAY=1 ROTOSCOPE_TEST_REMOTE=1 OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} \
 	  $(BIN)/python -m pytest $(LIVE)
 
-test-all: test-live test
+test-all: test test-live
 
 check: setup
 	$(BIN)/ruff check .

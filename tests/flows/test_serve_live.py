@@ -1,4 +1,4 @@
-"""`rotoscope serve` from outside: a schedule that fires, a dropped clip that comes out, Ctrl-C, and a killed server.
+"""`rotoscope serve` from outside: a schedule that fires, a clip that comes out, Ctrl-C, `kill`, a killed server.
 
 It starts a Prefect server of its own and kills it, which takes minutes: `make test-live` runs it. What it is made of is
 tested one by one in test_serve_server.
@@ -7,6 +7,7 @@ tested one by one in test_serve_server.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from flows.prefect_server import servers
@@ -100,7 +102,17 @@ def states(place: Path, name: str) -> list[str]:
         return asyncio.run(read())
 
 
-def test_ctrl_c_and_a_killed_server_lose_nothing(place: Path):
+def render(process: subprocess.Popen[bytes]) -> psutil.Process | None:
+    """The process in which `serve` renders."""
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process(process.pid).children():
+            with contextlib.suppress(psutil.Error):
+                if "PREFECT__FLOW_RUN_ID" in child.environ():
+                    return child
+    return None
+
+
+def test_ctrl_c_kill_and_a_killed_server_lose_nothing(place: Path, capsys: pytest.CaptureFixture[str]):
     log = place / "log"
     process = serve(place)
     try:
@@ -113,6 +125,20 @@ def test_ctrl_c_and_a_killed_server_lose_nothing(place: Path):
 
         process = serve(place)
         wait("it to begin again", lambda: "RUNNING" in states(place, "drop"), log)
+        rendering = render(process)
+        assert rendering
+        process.terminate()
+        asked = time.monotonic()
+        rendering.wait(100)
+        gone = time.monotonic() - asked
+        assert process.wait(200) == 0, log.read_text()[-4000:]
+        with capsys.disabled():
+            print(f"\nSIGTERM to serve: the render was gone after {gone:.1f} s, serve after "
+                  f"{time.monotonic() - asked:.1f} s (bar on an idle machine: 5 s)")  # fmt: skip
+        assert "RUNNING" not in states(place, "drop")
+
+        process = serve(place)
+        wait("it to begin once more", lambda: "RUNNING" in states(place, "drop"), log)
         server = servers.running(place / "store", "prefect")
         assert server
         os.killpg(server.pid, signal.SIGKILL)
