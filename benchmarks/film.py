@@ -7,7 +7,8 @@
 `plans` draws random films (shots of any length, rate and speed, every transition, silent and sounding, titles, music
 that is too short), writes them for real at a small size and counts what others count: PyAV the frames, FFmpeg's program
 the samples. `cost` crossfades two shots with sound by the ops, and by one call of FFmpeg (xfade, acrossfade) from the
-same PNG files with the same encoder; both run in turn, the best round counts. Each exits with 1 above its limit.
+same PNG files with the same encoder; both run in turn, the best round counts: seconds of the processor, which other
+load changes little, and of the wall. Each exits with 1 above its limit.
 """
 
 from __future__ import annotations
@@ -86,8 +87,8 @@ def random_film(
     store: Store, chance: random.Random, tones: list[Path]
 ) -> tuple[list[Clip], list[Shot], Film, dict[str, Path]]:
     clips, shots, files = [], [], {}
-    for number in range(chance.randint(1, 6)):
-        clips.append(drawn(store, chance.randint(12, 40), chance.choice(RATES), chance.choice([(32, 32), (48, 32)])))
+    for number in range(chance.randint(1, 4)):
+        clips.append(drawn(store, chance.randint(8, 24), chance.choice(RATES), chance.choice([(32, 32), (48, 32)])))
         kinds: list[Literal["cut", "fade", "crossfade"]] = ["cut", "fade", "crossfade"] if number else ["cut", "fade"]
         step = Transition(kind=chance.choice(kinds), frames=chance.randint(1, 2))
         words = "words" if length_of(clips[-1]).seconds > 1 and chance.random() < 0.5 else ""  # long enough to be read
@@ -148,16 +149,23 @@ def cost(folder: Path, rounds: int) -> int:
         subprocess.run(command, check=True)
 
     runs: dict[str, Callable[[], None]] = {"film": ours, "ffmpeg": plain}
-    best = dict.fromkeys(runs, float("inf"))
+    best = {name: {"processor": float("inf"), "wall": float("inf")} for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
-            started = time.perf_counter()
+            before, started = processor(), time.perf_counter()
             run()
-            best[name] = min(best[name], time.perf_counter() - started)
-    ratio = round(best["film"] / best["ffmpeg"], 2)
-    seconds = {name: round(value, 2) for name, value in best.items()}
-    print(json.dumps({"seconds": seconds, "ratio": ratio, "limit": COST}, indent=2))
-    return int(ratio > COST)
+            took = {"processor": processor() - before, "wall": time.perf_counter() - started}
+            best[name] = {kind: min(seconds, took[kind]) for kind, seconds in best[name].items()}
+    ratios = {kind: round(best["film"][kind] / best["ffmpeg"][kind], 2) for kind in ("processor", "wall")}
+    seconds = {name: {kind: round(value, 2) for kind, value in took.items()} for name, took in best.items()}
+    print(json.dumps({"seconds": seconds, "ratio": ratios, "limit of the processor's": COST}, indent=2))
+    return int(ratios["processor"] > COST)
+
+
+def processor() -> float:
+    """Seconds of the processor that this process and its finished children have used."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def memory(lengths: tuple[int, int]) -> int:

@@ -41,9 +41,11 @@ def face(path: Path, size: int) -> ImageFont.FreeTypeFont:
     try:
         return ImageFont.truetype(str(path), size)
     except FileNotFoundError:
-        raise UserError(f"captions.font: there is no file {path}", fix="check the path, or leave it empty") from None
+        raise UserError(
+            f"film.captions.font: there is no file {path}", fix="check the path, or leave it empty"
+        ) from None
     except OSError as error:
-        raise UserError(f"captions.font: {path.name} is not a font ({error})", fix="a .ttf or .otf file") from None
+        raise UserError(f"film.captions.font: {path.name} is not a font ({error})", fix="a .ttf or .otf file") from None
 
 
 def check(texts: dict[str, str], own: Path | None) -> None:

@@ -1,13 +1,13 @@
 """Flashes at seams: frames at the ends of a shot that jump in brightness or colour, as image-to-video models make them.
 
-Each step between two frames near an end is held against the shot's own motion, the median of all its steps, so that
+Each step between two frames near an end is held against the shot's own motion there, the median of the steps, so that
 what moves evenly is no flash. A flash is what lies between the shot's end and a step that stands out; a shot that
 changes for good (a lamp goes on) has it far from its ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ TIMES = 4.0
 """A step this often as large as the shot's own is a flash."""
 LEAST = 6.0
 """Of 255; smaller steps are not seen, however still the shot is."""
+LOOKED_AT = 16
+"""Frames at each end that are read: they tell the shot's own motion, and reading all would cost as much as the film."""
 SIDE = 32
 """px to which frames are shrunk for that."""
 
@@ -70,10 +72,19 @@ def held(count: int, ends: Ends) -> list[int]:
 
 
 def _steps(clip: Clip) -> np.ndarray:
-    """From each frame to the next ``(F - 1,)``: the change of the mean colour, in 255ths, its largest channel."""
+    """From each frame to the next, of all or of those near the ends: the largest change of a mean colour, in 255ths."""
+    import numpy as np
+
+    if clip.count <= 2 * LOOKED_AT:
+        return _changes(clip.frames())
+    ends = (clip.frames(0, LOOKED_AT), clip.frames(clip.count - LOOKED_AT))
+    return np.concatenate([_changes(frames) for frames in ends])
+
+
+def _changes(frames: Iterator[np.ndarray]) -> np.ndarray:
     import cv2
     import numpy as np
 
-    small = (cv2.resize(frame, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for frame in clip.frames())
-    means: Sequence[np.ndarray] = [frame.reshape(-1, 3).mean(axis=0) for frame in small]
-    return np.abs(np.diff(np.array(means), axis=0)).max(axis=1)
+    small = (cv2.resize(frame, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for frame in frames)
+    means = np.array([frame.reshape(-1, 3).mean(axis=0) for frame in small])
+    return np.abs(np.diff(means, axis=0)).max(axis=1)

@@ -124,6 +124,8 @@ def test_flashes_at_seams_are_told_and_held(store: Store, caplog: pytest.LogCapt
 
 def test_even_motion_and_a_lasting_change_are_no_flashes(store: Store):
     assert seams.ends_of(flashing(store, 24, {})).tail == 0
+    long = flashing(store, 80, {78: 255, 79: 255, 40: 0})
+    assert (seams.ends_of(long).head, seams.ends_of(long).tail) == (0, 2)
     lamp = flashing(store, 24, dict.fromkeys(range(12, 24), 200))
     assert (seams.ends_of(lamp).head, seams.ends_of(lamp).tail) == (0, 0)
 
