@@ -80,6 +80,8 @@ def _status(record: RenderRecord) -> str:
 def _changed(record: RenderRecord, before: RenderRecord | None) -> str:
     """``seed=3 controls.pose.weight=0.4``, cut to what the terminal has left."""
     changes = summary.changes(record, before)
+    if before is not None and not changes:
+        return "nothing"
     told = " ".join(f"{key}={now}" for key, (_, now) in changes.items())
     return textwrap.shorten(told, max(_CHANGES, shutil.get_terminal_size().columns - 120), placeholder=" ...")
 

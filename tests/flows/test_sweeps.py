@@ -67,6 +67,7 @@ def test_the_same_command_again_runs_nothing_and_another_order_of_axes_is_the_sa
     code, got, _, err = call("strength=0.5,0.6", "steps=4,5")
     assert (code, got) == (0, [])
     assert "4 done of 4 points" in err
+    assert err.splitlines()[-1] == f"side by side on one page: rotoscope compare sweep={sweep.id}"
     assert [one.id for one in sweeps(place)] == [sweep.id]
 
 
