@@ -29,6 +29,7 @@ from flows.edge.job import Job, call
 from reel.errors import UserError
 from reel.history.comparison import place_of
 from reel.history.record import RenderRecord, Role
+from reel.measure import describe
 
 LARGEST = 16_000_000
 """Bytes of a film that a notebook shows; a larger one is named."""
@@ -56,10 +57,7 @@ class Render(RenderRecord):
 
     def _repr_html_(self) -> str:
         parts = [_shown(path) for path in (self.film, self.sheet) if path is not None]
-        rows = (
-            f"<tr><td style='text-align:left'>{html.escape(key)}</td><td>{self.metrics[key]:.4g}</td></tr>"
-            for key in sorted(self.metrics, key=place_of)
-        )
+        rows = (_row(key, self.metrics[key]) for key in sorted(self.metrics, key=place_of))
         told = f"{self.flow} {self.run}, {'reused' if self.reused else self.status}"
         seconds = f", {self.seconds:.1f} s" if self.seconds is not None else ""
         return (
@@ -135,6 +133,16 @@ def _choice(group: str, value: Any) -> str:
     return f"[{','.join(names)}]" if isinstance(value, list | tuple) else str(value)
 
 
+def _row(key: str, number: float) -> str:
+    """A number with what it is called and which way is better, as far as its metric says that."""
+    known = describe(key)
+    better = {"higher": " \u2191", "lower": " \u2193"}.get(known[1].better or "", "") if known else ""
+    label, unit = (known[1].label, f" {known[1].unit}".rstrip()) if known else (key, "")
+    cells = (f"{label}{better}", f"{number:.4g}{unit}", key)
+    columns = "".join(f"<td style='text-align:left'>{html.escape(cell)}</td>" for cell in cells)
+    return f"<tr>{columns}</tr>"
+
+
 def _shown(path: Path) -> str:
     """A file as markup that loads nothing."""
     kind = _SHOWN.get(path.suffix) or _PICTURES.get(path.suffix)
@@ -142,5 +150,6 @@ def _shown(path: Path) -> str:
         return f"<p><code>{html.escape(str(path))}</code></p>"
     data = f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
     if path.suffix in _SHOWN:
-        return f"<video controls loop muted autoplay playsinline style='max-width:100%' src='{data}'></video>"
+        how = "controls loop muted autoplay playsinline style='min-width:256px;max-width:100%'"
+        return f"<video {how} src='{data}'></video>"
     return f"<img style='max-width:100%' src='{data}'>"
