@@ -101,7 +101,7 @@ def scenes(people: Sequence[Sequence[Cut]], ground: np.ndarray, tag: str) -> Ite
     def going(start: float, stop: float) -> Callable[[float], tuple[float, float]]:
         return lambda t: (start + (stop - start) * t, FLOOR)
 
-    for number, (one, other) in enumerate(zip(people, [*people[1:], people[0]], strict=True)):
+    for number, (one, other) in enumerate(zip(people, [*people[1:], *people[:1]], strict=True)):
         name = f"{tag} {number}"
         yield compose(f"two stand, {name}", [Actor(one, still(190), 260), Actor(other, still(450), 280)], ground)
         crossing = [Actor(one, going(120, 520), 230), Actor(other, going(540, 100), 280)]

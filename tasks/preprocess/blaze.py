@@ -91,11 +91,14 @@ class Detector:
         self._net = _Network(path, threads)
         self._anchors = anchors()
 
-    def __call__(self, frame: np.ndarray, window: Window, min_confidence: float) -> list[tuple[float, Region]]:
+    def __call__(
+        self, frame: np.ndarray, window: Window, min_confidence: float, sure: float
+    ) -> list[tuple[float, Region]]:
         """People in a window, as (confidence, region in frame px), most confident first.
 
         Args:
             frame: RGB `(H, W, 3)` uint8.
+            sure: boxes below this confidence do not move the place of one above it.
         """
         self._net(window.cut(frame, DETECTOR_SIDE).astype(np.float32) / 127.5 - 1)
         scores = sigmoid(self._net[1, 2254, 1][:, 0])
@@ -104,7 +107,7 @@ class Detector:
         boxes = raw[keep].reshape(-1, 6, 2)
         boxes[:, [0, 2, 3, 4, 5]] += self._anchors[keep, None]
         found = []
-        for score, box in suppress(scores[keep], boxes):
+        for score, box in suppress(scores[keep], boxes, sure):
             frame_px = box[2:] * window.side + (window.x, window.y)
             found.append((score, Region.from_points(frame_px[0], frame_px[1])))
         return found
@@ -192,12 +195,15 @@ def anchors() -> np.ndarray:
     return np.concatenate(grids)
 
 
-def suppress(scores: np.ndarray, boxes: np.ndarray, overlap: float = 0.3) -> list[tuple[float, np.ndarray]]:
+def suppress(
+    scores: np.ndarray, boxes: np.ndarray, sure: float = 0.0, overlap: float = 0.3
+) -> list[tuple[float, np.ndarray]]:
     """Weighted non-maximum suppression: boxes that overlap the best one are averaged into it by their scores.
 
     Args:
         scores: `(N,)`.
         boxes: `(N, 6, 2)`: centre, size, 4 points.
+        sure: boxes with a lower score are averaged into none above it.
 
     Returns:
         (best score, box `(6, 2)`) of each group, best first.
@@ -215,6 +221,8 @@ def suppress(scores: np.ndarray, boxes: np.ndarray, overlap: float = 0.3) -> lis
         group = left & (common / np.maximum(area + area[best] - common, 1e-9) > overlap)
         group[best] = True
         left &= ~group
+        if scores[best] >= sure:
+            group &= scores >= sure
         groups.append((float(scores[best]), np.average(boxes[group], axis=0, weights=scores[group])))
     return groups
 

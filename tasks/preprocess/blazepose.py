@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from reel import pose
@@ -36,6 +36,8 @@ LANDMARKS = ModelSource(
 _SQUARE = 0.75  # part of the longer side that the squares beside the whole frame have at most
 _LEAST_TILE = 96  # px: nobody is found in smaller tiles
 _CUT = 1.2  # a region that exceeds a small tile by this factor is of somebody large
+_HANDICAP = 0.1  # by so much surer a tile must be to be read from, not the whole frame: else the choice flickers
+_LONG = 1.9  # longer frames, such as two clips side by side, show people too small as a whole to be preferred
 _READINGS = 2  # regions that are read, for each person that may be told
 _SILHOUETTE = 160  # px, longer side of the outlines that are held against one another
 _INSIDE = 0.7  # part of a silhouette that lies in another's when both are of one person
@@ -144,7 +146,7 @@ def _searches(cfg: BlazePose, width: int, height: int) -> Iterator[list[Window]]
 def _regions(
     detector: Detector, frame: np.ndarray, windows: Sequence[Window], cfg: BlazePose, again: bool
 ) -> list[tuple[float, Region]]:
-    """Where people may be, the surest first; most of them are told several times.
+    """Where people may be, the surest first, the whole frame before tiles; most of them are told several times.
 
     Args:
         again: whether the frame is looked at again, in smaller tiles: these see ghosts in parts of people and of
@@ -152,13 +154,18 @@ def _regions(
     """
     least = cfg.min_detection_confidence if again else min(cfg.min_tracked_confidence, cfg.min_detection_confidence)
     found: list[tuple[float, Region]] = []
+    handicaps: list[float] = []
+    largest = max(window.side for window in windows)
+    handicap = 0.0 if max(frame.shape[:2]) > _LONG * min(frame.shape[:2]) else _HANDICAP
     for window in windows:
-        for score, region in detector(frame, window, least):
+        for score, region in detector(frame, window, least, cfg.min_detection_confidence):
             # Beside larger windows a small tile is for small people: who is larger than it was seen there. Where
             # nobody was found, anybody is welcome.
             if not (again and cfg.search == "tiles") or region.side < _CUT * window.side:
                 found.append((score, region))
-    return sorted(found, key=lambda pair: -pair[0])
+                handicaps.append(0.0 if window.side == largest else handicap)
+    order = sorted(range(len(found)), key=lambda n: handicaps[n] - found[n][0])
+    return [found[n] for n in order]
 
 
 def _same_place(a: Region, b: Region) -> bool:
@@ -170,21 +177,25 @@ def _same_place(a: Region, b: Region) -> bool:
 
 def _read_all(
     landmarker: Landmarker, frame: np.ndarray, regions: Sequence[tuple[float, Region]], cfg: BlazePose
-) -> Iterator[_Seen]:
-    """Each person once, though read again where a first region of theirs showed nobody."""
+) -> list[_Seen]:
+    """Each person once, as sure as their surest region; read again where a first region of theirs showed nobody."""
     from tasks.preprocess import blaze
 
     height, width = frame.shape[:2]
     scale = _SILHOUETTE / max(width, height)
-    known: list[Region] = []
+    known: list[tuple[Region, _Seen]] = []
     for score, region in regions:
-        if any(_same_place(region, other) for other in known) or len(known) == _READINGS * cfg.max_people:
-            continue
-        person = _read(landmarker, frame, region, cfg)
-        if person is not None:
-            known.append(region)
-            small = blaze.outline(person, round(width * scale), round(height * scale), scale)
-            yield _Seen(person, round(min(score, person.confidence), 2), small)
+        place = next((n for n, (other, _) in enumerate(known) if _same_place(region, other)), None)
+        if place is not None:
+            other, seen = known[place]
+            surer = max(seen.confidence, round(min(score, seen.landmarks.confidence), 2))
+            known[place] = other, replace(seen, confidence=surer)
+        elif len(known) < _READINGS * cfg.max_people:
+            person = _read(landmarker, frame, region, cfg)
+            if person is not None:
+                small = blaze.outline(person, round(width * scale), round(height * scale), scale)
+                known.append((region, _Seen(person, round(min(score, person.confidence), 2), small)))
+    return [seen for _, seen in known]
 
 
 def _read(landmarker: Landmarker, frame: np.ndarray, region: Region, cfg: BlazePose) -> Landmarks | None:

@@ -219,3 +219,15 @@ def test_tiles_cover_the_frame_and_overlap(width, height):
         seen[round(window.y) : round(window.y + side), round(window.x) : round(window.x + side)] += 1
     assert seen.min() >= 1
     assert np.median(seen) >= 2
+
+
+def test_a_doubtful_box_does_not_move_a_sure_one():
+    """Else who is read from the region would be read differently for every weak box that is kept for the tracking."""
+    boxes = np.zeros((3, 6, 2), np.float32)
+    boxes[:, 0], boxes[:, 1] = [[0.50, 0.5], [0.52, 0.5], [0.58, 0.5]], 0.4
+    scores = np.array([0.8, 0.6, 0.3], np.float32)
+    ((score, box),) = blaze.suppress(scores, boxes, sure=0.5)
+    assert score == pytest.approx(0.8)
+    assert box[0, 0] == pytest.approx((0.8 * 0.50 + 0.6 * 0.52) / 1.4)
+    ((_, weak),) = blaze.suppress(scores[1:] / 2, boxes[1:], sure=0.5)  # nobody is sure: all are averaged
+    assert weak[0, 0] == pytest.approx((0.6 * 0.52 + 0.3 * 0.58) / 0.9)
