@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from flows.edge.exits import keeping
 from flows.flow import Flow
 from flows.paths import Paths
 from reel.config import OPERATIONAL
@@ -44,7 +45,8 @@ def run(cfg: TrainSprite) -> dict[str, dict[str, float]]:
     curves = TrainingCurves(cfg.tracking, cfg.folder, cfg.result_part())
     halves, status = (Training(cfg, curves.report), LtxTraining(cfg, curves.report)), "KILLED"
     try:
-        figures = {name: halves[name in LTX_STAGES].run(name) for name in cfg.chosen}
+        with keeping(lambda: f"finished stages, and the last checkpoint of the one that was trained, in {cfg.folder}"):
+            figures = {name: halves[name in LTX_STAGES].run(name) for name in cfg.chosen}
         status = "FINISHED"
         return figures
     except Exception:

@@ -23,6 +23,7 @@ from flows.compare.gather import gather
 from flows.compare.portable import portable, without_folders
 from flows.edge import text
 from flows.edge.entry import run_flow
+from flows.edge.exits import keeping
 from flows.flow import Flow
 from flows.paths import Paths
 from flows.prefect_server.pages import shown_at
@@ -227,7 +228,8 @@ def run(cfg: Compare) -> RenderRecord:
         if comparison.sweep:
             recorder.of_sweep(comparison.sweep)
         ctx = Context(store, told=recorder.stage)
-        tile_sheet, film = as_flow(lambda: stages(comparison, todo, cfg, ctx), "compare", name, store)
+        with keeping(lambda: f"{sum(stage.op == 'compare.preview' for stage in recorder.record.stages)} of the clips"):
+            tile_sheet, film = as_flow(lambda: stages(comparison, todo, cfg, ctx), "compare", name, store)
         for path in write(comparison, todo, cfg, store, tile_sheet, film, output):
             recorder.output(path, ROLES.get(path.name, "plot"))
     say(recorder.record, comparison, store)

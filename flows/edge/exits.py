@@ -10,11 +10,13 @@ import atexit
 import contextlib
 import gc
 import os
+import shlex
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from reel import interrupt
@@ -46,11 +48,11 @@ def guarded(action: Callable[[], int | None], *, debug: bool = False) -> int:
             print(masked(traceback.format_exc()), file=sys.stderr)
         report(error)
         return USER_ERROR
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         exec("")  # or CPython ends us by SIGINT where the interruption fell into an exec(); it looks at the last one
-        print(
-            "\ninterrupted; what was finished stays in the store, and the same command goes on from it", file=sys.stderr
-        )
+        told = getattr(error, "__notes__", None) or ["what was finished stays in the store"]
+        print("\ninterrupted", *(f"  kept     {line}" for line in told), sep="\n", file=sys.stderr)
+        print(f"  go on    {same_command()}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # `rotoscope ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -59,6 +61,30 @@ def guarded(action: Callable[[], int | None], *, debug: bool = False) -> int:
         print(masked(traceback.format_exc()), file=sys.stderr)
         print("\nerror: a failure that no setting explains; the traceback is above", file=sys.stderr)
         return FAILED
+
+
+@contextlib.contextmanager
+def keeping(tell: Callable[[], str]) -> Iterator[None]:
+    """Work that Ctrl-C does not lose.
+
+    Args:
+        tell: asked when it comes: what is kept, in a few words; empty: nothing yet.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        with contextlib.suppress(Exception):  # a full disk, say, must not hide the interruption
+            if told := tell():
+                error.add_note(told)
+        raise
+
+
+def same_command() -> str:
+    """What was typed, to be pasted into a shell; secrets masked."""
+    program = Path(sys.argv[0])
+    if program.name in ("cli.py", "__main__.py"):
+        return masked(f"python -m flows.cli {shlex.join(sys.argv[1:])}")
+    return masked(f"rotoscope {shlex.join(sys.argv[1:])}") if program.name == "rotoscope" else "the same command"
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from flows.edge import text
-from flows.edge.exits import keep_wish_to_stop
+from flows.edge.exits import keep_wish_to_stop, keeping
 from flows.edge.job import current
 from flows.flow import Flow, RenderPlan
 from flows.prefect_server.pages import shown_at
@@ -23,12 +23,13 @@ from reel.config import FIGURES
 from reel.errors import UserError
 from reel.history.record import RenderRecord, Role, StageRecord
 from reel.history.recorder import Recorder, new_run_id
-from reel.live import Live
+from reel.live import PREVIEW, Live, read_progress
 from reel.op import Context
 from reel.store import Store
 from reel.whole import Coming, short, telling, whole
 from tasks.cached import Foreseen, Stage, dry_run, sound
 from tasks.live.terminal import known
+from tasks.networks.journal import unfinished
 from tasks.tracking.links import read_link
 
 R = TypeVar("R", bound=Rendering)
@@ -89,6 +90,7 @@ def render(
     with (
         tracked(store, cfg.tracking, name, settings, output=output, run=run, title=title, result=result) as recorder,
         looked_at(cfg.live, store, run, output) as live,
+        keeping(lambda: kept(store, recorder.record, live)),
     ):
         ctx = Context(store, cfg.compute, run=run, told=functools.partial(_tell, recorder), live=live)
 
@@ -170,6 +172,20 @@ def looked_at(how: Looking, store: Store, run: str, output: Path) -> Iterator[Li
         live.close(done=False)
         raise
     live.close(done=True)
+
+
+def kept(store: Store, record: RenderRecord, live: Live) -> str:
+    """What a render that is broken off need not do again, in words."""
+    told, at = [], read_progress(store, record.run)
+    if (steps := unfinished(store).get(record.run)) is not None:
+        told.append(
+            f"{steps[0]} of {at.total} denoising steps" if at and at.stage == "denoise" else f"{steps[0]} steps"
+        )
+    if made := list(dict.fromkeys(short(stage.op) for stage in record.stages if not stage.reused)):
+        told.append(f"finished stages: {', '.join(made)}")
+    if (picture := live.folder / PREVIEW).is_file():
+        told.append(f"the clip as it stood: {picture}")
+    return "; ".join(told)
 
 
 def _foreseen(todo: RenderPlan, ctx: Context) -> list[Foreseen]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from flows import flow
 from flows.config.root import Root, roots
+from flows.edge.exits import keeping
 from flows.prefect_server.run import as_flow
 from flows.render.published import guard
 from flows.search import definition, plan, report, run
@@ -63,7 +64,8 @@ def search(cfg: Search, store: Store, job: plan.Job) -> RenderRecord:
             store, cfg.tracking, "search", settings, output=output, run=name, title=known.id, result=result
         ) as recorder:
             print(job.announcement(known), flush=True)
-            found = as_flow(lambda: run.search(job, known, cfg, recorder), "search", f"{known.id} {name}", store)
+            with keeping(lambda: run.tried(job, known)):
+                found = as_flow(lambda: run.search(job, known, cfg, recorder), "search", f"{known.id} {name}", store)
             report.publish(found, output, recorder)
         report.say(found, recorder.record)
     return recorder.record

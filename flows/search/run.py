@@ -51,6 +51,13 @@ class Found:
         return sum(trial.cost for trials in self.trials.values() for trial in trials)
 
 
+def tried(job: Job, definition: Definition) -> str:
+    """How many trials a search that is broken off need not make again."""
+    study = definition.study(job.store)
+    count = sum(len(study.trials(rung.name)) for rung in job.rungs([None] * job.plan.count))
+    return f"{count} trials of {definition.id}" if count else ""
+
+
 def search(job: Job, definition: Definition, cfg: Search, recorder: Recorder) -> Found:
     """The search, as far as it is not done yet; inside a Prefect flow."""
     ctx = Context(job.store, cfg.compute, run=recorder.run, told=recorder.stage)

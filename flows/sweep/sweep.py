@@ -196,7 +196,7 @@ def _run(work: Work, engine: Engine, fn: Callable[[Any], Any]) -> int:
         return _tell(work, before)
     servers.prepare(manifest.store.root)
     logged = tracking.sweeping(manifest, getattr(config, "tracking", None))
-    with logged, sweeper.running(runner), one_client():
+    with logged, sweeper.running(runner), one_client(), exits.keeping(lambda: _done(work)):
         engine.hydra.multirun(
             config_name=work.root.name,
             task_function=flow_point(work.root, fn, len(before)),
@@ -204,6 +204,12 @@ def _run(work: Work, engine: Engine, fn: Callable[[Any], Any]) -> int:
             with_log_configuration=False,
         )
     return _tell(work, before)
+
+
+def _done(work: Work) -> str:
+    """How many points need not run again."""
+    points = work.manifest.points
+    return f"{sum(point.status == 'done' for point in points)} of {len(points)} points of sweep {work.manifest.id}"
 
 
 def _announce(work: Work, points: Sequence[Point]) -> None:

@@ -352,7 +352,40 @@ def test_ctrl_c_exits_130(tmp_path, argv):
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "interrupted" in err
+    assert "go on    the same command" in err, "of a program that is not rotoscope's nothing can be pasted"
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("argv", "shown"),
+    [
+        (["/x/bin/rotoscope", "dance", "prompt=a girl, red"], "rotoscope dance 'prompt=a girl, red'"),
+        (["/x/flows/cli.py", "dance", "-m", "seed=1,2"], "python -m flows.cli dance -m seed=1,2"),
+        (["/x/bin/pytest", "-q"], "the same command"),
+    ],
+)
+def test_ctrl_c_says_what_is_kept_and_the_command_that_goes_on(argv, shown, monkeypatch, capsys):
+    from flows.edge import exits
+
+    def work() -> None:
+        with exits.keeping(lambda: "2 of 6 points"), exits.keeping(lambda: ""), exits.keeping(lambda: "4 steps"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("sys.argv", argv)
+    assert exits.guarded(work) == 130
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "interrupted",
+        "  kept     4 steps",
+        "  kept     2 of 6 points",
+        f"  go on    {shown}",
+    ]
+
+
+def test_what_cannot_be_told_hides_no_interruption():
+    from flows.edge import exits
+
+    with pytest.raises(KeyboardInterrupt), exits.keeping(lambda: 1 // 0):
+        raise KeyboardInterrupt
 
 
 @pytest.mark.slow
