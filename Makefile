@@ -30,7 +30,7 @@ setup: $(STAMP)
 # torch goes first: whatever build of it is there already (CUDA, CPU) is kept, and the others resolve around it.
 # rtmlib goes last and alone: it asks for two more builds of OpenCV, which would overwrite the headless one's files.
 $(STAMP): $(PINS)
-	@echo "Setting up $(VENV): some hundred Python packages, once; minutes, by your line and disk. pip says what it does."
+	@echo "Setting up $(VENV), once: some hundred packages, 8 GB on disk with the CUDA build of torch that Linux gets; minutes."
 	$(call step,1 of 4: the environment ($(VENV)))
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@date +%s > $(VENV)/.began
