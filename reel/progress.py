@@ -36,7 +36,7 @@ def progress(total: int, desc: str, unit: str = "frame", done: int = 0, live: Li
         desc=desc,
         unit=unit,
         dynamic_ncols=terminal,
-        leave=terminal and of is None,
+        leave=terminal != (of is not None),  # in a log it ends its line, on a terminal the stage's own line says enough
         delay=0.5,
         mininterval=0.2 if terminal else 10.0,
         ascii=None if terminal else True,
