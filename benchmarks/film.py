@@ -54,7 +54,7 @@ def main() -> int:
     if options.measure:
         print(json.dumps(peak(options.measure)))
         return 0
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         if options.what == "plans":
             return plans(Path(folder), options.count, options.seed)
         if options.what == "cost":
@@ -182,7 +182,7 @@ def memory(lengths: tuple[int, int]) -> int:
 
 def peak(length: int) -> dict[str, float]:
     """MiB after a film of so many frames: four shots, crossfades, captions, music, colour match, loudness."""
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store = Store(folder / "store")
         clips = [drawn(store, length // 4 + 6, "24", (384, 216), seed) for seed in range(4)]

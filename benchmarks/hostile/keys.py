@@ -52,6 +52,8 @@ KEYS = [
         ("tracking=nope", "tracking=nope: no such choice", "none"),
         ("stylize=animatedif", "stylize=animatedif: no such choice; nearest: animatediff"),
         ("measure=[flickr]", "measure=flickr: no such choice; nearest: flicker"),
+        ("finish=[grian]", "finish=grian: no such choice; nearest: grain", "grain, interpolate, upscale"),
+        ("finish.grain.amount=3", "'grain' is a choice of finish, and it is not chosen"),
         ("preprocess=[cany]", "preprocess=cany: no such choice; nearest: canny"),
         ("controls.pose.preprocess=blazepos", "blazepos", "blazepose"),
         ("controls.pose.kind=openpos", "controls.pose", "openpos", "openpose"),
