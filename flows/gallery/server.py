@@ -119,7 +119,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif what == "settings":
             self._send(_yaml(record), "text/plain; charset=utf-8")
         else:
-            self._file(_path(self.server.store, record, what, role or "result"), lasting=what == "thumb")
+            path = _path(self.server.store, record, what, role or "result")
+            if what == "page" and path is not None:  # kept apart from this page's origin, and so from its token
+                self._send(path.read_bytes(), "text/html; charset=utf-8", policy="sandbox allow-scripts")
+            else:
+                self._file(path, lasting=what == "thumb")
 
     def _post(self, path: str) -> None:
         """Stars and a note: nothing else is written."""
@@ -149,8 +153,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _refuse(self, status: HTTPStatus, why: str) -> None:
         self._send(why.encode(), "text/plain; charset=utf-8", status)
 
-    def _send(self, data: bytes, kind: str, status: HTTPStatus = HTTPStatus.OK) -> None:
-        self._begin(status, kind, len(data))
+    def _send(self, data: bytes, kind: str, status: HTTPStatus = HTTPStatus.OK, policy: str = "") -> None:
+        self._begin(status, kind, len(data), **({"Content-Security-Policy": policy} if policy else {}))
         self.wfile.write(data)
 
     def _file(self, path: Path | None, *, lasting: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,11 +32,13 @@ class Watcher:
         live: where the picture goes, and when one is due.
         factors: of the family.
         seconds: length of the clip.
+        drawn: what was shown in the terminal.
     """
 
     live: Live
     factors: Factors
     seconds: float
+    drawn: list[Path] = field(default_factory=list)
 
     def __call__(self, clean: Callable[[], torch.Tensor]) -> None:
         """Called between two steps; most calls do nothing.
@@ -57,7 +59,8 @@ class Watcher:
             if self.live.terminal != "none":
                 from tasks.live.terminal import show
 
-                show(frames, self.live.terminal)
+                show(frames, self.live.terminal, again=bool(self.drawn))
+                self.drawn.append(path)
 
         self.live.picture(write)
 

@@ -19,8 +19,6 @@ _HEIGHT = 160
 """px that a picture is drawn at, about what eight lines are high."""
 _FRAMES = 4
 _KITTY_CHUNK = 4096
-_room = [False]
-"""Whether lines were kept free for the picture; the next one is drawn over it."""
 
 
 def known(wanted: Terminal, environment: Mapping[str, str] = os.environ) -> str:
@@ -36,13 +34,16 @@ def known(wanted: Terminal, environment: Mapping[str, str] = os.environ) -> str:
     return "iterm" if program in ("iTerm.app", "WezTerm") else "none"
 
 
-def show(frames: Sequence[np.ndarray], terminal: str) -> None:
-    """Draw a few frames ``(H, W, 3)`` uint8 side by side above the progress, over those drawn before."""
+def show(frames: Sequence[np.ndarray], terminal: str, *, again: bool) -> None:
+    """Draw a few frames ``(H, W, 3)`` uint8 side by side above the line of the progress.
+
+    Args:
+        again: over those that were drawn there before; else lines are kept free for them first.
+    """
     out = sys.stderr
     if not out.isatty():
         return
-    room = "" if _room[0] else "\n" * (ROWS + 1)
-    _room[0] = True
+    room = "" if again else "\n" * (ROWS + 1)
     out.write(f"\r{room}\x1b7\x1b[{ROWS + 1}A\r{sequence(strip(frames), terminal)}\x1b8")
     out.flush()
 

@@ -130,6 +130,28 @@ def test_films_are_handed_over_in_the_parts_that_players_ask_for(tmp_path: Path)
         assert ask(url)[0] == 404, "no longer the film that was made"
 
 
+def test_a_comparison_that_was_made_is_a_link_to_a_page_of_its_own_origin(tmp_path: Path):
+    from reel.files import sha256_file
+
+    store = Store(tmp_path / "store")
+    runs = [record.run for record in fill(store, tmp_path)[:2]]
+    page = tmp_path / "compare.html"
+    page.write_text("<!doctype html>side by side")
+    noted = Output(name=page.name, sha256=sha256_file(page), size=page.stat().st_size, role="page")
+    made = list_records(store)[0][0].model_copy(
+        update={"run": "20260104-000000-00000c", "flow": "compare", "config": {"runs": runs[::-1]},
+                "output": str(tmp_path), "outputs": (noted,)}
+    )  # fmt: skip
+    save(store, made)
+    with served(store) as server:
+        data = json.loads(ask(f"{server.url}data.json")[1])
+        assert data["pages"] == [{"run": made.run, "runs": sorted(runs)}]
+        assert made.run not in [one["run"] for one in data["renders"]]
+        status, body, headers = ask(f"{server.url}page/{made.run}")
+        assert (status, body) == (200, page.read_bytes())
+        assert headers["Content-Security-Policy"] == "sandbox allow-scripts"
+
+
 def test_stars_and_a_note_are_kept_beside_the_record(gallery: Gallery, filled: Store, data: dict[str, Any]):
     run = data["renders"][3]["run"]
     status, _, _ = ask(f"{gallery.url}marks/{run}", {"stars": 4, "note": "the arms"}, **own(gallery))

@@ -220,9 +220,19 @@ def test_a_terminal_is_taken_at_its_word(wanted, environment, found):
     assert terminal.known(wanted, environment) == found
 
 
-def test_nothing_is_drawn_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]):
-    terminal.show([np.zeros((4, 4, 3), np.uint8)], "kitty")
-    assert capsys.readouterr().err == ""
+def test_pictures_are_drawn_over_one_another_and_nowhere_but_in_a_terminal(monkeypatch: pytest.MonkeyPatch):
+    frame = np.zeros((4, 4, 3), np.uint8)
+    for terminal_is_there in (False, True):
+        out = io.StringIO()
+        monkeypatch.setattr(out, "isatty", lambda there=terminal_is_there: there)
+        monkeypatch.setattr("sys.stderr", out)
+        terminal.show([frame], "kitty", again=False)
+        first = out.getvalue()
+        terminal.show([frame], "kitty", again=True)
+        second = out.getvalue()[len(first) :]
+        rows = terminal.ROWS + 1
+        assert (first.count("\n"), second.count("\n")) == ((rows, 0) if terminal_is_there else (0, 0))
+        assert (f"\x1b7\x1b[{rows}A" in second) == terminal_is_there
 
 
 def test_nobody_looks_on_by_default(world: Store):
