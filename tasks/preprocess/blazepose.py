@@ -139,8 +139,7 @@ def _searches(cfg: BlazePose, width: int, height: int) -> Iterator[list[Window]]
     side = short if short < _SQUARE * long else _SQUARE * long
     yield [blaze.whole(width, height), *blaze.tiles(width, height, side)]
     yield [blaze.whole(width, height, zoom=0.6), *blaze.tiles(width, height, short / 2)]
-    if cfg.search == "auto" or short / 4 >= _LEAST_TILE:
-        yield list(blaze.tiles(width, height, max(short / 4, min(short / 2, _LEAST_TILE))))
+    yield list(blaze.tiles(width, height, max(short / 4, min(short / 2, _LEAST_TILE))))
 
 
 def _regions(
