@@ -68,6 +68,7 @@ def begun(folder: Path, home: Path) -> subprocess.Popen[str]:
     """A run whose first stage is done, and that waits to go on."""
     server = servers.running(home, "prefect")
     assert server
+    (servers.folder(folder) / "prefect").mkdir(parents=True)
     space = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     space |= {**servers.environment(folder), **servers.access(home, server.api, server)}
     process = subprocess.Popen(
