@@ -56,10 +56,12 @@ browser:
 demo: setup
 	@printf '\nRendering the sample clip, two seconds of a dancer, with the embedded model.\n\n'
 	@$(BIN)/rotoscope dance tracking.timeout=60 $(ARGS)
-	@printf '\nThat movie is yours: open it, and the contact sheet beside it. Next, a clip of your own:\n\n'
-	@printf '  rotoscope dance clip=my.mp4 \\\n    prompt="%s"\n' \
+	@printf '\nThat movie is yours: open it (rotoscope open), and the contact sheet beside it. Next, a clip of your own:\n\n'
+	@printf '  rotoscope dance clip=my.mp4 \\\n    prompt="%s"\n\n' \
 	  "a girl with short blonde hair and light skin in a red top and a blue skirt, green background, dancing"
-	@printf '  rotoscope why last       what the render was made of\n  rotoscope dance --help   every setting\n\n'
+	@printf '  %-24s %s\n' "rotoscope gallery" "all that you made on one page" \
+	  "rotoscope why last" "what a render was made of, and why" "rotoscope dance --help" "every setting"
+	@echo
 	@echo "First, once a shell, for rotoscope by its name: source $(BIN)/activate"
 
 # One thread each: the networks of the tests are small, and threads that wait for one another cost more than they give.
