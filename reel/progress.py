@@ -67,7 +67,9 @@ def _bar() -> type[Any]:
             if self._of is None:
                 return found
             made, rest = self.n - self.initial, (self.total or 0) - self.initial
-            return {**found, "whole": self._of.shown(made / rest if rest > 0 else 0.0, plain=bool(found["ascii"]))}
+            own = found["elapsed"] * (rest - made) / made if made > 0 else None
+            share = made / rest if rest > 0 else 0.0
+            return {**found, "whole": self._of.shown(share, own, plain=bool(found["ascii"]))}
 
         def update(self, n: float | None = 1) -> bool | None:
             interrupt.check()

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 _SURE_FROM = 5.0
 """Expected seconds of finished stages from which their real ones say how fast this machine is today."""
+_OWN_FROM = 0.25
+"""Share of a stage from which its own speed alone says how long the rest of it takes."""
 _WIDTH = 10
 """Characters of the bar."""
 
@@ -74,26 +76,27 @@ class Whole:
                 self._took += self._clock() - self._since
             self._now = None
 
-    def left(self, share: float) -> float | None:
+    def left(self, share: float, own: float | None = None) -> float | None:
         """Seconds that are left; None: not known.
 
         Args:
             share: of the stage at work that is done, 0..1.
+            own: seconds that are left of it at its own speed so far; None: too early to say.
         """
         rest = [one.seconds for one in self._waiting]
         if any(one is None for one in rest):
             return None
         pace = self._took / self._expected if self._expected >= _SURE_FROM else 1.0
-        return self._stage_left(share, pace) + pace * sum(one for one in rest if one is not None)
+        return self._stage_left(share, own, pace) + pace * sum(one for one in rest if one is not None)
 
-    def shown(self, share: float, *, plain: bool = False) -> str:
+    def shown(self, share: float, own: float | None = None, *, plain: bool = False) -> str:
         """``render |####      | 42 %, 2 min left``; without times ``render: 3 of 9``.
 
         Args:
-            share: as in `left`.
+            share, own: as in `left`.
             plain: ASCII alone.
         """
-        left = self.left(share)
+        left = self.left(share, own)
         if left is None:
             return f"render: {self._count - len(self._waiting)} of {self._count}"
         gone = self._took + (self._clock() - self._since if self._now is not None else 0.0)
@@ -102,16 +105,15 @@ class Whole:
         bar = ("#" if plain else "█") * filled + " " * (_WIDTH - filled)
         return f"render |{bar}| {done:.0%}, {self._spell(left)} left"
 
-    def _stage_left(self, share: float, pace: float) -> float:
-        """Of the stage at work: by its own speed once there is one, as expected before that."""
+    def _stage_left(self, share: float, own: float | None, pace: float) -> float:
+        """Of the stage at work: as expected at first, by its own speed from a quarter of it on."""
         if self._now is None:
             return 0.0
-        gone = self._clock() - self._since
-        by_speed = gone * (1 - share) / share if share > 0 else 0.0
         if self._now.seconds is None:
-            return by_speed
-        expected = max(0.0, pace * self._now.seconds - gone)
-        return by_speed * share + expected * (1 - share) if share > 0 else expected
+            return own or 0.0
+        expected = max(0.0, pace * self._now.seconds - (self._clock() - self._since))
+        sure = min(1.0, share / _OWN_FROM) if own is not None else 0.0
+        return sure * (own or 0.0) + (1 - sure) * expected
 
 
 def short(op: str) -> str:

@@ -43,7 +43,8 @@ def test_a_stage_goes_by_its_own_speed_once_it_has_one(clock: Clock) -> None:
     render, _ = made(clock, ("stylize.denoise", 20.0), ("assemble", 3.0))
     render.begin("stylize.denoise")
     clock.now += 36  # nine tenths in 36 s: a tenth takes 4 s, and no longer 2
-    assert render.left(0.9) == pytest.approx(3.0 + 0.9 * 4.0)
+    assert render.left(0.9, 4.0) == pytest.approx(3.0 + 4.0), "and no less than its own bar says"
+    assert render.left(0.0, None) == pytest.approx(3.0), "of one that says nothing yet, what was expected"
 
 
 def test_a_busy_machine_is_told_by_the_stages_that_are_done(clock: Clock) -> None:
@@ -62,7 +63,7 @@ def test_no_time_is_told_where_a_stage_is_unknown(clock: Clock) -> None:
     render.end("extract", reused=False)
     render.begin("stylize.denoise")  # nothing unknown comes after it: its own speed says all
     clock.now += 6
-    assert render.left(0.75) == pytest.approx(0.75 * 2.0, rel=0.5)
+    assert render.left(0.75, 2.0) == pytest.approx(2.0)
 
 
 def test_lines_of_stages(clock: Clock) -> None:
