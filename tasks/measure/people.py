@@ -30,8 +30,9 @@ def chosen(tracks: Sequence[Track], people: str | int | None) -> list[int]:
 
 
 def here(tracks: Sequence[Track], frame: int) -> dict[int, np.ndarray]:
-    """People `(18, 4)` of a frame by their track's number."""
-    return {number: track.people[frame] for number, track in enumerate(tracks) if frame in track.people}
+    """People `(18, 4)` of a frame by their track's number: who is seen in it, since points that were carried over a gap
+    are no reading to compare with."""
+    return {number: track.people[frame] for number, track in enumerate(tracks) if frame in track.seen}
 
 
 def told(people: int, missed: Mapping[int, int], present: Mapping[int, int], added: int = 0) -> str:

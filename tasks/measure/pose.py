@@ -66,7 +66,7 @@ class Pose(Config):
 @op(
     "measure",
     "pose",
-    version=2,
+    version=3,
     config=Pose,
     inputs=("poses", "poses_render"),
     distributions=("numpy", "scipy"),
@@ -75,8 +75,8 @@ class Pose(Config):
 def pose(cfg: Pose, inputs: Mapping[str, str], ctx: Context) -> str:
     """Mean over the frames in which the source shows anybody; a person who is not found again counts 0.
 
-    In source and render people are followed over the clip as for the maps: ghosts are none of them, and who is lost
-    for a moment is carried.
+    In source and render people are followed over the clip as for the maps, so that ghosts are none of them; compared
+    are those frames in which they are seen.
 
     Args:
         inputs: ``poses`` of the source, ``poses_render`` of the render: stored poses.

@@ -56,7 +56,7 @@ class ProbeJoints(Config):
 @op(
     "measure",
     "probe_joints",
-    version=2,
+    version=3,
     config=ProbeJoints,
     inputs=("frames", "poses"),
     distributions=("numpy", "opencv-python-headless", "scipy", "torch"),
