@@ -39,8 +39,10 @@ def check_files(stages: Stages) -> None:
         _check_motion(model)
     for kind in sorted({control.kind for control in stages.denoise.live().values()}):
         _check_controlnet(f"model.controlnets.{kind}", model.controlnets[kind])
-    for where, lora in named_loras(stages.denoise):
-        _check_lora(where, lora, model, _layers(model, stages.embed))
+    loras = [*named_loras(stages.denoise)]
+    layers = _layers(model, stages.embed) if loras else {}
+    for where, lora in loras:
+        _check_lora(where, lora, model, layers)
     for name, source in stages.embed.embeddings.items():
         _check_embedding(f"stylize.embeddings.{name}", source, stages.embed)
     if stages.denoise.ip_adapter is not None and model.ip_adapter is not None:
