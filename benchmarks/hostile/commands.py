@@ -34,6 +34,8 @@ FLAGS = [
         case(command, "nothing has been rendered here yet", "fix: rotoscope dance", env={"ROTOSCOPE_STORE": "none"})
         for command in ("runs", "why", "gc", "sweeps", "track")
     ),
+    case("schedule lint '0 red top; 24: blue top'", "neither a key nor a setting", "fix: 0: red top", code=1),
+    case("schedule lint 'a girl in a red top'", "neither a key nor a setting", "fix: 0: a girl in a red top", code=1),
     case("runs -n -3", "-n", "0 or more", make=renders),
     case("runs -n many", "-n", "0 or more", make=renders),
     case("runs -n 1.5", "-n", "0 or more", make=renders),
