@@ -15,7 +15,7 @@ from flows.edge.text import local
 from reel.errors import UserError
 from reel.files import sha256_bytes
 from reel.history import marks, summary
-from reel.history.comparison import Comparison, compare, of_runs, settings, telling, text
+from reel.history.comparison import ABSENT, Comparison, compare, of_runs, settings, telling, text
 from reel.history.record import RenderRecord, load, record_path
 from reel.history.recorder import reconcile
 from reel.live import PREVIEW, read_progress
@@ -123,7 +123,7 @@ def _is_older(record: RenderRecord) -> bool:
 
 
 def _shown(record: RenderRecord, before: RenderRecord | None, kept: int | None) -> dict[str, Any]:
-    changes = sorted(_changes(record, before), key=lambda one: telling(one[0]))
+    changes = _changes(record, before)
     keys, model = [key for key, _, _ in changes], record.config.get("model")
     left = record.status != "done" and bool(record.output) and (Path(record.output or "") / PREVIEW).is_file()
     return {
@@ -148,9 +148,19 @@ def _shown(record: RenderRecord, before: RenderRecord | None, kept: int | None) 
 
 
 def _changes(record: RenderRecord, before: RenderRecord | None) -> list[tuple[str, str, str]]:
-    """What is new; the same file by another path is not."""
-    found = summary.changes(record, before).items()
-    return [(key, was, now) for key, (was, now) in found if not (key == "clip" and Path(was).name == Path(now).name)]
+    """What is new, the most telling first. The same file by another path is not; of what came or went as a whole, a
+    control say, one setting stands for all.
+    """
+    found = sorted(summary.changes(record, before).items(), key=lambda one: telling(one[0]))
+    told, whole = [], set()
+    for key, (was, now) in found:
+        group = tuple(key.split(".")[:2])
+        if (key == "clip" and Path(was).name == Path(now).name) or (ABSENT in (was, now) and group in whole):
+            continue
+        if ABSENT in (was, now):
+            whole.add(group)
+        told.append((key, was, now))
+    return told
 
 
 def _kept(record: RenderRecord, steps: int | None) -> str:

@@ -62,6 +62,19 @@ def test_every_render_is_there_newest_first_with_what_changed(data: dict[str, An
     assert {metric["key"] for metric in data["metrics"]} >= {"pose.pck", "flicker.mean", "own_number"}
 
 
+def test_of_a_control_that_is_new_one_setting_stands_for_all(tmp_path: Path):
+    store = Store(tmp_path / "store")
+    one, other = fill(store, tmp_path)[:2]
+    controls = {**other.config["controls"], "depth": {"weight": 0.7, "kind": "depth", "preprocess": "midas"}}
+    config = {**one.config, "controls": controls, "seed": 8, "clip": "/elsewhere/dance.mp4"}
+    save(store, other.model_copy(update={"config": config}))
+    with served(store) as server:
+        renders = json.loads(ask(f"{server.url}data.json")[1])["renders"]
+    changes = next(render for render in renders if render["run"] == other.run)["changes"]
+    assert [key for key, _, _ in changes][:2] == ["depth weight", "lineart weight"]
+    assert {key for key, _, _ in changes} == {"depth weight", "lineart weight", "seed"}
+
+
 def test_a_render_that_goes_on_says_how_far_it_is_and_one_that_failed_says_why(data: dict[str, Any], gallery: Gallery):
     running, failed = data["renders"][:2]
     at = running["progress"]
