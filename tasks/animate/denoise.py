@@ -29,7 +29,7 @@ FIX = "fewer frames, a smaller size, animate.storage=float8, or compute.offload=
 @op(
     "animate",
     "denoise",
-    version=1,
+    version=2,
     config=Denoise,
     inputs=("embeddings", "frames_*", "encoded_*", "latents"),
     distributions=LIBRARIES,
@@ -55,8 +55,9 @@ def denoise(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> str:
 
     results, journal = retry_offloaded(attempt, device, ctx, FIX)
     ctx.note(device=device, steps=cfg.steps, forwards=journal.forwards)
+    assert journal.end is not None
     digest = stored.put_denoised(
-        ctx.store, journal.state(), results, **stored.times(cfg.frames, cfg.fps, cfg.width, cfg.height)
+        ctx.store, journal.end, results, **stored.times(cfg.frames, cfg.fps, cfg.width, cfg.height)
     )
     file.clear()
     return digest

@@ -175,6 +175,18 @@ def test_a_broken_denoising_goes_on_and_ends_in_the_same_digest(
     assert other.ctx.facts["resumed_at_step"] == 3
 
 
+def test_what_the_process_drew_before_is_not_in_the_digest(store: Store, tmp_path: Path):
+    """As where texts and pictures were embedded in it, and are taken from the store the next time."""
+    import torch
+
+    film, other, cfg = Film(store), Film(Store(tmp_path / "other")), denoising()
+    first = film.run("denoise", cfg, film.given())
+    given = other.given()
+    torch.manual_seed(7)
+    torch.rand(7)
+    assert other.run("denoise", cfg, given) == first
+
+
 def test_a_film_that_is_looked_at_has_the_same_digest(store: Store, family: Path, tmp_path: Path):
     film, cfg = Film(store), denoising()
     given = film.given()

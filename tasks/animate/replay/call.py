@@ -132,6 +132,7 @@ def denoise(
     """
     with _call(stock, parts, journal, kept, device) as pipe:
         found = _outputs(pipe(**arguments, generator=journal.generator, output_type="latent"))
+        journal.end = journal.state()  # in here: outside PyTorch's generator is as the process had it
     if not journal.calls:
         raise SeamMoved("scheduler.step", pipe, "it was never called")
     return found

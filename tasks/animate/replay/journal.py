@@ -99,6 +99,7 @@ class Journal:
         look: called after such a step of the picture with what gives the clean latents that the model expects there, as
             the pipeline's loop holds them.
         forwards: how often a denoiser ran.
+        end: the state after the last step of a whole call.
     """
 
     generator: torch.Generator
@@ -108,6 +109,7 @@ class Journal:
     look: Callable[[Callable[[], torch.Tensor]], None] = _nothing
     calls: int = 0
     forwards: int = 0
+    end: Checkpoint | None = None
     _schedulers: list[Any] = field(default_factory=list)
     _last: dict[int, Step] = field(default_factory=dict)
     _ends: dict[int, Step] = field(default_factory=dict)
