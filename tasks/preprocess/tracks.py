@@ -90,7 +90,11 @@ def people_of(frames: Sequence[Sequence[Sighting]], sure: float, fps: float, car
     """
     least = LEAST * min(fps, len(frames))
     tracks = [part for track in follow(frames, round(carry * fps)) for part in dense(track)]
-    tracks = without_doubles([track for track in tracks if _is_person(track, least, sure)])
+    believed = [track for track in tracks if _is_person(track, least, sure)]
+    if not believed:  # the detector was sure of somebody in single frames at most: the likeliest is taken
+        doubtful = [track for track in tracks if any(one.confidence >= sure for one in track.seen.values())]
+        believed = sorted(doubtful, key=Track.confidence)[-1:]
+    tracks = without_doubles(believed)
     for track in tracks:
         fill(track, len(frames), round(min(LEAST, carry) * fps))
     return tracks

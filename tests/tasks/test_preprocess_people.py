@@ -45,6 +45,15 @@ def test_a_ghost_that_flashes_up_is_dropped_however_sure_the_detector_was():
     assert [len(track.people) for track in people(seen(*frames))] == [24]
 
 
+def test_where_nobody_is_beyond_doubt_the_likeliest_is_taken_and_who_was_never_sure_is_not():
+    """A short clip of a small person, found in places that do not fit together."""
+    here, there = standing(40, 60, 20), standing(120, 60, 60)
+    (track,) = people(seen([(here, 0.6)], [(there, 0.5)], [(here, 0.3)], [(there, 0.55)]))
+    assert pose.size(track.people[3]) == pytest.approx(pose.size(there))
+    assert sorted(track.people) == [0, 1, 2, 3]
+    assert people(seen(*([(here, 0.4)] for _ in range(4)))) == []
+
+
 def test_a_part_of_somebody_does_not_take_over_their_track():
     """A smaller reading inside a person, surer than the person for a frame."""
     person, part = standing(60, 60, 100), standing(60, 75, 45)
