@@ -31,7 +31,7 @@ MANIFESTS: tuple[object, ...] = (
 
 FLAGS = [
     *(
-        case(command, "nothing has been rendered here yet", "fix: rotoscope dance", env={"ROTOSCOPE_STORE": "none"})
+        case(command, "nothing has been rendered here yet", "fix: make demo", env={"ROTOSCOPE_STORE": "none"})
         for command in ("runs", "why", "gc", "sweeps", "track")
     ),
     case("schedule lint '0 red top; 24: blue top'", "neither a key nor a setting", "fix: 0: red top", code=1),

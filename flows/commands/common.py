@@ -89,6 +89,6 @@ def open_store(chosen: Path | None) -> Store:
             )
         raise UserError(
             f"nothing has been rendered here yet: no store at {path}",
-            fix="rotoscope dance renders the project's sample clip; --store looks into another store",
+            fix="make demo renders the sample clip, rotoscope FLOW a clip of yours; --store looks into another store",
         )
     return Store(path)
