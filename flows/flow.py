@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from flows.config.root import project_root
 from reel.errors import UserError, suggest
@@ -19,6 +19,7 @@ from reel.errors import UserError, suggest
 if TYPE_CHECKING:
     from flows.render.measures import Measures
     from reel.config import Config
+    from reel.history.recorder import Recorder
     from reel.op import Context, Op
     from reel.store import Store
 
@@ -44,6 +45,7 @@ class Made:
         poses: poses found in ``original``, by detector.
         key: cache key of the stage that drew, the fact by which a render is known; empty: it is not told.
         sound: sound that was made with the frames; empty: none was.
+        parts: what it is made up of where that is measured part by part, such as the shots of a film.
     """
 
     frames: str
@@ -52,6 +54,7 @@ class Made:
     poses: Mapping[str, str] = field(default_factory=dict)
     key: str = ""
     sound: str = ""
+    parts: Sequence[Made] = ()
 
     @property
     def pictures(self) -> dict[str, str]:
@@ -84,6 +87,15 @@ class RenderPlan(Protocol):
 
     def assemble(self, made: Made, ctx: Context) -> str:
         """Digest of the files that the render is exported as."""
+        ...
+
+
+@runtime_checkable
+class HandsOver(Protocol):
+    """A plan that has more to hand over than what `assemble` gives: pages and files about the render."""
+
+    def hand_over(self, made: Made, ctx: Context, recorder: Recorder) -> None:
+        """Write them into the record's output folder, and note them; those of an earlier render there are noted."""
         ...
 
 

@@ -44,6 +44,20 @@ FILES = Marker("files")
 """Changes the files that a result is handed over as, and not the pictures in them."""
 FIGURES = Marker("figures")
 """Changes what is measured of a result, and not the result."""
+
+
+@dataclass(frozen=True)
+class Also:
+    """Another key whose plain value is this one's, where that key is a group: see `also`."""
+
+    key: str
+
+
+def also(key: str) -> Also:
+    """``shots=story.yaml`` sets the field that is marked with ``also("shots")``; ``shots.3.seed=2`` is the group's."""
+    return Also(key)
+
+
 Text = Annotated[str, TEXT, AfterValidator(check_text)]
 """A string that reaches the render literally: prompts, paths, file names.
 
@@ -276,6 +290,7 @@ __all__ = [
     "OPERATIONAL",
     "SCHEDULE",
     "TEXT",
+    "Also",
     "Colour",
     "Config",
     "Field",
@@ -284,6 +299,7 @@ __all__ = [
     "Marker",
     "Place",
     "Text",
+    "also",
     "arms",
     "below",
     "check_text",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.hostile import animate, commands, conf, keys, numbers, paths, texts
+from benchmarks.hostile import animate, commands, conf, keys, numbers, paths, storyboard, texts
 from benchmarks.hostile.case import Case
 
 _TABLE: dict[str, list[Case]] = {
@@ -24,6 +24,7 @@ _TABLE: dict[str, list[Case]] = {
     "compare": commands.COMPARE,
     "search": commands.SEARCH,
     "animate": animate.ANIMATE,
+    "storyboard": storyboard.STORYBOARD,
     "environment": commands.ENVIRONMENT,
 }
 KINDS = list(_TABLE)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Sequence
 from typing import Any
 
-from flows.animate.keys import Held, held, named
+from flows.animate.keys import held, named
 from flows.animate.settings import Animate
 from flows.animate.stages import AnimatePlan, Passes
 from flows.edge.job import current
 from flows.render import finishing, measures, schedules
+from flows.render.settings import Rendering
 from reel.config import parse
 from reel.errors import UserError
 from reel.models.animator import Animator, sources_of
@@ -18,7 +20,7 @@ from reel.store import Store
 from tasks.animate import checks, memory
 from tasks.animate.catalogue import RECIPES
 from tasks.animate.preflight import check_models
-from tasks.animate.settings import Decode, Denoise, Embed, Encode, Sound, Upsample, is_guided
+from tasks.animate.settings import Decode, Denoise, Embed, Encode, Key, Sound, Upsample, is_guided
 from tasks.animate.shown import ShownKeys
 from tasks.stylize.settings.compute import check_compute, resolve_device
 from tasks.weights.fetch import fetch, present
@@ -33,7 +35,7 @@ def plan(cfg: Animate, store: Store) -> AnimatePlan:
         UserError: the first thing that would make the render fail.
     """
     check_compute(cfg.compute)
-    _check_named(cfg.model)
+    check_named(cfg.model)
     checks.sampling(cfg.animate, cfg.model)
     schedules.refuse_both(current().overrides)
     if cfg.prompt_schedule is None:
@@ -43,11 +45,12 @@ def plan(cfg: Animate, store: Store) -> AnimatePlan:
     made = checks.rendered(length, cfg.animate.extra_frames, cfg.model)
     compiled = schedules.compiled(schedules.slots(cfg), length, cfg.fps, cfg.seed, origins=current().origins)
     found, width, height = held(cfg, named(cfg, compiled, length), length)
-    passes = _passes(cfg, found, length, made, width, height, texts(cfg, compiled, length, made))
+    keys = [one.key for one in found]
+    passes = passes_of(cfg, keys, length, made, width, height, texts(cfg, compiled, length, made))
     todo = AnimatePlan(
         held=found,
         passes=passes,
-        shown=ShownKeys(frames=length, fps=cfg.fps, width=width, height=height, keys=[one.key for one in found]),
+        shown=ShownKeys(frames=length, fps=cfg.fps, width=width, height=height, keys=keys),
         assembly=cfg.assemble.model_copy(update={"metadata": {**_facts(cfg), **cfg.assemble.metadata}}),
         embed_facts=cfg.embed_facts,
         finish=finishing.plan(cfg.finish),
@@ -56,10 +59,10 @@ def plan(cfg: Animate, store: Store) -> AnimatePlan:
     tell_licence(cfg.model, store)
     fetch([source for op, chosen in [*todo.ops, *todo.measures.ops] for source in op.models(chosen)])
     check_models(passes.denoise, cfg.model)
-    return dataclasses.replace(todo, passes=_fitting(passes, cfg))
+    return dataclasses.replace(todo, passes=fitting(passes, cfg))
 
 
-def _check_named(model: Animator) -> None:
+def check_named(model: Animator) -> None:
     """Nobody's gigabytes are fetched for a model that was not asked for.
 
     Raises:
@@ -106,10 +109,16 @@ def tell_licence(model: Animator, store: Store) -> None:
     said.touch()
 
 
-def _passes(
-    cfg: Animate, found: list[Held], length: int, made: int, width: int, height: int, words: list[str]
+def passes_of(
+    cfg: Animate, keys: Sequence[Key], length: int, made: int, width: int, height: int, words: list[str]
 ) -> Passes:
-    """The settings of the ops; what has no effect is not in them."""
+    """The settings of the ops; what has no effect is not in them.
+
+    Args:
+        keys: where the pictures stand.
+        length, made: frames of the film, and those that are made.
+        words: a prompt, or that of each section.
+    """
     how, model, recipe = cfg.animate, cfg.model, RECIPES[cfg.model.architecture]
     common: dict[str, Any] = {"architecture": model.architecture, "dtype": dtype_of(cfg)}
     guided = is_guided(how.guidance_scale, model.call)
@@ -120,7 +129,7 @@ def _passes(
         "fps": cfg.fps,
         "width": width,
         "height": height,
-        "keys": [one.key for one in found],
+        "keys": list(keys),
         "num_inference_steps": how.num_inference_steps if how.timesteps is None else 1,
         "timesteps": how.timesteps,
         "guidance_scale": max(how.guidance_scale, 1.0),
@@ -176,7 +185,7 @@ def _passes(
     )
 
 
-def dtype_of(cfg: Animate) -> str:
+def dtype_of(cfg: Rendering) -> str:
     """Number format: as it is asked for; `auto` is bfloat16 on an accelerator, in which these models are trained."""
     from tasks.stylize.settings.compute import resolve_dtype
 
@@ -185,7 +194,7 @@ def dtype_of(cfg: Animate) -> str:
     return resolve_dtype(cfg.compute)
 
 
-def _fitting(passes: Passes, cfg: Animate) -> Passes:
+def fitting(passes: Passes, cfg: Animate) -> Passes:
     """The passes within `compute.max_memory`."""
     denoise, decode = memory.fit(passes.embed, passes.denoise, passes.decode, cfg.compute)
     small = passes.small and passes.small.model_copy(update={"storage": denoise.storage})

@@ -83,35 +83,23 @@ class AnimatePlan:
 
     def draw(self, ctx: Context) -> Made:
         """Every stage up to the decoded frames."""
-        embeddings = call(get("animate", "embed"), self.passes.embed, {}, ctx).digest
-        given = {"embeddings": embeddings, **self._keys([one.extract for one in self.held], ctx)}
-        if self.passes.small is not None and self.passes.upsample is not None:
-            small = [one.small for one in self.held if one.small is not None]
-            first = {"embeddings": embeddings, **self._keys(small, ctx)}
-            drafted = call(get("animate", "denoise"), self.passes.small, first, ctx).digest
-            larger = call(get("animate", "upsample"), self.passes.upsample, {"denoised": drafted}, ctx)
-            given["latents"] = larger.digest
-        denoised = call(get("animate", "denoise"), self.passes.denoise, given, ctx)
-        decoded = call(get("animate", "decode"), self.passes.decode, {"denoised": denoised.digest, **given}, ctx)
-        pictures = {name: digest for name, digest in given.items() if name.startswith("frames_")}
+        small = [] if self.passes.small is None else [one.small for one in self.held if one.small is not None]
+        embeddings = embedded(self.passes, ctx)
+        large = self._frames([one.extract for one in self.held], ctx)
+        made = animated(self.passes, embeddings, large, self._frames(small, ctx), ctx)
+        pictures = {f"frames_{index}": digest for index, digest in enumerate(large)}
         beside = call(get("animate", "shown"), self.shown, pictures, ctx).digest
-        sound = {}
-        if self.passes.sound is not None:
-            made = call(get("animate", "sound"), self.passes.sound, {"denoised": denoised.digest, **given}, ctx)
-            sound["sound"] = made.digest
-        return Made(decoded.digest, maps={"map_pictures": beside}, sound=sound.get("sound", ""), key=denoised.key)
+        return replace(made, maps={"map_pictures": beside})
 
-    def _keys(self, extracts: Sequence[Extract], ctx: Context) -> dict[str, str]:
-        """Pictures at a size, and what the VAE makes of each."""
-        found = {}
-        for index, (one, extract) in enumerate(zip(self.held, extracts, strict=True)):
+    def _frames(self, extracts: Sequence[Extract], ctx: Context) -> list[str]:
+        """The pictures at a size."""
+        found = []
+        for one, extract in zip(self.held, extracts, strict=False):
             own = replace(ctx, files={"source": one.source.path})
             frames = call(get("extract", "extract"), extract, {"source": one.source.digest}, own).digest
             if one.pick is not None:
                 frames = call(get("pick", "pick"), one.pick, {"frames": frames}, ctx).digest
-            found[f"frames_{index}"] = frames
-            encoded = call(get("animate", "encode"), self.passes.encode, {"frames": frames}, ctx)
-            found[f"encoded_{index}"] = encoded.digest
+            found.append(frames)
         return found
 
     def assemble(self, made: Made, ctx: Context) -> str:
@@ -121,3 +109,37 @@ class AnimatePlan:
         given = {"frames": made.frames, **made.maps, **({"sound": made.sound} if made.sound else {})}
         given |= self.finish.inputs(made.frames, ctx)
         return call(get("assemble", "assemble"), settings, given, ctx).digest
+
+
+def embedded(passes: Passes, ctx: Context) -> str:
+    """Digest of what the text encoder makes of the film's words."""
+    return call(get("animate", "embed"), passes.embed, {}, ctx).digest
+
+
+def animated(passes: Passes, embeddings: str, frames: Sequence[str], small: Sequence[str], ctx: Context) -> Made:
+    """A film from pictures and words: encoded, denoised and decoded.
+
+    Args:
+        embeddings: what `embedded` gives.
+        frames: digests of the pictures, in the order of ``passes.denoise.keys``.
+        small: the same at half the size, for a first pass.
+    """
+    given = {"embeddings": embeddings, **_keys(passes, frames, ctx)}
+    if passes.small is not None and passes.upsample is not None:
+        first = {"embeddings": embeddings, **_keys(passes, small, ctx)}
+        drafted = call(get("animate", "denoise"), passes.small, first, ctx).digest
+        given["latents"] = call(get("animate", "upsample"), passes.upsample, {"denoised": drafted}, ctx).digest
+    denoised = call(get("animate", "denoise"), passes.denoise, given, ctx)
+    after = {"denoised": denoised.digest, **given}
+    decoded = call(get("animate", "decode"), passes.decode, after, ctx).digest
+    sound = "" if passes.sound is None else call(get("animate", "sound"), passes.sound, after, ctx).digest
+    return Made(decoded, sound=sound, key=denoised.key)
+
+
+def _keys(passes: Passes, frames: Sequence[str], ctx: Context) -> dict[str, str]:
+    """Pictures, and what the VAE makes of each."""
+    found = {}
+    for index, digest in enumerate(frames):
+        found[f"frames_{index}"] = digest
+        found[f"encoded_{index}"] = call(get("animate", "encode"), passes.encode, {"frames": digest}, ctx).digest
+    return found

@@ -12,25 +12,30 @@ from reel.config import parse
 from reel.errors import UserError, suggest
 from reel.models.catalogue import class_of
 from reel.models.family import Family
+from reel.models.painter import Painter
 from reel.models.source import ModelSource
 
 
 def main(argv: Sequence[str]) -> int:
     """``rotoscope models [NAME]``: the catalogue, or all about one family."""
-    parser = Parser("models", f"{__doc__} Choose one with: rotoscope FLOW model=NAME")
+    parser = Parser("models", f"{__doc__} Choose one with: rotoscope FLOW model=NAME, or keyframe=NAME")
     parser.add_argument("name", nargs="?", help="show the sources of this family")
     options = parser.parse_args(list(argv))
     if options.name is not None:
-        if options.name not in (known := names()):
+        if options.name not in (known := [*names(), *painters()]):
             raise UserError(
                 f"{options.name}: no such choice{suggest(options.name, known)}", fix=f"families: {', '.join(known)}"
             )
-        print(described(family(options.name)))
+        found = [family(options.name)] if options.name in names() else []
+        drawing = [painter(options.name)] if options.name in painters() else []
+        print("\n\n".join(described(one) for one in [*found, *drawing]))
     else:
         found = [family(name) for name in names()]
+        drawing = [painter(name) for name in painters()]
         header = ("model", "architecture", "here", "GPU memory", "licence", "what")
         print(table([_row(model) for model in found], header))
-        print("\nmore on one: rotoscope models NAME; use it: rotoscope FLOW model=NAME")
+        print("\n" + table([_row(model) for model in drawing], ("keyframe", *header[1:])))
+        print("\nmore on one: rotoscope models NAME; use it: rotoscope FLOW model=NAME, keyframe=NAME")
     return 0
 
 
@@ -49,6 +54,22 @@ def family(name: str) -> Family:
     settings = plain_settings(Root(f"model/{name}", Family))
     settings = settings.get("model", settings)
     return parse(class_of(settings.get("architecture"), f"model={name}.architecture"), settings, f"model={name}")
+
+
+def painters() -> list[str]:
+    """Families of ``conf/keyframe/``, which draw key pictures, the embedded one first."""
+    stems = sorted(path.stem for path in (project_root() / "conf" / "keyframe").glob("*.yaml"))
+    return sorted(stems, key=lambda stem: stem != "sprite")
+
+
+def painter(name: str) -> Painter:
+    """A family of ``conf/keyframe/<name>.yaml``.
+
+    Raises:
+        UserError: a file with wrong keys or an unknown architecture.
+    """
+    settings = plain_settings(Root(f"keyframe/{name}", Painter))
+    return parse(Painter, settings.get("keyframe", settings), f"keyframe={name}")
 
 
 def missing(model: Family) -> list[ModelSource]:
@@ -100,6 +121,6 @@ def _draws(model: Family) -> dict[str, str]:
 def _row(model: Family) -> tuple[str, ...]:
     absent = len(missing(model))
     total = len(model.sources())
-    here = "yes" if not absent else "no" if absent == total else f"{total - absent} of {total}"
+    here = "-" if not total else "yes" if not absent else "no" if absent == total else f"{total - absent} of {total}"
     memory = f"{model.memory_gb:g} GB" if model.memory_gb is not None else "?"
     return (model.name, model.architecture, here, memory, model.license or "?", model.title)

@@ -43,6 +43,12 @@ class TextKey:
     optional: bool
     is_schedule: bool = False
     """``@file`` is read where the schedule is, since its name says how to read it."""
+    also: str = ""
+    """A group that this key stands for where it is given one value (`reel.config.also`)."""
+
+    @property
+    def name(self) -> str:
+        return ".".join(self.path)
 
     def matches(self, key: str) -> bool:
         parts = key.split(".")
@@ -54,7 +60,7 @@ class TextKey:
 @functools.cache
 def text_keys(cls: type[Config]) -> list[TextKey]:
     """All literal keys of a settings class, nested ones included."""
-    from reel.config import INDEX, SCHEDULE, TEXT, arms, leaves
+    from reel.config import INDEX, SCHEDULE, TEXT, Also, arms, leaves
 
     found: dict[TextKey, None] = {}
     for leaf in leaves(cls):
@@ -62,7 +68,9 @@ def text_keys(cls: type[Config]) -> list[TextKey]:
         is_path = any(isinstance(one, type) and issubclass(one, Path) for one in types)
         if INDEX not in leaf.path and (is_path or TEXT in leaf.markers):
             optional = type(None) in types
-            found[TextKey(leaf.path, is_path and TEXT not in leaf.markers, optional, SCHEDULE in leaf.markers)] = None
+            group = next((one.key for one in leaf.field.metadata if isinstance(one, Also)), "")
+            plain = is_path and TEXT not in leaf.markers
+            found[TextKey(leaf.path, plain, optional, SCHEDULE in leaf.markers, group)] = None
     return list(found)
 
 
@@ -80,6 +88,10 @@ def _one(override: str, keys: Sequence[TextKey], multirun: bool) -> str:
     head, equals, value = override.partition("=")
     name = head.lstrip("+")
     key = next((key for key in keys if key.matches(name)), None)
+    if key is None and equals and not value.startswith("{"):
+        key = next((key for key in keys if key.also == name), None)
+        if key is not None:  # shots=story.yaml is file=story.yaml
+            name, head = key.name, f"{head.removesuffix(name)}{key.name}"
     if key is None or not equals:
         return override
     if value.startswith("choice("):

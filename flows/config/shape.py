@@ -38,7 +38,7 @@ class Shape:
 
     def plain(self) -> dict[str, Any]:
         """As data for JSON, see `of_plain`."""
-        texts = [[list(one.path), one.is_path, one.optional, one.is_schedule] for one in self.texts]
+        texts = [[list(one.path), one.is_path, one.optional, one.is_schedule, one.also] for one in self.texts]
         return {"texts": texts, "leaves": [list(leaf) for leaf in self.leaves]}
 
     @staticmethod

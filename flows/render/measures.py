@@ -7,7 +7,8 @@ is missing and weights that cannot be had are errors, before anything is rendere
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -60,17 +61,20 @@ class Measures:
         detectors: op and settings of the pose detectors that the metrics need, by name.
         passed_over: why the other chosen metrics are not measured, by name.
         reference: a picture of the character and its digest, where a metric compares with one.
+        parts: those of each part of what is made, where it is measured part by part (`flows.flow.Made.parts`).
     """
 
     metrics: Mapping[str, tuple[Op, Config]] = field(default_factory=dict)
     detectors: Mapping[str, tuple[Op, Config]] = field(default_factory=dict)
     passed_over: Mapping[str, str] = field(default_factory=dict)
     reference: Source | None = None
+    parts: Sequence[Measures] = ()
 
     @property
     def ops(self) -> list[tuple[Op, Config]]:
         """Every op that runs, with its settings."""
-        return [*self.detectors.values(), *self.metrics.values()]
+        own = [*self.detectors.values(), *self.metrics.values()]
+        return [*own, *(pair for part in self.parts for pair in part.ops)]
 
 
 def plan(chosen: Mapping[str, Mapping[str, Any] | None], subject: Subject) -> Measures:
@@ -166,7 +170,9 @@ def _check_picture(path: Path) -> None:
 
 
 def run(todo: Measures, made: Made, ctx: Context) -> None:
-    """Measure a finished render, metric by metric, or take the figures from the cache."""
+    """Measure a finished render, metric by metric and part by part, or take the figures from the cache."""
+    for part, one in zip(todo.parts, made.parts, strict=True):
+        run(part, one, ctx)
     found = {(detector, made.original): digest for detector, digest in made.poses.items()}
 
     def poses(detector: str, frames: str) -> str:
@@ -196,24 +202,35 @@ def results(store: Store, record: RenderRecord) -> Iterator[Result]:
 
 
 def record(store: Store, recorder: Recorder) -> None:
-    """Put every number into the render's record."""
-    numbers: dict[str, float] = {}
+    """Put every number into the render's record; the mean of the parts' numbers, where it is measured by parts."""
+    numbers: dict[str, list[float]] = {}
     for result in results(store, recorder.record):
-        numbers |= result.flat
+        for name, number in result.flat.items():
+            numbers.setdefault(name, []).append(number)
     if numbers:
-        recorder.metric(**numbers)
+        recorder.metric(**{name: statistics.fmean(several) for name, several in numbers.items()})
 
 
 def lines(todo: Measures, found: list[Result]) -> Iterator[str]:
-    """The main number of every metric, and the metrics without one, for a person to read."""
-    for result in found:
-        value = measure.get(result.measure).values[0]
-        if value.name in result.values:
+    """The main number of every metric, of parts their mean, and the metrics without one, for a person to read."""
+    for name, several in _by_metric(found).items():
+        value = measure.get(name).values[0]
+        numbers = [result.values[value.name] for result in several if value.name in result.values]
+        if numbers:
             better = f" ({value.better} is better)" if value.better else ""
-            number = f"{result.values[value.name]:.4g}"
+            number = f"{statistics.fmean(numbers):.4g}"
             unit = "" if not value.unit else value.unit if value.unit.startswith("/") else f" {value.unit}"
-            yield f"{result.measure}.{value.name} {number}{unit}{better}"
-        if people := result.notes.get("people"):
-            yield f"{result.measure}.people {people}"
-    for name, why in [*todo.passed_over.items(), *((r.measure, r.missing) for r in found if r.missing)]:
+            yield f"{name}.{value.name} {number}{unit}{better}"
+        for result in several:
+            if people := result.notes.get("people"):
+                yield f"{name}.people {people}"
+    passed = [pair for each in (todo, *todo.parts) for pair in each.passed_over.items()]
+    for name, why in dict.fromkeys([*passed, *((r.measure, r.missing) for r in found if r.missing)]):
         yield f"{name} not measured: {why}"
+
+
+def _by_metric(found: list[Result]) -> dict[str, list[Result]]:
+    several: dict[str, list[Result]] = {}
+    for result in found:
+        several.setdefault(result.measure, []).append(result)
+    return several

@@ -13,7 +13,7 @@ from typing import TypeVar
 from flows.edge import text
 from flows.edge.exits import keep_wish_to_stop, keeping
 from flows.edge.job import current
-from flows.flow import Flow, RenderPlan
+from flows.flow import Flow, HandsOver, RenderPlan
 from flows.prefect_server.pages import shown_at
 from flows.prefect_server.run import as_flow
 from flows.render import measures, past
@@ -101,6 +101,8 @@ def render(
             _hand_over(todo.assemble(made, ctx), name, cfg, recorder)  # before measuring, which may fail
             measures.run(todo.measures, made, ctx)
             measures.record(store, recorder)
+            if isinstance(todo, HandsOver):
+                todo.hand_over(made, ctx, recorder)
 
         found = _foreseen(todo, ctx)
         if all_there(found, store):

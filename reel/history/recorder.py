@@ -182,7 +182,7 @@ def begin(
     """
     settings = canonical(config)
     root = settings.get("paths", {}).get("root") if isinstance(settings.get("paths"), Mapping) else None
-    point = _point.get()
+    point = _point.get() if parent is None else None  # a part of a render is no point of its own
     record = RenderRecord(
         run=run or new_run_id(),
         flow=flow,

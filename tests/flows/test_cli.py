@@ -16,7 +16,7 @@ import pytest
 
 from flows import cli
 from flows.commands import doctor, machine
-from flows.commands.models import names
+from flows.commands.models import names, painters
 from flows.prefect_server import servers
 from flows.prefect_server.login import CLIENT, SERVER, login, login_path
 from reel.config import Config
@@ -303,7 +303,7 @@ def test_models_lists_the_catalogue(run):
     code, out, err = run("models")
     assert (code, err) == (0, "")
     listed = [line.split()[0] for line in out.splitlines()[1:] if line and not line.startswith("more")]
-    assert listed == names()
+    assert listed == [*names(), "keyframe", *painters()]
     assert listed[0] == "sprite"
     assert {"sd15"} <= set(listed)
 

@@ -1,0 +1,116 @@
+"""What a `storyboard` will do, checked whole before anything is computed: file, shots, film, models."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from fractions import Fraction
+
+from flows.animate.plan import check_named, tell_licence
+from flows.edge.job import current
+from flows.render import measures
+from flows.storyboard.settings import Story
+from flows.storyboard.shots import ShotPlan, worked_out
+from flows.storyboard.stages import StoryPlan
+from flows.storyboard.written import written
+from reel.errors import UserError
+from reel.store import Store
+from reel.story.file import StoryFile
+from reel.story.model import Transition
+from tasks.animate.preflight import check_models
+from tasks.film import build
+from tasks.film import settings as film
+from tasks.stylize.settings.compute import check_compute
+from tasks.weights.fetch import fetch, present
+
+log = logging.getLogger(__name__)
+
+
+def plan(cfg: Story, store: Store) -> StoryPlan:
+    """Check everything that can be checked without computing; a story that was never written is written here.
+
+    Raises:
+        UserError: the first thing that would make the film fail.
+    """
+    check_compute(cfg.compute)
+    check_named(cfg.model)
+    _check_painter(cfg)
+    story = written(cfg, store)
+    shots = worked_out(cfg, story.file)
+    film_shots = [_film_shot(shot) for shot in shots]
+    planned = _planned(cfg, story.file, shots, film_shots)
+    todo = StoryPlan(
+        written=story,
+        shots=shots,
+        measures=measures.Measures(parts=[measures.plan(cfg.measure, _subject(cfg, shot)) for shot in shots]),
+        film=cfg.film,
+        film_shots=film_shots,
+        planned=planned,
+        tracking=cfg.tracking,
+        take=_take(cfg, len(shots)),
+    )
+    for model in {shot.model.name: shot.model for shot in shots}.values():
+        tell_licence(model, store)
+    fetch([source for op, chosen in [*todo.ops, *todo.measures.ops] for source in op.models(chosen)])
+    for shot in {shot.model.name: shot for shot in shots}.values():
+        check_models(shot.passes.denoise, shot.model)
+    todo = replace(todo, shots=[shot.fitted() for shot in shots])
+    if any(shot.shot.speech for shot in shots):
+        log.warning("speech is kept in the storyboard, and nobody speaks it here: record it, and name it as sound")
+    return todo
+
+
+def _check_painter(cfg: Story) -> None:
+    """Say what the key pictures' licence asks of its user, before anything is fetched."""
+    painter = cfg.keyframe
+    absent = [source for source in painter.sources().values() if not present(source)]
+    if absent and painter.gated and current().flow:
+        log.warning("keyframe %s: %s; its files are handed out to those who have agreed to that on the hub (HF_TOKEN)",
+                    painter.name, painter.license)  # fmt: skip
+
+
+def _film_shot(shot: ShotPlan) -> film.Shot:
+    own = shot.shot
+    return film.Shot(name=own.name or "", transition=_transition(own.transition), caption=own.caption or "")
+
+
+def _transition(own: Transition) -> film.Transition:
+    given = own.model_dump(exclude_none=True)
+    return film.Transition(**given)
+
+
+def _planned(cfg: Story, file: StoryFile, shots: list[ShotPlan], film_shots: list[film.Shot]) -> build.Planned:
+    """The film checked, before its shots are made.
+
+    Raises:
+        UserError: of a shot at its place in the file.
+    """
+    lengths = [build.Length(shot.seconds, Fraction(str(shot.fps))) for shot in shots]
+    sizes = [(shot.passes.denoise.width, shot.passes.denoise.height) for shot in shots]
+    try:
+        return build.check(film_shots, lengths, sizes, cfg.film)
+    except UserError as error:
+        head, _, words = error.message.partition(": ")
+        number = head.removeprefix("shot ")
+        if number.isdecimal() and words:
+            raise file.error(int(number), "", words, error.fix) from None
+        raise
+
+
+def _take(cfg: Story, count: int) -> int | None:
+    """The shot that the command line changes, where it is one alone and goes by its number."""
+    numbers = [int(name) for name in cfg.shots if name.isdecimal()]
+    return numbers[0] if len(cfg.shots) == len(numbers) == 1 and numbers[0] <= count else None
+
+
+def _subject(cfg: Story, shot: ShotPlan) -> measures.Subject:
+    """What metrics must know of a shot."""
+    base = shot.model.base
+    return measures.Subject(
+        prompt=shot.prompt,
+        model=shot.model.name,
+        embedded=base.id if base.kind == "embedded" else "",
+        reference=cfg.reference or shot.shot.picture,
+        original=False,
+        pictures=True,
+    )

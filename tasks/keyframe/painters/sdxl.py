@@ -1,0 +1,34 @@
+"""Stable Diffusion XL and its descendants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tasks.keyframe.recipe import Recipe, with_negative
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from tasks.keyframe.settings import Draw
+
+
+def arguments(cfg: Draw, references: Sequence[Image.Image]) -> dict[str, Any]:
+    """Of `StableDiffusionXLPipeline.__call__`."""
+    return with_negative(cfg)
+
+
+RECIPE = Recipe(
+    name="sdxl",
+    pipeline="diffusers:StableDiffusionXLPipeline",
+    classes={
+        "unet": "diffusers:UNet2DConditionModel",
+        "vae": "diffusers:AutoencoderKL",
+        "text_encoder": "transformers:CLIPTextModel",
+        "text_encoder_2": "transformers:CLIPTextModelWithProjection",
+        "tokenizer": "transformers:AutoTokenizer",
+        "tokenizer_2": "transformers:AutoTokenizer",
+    },
+    arguments=arguments,
+    init={"add_watermarker": False},
+)

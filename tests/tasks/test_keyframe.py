@@ -1,0 +1,187 @@
+"""Key pictures: the op gives what the stock pipeline gives, to the bit; full-size networks are as large as is said."""
+
+from __future__ import annotations
+
+import io
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks.runs import ROOT
+from flows.config.compose import plain_settings
+from flows.config.root import Root
+from reel.clip import Clip, ClipWriter
+from reel.config import parse
+from reel.errors import UserError
+from reel.models.painter import Painter, painters
+from reel.models.source import ModelSource
+from reel.op import Context, get
+from reel.store import Store
+from tasks.keyframe.catalogue import RECIPES
+from tasks.keyframe.draw import eight_bit, named
+from tasks.keyframe.settings import Draw
+from tasks.keyframe.sheet import Sheet, drawn
+from tests.tasks import keyframe_models as tiny
+from tests.tasks.animate_models import one_thread  # noqa: F401
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+CONF = sorted(path.stem for path in (ROOT / "conf" / "keyframe").glob("*.yaml"))
+PROMPT = "a girl with short blonde hair in a red top, green background"
+
+
+def family(name: str) -> Painter:
+    data = plain_settings(Root(f"keyframe/{name}", Painter))
+    return parse(Painter, data.get("keyframe", data), f"keyframe={name}")
+
+
+def settings(architecture: str, folder: str, **more: Any) -> Draw:
+    source = ModelSource(kind="embedded", id=folder)
+    own = {"width": 32, "height": 48, "num_inference_steps": 2, "guidance_scale": 3.0, "max_tokens": 512, "seed": 5}
+    return Draw(
+        architecture=architecture,
+        sources=dict.fromkeys(RECIPES[architecture].parts, source),
+        prompt=PROMPT,
+        **{**own, **more},
+    )
+
+
+def stock(architecture: str, folder: Path, cfg: Draw, **more: Any) -> np.ndarray:
+    """The picture of the stock pipeline, its parts loaded as a script loads them."""
+    import diffusers
+
+    recipe = RECIPES[architecture]
+    kinds = {name: named(kind) for name, kind in recipe.classes.items()}
+    floats = {name: {"torch_dtype": torch.float32} if hasattr(kind, "forward") else {} for name, kind in kinds.items()}
+    parts = {name: kind.from_pretrained(str(folder / name), **floats[name]) for name, kind in kinds.items()}
+    for one in parts.values():
+        if isinstance(one, torch.nn.Module):
+            one.eval()
+    config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
+    scheduler = getattr(diffusers, config["_class_name"]).from_config(config)
+    absent = {"safety_checker": None, "feature_extractor": None} if architecture == "sd15" else {}
+    pipe = named(recipe.pipeline)(**parts, **absent, scheduler=scheduler, **recipe.init)
+    pipe.set_progress_bar_config(disable=True)
+    own = {"width": cfg.width, "height": cfg.height, "num_inference_steps": cfg.num_inference_steps}
+    generator = torch.Generator().manual_seed(cfg.seed)
+    return np.asarray(pipe(prompt=cfg.prompt, **own, **more, generator=generator, output_type="np").images[0])
+
+
+CALLS: dict[str, dict[str, Any]] = {
+    "sd15": {"guidance_scale": 3.0, "negative_prompt": "dull"},
+    "sdxl": {"guidance_scale": 3.0, "negative_prompt": "dull"},
+    "flux": {"guidance_scale": 3.0},
+    "flux2_klein": {"guidance_scale": 3.0},
+    "z_image": {"guidance_scale": 3.0, "negative_prompt": "dull"},
+    "qwen_image": {"true_cfg_scale": 3.0, "negative_prompt": "dull"},
+}
+
+
+@pytest.fixture(scope="module")
+def families(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("families")
+    (folder / "sd15").symlink_to(ROOT / "data" / "models" / "sprite")
+    for name in tiny.MAKES:
+        tiny.write(name, folder / name)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def rooted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "families" in request.fixturenames:
+        monkeypatch.setenv("ROTOSCOPE_MODELS", str(request.getfixturevalue("families")))
+
+
+def test_every_painter_is_a_case_here_and_a_row_of_the_catalogue():
+    assert set(CALLS) == set(RECIPES) == set(painters())
+
+
+@pytest.mark.parametrize("architecture", CALLS)
+def test_the_op_gives_what_the_stock_pipeline_gives(architecture: str, families: Path, store: Store):
+    cfg = settings(architecture, architecture, negative_prompt="dull")
+    ctx = Context(store)
+    clip = Clip.open(store, get("keyframe", "draw").fn(cfg, {}, ctx))
+    assert (clip.count, clip.width, clip.height) == (1, 32, 48)
+    expected = eight_bit(stock(architecture, families / architecture, cfg, **CALLS[architecture]))
+    assert np.array_equal(clip.frame(0), expected)
+    assert expected.std() > 1  # a picture, and not one colour
+    assert ctx.facts["consistency"] == "words and seed"
+    other = get("keyframe", "draw").fn(cfg.model_copy(update={"seed": 6}), {}, Context(store))
+    assert other != clip.digest
+
+
+def test_reference_pictures_reach_the_pipeline(families: Path, store: Store):
+    pixels = np.random.RandomState(0).randint(0, 255, (64, 64, 3), np.uint8)
+    with ClipWriter(store, "rgb", width=64, height=64, time_base=Fraction(1)) as writer:
+        writer.add(pixels, 0)
+    cfg, ctx = settings("flux2_klein", "flux2_klein"), Context(store)
+    made = Clip.open(store, get("keyframe", "draw").fn(cfg, {"reference_0": writer.digest}, ctx)).frame(0)
+    expected = stock("flux2_klein", families / "flux2_klein", cfg, guidance_scale=3.0, image=[Image.fromarray(pixels)])
+    assert np.array_equal(made, eight_bit(expected))
+    assert not np.array_equal(made, Clip.open(store, get("keyframe", "draw").fn(cfg, {}, ctx)).frame(0))
+
+
+def test_a_prompt_that_is_too_long_is_told_before_networks_load(families: Path, store: Store):
+    with pytest.raises(UserError, match=r"prompt: \d+ tokens, 77 are the most"):
+        long = settings("sd15", "sd15", max_tokens=77).model_copy(update={"prompt": "a red top and " * 40})
+        get("keyframe", "draw").fn(long, {}, Context(store))
+
+
+def test_pictures_that_are_no_numbers_are_refused():
+    with pytest.raises(UserError, match="not numbers"):
+        eight_bit(np.full((2, 2, 3), np.nan))
+
+
+@pytest.mark.parametrize("name", CONF)
+def test_every_file_of_the_registry_is_whole(name: str):
+    one = family(name)
+    assert one.name == name
+    assert one.title
+    assert one.license
+    if one.draws:
+        assert {one.part(part).label for part in RECIPES[one.architecture].parts}
+        assert one.advice.sizes
+        assert one.memory_gb
+    assert one.gated == (name == "flux")
+
+
+BILLIONS = {
+    "flux": ("diffusers:FluxTransformer2DModel", {"guidance_embeds": True}, 11.9),
+    "flux2_klein": (
+        "diffusers:Flux2Transformer2DModel",
+        {"num_layers": 5, "num_single_layers": 20, "num_attention_heads": 24, "joint_attention_dim": 7680,
+         "guidance_embeds": False},
+        3.9,
+    ),
+    "z_image": ("diffusers:ZImageTransformer2DModel", {}, 6.15),
+    "qwen_image": ("diffusers:QwenImageTransformer2DModel", {}, 20.4),
+}  # fmt: skip
+"""Class and settings of the full-size denoisers, where they are not the class's own, and their parameters."""
+
+
+@pytest.mark.parametrize("name", BILLIONS)
+def test_full_size_denoisers_are_as_large_as_said_and_fit_the_memory_said(name: str):
+    kind, config, billions = BILLIONS[name]
+    with torch.device("meta"):
+        model = named(kind)(**config)
+    count = sum(one.numel() for one in model.parameters()) / 1e9
+    assert count == pytest.approx(billions, rel=0.02)
+    assert 2 * count <= (family(name).memory_gb or 0)  # bytes of bfloat16, with the denoiser alone on the device
+
+
+def test_a_sheet_shows_every_picture(store: Store):
+    given = {}
+    for number in range(11):
+        with ClipWriter(store, "rgb", width=64, height=32, time_base=Fraction(1)) as writer:
+            writer.add(np.full((32, 64, 3), 20 * number, np.uint8), 0)
+        given[f"picture_{number}"] = writer.digest
+    labels = [f"shot {number}" for number in range(11)]
+    clip = Clip.open(store, get("keyframe", "sheet").fn(Sheet(labels=labels), given, Context(store)))
+    assert [int(clip.frame(number).mean()) for number in range(11)] == [20 * number for number in range(11)]
+    page = np.asarray(Image.open(io.BytesIO(drawn(clip, labels))))
+    assert {20 * number for number in range(1, 11)} <= set(np.unique(page[..., 0]))
