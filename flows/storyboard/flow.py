@@ -41,7 +41,7 @@ def run(cfg: Story) -> RenderRecord:
     print(told(todo.written.file, cfg.file), flush=True)
     if cfg.approve == "ask" and current().sweep is None:
         _approve(todo, cfg, store)
-    return render(NAME, lambda *_: todo, cfg)
+    return render(NAME, lambda *_: todo, None, cfg)
 
 
 def _approve(todo: StoryPlan, cfg: Story, store: Store) -> None:
@@ -51,7 +51,7 @@ def _approve(todo: StoryPlan, cfg: Story, store: Store) -> None:
     if all(one.stage.reused for one in found):
         return
     stills = StillsPlan(todo)
-    record = render(NAME, lambda *_: stills, cfg)
+    record = render(NAME, lambda *_: stills, None, cfg)
     if approved(store, record):
         return
     sheet = Path(record.output or "") / stills.name

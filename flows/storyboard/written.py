@@ -70,9 +70,9 @@ def writer(cfg: Story) -> tuple[Op, Config]:
 
 def _answered(op: Op, settings: Config, cfg: Story, store: Store) -> str:
     """Digest of the storyboard. It has to be there before anything can be planned, so it is written while planning."""
-    digest = kept(store, make_key(op, settings, {}, {}).digest)
-    if digest is not None and sound(store, digest):
-        return digest
+    known = kept(store, make_key(op, settings, {}, {}).digest)
+    if known is not None and sound(store, known["output"]):
+        return str(known["output"])
     if not store.writable:
         raise UserError(f"paths.store: {store.root} is read-only, and the storyboard is not in it")
     found: list[str] = []
