@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,6 +22,8 @@ def shown_at(store: Path, link: Link) -> str:
 
 def renders_page(server: servers.Server, experiment: str) -> str | None:
     """The table of renders with the columns that tell them apart; None where there are none yet."""
+    import urllib.request  # with all of ssl
+
     address = f"{server.url}/api/2.0/mlflow/experiments/get-by-name?experiment_name={quote(experiment)}"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback never goes through a proxy
     try:
