@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 REACH = 0.5  # sizes of a person: whose points, or size, differ by more is not the same one in the next frame
 _SIZE_COST = 0.5  # of a change of size by e, in sizes of the person; a ghost in a part of somebody is smaller
-_DOUBT_COST = 0.15  # of a sighting without confidence: between two that fit the surer one is taken
+_DOUBT_COST = 0.25  # of a sighting without confidence: between two that fit the surer one is taken
 _SPEED = 4  # frames over which a track's speed is measured
 LEAST = 0.25  # seconds of certain sightings that make a person, or longer of doubtful ones: less is a ghost
 _MEAN = 0.9  # of the confidence from which a frame alone tells: a person's mean is not below it
@@ -129,7 +129,7 @@ def follow(frames: Sequence[Sequence[Sighting]], max_gap: int) -> list[Track]:
     import numpy as np
     from scipy.optimize import linear_sum_assignment
 
-    far = 1e3
+    far = REACH + _DOUBT_COST  # of no pair: dearer, and two bad pairs would be taken for one that is good
     tracks: list[Track] = []
     live: list[Track] = []
     for index, sightings in enumerate(frames):
