@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.hostile import animate, commands, conf, keys, numbers, paths, storyboard, texts
+from benchmarks.hostile import animate, commands, conf, keys, numbers, paths, storyboard, text2video, texts
 from benchmarks.hostile.case import Case
 
 _TABLE: dict[str, list[Case]] = {
@@ -25,6 +25,7 @@ _TABLE: dict[str, list[Case]] = {
     "search": commands.SEARCH,
     "animate": animate.ANIMATE,
     "storyboard": storyboard.STORYBOARD,
+    "text2video": text2video.TEXT2VIDEO,
     "environment": commands.ENVIRONMENT,
 }
 KINDS = list(_TABLE)

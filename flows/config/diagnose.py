@@ -214,6 +214,11 @@ def _check_group(engine: Engine, one: Any) -> None:
             f"{one.input_line}: {folder} is a folder of the group {group}, and no group of its own",
             fix=f"{group}={folder}/{one.input_line.partition('=')[2]}",
         )
+    if one.type.name == "CHANGE" and one.key_or_group not in engine.defaults and not is_hydras(one):
+        raise UserError(
+            f"{one.input_line}: {engine.root.name} chooses nothing of conf/{one.key_or_group}",
+            fix=f"its groups: {', '.join(engine.defaults)}",
+        )
 
 
 def _no_choice(engine: Engine, group: str, choice: str) -> UserError:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from flows.render.schedules import Slot, slots
+from flows.render.words import of_the_words
 
 if TYPE_CHECKING:
     from flows.dance.settings import Dance
@@ -30,7 +30,7 @@ def opening(cfg: Dance) -> Iterator[tuple[str, str]]:
     yield "clip", _clip(cfg.clip.name, facts, job)
     yield "drawn", _drawn(cfg, facts, job)
     yield "model", f"{cfg.model.name}: {cfg.model.title}" if cfg.model.title else cfg.model.name
-    yield from (("note", told) for told in _of_the_words(cfg))
+    yield from (("note", told) for told in of_the_words(cfg, cfg.prompt, cfg.model))
 
 
 def _clip(name: str, facts: Probe, job: Job) -> str:
@@ -72,24 +72,3 @@ def _drawn(cfg: Dance, facts: Probe, job: Job) -> str:
 def rate(fps: Fraction) -> str:
     """A frame rate for people: ``24``, ``29.97``."""
     return f"{float(fps):.4g}"
-
-
-def _of_the_words(cfg: Dance) -> Iterator[str]:
-    """What an embedded family does not know of the prompts; of other families nothing is known."""
-    from tasks.sprite.words import known, warnings
-
-    choices = known(cfg.model.base)
-    if choices is not None:
-        schedule = next((slot for slot in slots(cfg) if slot.key == "prompt_schedule"), None)
-        prompts = [cfg.prompt] if schedule is None else _prompts(schedule)
-        yield from warnings(cfg.model.name, prompts, choices)
-
-
-def _prompts(slot: Slot) -> list[str]:
-    """The texts of a schedule; none of one with mistakes, which are told by whoever compiles it."""
-    from reel.schedule.setting import parse_setting
-
-    schedule = parse_setting(slot.text, slot.what, slot.key).schedule
-    if schedule is None:
-        return []
-    return [", ".join(filter(None, [schedule.head, key.prompt or "", schedule.tail])) for key in schedule.keys]

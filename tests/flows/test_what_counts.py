@@ -109,6 +109,18 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
             *("shots.1.transition.kind=fade", "shots.1.transition.seconds=0.1"),
         ],
     ],
+    "text2video": [
+        [
+            *("frames=4", "width=64", "height=64", "negative_prompt=blurred", "assemble.metadata={artist: me}"),
+            *("measure=[flicker,movement,probe_attributes]", "model.scheduler_config={clip_sample: false}"),
+            *("stylize.windows.context_length=4", "stylize.windows.context_overlap=1"),
+            *(f"{key}=[{{source: {{kind: file, id: $lora}}}}]" for key in ("stylize.loras", "model.loras")),
+            *("prompt=a girl with embedding:bad hair", "stylize.embeddings={bad: {kind: file, id: $embedding}}"),
+            "stylize.motion_loras=[{source: {kind: file, id: $motion_lora}}]",
+            *("model.ip_adapter={kind: file, id: $ip_adapter}", "stylize.ip_adapter={picture: $mask}"),
+            "model.ip_image_encoder={kind: embedded, id: sprite, subfolder: unet}",
+        ],
+    ],
     "compare": [["sweep_id=x"]],
 }
 """Settings to start from, by flow; a flow that is not here starts from its defaults."""

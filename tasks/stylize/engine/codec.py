@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     import torch
 
 
+STRIDE = 8
+"""px of a picture's side to one of its latents, in every VAE of these families."""
+
+
 def encode_chunk(vae: Any, pictures: np.ndarray, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and standard deviation of the latents, not yet scaled.
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 from reel.compute import Compute
 from reel.models.source import ModelSource, part_of
 from tasks.networks.files import BYTES, read_json, source_bytes
+from tasks.stylize.engine.codec import STRIDE
 from tasks.stylize.engine.memory_plan import MemoryPlan, bias_per_frame, kept_per_frame, per_window, plan
 from tasks.stylize.models.sources import codec_sources, denoise_sources
 from tasks.stylize.settings.codec import Decode, Encode
@@ -66,7 +67,7 @@ def planned(
     base = cfg.model.base_config or part_of(cfg.model.base, "unet")
     shape = read_json(weights.path(base) / "unet" / "config.json")
     branches = 2 if cfg.guided else 1
-    latents = (width // 8, height // 8)
+    latents = (width // STRIDE, height // STRIDE)
     return plan(
         budget=compute.max_memory,
         weights=sum(source_bytes(source, each) for source in denoise_sources(cfg)),

@@ -51,11 +51,10 @@ def regions(job: Job, texts: torch.Tensor) -> Regions | None:
     if not asked:
         return None
     plans = {name: each.mask.plan() for name, each in asked.items()}
-    size = tuple(job.source["mean"].shape[-2:])
 
     def at(frame: int) -> torch.Tensor:
         masks = [region(job, wanted, frame, job.mask_files.get(f"region_{name}")) for name, wanted in plans.items()]
-        return _at_size(shares(masks, [each.weight for each in asked.values()]), size)
+        return _at_size(shares(masks, [each.weight for each in asked.values()]), job.cells)
 
     return Regions(
         texts[[each.text for each in asked.values()]],

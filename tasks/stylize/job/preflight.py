@@ -53,14 +53,41 @@ def check_clip(cfg: Denoise, width: int, height: int, count: int) -> None:
         read_picture(cfg.ip_adapter)
 
 
-def check_size(model: AnimateDiff, width: int, height: int) -> None:
-    """Raises: UserError for frames of a size that the family cannot draw (px)."""
+def check_from_noise(cfg: Denoise) -> None:
+    """Whether a clip can be drawn from noise alone with these settings.
+
+    Raises:
+        UserError: one that keeps something of a source.
+    """
+    kept = {
+        "strength": (cfg.strength, 1.0),
+        "strength_schedule": (cfg.strength_schedule, None),
+        "composite": (cfg.composite, "none"),
+    }
+    for name, (value, only) in kept.items():
+        if value != only:
+            key = name if name == "strength_schedule" else f"stylize.{name}"
+            raise UserError(
+                f"{key}: there is no source of which anything could be kept",
+                fix=f"{key}={'null' if only is None else only}",
+            )
+
+
+def check_size(model: AnimateDiff, width: int, height: int, *, extracted: bool = True) -> None:
+    """Whether the family can draw frames of a size (px).
+
+    Args:
+        extracted: from a source; else the size itself is set.
+
+    Raises:
+        UserError: naming the nearest size.
+    """
     unit = model.multiple_of
     if width % unit or height % unit:
-        near = f"{max(unit, width // unit * unit)}x{max(unit, height // unit * unit)}"
+        near = [max(unit, side // unit * unit) for side in (width, height)]
         raise UserError(
-            f"model {model.name}: sides must be multiples of {unit} px: {width}x{height} -> {near}",
-            fix=f"extract.multiple_of={unit}",
+            f"model {model.name}: sides must be multiples of {unit} px: {width}x{height} -> {near[0]}x{near[1]}",
+            fix=f"extract.multiple_of={unit}" if extracted else f"width={near[0]} height={near[1]}",
         )
 
 

@@ -11,7 +11,8 @@ from reel.errors import UserError
 from reel.op import Context
 from reel.pose import Poses
 from tasks.networks import stored
-from tasks.stylize.job.preflight import check_clip
+from tasks.stylize.engine.codec import STRIDE
+from tasks.stylize.job.preflight import check_clip, check_from_noise
 from tasks.stylize.settings.denoise import Denoise
 from tasks.stylize.settings.regions import needs_poses
 
@@ -24,7 +25,8 @@ class Job:
     """A checked denoising.
 
     Attributes:
-        source: ``mean`` and ``std`` of the encoded frames, ``(F, C, h, w)``, unscaled.
+        source: ``mean`` and ``std`` of the encoded frames, ``(F, C, h, w)``, unscaled; empty: the clip is drawn from
+            noise alone.
         encoded: what was noted when they were encoded.
         texts: ``positive`` and ``negative``, ``(K, T, D)``.
         meta: the clip's size and times.
@@ -43,6 +45,14 @@ class Job:
     mask_files: dict[str, Clip]
     poses: Poses | None
 
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Height and width of the latents."""
+        if self.source:
+            _, _, height, width = self.source["mean"].shape
+            return height, width
+        return int(self.meta["height"]) // STRIDE, int(self.meta["width"]) // STRIDE
+
 
 def prepare(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> Job:
     """Open the inputs and check them against the settings.
@@ -51,6 +61,8 @@ def prepare(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> Job:
         UserError: lengths, sizes or settings that do not go together.
     """
     source, encoded = stored.take(ctx.store, inputs["latents"], "latents")
+    if not source:
+        check_from_noise(cfg)
     texts, _ = stored.take(ctx.store, inputs["embeddings"], "embeddings")
     meta = {name: encoded[name] for name in stored.TIMES}
     count = int(meta["count"])

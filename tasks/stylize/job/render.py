@@ -18,7 +18,7 @@ from tasks.stylize.engine.clock import Clock
 from tasks.stylize.engine.control_weights import soft_weights
 from tasks.stylize.engine.controls import Controls, ControlTrack
 from tasks.stylize.engine.freeinit import denoise_in_rounds
-from tasks.stylize.engine.loop import noised, timesteps_of
+from tasks.stylize.engine.loop import noised, pure_noise, timesteps_of
 from tasks.stylize.engine.network import Network
 from tasks.stylize.engine.prompts import Conditioning, TextTrack
 from tasks.stylize.engine.reuse import FirstBlock
@@ -55,10 +55,14 @@ def run(job: Job, ctx: Context, journal: Journal, clock: Clock, keep: int | None
         return timesteps_of(scheduler, cfg.num_inference_steps, cfg.strength, device)
 
     timesteps = reset()
-    source = codec.sample(job.source["mean"], job.source["std"], int(job.encoded["chunk_size"]), generator)
-    source = (source * float(job.encoded["scaling_factor"])).transpose(0, 1)[None].to(device)
-    latents, noise = noised(source, scheduler, timesteps, generator)
-    hold = source_hold(job, source, noise, len(timesteps), scheduler.order)
+    if job.source:
+        source = codec.sample(job.source["mean"], job.source["std"], int(job.encoded["chunk_size"]), generator)
+        source = (source * float(job.encoded["scaling_factor"])).transpose(0, 1)[None].to(device)
+        latents, noise = noised(source, scheduler, timesteps, generator)
+        hold = source_hold(job, source, noise, len(timesteps), scheduler.order)
+    else:
+        shape = (1, int(found.pipe.unet.config.in_channels), job.count, *job.cells)
+        latents, noise, hold = pure_noise(shape, scheduler, generator, device), None, None
     rounds = cfg.free_init.plan()
     steps = len(timesteps) * rounds.iterations
     if (resumed := journal.resume()) is not None:

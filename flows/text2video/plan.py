@@ -1,0 +1,81 @@
+"""What a `text2video` will do, checked whole before anything is computed: size, length, prompts, models."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from flows.edge.job import current
+from flows.render import finishing, measures, schedules
+from flows.text2video.settings import TextToVideo
+from flows.text2video.stages import TextPlan
+from reel.config import parse
+from reel.store import Store
+from tasks.assemble import Assemble
+from tasks.stylize.blank import Blank
+from tasks.stylize.job.budget import fit
+from tasks.stylize.job.preflight import check_clip, check_from_noise, check_models, check_size
+from tasks.stylize.settings.compute import check_compute
+from tasks.stylize.settings.split import Stages, split
+from tasks.weights.fetch import fetch
+
+
+def plan(cfg: TextToVideo, store: Store) -> TextPlan:
+    """Check everything that can be checked without computing.
+
+    Raises:
+        UserError: the first thing that would make the render fail.
+    """
+    check_compute(cfg.compute)
+    schedules.refuse_both(current().overrides)
+    slots = schedules.slots(cfg, cfg.stylize.embeddings)
+    compiled = schedules.compiled(slots, cfg.frames, cfg.fps, cfg.seed, cfg.negative_prompt, origins=current().origins)
+    stages = _stylize(cfg, compiled)
+    check_from_noise(stages.denoise)
+    check_size(cfg.model, cfg.width, cfg.height, extracted=False)
+    check_clip(stages.denoise, cfg.width, cfg.height, cfg.frames)
+    size = {name: getattr(cfg, name) for name in ("width", "height", "frames", "fps")}
+    planned = TextPlan(
+        size=parse(Blank, size),
+        stylize=stages,
+        assembly=_assembly(cfg, compiled),
+        embed_facts=cfg.embed_facts,
+        finish=finishing.plan(cfg.finish),
+        measures=measures.plan(cfg.measure, _subject(cfg)),
+    )
+    fetch([source for op, chosen in [*planned.ops, *planned.measures.ops] for source in op.models(chosen)])
+    check_models(stages)
+    return dataclasses.replace(planned, stylize=fit(stages, cfg.compute, cfg.width, cfg.height, cfg.frames))
+
+
+def _stylize(cfg: TextToVideo, compiled: schedules.Compiled) -> Stages:
+    """The settings of the renderer's ops, schedules compiled for the clip."""
+    return split(
+        cfg.stylize,
+        cfg.model,
+        cfg.compute,
+        prompt=cfg.prompt,
+        negative_prompt=cfg.negative_prompt,
+        track=compiled.prompts,
+        seed=cfg.seed,
+        per_frame=compiled.values,
+    )
+
+
+def _assembly(cfg: TextToVideo, compiled: schedules.Compiled) -> Assemble:
+    """The settings of the last stage, with the facts of the render for the movie's metadata."""
+    shown = compiled.prompts.describe() if compiled.prompts is not None else cfg.prompt
+    facts = {"prompt": shown, "seed": str(cfg.seed), "model": cfg.model.name} if cfg.embed_facts else {}
+    return cfg.assemble.model_copy(update={"metadata": {**facts, **cfg.assemble.metadata}})
+
+
+def _subject(cfg: TextToVideo) -> measures.Subject:
+    """What metrics must know of the render."""
+    base = cfg.model.base
+    return measures.Subject(
+        prompt=cfg.prompt,
+        varies=cfg.prompt_schedule is not None,
+        model=cfg.model.name,
+        embedded=base.id if base.kind == "embedded" else "",
+        reference=cfg.reference or (cfg.stylize.ip_adapter.picture if cfg.stylize.ip_adapter else None),
+        original=False,
+    )

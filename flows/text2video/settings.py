@@ -1,0 +1,75 @@
+"""Settings of `text2video`; their values stand in conf/text2video.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Annotated, Any
+
+from pydantic import model_validator
+
+from flows.render import infotexts, schedules
+from flows.render.settings import Rendering
+from reel.config import FILES, Field, Finite, Marker, Text
+from reel.models.animatediff import AnimateDiff
+from reel.schedule.setting import ScheduleText
+from tasks.assemble import Assemble
+from tasks.stylize.settings.embed import check_text
+from tasks.stylize.settings.sampling import Sampling
+
+OF_A_SOURCE = (
+    "strength", "composite", "composite_dilate", "detector", "control_every", "encode_chunk_size", "encode_tiling",
+)  # fmt: skip
+"""Settings under `stylize` that say what becomes of a source or of control maps, of which there are none."""
+
+
+class TextToVideo(Rendering):
+    """Settings of `text2video`."""
+
+    prompt: Text
+    """What the clip shows."""
+    prompt_schedule: ScheduleText = None
+    """Takes the prompt's place: `0-24 blend: red top; 36: blue top`, @file, keys in YAML; docs/schedules/."""
+    negative_prompt: Text = ""
+    """What it should not show."""
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Seed of the noise; another seed is another take."""
+    guidance_schedule: ScheduleText = None
+    """Factor of `stylize.guidance_scale` over the frames, 0 to 10."""
+    frames: int = Field(ge=1, le=10000)
+    """Length. Up to the family's motion window all frames see one another; longer clips are seen in windows."""
+    fps: Finite = Field(gt=0, le=240)
+    """Frames a second; AnimateDiff's motion modules were trained at 8."""
+    width: int = Field(ge=8, le=8192)
+    """px."""
+    height: int = Field(ge=8, le=8192)
+    """px."""
+    model: AnimateDiff
+    stylize: Sampling
+    assemble: Annotated[Assemble, FILES]
+    embed_facts: Annotated[bool, FILES] = True
+    """Write render key, prompt, seed and model into the movie's metadata."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pasted(cls, data: Any) -> Any:
+        return infotexts.taken_apart(data)
+
+    @model_validator(mode="after")
+    def _readable(self) -> TextToVideo:
+        """As the renderer would read texts and schedules: a deployment and a sweep's points are checked before."""
+        embeddings = self.stylize.embeddings
+        if self.prompt_schedule is None:
+            check_text(self.prompt, "prompt", embeddings)
+        if self.stylize.guidance_scale > 1 and self.guidance_schedule is None:
+            check_text(self.negative_prompt, "negative_prompt", embeddings)
+        schedules.check(schedules.slots(self, embeddings))
+        return self
+
+    def result_part(self, without: Collection[Marker] = ()) -> dict[str, Any]:
+        """Without what has no effect: a prompt under a schedule, what is said of sources, ControlNets."""
+        part = super().result_part(without)
+        part["stylize"] = {name: value for name, value in part["stylize"].items() if name not in OF_A_SOURCE}
+        part["model"] = self.model.only(()).result_part(without)
+        if self.prompt_schedule is not None:
+            del part["prompt"]
+        return part

@@ -1,0 +1,60 @@
+"""text2video as a whole: the real program with the embedded family; what is computed again, what is refused."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from flows import cli
+from reel.clip import Clip
+from reel.history.record import RenderRecord, list_records
+from reel.store import Store
+from tests.flows.rendering import computed
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+SMALL = [
+    *("frames=3", "width=64", "height=64", "stylize.num_inference_steps=2", "tracking=none", "measure=[flicker]"),
+    *("compute.dtype=float32", "assemble.contact_sheet=2"),
+]
+
+
+def rendered(store: Store, *overrides: str) -> RenderRecord:
+    output = store.root.parent / "out"
+    assert cli.main(["text2video", *SMALL, *overrides, f"paths.store={store.root}", f"paths.output={output}"]) == 0
+    return list_records(store)[0][-1]
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_words_become_a_film_and_only_what_changed_is_computed_again(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    first = rendered(store)
+    assert computed(first) == [
+        *("stylize.blank", "stylize.embed", "stylize.denoise", "stylize.decode", "assemble", "measure.flicker"),
+    ]
+    clip = Clip.open(store, first.pictures["frames"])
+    assert (len(clip), clip.width, clip.height, clip.time_base) == (3, 64, 64, Fraction(1, 8))
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"movie.mp4", "contact_sheet.png"}
+    assert computed(rendered(store)) == []
+    seed = rendered(store, "seed=1")
+    assert computed(seed) == ["stylize.denoise", "stylize.decode", "assemble", "measure.flicker"]
+    assert computed(rendered(store, "stylize.decode_chunk_size=2"))[0] == "stylize.decode"
+    scheduled = rendered(store, "prompt_schedule=0: red top; 2: blue top")
+    assert computed(scheduled)[:2] == ["stylize.embed", "stylize.denoise"]
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("stylize.strength=0.5", "stylize.strength: there is no source of which anything could be kept"),
+        ("width=60", "sides must be multiples of 8 px: 60x64 -> 56x64\nfix: width=56 height=64"),
+        ("control=[pose]", "control=[pose]: text2video chooses nothing of conf/control"),
+        ("clip=a.mp4", "unknown key 'clip'"),
+    ],
+)
+def test_what_has_no_meaning_without_a_source_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], override: str, said: str
+) -> None:
+    assert cli.main(["text2video", *SMALL, override, f"paths.store={tmp_path / 'store'}"]) == 2
+    assert said in capsys.readouterr().err
