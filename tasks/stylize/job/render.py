@@ -85,7 +85,7 @@ def run(job: Job, ctx: Context, journal: Journal, clock: Clock, keep: int | None
             keeper=journal,
             hold=hold,
             noise=noise,
-            look=watcher(ctx, cfg.model.architecture, cfg.model.base, source.shape[1], job.meta),
+            look=watcher(ctx, cfg.model.architecture, cfg.model.base, latents.shape[1], job.meta),
             tick=lambda: bar.update(1),
             clock=clock,
         )
