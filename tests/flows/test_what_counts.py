@@ -120,6 +120,11 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
             *("model.ip_adapter={kind: file, id: $ip_adapter}", "stylize.ip_adapter={picture: $mask}"),
             "model.ip_image_encoder={kind: embedded, id: sprite, subfolder: unet}",
         ],
+        [
+            *("frames=6", "width=64", "height=64", "model.scheduler_config={rescale_betas_zero_snr: false}"),
+            *("stylize.windows.context_length=4", "stylize.windows.context_overlap=1", "measure=none"),
+            *("stylize.windows.context_schedule=looped-uniform", "stylize.free_init.iterations=2"),
+        ],
     ],
     "compare": [["sweep_id=x"]],
 }
@@ -187,7 +192,14 @@ NO_OTHER = {
     **{f"write.template.{name}": "the flow's own takes its place" for name in ("story", "shots", "style")},
 }
 """Settings that can be changed to no effect here, with the reason."""
+NO_SOURCE = "there is no source of which anything could be kept or encoded"
 NO_OTHER_OF = {
+    "text2video": {
+        **{f"stylize.{name}": NO_SOURCE for name in ("strength", "composite", "composite_dilate")},
+        **{f"stylize.{name}": NO_SOURCE for name in ("encode_chunk_size", "encode_tiling")},
+        "stylize.control_every": "it has no controls",
+        "model.controlnets.*": "it has no controls",
+    },
     "animate": {
         "compute.memory_format": "its pipelines arrange their activations themselves",
         "compute.max_memory": "its toy family fits into what the embedded one does",
