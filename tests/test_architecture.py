@@ -136,7 +136,7 @@ def test_the_renderers_packages_import_downwards():
     """So the engine knows no settings, and no setting knows what is loaded for it."""
     parts = {name: name.split(".")[2] for name in import_graph() if name.startswith("tasks.stylize.")}
     levels = {name: RENDERER.index(part) if part in RENDERER else len(RENDERER) for name, part in parts.items()}
-    assert {part for part in parts.values() if part not in RENDERER} == {"encode", "embed", "denoise", "decode"}
+    assert {part for part in parts.values() if part not in RENDERER} == {"blank", "encode", "embed", "denoise", "decode"}
     wrong = [
         f"{name} imports {other}"
         for name, others in import_graph().items()
@@ -202,7 +202,7 @@ def test_packages_hold_no_code_in_init():
 def test_the_renderers_ops_are_modules_of_their_own():
     """They share one YAML, conf/stylize/animatediff.yaml: a render's settings, which are split among them."""
     ops = {name for kind, name in catalogue() if kind == "stylize"}
-    assert ops == {"encode", "embed", "denoise", "decode"}
+    assert ops == {"blank", "encode", "embed", "denoise", "decode"}
     assert {get("stylize", name).module for name in ops} == {f"tasks.stylize.{name}" for name in ops}
 
 
