@@ -1,10 +1,9 @@
-"""Flows from Python: ``from flows.api import dance; record = dance(clip="my.mp4", seed=3)``.
+"""Flows from Python: ``from flows.api import FLOW; record = FLOW(clip="my.mp4", seed=3)``.
 
 Every flow has a function of its name here (the registry makes them, `flows.flow`). It does what the command does: the
-same settings, checks, cache, record and tracking. Keywords are the settings, and what stands under a
-key is a dict:
+same settings, checks, cache, record and tracking. Keywords are the settings, and what stands under a key is a dict:
 
-    dance(clip="my.mp4", prompt="...", model="sd15", control=["pose", "lineart"], controls={"lineart": {"weight": 0.3}})
+    FLOW(clip="my.mp4", prompt="...", model="sd15", control=["pose", "lineart"], controls={"lineart": {"weight": 0.3}})
 
 ``past="20261129-0125"`` begins with the settings of a past render, as ``--from`` does. See docs/python.md.
 """

@@ -128,6 +128,8 @@ def test_rings_are_found_inside_functions_and_not_for_the_type_checker():
     assert cycles(graph(a="import b", b="if TYPE_CHECKING:\n    import c\nelse:\n    import a", c="")) == [{"a", "b"}]
 
 
+OPS = {"blank", "encode", "embed", "denoise", "decode"}
+"""The renderer's, each a module of its own above its packages."""
 RENDERER = ("engine", "settings", "models", "job")
 """Packages of tasks/stylize/, each of which imports only itself and those before it; the ops import all of them."""
 
@@ -136,7 +138,7 @@ def test_the_renderers_packages_import_downwards():
     """So the engine knows no settings, and no setting knows what is loaded for it."""
     parts = {name: name.split(".")[2] for name in import_graph() if name.startswith("tasks.stylize.")}
     levels = {name: RENDERER.index(part) if part in RENDERER else len(RENDERER) for name, part in parts.items()}
-    assert {part for part in parts.values() if part not in RENDERER} == {"blank", "encode", "embed", "denoise", "decode"}
+    assert {part for part in parts.values() if part not in RENDERER} == OPS
     wrong = [
         f"{name} imports {other}"
         for name, others in import_graph().items()
@@ -202,7 +204,7 @@ def test_packages_hold_no_code_in_init():
 def test_the_renderers_ops_are_modules_of_their_own():
     """They share one YAML, conf/stylize/animatediff.yaml: a render's settings, which are split among them."""
     ops = {name for kind, name in catalogue() if kind == "stylize"}
-    assert ops == {"blank", "encode", "embed", "denoise", "decode"}
+    assert ops == OPS
     assert {get("stylize", name).module for name in ops} == {f"tasks.stylize.{name}" for name in ops}
 
 
