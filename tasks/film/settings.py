@@ -183,7 +183,7 @@ class Output(Config):
 
 
 class Film(Config):
-    """A film as its user sets it; conf/film/*.yaml holds the values."""
+    """A film as its user sets it; conf/shape/*.yaml hold the values."""
 
     frame: Frame = Frame()
     opening: Title | None = None
