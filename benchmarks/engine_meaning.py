@@ -29,9 +29,9 @@ import yaml
 
 from benchmarks import renderer
 from reel import op
-from reel.clip import Clip, ClipWriter, encode_png
+from reel.clip import Clip, ClipWriter
 from reel.compute import Compute
-from reel.pose import dump, mask_name
+from reel.pose import dump, mask_name, pack_outlines
 from reel.store import Store
 from tasks.sprite import probe
 from tasks.sprite.attributes import Attributes, Choices, random_attributes
@@ -127,8 +127,8 @@ class Bench:
         with self.store.draft("poses") as draft:
             draft.add("poses.json", dump([[person] for person in people], self.side, self.side, "drawn"))
             for index, mask in enumerate(masks):
-                inside = (mask > 0).astype(np.uint8) * 255
-                draft.add(mask_name(index), encode_png(np.stack([inside] * 3, -1)))
+                inside = mask > 0
+                draft.add(mask_name(index), pack_outlines([inside], *inside.shape[::-1]))
             facts = {"time_base": "1/12", "pts": list(range(len(people))), "color": "bt709", "detector": "drawn"}
             return draft.commit(width=self.side, height=self.side, count=len(people), **facts)
 

@@ -32,8 +32,12 @@ MANIFESTS: tuple[object, ...] = (
 FLAGS = [
     *(
         case(command, "nothing has been rendered here yet", "fix: make demo", env={"ROTOSCOPE_STORE": "none"})
-        for command in ("runs", "why", "gc", "sweeps", "track")
+        for command in ("runs", "why", "gc", "sweeps", "track", "open", "gallery", "gallery --export here")
     ),
+    case("gallery --port 99999", "--port", "0 to 65535"),
+    case("gallery --port x", "--port", "must be a whole number"),
+    case("completion", "required: shell"),
+    case("completion tcsh", "invalid choice: 'tcsh'", "bash"),
     case("schedule lint '0 red top; 24: blue top'", "neither a key nor a setting", "fix: 0: red top", code=1),
     case("schedule lint 'a girl in a red top'", "neither a key nor a setting", "fix: 0: a girl in a red top", code=1),
     case("runs -n -3", "-n", "0 or more", make=renders),

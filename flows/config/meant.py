@@ -94,7 +94,8 @@ def check_words(words: Sequence[str], texts: Sequence[TextKey], input_key: Calla
     Raises:
         UserError: there is one; the fix is what was probably meant.
     """
-    loose = [place for place, word in enumerate(words) if "=" not in word and not word.startswith("~")]
+    loose = [place for place, word in enumerate(words) if not word.partition("=")[0] or "=" not in word]
+    loose = [place for place in loose if not words[place].startswith("~")]
     if not loose:
         return
     first = loose[0]

@@ -500,7 +500,7 @@ def test_servers_come_up_are_found_and_go_down(run, tmp_path, monkeypatch):
     assert (code, out.count("stopped")) == (0, 2)
     assert [servers.running(tmp_path, name) for name in servers.NAMES] == [None, None]
     assert run("down", "--store", tmp_path)[1].count("was not up") == 2
-    assert {path.name for path in tmp_path.iterdir()} == {"servers", "mlflow"}
+    assert {path.name for path in tmp_path.iterdir()} == {"servers", "mlflow", "locks"}
 
 
 @pytest.mark.parametrize("more", [[], ["--cfg", "job"], ["-m"]])

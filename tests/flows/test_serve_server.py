@@ -431,7 +431,7 @@ def test_inbox(served):
     async def tries(client):
         inbox = Inbox(cfg, one, state, said.append)
         (folder / "growing.mp4").write_bytes(SAMPLE.read_bytes()[:5000])
-        (folder / "notes.txt").write_text("hello")
+        (folder / "notes.odt").write_text("hello")
         (folder / "text.mp4").write_text("hello")
         (folder / ".hidden.mp4").write_bytes(SAMPLE.read_bytes())
         (folder / "coming.mp4.part").write_bytes(SAMPLE.read_bytes())
@@ -455,10 +455,10 @@ def test_inbox(served):
 
     with_client(tries)
     assert sorted(path.name for path in folder.iterdir()) == [
-        ".hidden.mp4", "coming.mp4.part", "copy.mp4", "growing.mp4", "notes.txt", "text.mp4",
+        ".hidden.mp4", "coming.mp4.part", "copy.mp4", "growing.mp4", "notes.odt", "text.mp4",
     ]  # fmt: skip
     text = "\n".join(said)
-    assert "notes.txt is left alone: matches none of" in text
+    assert "notes.odt is left alone: matches none of" in text
     assert "text.mp4 is left alone" in text
     assert "copy.mp4 holds a clip that was taken before" in text
     assert "hidden" not in text

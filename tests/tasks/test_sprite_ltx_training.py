@@ -87,7 +87,7 @@ def test_the_whole_training_leaves_a_pipeline_folder_that_diffusers_loads(traine
     assert list(figures) == list(LTX_STAGES)
     pipe = networks.load_pipeline(out)
     assert type(pipe).__name__ == networks.PIPELINE
-    assert {path.name for path in out.iterdir()} == {*networks.PARTS, "model_index.json", "README.md"}
+    assert {path.name for path in out.iterdir()} == {*networks.PARTS, "model_index.json", "README.md", "preview.json"}
     from safetensors.numpy import load_file
 
     for file in out.glob("*/*.safetensors"):

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from reel import op
-from reel.clip import ClipWriter, encode_png
+from reel.clip import ClipWriter
 from reel.compute import Compute
 from reel.live import Live
-from reel.pose import dump, mask_name
+from reel.pose import dump, mask_name, pack_outlines
 from reel.store import Store
 from tasks.networks import stored
 from tasks.stylize.decode import decode
@@ -40,12 +40,13 @@ def make_poses(store: Store, count: int, *, nobody: bool = False) -> str:
     """A person in the left half of every frame, or in none."""
     person = np.zeros((18, 4), np.float32)
     person[:, 3] = 1
-    mask = np.zeros((SIDE, SIDE, 3), np.uint8)
-    mask[:, : SIDE // 2] = 255
+    outline = np.zeros((SIDE, SIDE), bool)
+    outline[:, : SIDE // 2] = True
+    outlines = pack_outlines([] if nobody else [outline], SIDE, SIDE)
     with store.draft("poses") as draft:
         draft.add("poses.json", dump([[] if nobody else [person]] * count, SIDE, SIDE, "test"))
         for index in range(count):
-            draft.add(mask_name(index), encode_png(mask))
+            draft.add(mask_name(index), outlines)
         return draft.commit(
             width=SIDE,
             height=SIDE,
