@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +28,17 @@ settings.load_profile("fixed")
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
+
+
+@pytest.fixture(autouse=True)
+def handlers_of_this_test_alone() -> Iterator[None]:
+    """What the program logged to is closed after a test; a later one's line would be told there, without an end, since
+    Prefect turns what a flow prints, tracebacks of its logging included, into lines again."""
+    yield
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if type(handler) is logging.StreamHandler and handler.stream is not sys.__stderr__:
+            root.removeHandler(handler)
 
 
 @pytest.fixture(autouse=True)
