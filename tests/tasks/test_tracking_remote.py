@@ -90,7 +90,8 @@ def test_a_sweep_on_a_tracking_server_elsewhere_with_its_artifacts_in_a_bucket(s
     assert (parent.info.status, ends(children)) == ("KILLED", [("0", "FINISHED")])  # two points are missing
     assert read_sweep_link(store, sweep.id).url.startswith(f"{address}/#/experiments/")
     names = [item["Key"] for item in bucket.list_objects_v2(Bucket=BUCKET)["Contents"]]
-    assert sorted(name.rpartition("/")[2] for name in names) == ["config.yaml", "film.mp4", "identity.json", "sweep.json"]
+    files = sorted(name.rpartition("/")[2] for name in names)
+    assert files == ["config.yaml", "film.mp4", "identity.json", "sweep.json"]
     [film] = [name for name in names if name.endswith("clip/film.mp4")]
     assert bucket.get_object(Bucket=BUCKET, Key=film)["Body"].read() == b"film"
     assert not (tmp_path / "unused").exists()
