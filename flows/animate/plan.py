@@ -12,6 +12,7 @@ from flows.animate.settings import Animate
 from flows.animate.stages import AnimatePlan, Passes
 from flows.edge.job import current
 from flows.render import finishing, measures, schedules
+from flows.render.film_facts import with_facts
 from flows.render.settings import Rendering
 from reel.config import parse
 from reel.errors import UserError
@@ -51,7 +52,13 @@ def plan(cfg: Animate, store: Store) -> AnimatePlan:
         held=found,
         passes=passes,
         shown=ShownKeys(frames=length, fps=cfg.fps, width=width, height=height, keys=keys),
-        assembly=cfg.assemble.model_copy(update={"metadata": {**_facts(cfg), **cfg.assemble.metadata}}),
+        assembly=with_facts(
+            cfg.assemble,
+            cfg.embed_facts,
+            prompt=cfg.prompt_schedule or cfg.prompt,
+            seed=cfg.seed,
+            model=cfg.model.name,
+        ),
         embed_facts=cfg.embed_facts,
         finish=finishing.plan(cfg.finish),
         measures=measures.plan(cfg.measure, _subject(cfg)),
@@ -200,15 +207,6 @@ def fitting(passes: Passes, cfg: Animate) -> Passes:
     small = passes.small and passes.small.model_copy(update={"storage": denoise.storage})
     sound = passes.sound and passes.sound.model_copy(update={"denoise": denoise})
     return dataclasses.replace(passes, denoise=denoise, decode=decode, small=small, sound=sound)
-
-
-def _facts(cfg: Animate) -> dict[str, str]:
-    """Facts of the render for the movie's metadata."""
-    return (
-        {"prompt": cfg.prompt_schedule or cfg.prompt, "seed": str(cfg.seed), "model": cfg.model.name}
-        if cfg.embed_facts
-        else {}
-    )
 
 
 def _subject(cfg: Animate) -> measures.Subject:

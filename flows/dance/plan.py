@@ -10,6 +10,7 @@ from flows.dance.settings import Dance
 from flows.dance.stages import DancePlan, FrameSource
 from flows.edge.job import current
 from flows.render import finishing, measures, schedules
+from flows.render.film_facts import with_facts
 from reel.store import Store
 from tasks.assemble import Assemble
 from tasks.stylize.job.budget import fit
@@ -75,8 +76,7 @@ def subject(cfg: Dance) -> measures.Subject:
 def _assembly(cfg: Dance, compiled: schedules.Compiled) -> Assemble:
     """The settings of the last stage, with the facts of the render for the movie's metadata."""
     shown = compiled.prompts.describe() if compiled.prompts is not None else cfg.prompt
-    facts = {"prompt": shown, "seed": str(cfg.seed), "model": cfg.model.name} if cfg.embed_facts else {}
-    return cfg.assemble.model_copy(update={"metadata": {**facts, **cfg.assemble.metadata}})
+    return with_facts(cfg.assemble, cfg.embed_facts, prompt=shown, seed=cfg.seed, model=cfg.model.name)
 
 
 def _stylize(cfg: Dance, compiled: schedules.Compiled) -> Stages:

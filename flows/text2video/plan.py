@@ -6,6 +6,7 @@ import dataclasses
 
 from flows.edge.job import current
 from flows.render import finishing, measures, schedules
+from flows.render.film_facts import with_facts
 from flows.text2video.settings import TextToVideo
 from flows.text2video.stages import TextPlan
 from reel.config import parse
@@ -64,8 +65,7 @@ def _stylize(cfg: TextToVideo, compiled: schedules.Compiled) -> Stages:
 def _assembly(cfg: TextToVideo, compiled: schedules.Compiled) -> Assemble:
     """The settings of the last stage, with the facts of the render for the movie's metadata."""
     shown = compiled.prompts.describe() if compiled.prompts is not None else cfg.prompt
-    facts = {"prompt": shown, "seed": str(cfg.seed), "model": cfg.model.name} if cfg.embed_facts else {}
-    return cfg.assemble.model_copy(update={"metadata": {**facts, **cfg.assemble.metadata}})
+    return with_facts(cfg.assemble, cfg.embed_facts, prompt=shown, seed=cfg.seed, model=cfg.model.name)
 
 
 def _subject(cfg: TextToVideo) -> measures.Subject:

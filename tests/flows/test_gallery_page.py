@@ -158,6 +158,7 @@ def test_pictures_far_from_the_window_are_let_go(chromium: Any, gallery: Gallery
     view.wait_for_function("!document.querySelector('.tile:last-child img')")
     view.evaluate("scrollTo(0, 1e6)")
     view.wait_for_selector(".tile:last-child img")
+    assert view.locator(".tile:last-child img").count() == 1
     view.close()
 
 
