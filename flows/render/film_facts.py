@@ -6,6 +6,6 @@ from tasks.assemble import Assemble
 
 
 def with_facts(cfg: Assemble, wanted: bool, *, prompt: str, seed: int, model: str) -> Assemble:
-    """The last stage's settings with prompt, seed and model in the metadata, if ``wanted``; what the user set stands."""
+    """The last stage's settings with prompt, seed and model in the metadata if ``wanted``; the user's own stand."""
     facts = {"prompt": prompt, "seed": str(seed), "model": model} if wanted else {}
     return cfg.model_copy(update={"metadata": {**facts, **cfg.metadata}})
