@@ -149,7 +149,7 @@ def _registers(kind: str, name: str) -> bool:
     """Whether the module where an op of that name belongs registers it, read from its source without importing it."""
     if not (kind.isidentifier() and name.isidentifier()):
         return False
-    path = _tasks().joinpath(*_module(kind, name).split(".")[1:]).with_suffix(".py")
+    path = tasks_folder().joinpath(*_module(kind, name).split(".")[1:]).with_suffix(".py")
     return path.is_file() and (kind, name) in _registered(path)
 
 
@@ -161,11 +161,12 @@ def names(kind: str) -> list[str]:
 @functools.cache
 def catalogue() -> list[tuple[str, str]]:
     """Kind and name of every op under tasks/, read from the sources without importing them; sorted."""
-    return sorted({one for path in _tasks().rglob("*.py") for one in _registered(path)})
+    return sorted({one for path in tasks_folder().rglob("*.py") for one in _registered(path)})
 
 
 @functools.cache
-def _tasks() -> Path:
+def tasks_folder() -> Path:
+    """Folder of the package `tasks`, found without importing it."""
     spec = importlib.util.find_spec("tasks")
     assert spec is not None
     return Path(next(iter(spec.submodule_search_locations or [])))

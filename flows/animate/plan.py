@@ -16,7 +16,7 @@ from flows.render.film_facts import with_facts
 from flows.render.settings import Rendering
 from reel.config import parse
 from reel.errors import UserError
-from reel.models.animator import Animator, sources_of
+from reel.models.animator import Animator
 from reel.store import Store
 from tasks.animate import checks, memory
 from tasks.animate.catalogue import RECIPES
@@ -131,7 +131,7 @@ def passes_of(
     guided = is_guided(how.guidance_scale, model.call)
     whole = {
         **common,
-        "sources": sources_of(model, recipe.needs(*recipe.denoisers)),
+        "sources": model.sources_of(recipe.needs(*recipe.denoisers)),
         "frames": made,
         "fps": cfg.fps,
         "width": width,
@@ -159,26 +159,26 @@ def passes_of(
             "timesteps": how.refine_timesteps,
             "denoise_strength": how.refine_strength,
         }
-        sources = sources_of(model, ["latent_upsampler", "vae"])
+        sources = model.sources_of(["latent_upsampler", "vae"])
         upsample = Upsample(**common, sources=sources, adain=how.adain, tone_map=how.tone_map)
     denoise = parse(Denoise, whole, "animate")
     sound = None
     if recipe.voices:
-        sources = sources_of(model, recipe.needs(*recipe.voices))
+        sources = model.sources_of(recipe.needs(*recipe.voices))
         sound = Sound(**common, sources=sources, denoise=denoise, keep=length / cfg.fps)
     return Passes(
         embed=Embed(
             **common,
-            sources=sources_of(model, recipe.text),
+            sources=model.sources_of(recipe.text),
             texts=[(one, cfg.negative_prompt if guided else "") for one in words],
             guided=guided,
             max_tokens=model.max_tokens,
         ),
-        encode=Encode(**common, sources=sources_of(model, recipe.needs("vae")), tiling=how.encode_tiling),
+        encode=Encode(**common, sources=model.sources_of(recipe.needs("vae")), tiling=how.encode_tiling),
         denoise=denoise,
         decode=Decode(
             **common,
-            sources=sources_of(model, recipe.needs("vae")),
+            sources=model.sources_of(recipe.needs("vae")),
             denoise=denoise,
             keep=length,
             tiling=how.decode_tiling,
@@ -211,12 +211,11 @@ def fitting(passes: Passes, cfg: Animate) -> Passes:
 
 def _subject(cfg: Animate) -> measures.Subject:
     """What metrics must know of the render."""
-    base = cfg.model.base
     return measures.Subject(
         prompt=cfg.prompt,
         varies=cfg.prompt_schedule is not None,
         model=cfg.model.name,
-        embedded=base.id if base.kind == "embedded" else "",
+        embedded=cfg.model.base.embedded,
         reference=cfg.reference or cfg.picture,
         original=False,
         pictures=True,

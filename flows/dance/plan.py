@@ -62,12 +62,11 @@ def plan(cfg: Dance, store: Store) -> DancePlan:
 
 def subject(cfg: Dance) -> measures.Subject:
     """What metrics must know of the render."""
-    base = cfg.model.base
     return measures.Subject(
         prompt=cfg.prompt,
         varies=cfg.prompt_schedule is not None,
         model=cfg.model.name,
-        embedded=base.id if base.kind == "embedded" else "",
+        embedded=cfg.model.base.embedded,
         reference=cfg.reference or (cfg.stylize.ip_adapter.picture if cfg.stylize.ip_adapter else None),
         preprocess=cfg.preprocess,
     )

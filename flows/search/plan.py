@@ -182,7 +182,7 @@ def _goals(cfg: Search) -> tuple[list[Goal], list[Limit]]:
 def _usual(cfg: Search) -> list[str]:
     """Pose and character fidelity as the model allows them to be measured."""
     model, stylize = getattr(cfg, "model", None), getattr(cfg, "stylize", None)
-    if model is not None and model.base.kind == "embedded":
+    if model is not None and model.base.embedded:
         return ["probe_joints.error", "probe_attributes.probability"]
     picture = cfg.reference or getattr(stylize, "ip_adapter", None)
     return ["pose.oks", "clip_image.mean" if picture else "clip_text.mean"]

@@ -105,11 +105,10 @@ def _take(cfg: Story, count: int) -> int | None:
 
 def _subject(cfg: Story, shot: ShotPlan) -> measures.Subject:
     """What metrics must know of a shot."""
-    base = shot.model.base
     return measures.Subject(
         prompt=shot.prompt,
         model=shot.model.name,
-        embedded=base.id if base.kind == "embedded" else "",
+        embedded=shot.model.base.embedded,
         reference=cfg.reference or shot.shot.picture,
         original=False,
         pictures=True,

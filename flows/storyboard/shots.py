@@ -292,7 +292,7 @@ class _Worker:
         recipe = RECIPES[painter.architecture]
         settings = Draw(
             architecture=painter.architecture,
-            sources={name: painter.part(name) for name in recipe.parts},
+            sources=painter.sources_of(recipe.parts),
             dtype=dtype_of(self.cfg),  # type: ignore[arg-type]  # a name of the same few
             prompt=prompts.picture_prompt(self.file.board, self.shot, last=last),
             negative_prompt=how.negative_prompt if painter.limits.negative_prompt else "",

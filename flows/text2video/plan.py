@@ -70,12 +70,11 @@ def _assembly(cfg: TextToVideo, compiled: schedules.Compiled) -> Assemble:
 
 def _subject(cfg: TextToVideo) -> measures.Subject:
     """What metrics must know of the render."""
-    base = cfg.model.base
     return measures.Subject(
         prompt=cfg.prompt,
         varies=cfg.prompt_schedule is not None,
         model=cfg.model.name,
-        embedded=base.id if base.kind == "embedded" else "",
+        embedded=cfg.model.base.embedded,
         reference=cfg.reference or (cfg.stylize.ip_adapter.picture if cfg.stylize.ip_adapter else None),
         original=False,
     )

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.util
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import field_validator, model_validator
-
-from reel.config import OPERATIONAL, Config, Field, Finite, suggest
-from reel.models.family import Advice, Family
-from reel.models.source import ModelSource, only_safetensors, part_of
+from reel.config import OPERATIONAL, Config, Field, Finite
+from reel.models.family import Advice
+from reel.models.source import ModelSource
+from reel.models.stock import StockFamily
 
 
 class FrameRule(Config):
@@ -87,64 +82,20 @@ class AnimatorAdvice(Advice):
     """A prompt of fewer words than this is shorter than those that the family was trained with."""
 
 
-class Animator(Family):
+class Animator(StockFamily):
     """A family of one of the pipelines that tasks/animate/animators/ names, by ``architecture``."""
 
     kind: ClassVar[str] = "animator"
+    recipes: ClassVar[str] = "animate/animators"
 
     base: ModelSource
     """A folder as diffusers saves a pipeline: transformer/, vae/, text_encoder/, tokenizer/, scheduler/, ..."""
-    parts: dict[str, ModelSource] = Field(default_factory=dict)
-    """Parts that lie elsewhere, by name: {latent_upsampler: {kind: hub, id: owner/name, subfolder: upsampler}}."""
     generation: Annotated[str, OPERATIONAL] = ""
     """What LoRAs for it say they are made for (`ltxv 0.9.7 13b`); those of other generations do not fit."""
-    scheduler_config: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
-    """Changes to the scheduler settings beside the weights."""
-    call: dict[str, bool | int | float | str | list[int] | list[float] | None] = Field(default_factory=dict)
-    """Further arguments of the pipeline's call that belong to the family: {stg_scale: 1.0}."""
-    max_tokens: int = Field(default=256, ge=1)
-    """Of a prompt; what is longer is cut off by the pipeline, so it is refused."""
     limits: Annotated[Limits, OPERATIONAL]
     territory: str = Field(default="", exclude=True)
     """Where its licence does not allow it to be used; empty: no such place."""
     advice: AnimatorAdvice = Field(default_factory=AnimatorAdvice, exclude=True)
-
-    @classmethod
-    def architectures(cls) -> tuple[str, ...]:
-        return animators()
-
-    @field_validator("architecture")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in animators():
-            raise ValueError(f"{name!r} is not known{suggest(name, animators())}; known: {', '.join(animators())}")
-        return name
-
-    @field_validator("base", "parts")
-    @classmethod
-    def _safetensors(cls, given: Any) -> Any:
-        for name, source in given.items() if isinstance(given, dict) else [("", given)]:
-            only_safetensors(source, name)
-        return given
-
-    @model_validator(mode="after")
-    def _a_folder(self) -> Animator:
-        if self.base.single:
-            raise ValueError("base must be a folder as diffusers saves a pipeline, not one checkpoint file")
-        return self
-
-    def part(self, name: str, *files: str) -> ModelSource:
-        """Where a part lies. A source of its own names the part's folder or the folder around it.
-
-        Args:
-            files: patterns inside the part's folder; none: all that a part needs.
-        """
-        own = self.parts.get(name)
-        if own is not None:
-            return own.model_copy(update={"files": list(files)}) if files else own
-        if files:
-            return self.base.model_copy(update={"files": [f"{name}/{file}" for file in files]})
-        return part_of(self.base, name)
 
     def facts(self) -> dict[str, str]:
         limits = self.limits
@@ -159,21 +110,3 @@ class Animator(Family):
             "prompt": limits.prompt,
             **({"not licensed in": self.territory} if self.territory else {}),
         }
-
-
-@functools.cache
-def animators() -> tuple[str, ...]:
-    """Architectures that can be run: the modules of tasks/animate/animators/, found without importing them."""
-    spec = importlib.util.find_spec("tasks")
-    assert spec is not None
-    folder = Path(next(iter(spec.submodule_search_locations or []))) / "animate" / "animators"
-    return tuple(sorted(path.stem for path in folder.glob("[!_]*.py")))
-
-
-def sources_of(model: Animator, names: Iterable[str]) -> dict[str, ModelSource]:
-    """Where parts lie, by name; ``vae:config`` is a part's settings alone."""
-    found = {}
-    for name in names:
-        part, _, what = name.partition(":")
-        found[name] = model.part(part, "config.json") if what == "config" else model.part(part)
-    return found

@@ -92,6 +92,11 @@ class ModelSource(Config):
         return self.kind in ("file", "wheel") or self.file is not None
 
     @property
+    def embedded(self) -> str:
+        """Id of the embedded family whose files these are; empty: of none."""
+        return self.id if self.kind == "embedded" else ""
+
+    @property
     def label(self) -> str:
         """The source in a few words: for messages, and a name that no other source of a family shares."""
         inner = "/".join(part for part in (self.subfolder, self.member or self.file) if part)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from reel.compute import Attention
 from reel.config import Config, Field, Finite, Text
 from reel.models.source import ModelSource
+from reel.models.stock import Argument, Scalar
 from tasks.stylize.settings.compute import Dtype
-
-Scalar = bool | int | float | str | None
 
 
 class Draw(Config):
@@ -25,7 +24,7 @@ class Draw(Config):
     num_inference_steps: int = Field(ge=1, le=1000)
     guidance_scale: Finite = Field(ge=0, le=50)
     scheduler_config: dict[str, Scalar] = Field(default_factory=dict)
-    call: dict[str, Scalar] = Field(default_factory=dict)
+    call: dict[str, Argument] = Field(default_factory=dict)
     max_tokens: int = Field(default=77, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**63)
     attention: Attention = "auto"

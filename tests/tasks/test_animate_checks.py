@@ -13,7 +13,7 @@ from PIL import Image
 
 from flows.commands.models import family, names
 from reel.errors import UserError
-from reel.models.animator import Animator, FrameRule, animators
+from reel.models.animator import Animator, FrameRule
 from reel.models.family import Size
 from tasks.animate import checks, loras, pictures
 from tasks.animate.catalogue import RECIPES
@@ -233,7 +233,7 @@ def test_a_flash_at_the_end_is_seen_and_even_motion_is_none():
 
 
 def test_the_catalogue_is_complete():
-    assert set(animators()) == set(RECIPES), (
+    assert set(Animator.architectures()) == set(RECIPES), (
         "a module of tasks/animate/animators/ is a line in tasks/animate/catalogue.py"
     )
     found = [one for one in map(family, names()) if isinstance(one, Animator)]

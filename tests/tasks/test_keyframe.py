@@ -19,7 +19,7 @@ from flows.config.root import Root
 from reel.clip import Clip, ClipWriter
 from reel.config import parse
 from reel.errors import UserError
-from reel.models.painter import Painter, painters
+from reel.models.painter import OWN, Painter
 from reel.models.source import ModelSource
 from reel.op import Context, get
 from reel.store import Store
@@ -98,7 +98,7 @@ def rooted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_every_painter_is_a_case_here_and_a_row_of_the_catalogue():
-    assert set(CALLS) == set(RECIPES) == set(painters())
+    assert {*CALLS, OWN} == {*RECIPES, OWN} == set(Painter.architectures())
 
 
 @pytest.mark.parametrize("architecture", CALLS)
