@@ -43,8 +43,13 @@ ANIMATE = (
     *("diffusers.models.autoencoders.autoencoder_kl_ltx", "diffusers.models.transformers.transformer_ltx"),
     *("diffusers.pipelines.ltx.pipeline_ltx_condition", "diffusers.schedulers.scheduling_flow_match_euler_discrete"),
 )
+STORYBOARD = (
+    *("flows.storyboard.flow", "flows.storyboard.plan", "tasks.keyframe.draw", "tasks.keyframe.sheet"),
+    *("tasks.film.build", "tasks.film.mix", "tasks.film.cut", "tasks.compare.story_page", "reel.story.file"),
+    "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion",
+)
 
-for name in (*NAMES, *ANIMATE):
+for name in (*NAMES, *ANIMATE, *STORYBOARD):
     with contextlib.suppress(ImportError):  # a part that this machine lacks is imported by the run that needs it
         importlib.import_module(name)
 with contextlib.suppress(

@@ -26,7 +26,7 @@ from reel.history.recorder import alive
 from reel.history.sweep import list_sweeps
 from reel.store import Store
 
-SHARES = {"dance": 16, "animate": 10, "sweep": 5, "search": 4, "compare": 5, "serve": 2}
+SHARES = {"dance": 16, "animate": 10, "storyboard": 8, "sweep": 5, "search": 4, "compare": 5, "serve": 2}
 """How often each flow is drawn, against the others."""
 PATIENCE = 8.0
 """A command hangs that takes so many times as long as an undisturbed one, and half a minute."""
@@ -97,7 +97,7 @@ class Rounds:
     def ready(self) -> Iterator[None]:
         """The undisturbed runs, and the disk that runs full."""
         needed = self._needed()
-        with models(self.folder) if "animate" in needed else nullcontext():
+        with models(self.folder) if any(self.subjects[name].models for name in needed) else nullcontext():
             self.starter.fork(["runs", "--store", str(self.folder / "store")]).wait(900)  # all is imported now
             for one in self.subjects.values():
                 if one.name in needed:

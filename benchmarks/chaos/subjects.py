@@ -51,6 +51,11 @@ class Subject:
         argv = [part.replace("MODELS", os.environ.get("ROTOSCOPE_MODELS", "")) for part in self.argv]
         return [*argv, f"paths.store={folder / 'store'}", f"paths.renders={folder / 'renders'}", *output]
 
+    @property
+    def models(self) -> bool:
+        """Whether it needs what `models` writes."""
+        return any("MODELS" in part for part in self.argv)
+
     def look(self, folder: Path) -> Made:
         return self.made(folder / "store", folder / "out")
 
@@ -71,6 +76,15 @@ def _render(store: Path, output: Path, flow: str = "dance") -> Made:
 
 def _animate(store: Path, output: Path) -> Made:
     return _render(store, output, "animate")
+
+
+def _storyboard(store: Path, output: Path) -> Made:
+    """The film, and every shot as its own record tells of it."""
+    film = records(store, "storyboard")[-1]
+    shots = {one.title: digests(one) for one in records(store, "shot") if one.parent == film.run}
+    made: Made = {f"{title} {name}": digest for title, own in shots.items() for name, digest in own.items()}
+    beside = {name: (output / name).stat().st_size > 0 for name in ("film.html", "contact_sheet.png", "story.yaml")}
+    return {**_render(store, output, "storyboard"), **made, **beside}
 
 
 def _sweep(store: Path, output: Path) -> Made:
@@ -101,22 +115,34 @@ def _compare(store: Path, output: Path) -> Made:
 
 
 TINY_LTX = "{kind: embedded, id: tiny_ltx, files: [transformer/*, vae/*, text_encoder/*, tokenizer/*, scheduler/*]}"
+LTX = ("model=ltx_2b", f"model.base={TINY_LTX}", "width=64", "height=64", "frames=9", "animate.extra_frames=0",
+       "animate.num_inference_steps=2", "compute.dtype=float32", "measure=[flicker]", "tracking=none")  # fmt: skip
 ANIMATE = (
-    *("animate", "model=ltx_2b", f"model.base={TINY_LTX}", "picture=MODELS/key.png", "width=64"),
-    *("height=64", "frames=9", "animate.num_inference_steps=2", "animate.extra_frames=0", "prompt=she waves slowly"),
-    *("compute.dtype=float32", "tracking=none", "assemble.side_by_side=false", "assemble.contact_sheet=2"),
-    "measure=[flicker]",
+    *("animate", *LTX, "picture=MODELS/key.png", "prompt=she waves slowly"),
+    *("assemble.side_by_side=false", "assemble.contact_sheet=2"),
 )
+FILM = (
+    *("storyboard", *LTX, "shots=MODELS/story.yaml", "approve=yes", "draw.num_inference_steps=1", "fps=8"),
+    *("film.music.file=MODELS/song.wav", "film.output.preset=ultrafast"),
+)
+STORY = """\
+title: Waves
+characters: [{name: Mira, words: a girl with short blonde hair}]
+shots:
+  - {prompt: "Mira stands, green background", motion: she waves, caption: Morning}
+  - {picture: key.png, motion: Mira bows, transition: {kind: crossfade, frames: 3}}
+  - {prompt: "Mira sits, blue background", motion: she waits, seed: 3}
+"""
 
 
 @contextmanager
 def models(folder: Path) -> Iterator[None]:
-    """The embedded models, and a tiny LTX of random weights with a picture beside them."""
+    """The embedded models, and beside them a tiny LTX of random weights with a picture, a storyboard and music."""
     place, write = folder / "models", "from benchmarks.chaos.subjects import write_models; write_models()"
     before = os.environ.get("ROTOSCOPE_MODELS")
     os.environ["ROTOSCOPE_MODELS"] = str(place)
     try:
-        if not (place / "key.png").exists():
+        if not (place / "story.yaml").exists():
             subprocess.run([sys.executable, "-c", write], cwd=ROOT, check=True)  # no torch where processes are watched
         yield
     finally:
@@ -127,6 +153,7 @@ def models(folder: Path) -> Iterator[None]:
 def write_models() -> None:
     """Write the folder that `models` names."""
     from tests.tasks import animate_models as tiny
+    from tests.tasks import film_samples
 
     place = Path(os.environ["ROTOSCOPE_MODELS"])
     place.mkdir(exist_ok=True)
@@ -135,6 +162,8 @@ def write_models() -> None:
             (place / family.name).symlink_to(family)
     tiny.write_ltx(place / "tiny_ltx")
     tiny.picture(0, 96, 96).save(place / "key.png")
+    film_samples.tone(place / "song.wav", 2)
+    (place / "story.yaml").write_text(STORY, "utf-8")
 
 
 LIGHT = Subject("dance", ("dance", *SMALL, "control=[]", "measure=none"), _render)
@@ -143,6 +172,7 @@ LIGHT = Subject("dance", ("dance", *SMALL, "control=[]", "measure=none"), _rende
 SUBJECTS: Sequence[Subject] = (
     Subject("dance", ("dance", *SMALL), _render),
     Subject("animate", ANIMATE, _animate),
+    Subject("storyboard", FILM, _storyboard),
     Subject("sweep", ("dance", "-m", *SMALL, "controls.pose.weight=0,1", "seed=1,2"), _sweep, base="dance"),
     Subject(
         "search",
@@ -159,9 +189,9 @@ SUBJECTS: Sequence[Subject] = (
 
 
 def computed(store: Path) -> dict[str, int]:
-    """How often each stage was computed, by its key, as far as records tell."""
+    """How often each stage was computed, by its key, as far as records tell; a film's tells of its shots', too."""
     found: dict[str, int] = {}
-    for record in list_records(Store(store))[0]:
+    for record in [one for one in list_records(Store(store))[0] if one.flow != "shot"]:
         for stage in record.stages:
             if not stage.reused:
                 found[stage.key] = found.get(stage.key, 0) + 1
