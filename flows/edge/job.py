@@ -29,6 +29,7 @@ class Job:
         origins: where each setting was written, for messages.
         num: number of the point in its sweep, from 0; None in a single run.
         sweep: the sweep's folder; None in a single run.
+        axes: keys of the settings that the sweep's points differ in.
     """
 
     flow: str
@@ -37,6 +38,7 @@ class Job:
     origins: Origins | None = None
     num: int | None = None
     sweep: Path | None = None
+    axes: Sequence[str] = ()
 
 
 _job: contextvars.ContextVar[Job | None] = contextvars.ContextVar("job", default=None)

@@ -12,7 +12,7 @@ from flows.render import measures
 from flows.storyboard.settings import Story
 from flows.storyboard.shots import ShotPlan, worked_out
 from flows.storyboard.stages import StoryPlan
-from flows.storyboard.written import written
+from flows.storyboard.written import number_of, written
 from reel.errors import UserError
 from reel.store import Store
 from reel.story.file import StoryFile
@@ -47,7 +47,7 @@ def plan(cfg: Story, store: Store) -> StoryPlan:
         film_shots=film_shots,
         planned=planned,
         tracking=cfg.tracking,
-        take=_take(cfg, len(shots)),
+        take=_take(cfg, story.file),
     )
     for model in {shot.model.name: shot.model for shot in shots}.values():
         tell_licence(model, store)
@@ -97,10 +97,12 @@ def _planned(cfg: Story, file: StoryFile, shots: list[ShotPlan], film_shots: lis
         raise
 
 
-def _take(cfg: Story, count: int) -> int | None:
-    """The shot that the command line changes, where it is one alone and goes by its number."""
-    numbers = [int(name) for name in cfg.shots if name.isdecimal()]
-    return numbers[0] if len(cfg.shots) == len(numbers) == 1 and numbers[0] <= count else None
+def _take(cfg: Story, file: StoryFile) -> int | None:
+    """The shot that this film is a take of: the only one that the sweep's axes change, or, in no sweep, the command."""
+    axes = [key.split(".") for key in current().axes]
+    names = {key[1] for key in axes if key[0] == "shots"} if axes else cfg.shots
+    numbers = {number_of(name, file) for name in names}
+    return numbers.pop() if len(numbers) == 1 else None
 
 
 def _subject(cfg: Story, shot: ShotPlan) -> measures.Subject:

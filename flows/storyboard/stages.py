@@ -62,7 +62,7 @@ class StoryPlan:
 
     Attributes:
         measures: the metrics of each shot.
-        take: number of the shot that the command line changes, where it is one alone: comparisons show its clip.
+        take: number of the shot that the film is a take of, where it is one: comparisons show its clip and its figures.
         film_shots, planned: the film, as `tasks.film.build` takes it.
     """
 
@@ -146,6 +146,8 @@ class StoryPlan:
         film = ctx.store.get(self.assemble(made, replace(ctx, told=None)))
         stills, board = Clip.open(ctx.store, made.sheet), self.written.file.board
         rows = self._rows(made, recorder, film.meta["placed"], ctx)
+        if self.take is not None:
+            recorder.metric(**rows[self.take - 1]["figures"])  # in the place of the shots' mean
         page = story_page.build(board.title, rows, stills, film)
         put(recorder, FILE, text_of(board).encode(), "other")
         put(recorder, SHEET, drawn(stills, self.sheet.labels), "sheet")

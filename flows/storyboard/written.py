@@ -88,11 +88,16 @@ def changed(file: StoryFile, cfg: Story) -> StoryFile:
     """
     over = {"style": cfg.style or file.board.style, "seed": file.board.seed if cfg.seed is None else cfg.seed}
     file = replace(file, board=file.board.model_copy(update=over))
-    numbers = {_number(name, file): change.changed() for name, change in cfg.shots.items()}
+    numbers = {number_of(name, file): change.changed() for name, change in cfg.shots.items()}
     return file.with_changes(numbers) if numbers else file
 
 
-def _number(name: str, file: StoryFile) -> int:
+def number_of(name: str, file: StoryFile) -> int:
+    """Number of a shot, from 1, by what `shots` calls it: that number, or its name.
+
+    Raises:
+        UserError: no shot has that name.
+    """
     names = [shot.name for shot in file.board.shots]
     if name.isdecimal():
         return int(name)

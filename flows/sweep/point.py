@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import sys
 from collections.abc import Callable
@@ -44,7 +45,8 @@ def flow_point(root: Root[Any], fn: Callable[[Any], Any], total: int) -> Callabl
         point = manifest.point(claim.index)
         where = f"point #{claim.index}"
         print(f"point #{claim.index} of {total}: {point.label.partition(' ')[2]}".rstrip(": "), file=sys.stderr)
-        job = job_of(root, data, hydra, claim.index)
+        axes = [key for axis in manifest.axes for key in axis.keys]
+        job = dataclasses.replace(job_of(root, data, hydra, claim.index), axes=axes)
         try:
             with as_point(claim):
                 result = call(fn, config, job)

@@ -24,6 +24,7 @@ from reel.store import Store
 from tests.flows.rendering import computed
 from tests.tasks import animate_models as tiny
 from tests.tasks.animate_models import one_thread  # noqa: F401
+from tests.tasks.film_samples import frames_of
 
 pytestmark = [pytest.mark.usefixtures("prefect_server", "families"), pytest.mark.filterwarnings("ignore")]
 BASE = "{kind: embedded, id: tiny_ltx, files: [transformer/*, vae/*, text_encoder/*, tokenizer/*, scheduler/*]}"
@@ -134,19 +135,31 @@ def test_unchanged_is_reused_whole(render: Render):
     assert render().reused
 
 
-def test_takes_of_a_shot_are_points_that_show_its_clip(render: Render, files: Path, tmp_path: Path):
-    base = [*SMALL, f"shots={files}/story.yaml", "measure=none", f"paths.store={tmp_path / 'store'}"]
-    assert cli.main(["storyboard", "-m", *base, f"paths.renders={tmp_path}", "shots.1.seed=1,2"]) == 0
+def test_takes_of_a_shot_stand_side_by_side_and_the_chosen_one_is_in_the_cut(
+    render: Render, files: Path, tmp_path: Path
+):
+    base = [*SMALL, f"shots={files}/story.yaml", f"paths.store={tmp_path / 'store'}", f"paths.renders={tmp_path}"]
+    assert cli.main(["storyboard", "-m", *base, "shots.3.seed=5", "shots.bow.seed=1,2"]) == 0
     store = Store(tmp_path / "store")
-    points = Manifest.load(store, "latest").points
-    taken = {one.run: one for one in films(store)}
-    clips = [Clip.open(store, taken[point.run or ""].pictures["frames"]) for point in points]
+    points, known = Manifest.load(store, "latest").points, {one.run: one for one in list_records(store)[0]}
+    takes = [known[point.run or ""] for point in points]
+    clips = [Clip.open(store, take.pictures["frames"]) for take in takes]
     assert [clip.count for clip in clips] == [9, 9]
     assert len({clip.digest for clip in clips}) == 2
-    for point in points:
-        assert sorted(computed(taken[point.run or ""])) == sorted(
-            ["keyframe.draw", "keyframe.sheet", *CLIP[1:], "film.cut"]
-        )
+    for take, clip in zip(takes, clips, strict=True):
+        [own] = [one for one in known.values() if one.parent == take.run and one.title == "shot 2 (bow)"]
+        assert (own.pictures["frames"], own.metrics) == (clip.digest, take.metrics)  # of the take, not of the film
+    assert sorted(computed(takes[1])) == sorted([*CLIP[2:4], "measure.flicker", "film.cut"])
+
+    out = tmp_path / "compared"
+    where = [f"paths.store={store.root}", f"paths.output={out}"]
+    assert cli.main(["compare", "sweep=latest", "tracking=none", *where]) == 0
+    assert len(frames_of(out / "grid.mp4")) == 9  # neither the film's frames nor the key pictures
+
+    assert computed(render("shots.2.seed=2")) == ["film.cut"]
+    chosen = files / "chosen.yaml"
+    chosen.write_text(STORY.replace("name: bow", "name: bow\n    seed: 2").replace("seed: 3", "seed: 5"))
+    assert computed(render(file=str(chosen))) == []
 
 
 def test_a_film_that_breaks_off_keeps_its_finished_shots(
