@@ -8,7 +8,7 @@ it here. What renders hands over a `RenderPlan`, which `flows.render.render` run
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
@@ -119,6 +119,23 @@ class Divisible(RenderPlan, Protocol):
 
 
 @dataclass(frozen=True)
+class Drop:
+    """A kind of file that becomes a render of its own when it is dropped into a watched folder.
+
+    Attributes:
+        key: the setting that names it.
+        patterns: of names that such files have, whatever their case.
+        digest: of what it holds. Raises UserError for a file of another kind, or a damaged one.
+        names: further files that it names, each with its place in it.
+    """
+
+    key: str
+    patterns: Sequence[str]
+    digest: Callable[[Path], str]
+    names: Callable[[Path], Iterable[tuple[str, Path]]] = lambda path: ()
+
+
+@dataclass(frozen=True)
 class Flow(Generic[C]):
     """What `rotoscope NAME` does.
 
@@ -128,7 +145,7 @@ class Flow(Generic[C]):
         run: does it; called once a point under ``-m``.
         about: what ``--help`` begins with, the module's docstring.
         plan: checks settings and works a render out; None: the flow renders nothing by itself.
-        drop: the key that a file sets which is dropped into a watched folder; None: it takes none.
+        drop: the files that it takes out of a watched folder; None: it takes none.
         effort: the key of the number of denoising steps, which a search lowers for its proxies; None: not searchable.
         examples: command lines for ``--help``.
         main: takes the place of the command line's usual way, see `flows.edge.entry.run_flow`.
@@ -139,7 +156,7 @@ class Flow(Generic[C]):
     run: Callable[[C], Any]
     about: str | None = None
     plan: Callable[[C, Store], RenderPlan] | None = None
-    drop: str | None = None
+    drop: Drop | None = None
     effort: str | None = None
     examples: Sequence[str] = ()
     main: Callable[[Sequence[str]], int] | None = None

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from flows.animate.plan import plan
 from flows.animate.settings import Animate
+from flows.render.dropped import picture
 from flows.render.render import renders
 
-FLOW = renders("animate", Animate, plan, about=__doc__, drop="picture")
+FLOW = renders("animate", Animate, plan, about=__doc__, drop=picture("picture"))

@@ -15,6 +15,13 @@ from __future__ import annotations
 from flows.dance.opening import opening
 from flows.dance.plan import plan
 from flows.dance.settings import Dance
+from flows.render.dropped import movie
 from flows.render.render import renders
 
-FLOW = renders("dance", Dance, plan, about=__doc__, opening=opening, drop="clip", effort="stylize.num_inference_steps")
+FLOW = renders(
+    *("dance", Dance, plan),
+    about=__doc__,
+    opening=opening,
+    drop=movie("clip"),
+    effort="stylize.num_inference_steps",
+)

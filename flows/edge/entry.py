@@ -76,7 +76,7 @@ def _dispatch(engine: Engine, flow: Callable[[], Flow[Any]], argv: Sequence[str]
     if (asked := topics(argv)) is not None:
         return _help(engine, flow, asked)
     options = parse_arguments(argv, lambda: keys_under(engine, []))
-    check_words(options.overrides, engine.shape.texts, lambda: flow().drop)
+    check_words(options.overrides, engine.shape.texts, lambda: drop.key if (drop := flow().drop) else None)
     if options.past is not None:
         options.overrides = [*taken_from(engine, options.past, options.overrides), *options.overrides]
     overrides = literal_overrides(options.overrides, engine.shape.texts, multirun=options.multirun)

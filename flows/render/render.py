@@ -13,7 +13,7 @@ from typing import TypeVar
 from flows.edge import text
 from flows.edge.exits import keep_wish_to_stop, keeping
 from flows.edge.job import current
-from flows.flow import Flow, HandsOver, RenderPlan
+from flows.flow import Drop, Flow, HandsOver, RenderPlan
 from flows.prefect_server.pages import shown_at
 from flows.prefect_server.run import as_flow
 from flows.render import measures, past
@@ -45,7 +45,7 @@ def renders(
     *,
     about: str | None,
     opening: Callable[[R], Iterable[tuple[str, str]]] | None = None,
-    drop: str | None = None,
+    drop: Drop | None = None,
     effort: str | None = None,
     examples: Sequence[str] = (),
 ) -> Flow[R]:

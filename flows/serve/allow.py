@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from flows.config.quoting import text_keys
-from flows.flow import Flow
+from flows.flow import Drop, Flow
 from flows.serve.settings import Deployment, Serve
 from reel.config import Config, suggest
 from reel.errors import UserError
@@ -40,19 +40,39 @@ def check(
     """Overrides that are allowed, with paths made absolute; that of the dropped file is the last of them.
 
     Args:
-        dropped: a file for the flow's ``drop`` key.
+        dropped: a file for the setting that the flow's files are named by.
 
     Raises:
         UserError: the first override that is not allowed, and what would be.
     """
     rules = Rules(settings, deployment, flow.settings)
-    return [rules.check(override) for override in [*overrides, *([f"{flow.drop}={dropped}"] if dropped else [])]]
+    return [
+        rules.check(override)
+        for override in [*overrides, *([f"{flow.drop.key}={dropped}"] if dropped and flow.drop else [])]
+    ]
 
 
 def allowed_roots(settings: Serve, deployment: Deployment) -> list[Path]:
     """Folders that files may be named from."""
     watched = [deployment.watch.folder] if deployment.watch else []
     return list(dict.fromkeys(settings.absolute(folder) for folder in [*settings.roots, *watched]))
+
+
+def check_named(settings: Serve, deployment: Deployment, drop: Drop, file: Path) -> None:
+    """Hold the files that a file of an allowed folder names against the same folders: whoever put it there chose them.
+
+    Raises:
+        UserError: one lies elsewhere, or the file cannot be read.
+    """
+    roots = allowed_roots(settings, deployment)
+    if not file.is_file() or not any(settings.absolute(file).is_relative_to(root) for root in roots):
+        return  # of conf/, whose files may name any
+    for place, path in drop.names(file):
+        if not any(settings.absolute(path).is_relative_to(root) for root in roots):
+            raise UserError(
+                f"{place}: {path} is outside the allowed folders",
+                fix=f"put it beside {file.name}; allowed: {', '.join(map(str, roots))} (conf/serve.yaml: roots)",
+            )
 
 
 def check_roots(settings: Serve, deployment: Deployment) -> None:
@@ -189,10 +209,10 @@ def schema(settings: Serve, deployment: Deployment, flow: Flow[Any], experiments
             "default": list(deployment.overrides),
         },
     }
-    if flow.drop and permitted(flow.drop, rules.allowed):
+    if flow.drop and permitted(flow.drop.key, rules.allowed):
         roots = ", ".join(map(str, rules.roots))
-        properties[flow.drop] = {
-            "title": flow.drop,
+        properties[flow.drop.key] = {
+            "title": flow.drop.key,
             "description": f"A file to render instead, in one of: {roots}",
             "position": 2,
             "anyOf": [{"type": "string", "pattern": r"^(?![A-Za-z][A-Za-z0-9+.-]+:/)[^\n]+$"}, {"type": "null"}],

@@ -26,7 +26,7 @@ PROMPT = "prompt"
 
 def files(clip: Path) -> list[Path]:
     """The files beside a clip that hold settings for it."""
-    return [path for ending in ENDINGS if (path := clip.with_suffix(ending)).is_file()]
+    return [path for ending in ENDINGS if (path := clip.with_suffix(ending)) != clip and path.is_file()]
 
 
 def overrides(settings: Serve, deployment: Deployment, cls: type[Config], clip: Path) -> list[str]:

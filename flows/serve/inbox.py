@@ -1,8 +1,8 @@
-"""A watched folder: each clip that is dropped there becomes one run of its deployment.
+"""A watched folder: each file that is dropped there becomes one run of its deployment: a clip, a picture, a story.
 
-A file is taken when it has not grown for a while and is a movie. What was taken is remembered by content, so that a
-restart, a copy or another name does not render it again. What lies beside it may say how it is rendered
-(`flows.serve.beside`); new words for a clip are a new run. Files are read, and never moved, renamed or removed.
+A file is taken when it has not grown for a while and is what the flow takes (`flows.flow.Drop`). What was taken is
+remembered by content, so that a restart, a copy or another name does not render it again. What lies beside it may say
+how it is rendered (`flows.serve.beside`); new words for it are a new run. Files are read, never moved or removed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from flows.serve import beside
+from flows.flow import Drop
+from flows.serve import allow, beside
 from flows.serve.recover import REFUSED, Say
 from flows.serve.register import Registered
 from flows.serve.settings import Serve, Watch
@@ -36,7 +37,10 @@ class Inbox:
 
     def __init__(self, settings: Serve, served: Registered, state: State, say: Say) -> None:
         assert served.plan.deployment.watch
+        assert served.plan.target.drop
         self.watch: Watch = served.plan.deployment.watch
+        self.drop: Drop = served.plan.target.drop
+        self.patterns = self.drop.patterns if self.watch.patterns is None else self.watch.patterns
         self.settings = settings
         self.folder = settings.absolute(self.watch.folder)
         self.served = served
@@ -89,21 +93,25 @@ class Inbox:
         for path in sorted(self.folder.iterdir()):
             if path.name.startswith(".") or path.suffix.lower() in _UNFINISHED:
                 continue
-            if path.suffix.lower() in beside.ENDINGS:  # it counts with its clip
+            if path.suffix.lower() in beside.ENDINGS and not self._fits(path):  # it counts with what it lies beside
                 continue
             if path.is_file() and (stamp := _stamp(path)) is not None:
                 found[path] = stamp
         return found
 
+    def _fits(self, path: Path) -> bool:
+        return any(fnmatch.fnmatchcase(path.name.lower(), pattern.lower()) for pattern in self.patterns)
+
     async def _take(self, path: Path, stamp: Stamp) -> None:
-        if not any(fnmatch.fnmatchcase(path.name.lower(), pattern.lower()) for pattern in self.watch.patterns):
-            return self._refuse(path, stamp, f"matches none of {', '.join(self.watch.patterns)}")
+        if not self._fits(path):
+            return self._refuse(path, stamp, f"matches none of {', '.join(self.patterns)}")
         if not path.resolve().is_relative_to(self.folder):
             return self._refuse(path, stamp, "is a link out of the folder")
         deployment, flow = self.served.plan.deployment, self.served.plan.target
         try:
             said = beside.overrides(self.settings, deployment, flow.settings, path)
-            digest = await asyncio.to_thread(_checked, path)
+            allow.check_named(self.settings, deployment, self.drop, path)
+            digest = await asyncio.to_thread(self.drop.digest, path)
         except UserError as error:
             return self._refuse(path, stamp, error.message)
         except OSError as error:
@@ -125,7 +133,7 @@ class Inbox:
             self.say(f"{self.name}: {path.name} is queued{f', with {words}' if words else ''}")
         else:
             entry.files[str(path)] = stamp
-            self.say(f"{self.name}: {path.name} holds a clip that was taken before ({entry.submitted:%Y-%m-%d %H:%M})")
+            self.say(f"{self.name}: {path.name} holds what was taken before ({entry.submitted:%Y-%m-%d %H:%M})")
         self.state.write(self.name, entry)
         self.entries[digest] = entry
         self.known[str(path)] = stamp
@@ -153,7 +161,7 @@ class Inbox:
     def _parameters(self, path: Path) -> dict[str, Any]:
         """Of the clip's run: what lies beside it comes behind the deployment's own overrides."""
         deployment, target = self.served.plan.deployment, self.served.plan.target
-        found: dict[str, Any] = {str(target.drop): str(path)}
+        found: dict[str, Any] = {self.drop.key: str(path)}
         if said := beside.overrides(self.settings, deployment, target.settings, path):
             found["overrides"] = [*deployment.overrides, *said]
         return found
@@ -193,7 +201,7 @@ class Inbox:
     def _refuse(self, path: Path, stamp: Stamp, why: str) -> None:
         self.told.add((path, stamp))
         self.growing.pop(path, None)
-        self.say(f"{self.name}: {path.name} is left alone: {why.removeprefix('clip: ')}")
+        self.say(f"{self.name}: {path.name} is left alone: {why.removeprefix(f'{self.drop.key}: ')}")
 
 
 def _stamp(path: Path) -> Stamp | None:
@@ -203,19 +211,3 @@ def _stamp(path: Path) -> Stamp | None:
     except OSError:
         return None
     return sum(one.st_size for one in facts), max(one.st_mtime_ns for one in facts)
-
-
-def _checked(path: Path) -> str:
-    """Content digest of a movie.
-
-    Raises:
-        UserError: it is none, or damaged.
-    """
-    from tasks.media.known_facts import facts
-    from tasks.media.source import open_source, source_digest
-
-    source = open_source(path)
-    if source.pictures:
-        raise UserError("is a still picture")
-    facts(source)
-    return source_digest(path)

@@ -48,7 +48,8 @@ class Registered:
 
     def unknown(self, parameters: Iterable[str]) -> list[str]:
         """Parameters of a run that the deployment's flow does not have, so that no process could ever begin it."""
-        return sorted(set(parameters) - {"experiment", "overrides", self.plan.target.drop})
+        drop = self.plan.target.drop
+        return sorted(set(parameters) - {"experiment", "overrides", *([drop.key] if drop else [])})
 
 
 def check(settings: Serve) -> list[Plan]:
@@ -124,7 +125,7 @@ async def deployment(settings: Serve, plan: Plan) -> Any:
         concurrency_limit=limit,
         parameters={
             **{"experiment": wanted.experiment, "overrides": list(wanted.overrides)},
-            **({plan.target.drop: None} if plan.target.drop else {}),
+            **({plan.target.drop.key: None} if plan.target.drop else {}),
         },
         description=wanted.description or f"{plan.file.name}: {wanted.flow} {wanted.experiment or ''}".strip(),
         tags=[TAG, *wanted.tags],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from flows import flow
@@ -65,7 +66,10 @@ def composed(
                     fix=f"choices: {', '.join(known) or f'none in conf/experiment/{chosen.name}'}",
                 )
             wanted = [f"experiment={experiment}", *wanted]
-        return single(engine, literal_overrides([*wanted, *own], root.keys, multirun=False))
+        done = single(engine, literal_overrides([*wanted, *own], root.keys, multirun=False))
+    if chosen.drop and isinstance(file := getattr(done.config, chosen.drop.key, None), Path):
+        allow.check_named(settings, deployment, chosen.drop, file)
+    return done
 
 
 def cut(config: Any) -> list[str]:

@@ -20,6 +20,7 @@ from prefect import Flow
 
 from flows.config.compose import settings
 from flows.config.root import Root
+from flows.flow import Drop
 from flows.prefect_server import lost
 from flows.serve import request, slots
 from flows.serve.settings import Deployment, Serve, file_of, names, read
@@ -71,7 +72,8 @@ def flow_of(settings: Serve, name: str) -> Flow[..., Any]:
     """
     deployment = read(settings, name)
 
-    drop = request.target(settings, deployment.flow).drop
+    takes = request.target(settings, deployment.flow).drop
+    drop = takes.key if takes else None
 
     def deployed(*, experiment: str | None = None, overrides: list[str] | None = None, **dropped: str | None) -> str:
         file = dropped.get(drop) if drop else None
@@ -109,7 +111,7 @@ def perform(
     """One run of a deployment: check, compose, wait for the slot, render.
 
     Args:
-        dropped: the file for the flow's ``drop`` key.
+        dropped: the file that was dropped.
 
     Returns:
         the output folder.
@@ -127,11 +129,11 @@ def perform(
         try:
             deployment = read(settings, name)
             chosen = request.target(settings, deployment.flow)
-            own = _own(settings, name, deployment, dropped, overrides)
+            own = _own(settings, name, deployment, chosen.drop, dropped, overrides)
             point = request.composed(
                 settings, deployment, chosen, experiment=experiment, overrides=overrides, dropped=dropped, own=own
             )
-            _there(point.config, chosen.drop)
+            _there(point.config, chosen.drop.key if chosen.drop else "")
             for line in request.cut(point.config):
                 print(line)
             job = Job(deployment.flow, point.overrides, dict(point.choices))
@@ -188,28 +190,31 @@ def _not_alone(flow_run: str, state: State) -> None:
 
 
 def _own(
-    settings: Serve, name: str, deployment: Deployment, dropped: str | None, overrides: Sequence[str]
+    settings: Serve,
+    name: str,
+    deployment: Deployment,
+    drop: Drop | None,
+    dropped: str | None,
+    overrides: Sequence[str],
 ) -> list[str]:
     """Where this run's things lie: the store of the one that serves, and a folder named after a dropped file and what
     was said beside it."""
     own = [f"paths.{key}={getattr(settings.paths, key)}" for key in ("store", "models", "renders")]
-    if deployment.watch and dropped:
-        from tasks.media.source import source_digest
-
+    if deployment.watch and drop and dropped:
         path = settings.absolute(Path(dropped))
         if path.is_file() and path.is_relative_to(settings.absolute(deployment.watch.folder)):
-            digest = source_digest(path)
+            digest = drop.digest(path)
             if list(overrides) != deployment.overrides:
                 digest = sha256_bytes("\n".join([digest, *overrides]).encode())
             own.append(f"paths.output={settings.paths.renders / name / f'{path.stem}-{digest[:8]}'}")
     return own
 
 
-def _there(config: Any, drop: str | None) -> None:
+def _there(config: Any, key: str) -> None:
     """A source that is not there is told before the run waits for its slot, perhaps for hours."""
     from tasks.media.source import open_source
 
-    if isinstance(source := getattr(config, drop or "", None), Path):
+    if isinstance(source := getattr(config, key, None), Path):
         open_source(source)
 
 

@@ -123,8 +123,8 @@ class Watch(Config):
 
     folder: LocalPath
     """Relative to the checkout; made if it is not there."""
-    patterns: list[str] = ["*.mp4", "*.mov", "*.mkv", "*.webm", "*.avi", "*.m4v", "*.gif"]
-    """Names that are taken, whatever their case."""
+    patterns: list[str] | None = None
+    """Names that are taken, whatever their case; empty: those that the flow's files have."""
     stable_seconds: float = Field(default=5.0, ge=0.5)
     """A file is taken when its size and time did not change for so long."""
     force_polling: bool = False
@@ -145,7 +145,7 @@ class Deployment(Config):
     tags: list[str] = []
     """For Prefect's UI."""
     schedules: list[Schedule] = []
-    """When it runs; none: by hand, or when a clip is dropped."""
+    """When it runs; none: by hand, or when a file is dropped."""
     watch: Watch | None = None
     """A folder whose new clips it renders."""
     paused: bool | None = None

@@ -16,6 +16,7 @@ from pathlib import Path
 from flows.edge.job import current
 from flows.flow import Flow
 from flows.render.render import render
+from flows.storyboard.dropped import DROP
 from flows.storyboard.plan import plan
 from flows.storyboard.settings import Story
 from flows.storyboard.stages import StoryPlan
@@ -69,4 +70,4 @@ def _approve(todo: StoryPlan, cfg: Story, store: Store) -> None:
     remember(store, record)
 
 
-FLOW = Flow(NAME, Story, run, about=__doc__, plan=plan, drop="file")
+FLOW = Flow(NAME, Story, run, about=__doc__, plan=plan, drop=DROP)

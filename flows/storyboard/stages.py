@@ -20,6 +20,7 @@ from flows.animate.stages import animated, embedded
 from flows.flow import Made, Source
 from flows.render import measures
 from flows.render.measures import Measures
+from flows.render.published import is_published
 from flows.storyboard.shots import DrawnPicture, KeyPicture, OwnPicture, ShotPlan
 from flows.storyboard.written import Written
 from reel.clip import Clip
@@ -146,6 +147,8 @@ class StoryPlan:
         film = ctx.store.get(self.assemble(made, replace(ctx, told=None)))
         stills, board = Clip.open(ctx.store, made.sheet), self.written.file.board
         rows = self._rows(made, recorder, film.meta["placed"], ctx)
+        if is_published(Path(recorder.record.output or ""), Path(recorder.record.config["paths"]["root"])):
+            rows = [{**row, "computed": []} for row in rows]  # the same page, whatever the store held
         if self.take is not None:
             recorder.metric(**rows[self.take - 1]["figures"])  # in the place of the shots' mean
         page = story_page.build(board.title, rows, stills, film)

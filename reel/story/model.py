@@ -78,7 +78,7 @@ class Shot(Config):
     """A few seconds of film: one picture that comes to life by one action and one camera move."""
 
     name: str | None = Field(default=None, pattern=r"^[A-Za-z][\w-]{0,39}$")
-    """By which people call it; it changes nothing."""
+    """By which people call it, and the edit lists."""
     prompt: Text = ""
     """What is in the shot's picture."""
     picture: LocalPath | None = None

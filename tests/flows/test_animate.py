@@ -294,7 +294,8 @@ def test_the_size_follows_the_picture(settings: dict[str, Any], files: Path, sto
 def test_a_render_is_resolved_for_dvc_and_takes_dropped_pictures(files: Path, monkeypatch: pytest.MonkeyPatch):
     found = resolved("animate", [*SMALL, f"picture={files}/key.png", "compute.memory_format=contiguous"])
     assert {"animate.embed", "animate.encode", "animate.denoise", "animate.decode"} <= found["stages"].keys()
-    assert flows.get("animate").drop == "picture"
+    assert (drop := flows.get("animate").drop)
+    assert drop.key == "picture"
 
 
 def test_a_sweep_is_planned(warm: Store, files: Path, tmp_path: Path, capsys: Any):

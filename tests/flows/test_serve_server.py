@@ -460,7 +460,7 @@ def test_inbox(served):
     text = "\n".join(said)
     assert "notes.odt is left alone: matches none of" in text
     assert "text.mp4 is left alone" in text
-    assert "copy.mp4 holds a clip that was taken before" in text
+    assert "copy.mp4 holds what was taken before" in text
     assert "hidden" not in text
     assert "coming" not in text
     assert len(state.entries(f"box_{WORKER}")) == 1

@@ -10,12 +10,14 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from benchmarks.runs import ROOT
 from flows import cli
+from flows.commands.resolve import resolved
 from flows.storyboard import stages
 from reel.clip import Clip
 from reel.history.record import RenderRecord, list_records
@@ -160,6 +162,21 @@ def test_takes_of_a_shot_stand_side_by_side_and_the_chosen_one_is_in_the_cut(
     chosen = files / "chosen.yaml"
     chosen.write_text(STORY.replace("name: bow", "name: bow\n    seed: 2").replace("seed: 3", "seed: 5"))
     assert computed(render(file=str(chosen))) == []
+
+
+def test_a_film_is_resolved_for_dvc_by_its_words_and_pictures(files: Path, tmp_path: Path):
+    def found(*more: str, story: str = STORY) -> dict[str, Any]:
+        shutil.copy(files / "own.png", tmp_path)
+        (tmp_path / "story.yaml").write_text(story)
+        same = ["compute.memory_format=contiguous", f"shots={tmp_path}/story.yaml", f"paths.store={tmp_path}/none"]
+        return resolved("storyboard", [*SMALL, *same, *more])["stages"]
+
+    made = found()
+    assert {"keyframe.draw 2", "animate.denoise 3", "extract", "film.cut"} <= made.keys()
+    assert str(tmp_path) not in json.dumps(made)
+    assert found("approve=yes", "compute.threads=1", story=f"# a comment\n{STORY}") == made
+    other = found(story=STORY.replace("a pier", "a boat"))
+    assert {name for name in made if made[name] != other[name]} == {"keyframe.draw 2", "animate.embed 3"}
 
 
 def test_a_film_that_breaks_off_keeps_its_finished_shots(
