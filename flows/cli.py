@@ -24,6 +24,7 @@ COMMANDS = {
     "open": "flows.commands.open",
     "sweeps": "flows.commands.sweeps",
     "why": "flows.commands.why",
+    "verify": "flows.commands.verify",
     "models": "flows.commands.models",
     "gc": "flows.commands.gc",
     "mirror": "flows.commands.mirror",

@@ -158,6 +158,10 @@ def _split(
     staying.extend(_item("record", path) for path in _files(store.root / "records"))
     for path in sorted((store.root / "journals").glob("*")):  # of renders that were broken off
         (going if time.time() - path.stat().st_mtime > 30 * DAY else staying).append(_item("checkpoint", path))
+    for path in sorted((store.root / "verify").glob("*")):  # of verifications that were broken off
+        with store.lock(f"verify-{path.name}", wait=False) as free:
+            left = free and time.time() - path.stat().st_mtime > DAY
+            (going if left else staying).append(_item("verification", path))
     for path in sorted((store.root / "tmp").iterdir()):
         (going if _abandoned(store, path) else staying).append(_item("draft", path))
     return staying, going

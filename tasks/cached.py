@@ -28,6 +28,7 @@ from reel.startup import watched
 from reel.store import Store
 from reel.whole import whole
 from reel.work import Work, extent
+from tasks.environment import environment
 from tasks.stylize.settings.compute import hardware
 from tasks.weights.fetch import content_id
 
@@ -215,10 +216,13 @@ def _compute(op: Op, cfg: Config, inputs: Mapping[str, str], ctx: Context, key: 
     if (render := whole()) is not None:
         render.begin(op.id)
     started, before = time.perf_counter(), _loaded()
+    forget_device_peak()
     with watched() as watch:
         digest = op.fn(cfg, inputs, own)
     seconds = time.perf_counter() - started
-    own.note(peak_memory_mib=round(peak_memory() / 2**20))
+    own.note(peak_memory_mib=round(peak_memory() / 2**20), environment=environment(op, ctx.compute))
+    if (on_device := device_peak()) is not None:
+        own.note(peak_device_memory_mib=round(on_device / 2**20))
     if new := sorted(_loaded() - before):
         own.note(loaded=new)
     did = _work(op, cfg, inputs, own).noted(own.facts.get("work_share", 1.0), watch)
@@ -246,3 +250,21 @@ def peak_memory() -> int:
     """The process's peak resident memory so far, bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def device_peak() -> int | None:
+    """The most memory that tensors took on the first card since `forget_device_peak`, bytes; None: none was used."""
+    cuda = _cuda()
+    return None if cuda is None else int(cuda.max_memory_allocated())
+
+
+def forget_device_peak() -> None:
+    """Begin to count anew."""
+    if (cuda := _cuda()) is not None:
+        cuda.reset_peak_memory_stats()
+
+
+def _cuda() -> Any | None:
+    """torch's CUDA where this process has used it; nothing is imported to find out."""
+    torch = sys.modules.get("torch")
+    return torch.cuda if torch is not None and torch.cuda.is_initialized() else None

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.hostile import animate, commands, conf, keys, numbers, paths, storyboard, text2video, texts
+from benchmarks.hostile import (
+    animate,
+    commands,
+    conf,
+    keys,
+    numbers,
+    paths,
+    storyboard,
+    text2video,
+    texts,
+    verify,
+)
 from benchmarks.hostile.case import Case
 
 _TABLE: dict[str, list[Case]] = {
@@ -26,6 +37,7 @@ _TABLE: dict[str, list[Case]] = {
     "animate": animate.ANIMATE,
     "storyboard": storyboard.STORYBOARD,
     "text2video": text2video.TEXT2VIDEO,
+    "verify": verify.VERIFY,
     "environment": commands.ENVIRONMENT,
 }
 KINDS = list(_TABLE)

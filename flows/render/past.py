@@ -41,7 +41,7 @@ def find(name: str, store: Path, flow: str) -> Past:
     if name and path.is_dir():
         path = _in_folder(path)
     if name and path.is_file():
-        return _of_yaml(path) if path.suffix in (".yaml", ".yml") else _of_film(path, store)
+        return _of_yaml(path) if path.suffix in (".yaml", ".yml", ".lock") else _of_film(path, store)
     if "/" in name or path.suffix:
         raise UserError(
             f"--from: there is no file {name}", fix="a run's id (rotoscope runs), a film, or a settings.yaml"
@@ -149,14 +149,14 @@ def write_settings(folder: Path, flow: str, cfg: Config) -> Path:
     import yaml
 
     path = folder / SETTINGS
-    data = {"flow": flow, "folder": here(), "settings": _resulting(type(cfg), canonical(cfg.model_dump(mode="json")))}
+    data = {"flow": flow, "folder": here(), "settings": resulting(type(cfg), canonical(cfg.model_dump(mode="json")))}
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=1000)
     write_atomic(path, (_HEADER.format(flow=flow.replace("_", "-"), name=SETTINGS) + text).encode())
     return path
 
 
-def _resulting(cls: type[Config], data: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings without those that change no result: folders, tracking, the device."""
+def resulting(cls: type[Config], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings, plain data, without those that change no result: folders, tracking, the device."""
     marked = [place for place in places(cls) if OPERATIONAL in place.markers]
 
     def kept(data: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:

@@ -16,11 +16,12 @@ from flows.edge.job import current
 from flows.flow import Drop, Flow, HandsOver, RenderPlan
 from flows.prefect_server.pages import shown_at
 from flows.prefect_server.run import as_flow
-from flows.render import measures, past
+from flows.render import locks, measures, past
 from flows.render.published import guard, is_published
 from flows.render.settings import Looking, Rendering
 from reel.config import FIGURES
 from reel.errors import UserError
+from reel.history.lock import NAME as LOCK
 from reel.history.record import RenderRecord, Role, StageRecord
 from reel.history.recorder import Recorder, new_run_id
 from reel.live import PREVIEW, Live, read_progress
@@ -96,6 +97,7 @@ def render(
 
         def everything() -> None:
             keep_wish_to_stop()
+            recorder.sources({name: source.digest for name, source in todo.sources.items()})
             made = todo.draw(ctx)
             recorder.pictures(**made.pictures)
             _hand_over(todo.assemble(made, ctx), name, cfg, recorder)  # before measuring, which may fail
@@ -104,13 +106,13 @@ def render(
             if isinstance(todo, HandsOver):
                 todo.hand_over(made, ctx, recorder)
 
-        found = _foreseen(todo, ctx)
+        found = dry(todo, ctx)
         if all_there(found, store):
             with dry_run(found), recorder.at_once():
                 everything()
         else:
             _check_writable(store, found)
-            ctx = dataclasses.replace(ctx, say=_line)
+            ctx = dataclasses.replace(ctx, say=say_line)
             with announced(name, found, store) as seconds:
                 live.expect(seconds)
                 as_flow(everything, name, run, store)
@@ -136,10 +138,10 @@ def say_first(name: str, lines: Iterable[tuple[str, str]]) -> None:
     for number, line in enumerate(lines):
         if number == 0:  # and not above an error about the clip
             print(name, file=sys.stderr)
-        _line(*line)
+        say_line(*line)
 
 
-def _line(what: str, told: str) -> None:
+def say_line(what: str, told: str) -> None:
     """A line for the person who waits, on stderr; a warning as `--quiet` knows one."""
     if what == "warning":
         return print(f"warning: {told}", file=sys.stderr, flush=True)
@@ -161,7 +163,7 @@ def foresee(flow: Flow[R], cfg: R) -> list[Foreseen]:
     """
     assert flow.plan is not None
     store = Store(cfg.paths.store)
-    return _foreseen(flow.plan(cfg, store), Context(store, cfg.compute))
+    return dry(flow.plan(cfg, store), Context(store, cfg.compute))
 
 
 @contextlib.contextmanager
@@ -190,7 +192,8 @@ def kept(store: Store, record: RenderRecord, live: Live) -> str:
     return "; ".join(told)
 
 
-def _foreseen(todo: RenderPlan, ctx: Context) -> list[Foreseen]:
+def dry(todo: RenderPlan, ctx: Context) -> list[Foreseen]:
+    """The stages of a plan, none of which is computed."""
     quiet = dataclasses.replace(ctx, told=None, live=None, say=None)
     with dry_run() as found:
         made = todo.draw(quiet)
@@ -221,9 +224,9 @@ def announced(name: str, found: Sequence[Foreseen], store: Store) -> Iterator[fl
     estimate = History(store).estimate(name, coming, used())
     swept = current().num is not None
     if not swept:
-        _line("to do", ", ".join(dict.fromkeys(short(one.stage.op) for one in coming)))
+        say_line("to do", ", ".join(dict.fromkeys(short(one.stage.op) for one in coming)))
     if told := line(estimate, text.duration):
-        _line("time", told)
+        say_line("time", told)
     stages = [Coming(call.op, call.seconds if call.runs else None) for call in estimate.calls]
     with telling(stages, text.duration, (lambda line: None) if swept else None):
         yield None if estimate.unknown else estimate.seconds
@@ -239,11 +242,14 @@ def _hand_over(digest: str, name: str, cfg: Rendering, recorder: Recorder) -> No
             recorder.output(folder / one.name, one.role)
         if not (folder / past.SETTINGS).exists():
             recorder.output(past.write_settings(folder, name, cfg))
+        if not (folder / LOCK).exists():
+            recorder.output(locks.write(folder, store, recorder.record, type(cfg)))
         return
     output = Path(recorder.record.output or "")
     publish(store, digest, output, recorder)
     if not is_published(output, cfg.paths.root):  # what DVC keeps has its settings in conf/experiment/
         recorder.output(past.write_settings(output, name, cfg))
+        recorder.output(locks.write(output, store, recorder.record, type(cfg)))
 
 
 def publish(store: Store, digest: str, output: Path, recorder: Recorder) -> None:

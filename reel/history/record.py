@@ -106,6 +106,8 @@ class RenderRecord(_Frozen):
     metrics: dict[str, float] = Field(default_factory=dict)
     pictures: dict[str, Digest] = Field(default_factory=dict)
     """Digests of clips to look at, by role: ``frames``, ``original``, ``map_<control>``."""
+    sources: dict[str, Digest] = Field(default_factory=dict)
+    """Digests of the files outside the store that it is made from, by the settings that name them."""
     output: str | None = None
     """Folder that the files were exported to."""
     outputs: tuple[Output, ...] = ()

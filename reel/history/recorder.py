@@ -117,6 +117,10 @@ class Recorder:
         """Note clips to look at by their role, such as ``frames``."""
         self._update(pictures={**self.record.pictures, **digests})
 
+    def sources(self, digests: Mapping[str, str]) -> None:
+        """Note the files that it is made from, by the settings that name them."""
+        self._update(sources=dict(digests))
+
     def of_sweep(self, sweep: str) -> None:
         """Note that this is not a point of a sweep but about all of it."""
         self._update(sweep=sweep)

@@ -137,6 +137,11 @@ def test_unchanged_is_reused_whole(render: Render):
     assert render().reused
 
 
+def test_a_film_is_made_again_to_the_last_bit(warm: Store, capsys: Any):
+    assert cli.main(["verify", "last", f"--store={warm.root}"]) == 0
+    assert "frames   the same, to the last bit" in capsys.readouterr().out
+
+
 def test_what_was_decoded_anew_is_the_same_where_nothing_changed(render: Render, warm: Store):
     """More frames than asked for are made and cut off, so that the cut changes nothing before it."""
     first = list_records(warm)[0][-1].pictures["frames"]

@@ -133,6 +133,16 @@ def test_a_film_its_files_its_shots_and_its_page(warm: Path):
         assert sheet.width > 3 * 200
 
 
+def test_a_film_is_made_again_shot_by_shot(warm: Path, capsys: pytest.CaptureFixture[str]):
+    store = Store(warm / "store")
+    assert cli.main(["verify", "last", f"--store={store.root}"]) == 0
+    told = capsys.readouterr().out
+    assert all(f"shot_{number}   the same, to the last bit" in told for number in range(3))
+    shot = next(one for one in list_records(store)[0] if one.flow == "shot")
+    assert cli.main(["verify", shot.run, f"--store={store.root}"]) == 2
+    assert f"{shot.run} is a part of {shot.parent} (shot) and no render of its own" in capsys.readouterr().err
+
+
 def test_unchanged_is_reused_whole(render: Render):
     assert render().reused
 

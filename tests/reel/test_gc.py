@@ -181,6 +181,15 @@ def test_sizes_are_told_by_kind(store):
     assert sizes["key"][1] == sizes["pointer"][1] == 2
 
 
+def test_verifications_that_were_broken_off_stay_for_a_day_and_those_under_way_for_ever(store):
+    for name, hours in (("fresh", 1), ("old", 40), ("busy", 40)):
+        (store.root / "verify" / name).mkdir(parents=True)
+        when = time.time() - hours * 3600
+        os.utime(store.root / "verify" / name, (when, when))
+    with store.lock("verify-busy"):
+        assert [(item.kind, item.name) for item in collect(store, []).items] == [("verification", "old")]
+
+
 def test_checkpoints_of_a_broken_off_render_stay_for_a_month(store):
     for name, days in (("fresh", 1), ("old", 40)):
         (store.root / "journals" / name).mkdir(parents=True)
