@@ -12,6 +12,7 @@ from reel.schedule.compile import PromptTrack
 from tasks.stylize.settings.controls import ControlSettings
 from tasks.stylize.settings.regions import Region
 from tasks.stylize.settings.sampling import Sampling
+from tasks.stylize.settings.sparse import Sparse
 from tasks.stylize.settings.split import Stages, split
 
 PLAIN = {"device": "cpu", "dtype": "float32", "memory_format": "contiguous"}
@@ -25,7 +26,8 @@ def stages(model: Mapping[str, Any], track: PromptTrack | None = None, **given: 
         model: a family, as conf/model/ has it.
         track: prompts over the frames, instead of ``prompt``.
         given: settings of `stylize`, of `compute` and of the render: ``prompt``, ``negative_prompt``, ``seed``,
-            ``controls`` (a list as ``weight_schedule``), ``regions``, ``strength_schedule``, ``guidance_schedule``.
+            ``controls`` (a list as ``weight_schedule``), ``sparse``, ``regions``, ``strength_schedule``,
+            ``guidance_schedule``.
 
     Raises:
         UserError: settings that cannot be, or do not go together.
@@ -39,6 +41,7 @@ def stages(model: Mapping[str, Any], track: PromptTrack | None = None, **given: 
             per_frame[f"controls.{name}.weight_schedule"] = weights
         controls[name] = parse(ControlSettings, own, f"controls.{name}")
     regions = {name: parse(Region, one, f"regions.{name}") for name, one in given.pop("regions", {}).items()}
+    sparse = {name: parse(Sparse, one, f"sparse.{name}") for name, one in given.pop("sparse", {}).items()}
     compute = {name: given.pop(name) for name in Compute.model_fields if name in given}
     words = {name: given.pop(name) for name in ("prompt", "negative_prompt", "seed") if name in given}
     return split(
@@ -48,6 +51,7 @@ def stages(model: Mapping[str, Any], track: PromptTrack | None = None, **given: 
         **{"prompt": "", **words},
         track=track,
         controls=controls,
+        sparse=sparse,
         regions=regions,
         per_frame=per_frame,
     )

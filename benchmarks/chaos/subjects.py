@@ -87,6 +87,10 @@ def _storyboard(store: Path, output: Path) -> Made:
     return {**_render(store, output, "storyboard"), **made, **beside}
 
 
+def _loop(store: Path, output: Path) -> Made:
+    return _render(store, output, "loop")
+
+
 def _sweep(store: Path, output: Path) -> Made:
     manifest = Manifest.load(Store(store), "latest")
     made: Made = {}
@@ -133,11 +137,18 @@ shots:
   - {picture: key.png, motion: Mira bows, transition: {kind: crossfade, frames: 3}}
   - {prompt: "Mira sits, blue background", motion: she waits, seed: 3}
 """
+LOOP = (
+    *("loop", "pictures=[MODELS/key.png,MODELS/key2.png]", "frames=4", "width=64", "height=64", "prompt=a girl"),
+    *("model.sparsectrls={rgb: {kind: embedded, id: random_sparsectrl}}", "stylize.num_inference_steps=2"),
+    *("stylize.windows.context_length=4", "stylize.windows.context_overlap=1", "match_colour=1"),
+    *("compute.dtype=float32", "tracking=none", "assemble.side_by_side=false", "assemble.contact_sheet=2"),
+    "measure=[flash,key_pictures]",
+)
 
 
 @contextmanager
 def models(folder: Path) -> Iterator[None]:
-    """The embedded models, and beside them a tiny LTX of random weights with a picture, a storyboard and music."""
+    """The embedded models, and beside them a tiny LTX and a SparseCtrl of random weights, with what they are given."""
     place, write = folder / "models", "from benchmarks.chaos.subjects import write_models; write_models()"
     before = os.environ.get("ROTOSCOPE_MODELS")
     os.environ["ROTOSCOPE_MODELS"] = str(place)
@@ -153,7 +164,7 @@ def models(folder: Path) -> Iterator[None]:
 def write_models() -> None:
     """Write the folder that `models` names."""
     from tests.tasks import animate_models as tiny
-    from tests.tasks import film_samples
+    from tests.tasks import film_samples, sprite_sparse
 
     place = Path(os.environ["ROTOSCOPE_MODELS"])
     place.mkdir(exist_ok=True)
@@ -161,7 +172,9 @@ def write_models() -> None:
         if not (place / family.name).exists():
             (place / family.name).symlink_to(family)
     tiny.write_ltx(place / "tiny_ltx")
+    sprite_sparse.save(place / "random_sparsectrl")
     tiny.picture(0, 96, 96).save(place / "key.png")
+    tiny.picture(1, 96, 96).save(place / "key2.png")
     film_samples.tone(place / "song.wav", 2)
     (place / "story.yaml").write_text(STORY, "utf-8")
 
@@ -173,6 +186,7 @@ SUBJECTS: Sequence[Subject] = (
     Subject("dance", ("dance", *SMALL), _render),
     Subject("animate", ANIMATE, _animate),
     Subject("storyboard", FILM, _storyboard),
+    Subject("loop", LOOP, _loop),
     Subject("sweep", ("dance", "-m", *SMALL, "controls.pose.weight=0,1", "seed=1,2"), _sweep, base="dance"),
     Subject(
         "search",

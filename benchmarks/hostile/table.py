@@ -9,6 +9,7 @@ from benchmarks.hostile import (
     commands,
     conf,
     keys,
+    loop,
     numbers,
     paths,
     storyboard,
@@ -37,6 +38,7 @@ _TABLE: dict[str, list[Case]] = {
     "animate": animate.ANIMATE,
     "storyboard": storyboard.STORYBOARD,
     "text2video": text2video.TEXT2VIDEO,
+    "loop": loop.LOOP,
     "verify": verify.VERIFY,
     "environment": commands.ENVIRONMENT,
 }

@@ -10,23 +10,17 @@ What it does in which order stands in `flows.storyboard.stages`.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 from flows.edge.job import current
 from flows.flow import Flow
+from flows.render import approval
 from flows.render.render import render
 from flows.storyboard.dropped import DROP
 from flows.storyboard.plan import plan
 from flows.storyboard.settings import Story
-from flows.storyboard.stages import StoryPlan
-from flows.storyboard.stills import StillsPlan, approved, remember
+from flows.storyboard.stills import StillsPlan
 from flows.storyboard.written import told
-from reel.errors import UserError
 from reel.history.record import RenderRecord
-from reel.op import Context
 from reel.store import Store
-from tasks.cached import dry_run
 
 NAME = "storyboard"
 
@@ -41,33 +35,10 @@ def run(cfg: Story) -> RenderRecord:
     todo = plan(cfg, store)
     print(told(todo.written.file, cfg.file), flush=True)
     if cfg.approve == "ask" and current().sweep is None:
-        _approve(todo, cfg, store)
+        question = f"animate these {len(todo.shots)} shots?"
+        change = "change a shot (shots.3.prompt=..., shots.3.seed=...), and run again"
+        approval.ask(NAME, cfg, store, todo, StillsPlan(todo), question, change)
     return render(NAME, lambda *_: todo, None, cfg)
-
-
-def _approve(todo: StoryPlan, cfg: Story, store: Store) -> None:
-    """Show the key pictures and ask, unless all clips are there, or these very pictures were approved before."""
-    with dry_run() as found:
-        todo.draw(Context(store, cfg.compute))
-    if all(one.stage.reused for one in found):
-        return
-    stills = StillsPlan(todo)
-    record = render(NAME, lambda *_: stills, None, cfg)
-    if approved(store, record):
-        return
-    sheet = Path(record.output or "") / stills.name
-    if not sys.stdin.isatty():
-        raise UserError(
-            f"approve: nobody is at the terminal to say whether the key pictures will do: {sheet}",
-            fix="look at them, then run the same command with approve=yes; they are kept",
-        )
-    print(f"\nkey pictures: {sheet}\nanimate these {len(todo.shots)} shots? [y/N] ", end="", flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise UserError(
-            "approve: stopped before anything was animated; the key pictures are kept",
-            fix="change a shot (shots.3.prompt=..., shots.3.seed=...), and run again",
-        )
-    remember(store, record)
 
 
 FLOW = Flow(NAME, Story, run, about=__doc__, plan=plan, drop=DROP)

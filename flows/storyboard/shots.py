@@ -16,6 +16,7 @@ from flows.config.compose import plain_settings
 from flows.config.root import Root
 from flows.edge.job import current
 from flows.flow import Source
+from flows.render.key_pictures import DrawnPicture, KeyPicture, OwnPicture, own_picture
 from flows.storyboard.settings import Story
 from reel.config import parse
 from reel.errors import UserError
@@ -29,30 +30,10 @@ from tasks.animate.settings import Key, Sampling
 from tasks.animate.shown import ShownKeys
 from tasks.assemble import Assemble
 from tasks.extract import Extract
-from tasks.keyframe.catalogue import RECIPES
-from tasks.keyframe.settings import Draw
+from tasks.keyframe.drawing import check_size, drawing
 from tasks.media.source import source_digest
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class OwnPicture:
-    """A file of the user, and how its picture is brought to the film's size."""
-
-    source: Source
-    extract: Extract
-
-
-@dataclass(frozen=True)
-class DrawnPicture:
-    """A picture that is drawn, from words and from pictures of characters."""
-
-    draw: Draw
-    references: Sequence[OwnPicture] = ()
-
-
-KeyPicture = OwnPicture | DrawnPicture
 
 
 @dataclass(frozen=True)
@@ -112,27 +93,10 @@ def size_of(cfg: Story, file: StoryFile) -> tuple[int, int]:
     else:
         width, height = cfg.model.advice.sizes[0].width, cfg.model.advice.sizes[0].height
     checks.size(width, height, cfg.model)
-    if any(shot.picture is None or shot.last_prompt.strip() for shot in file.board.shots):
-        _drawable(cfg, width, height)
+    drawn = any(shot.picture is None or shot.last_prompt.strip() for shot in file.board.shots)
+    if drawn and cfg.keyframe.draws:  # else it is told of the shot that has no picture
+        check_size(cfg.keyframe, width, height, "film")
     return width, height
-
-
-def _drawable(cfg: Story, width: int, height: int) -> None:
-    painter = cfg.keyframe
-    if not painter.draws:
-        return  # told of the shot that has no picture
-    limits, wrong = painter.limits, ""
-    if width % painter.multiple_of or height % painter.multiple_of:
-        wrong = f"draws sides that are multiples of {painter.multiple_of} px"
-    elif min(width, height) < limits.least_side:
-        wrong = f"draws {limits.least_side} px a side at least"
-    elif width * height > limits.most_pixels:
-        wrong = f"draws {limits.most_pixels:,} px at most"
-    if wrong:
-        raise UserError(
-            f"keyframe: {painter.name} {wrong}, and the film is {width}x{height}",
-            fix="another keyframe=NAME (rotoscope models), or width=... height=...",
-        )
 
 
 def worked_out(cfg: Story, file: StoryFile) -> list[ShotPlan]:
@@ -271,7 +235,7 @@ class _Worker:
             pictures.check_fit(still, self.width, self.height, self.cfg.fit, key)
         except UserError as error:
             raise self.error(key, error) from None
-        return OwnPicture(Source(path, source_digest(path)), self.extract())
+        return own_picture(path, self.extract())
 
     def extract(self) -> Extract:
         return Extract(
@@ -289,21 +253,14 @@ class _Worker:
             raise self.file.error(
                 self.number, "", f"it has no picture of its own, and keyframe={OWN} draws none", "picture: key.png"
             )
-        recipe = RECIPES[painter.architecture]
-        settings = Draw(
-            architecture=painter.architecture,
-            sources=painter.sources_of(recipe.parts),
-            dtype=dtype_of(self.cfg),  # type: ignore[arg-type]  # a name of the same few
+        settings = drawing(
+            painter,
+            how,
             prompt=prompts.picture_prompt(self.file.board, self.shot, last=last),
-            negative_prompt=how.negative_prompt if painter.limits.negative_prompt else "",
             width=self.width,
             height=self.height,
-            num_inference_steps=how.num_inference_steps,
-            guidance_scale=how.guidance_scale,
-            scheduler_config=painter.scheduler_config,
-            call=painter.call,
-            max_tokens=painter.max_tokens,
             seed=self.seed,
+            dtype=dtype_of(self.cfg),
             attention=self.cfg.compute.attention,
         )
         return DrawnPicture(settings, self.references())
@@ -318,7 +275,7 @@ class _Worker:
                 except UserError as error:
                     raise UserError(f"characters: {one.name}: {error.message}", fix=error.fix) from None
                 extract = Extract(multiple_of=16, background=self.cfg.background or "#000000", fps="source")
-                found.append(OwnPicture(Source(path, source_digest(path)), extract))
+                found.append(own_picture(path, extract))
         return found[:most]
 
     def sound(self) -> Source | None:

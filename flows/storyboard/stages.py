@@ -18,15 +18,14 @@ from typing import Any
 
 from flows.animate.stages import animated, embedded
 from flows.flow import Made, Source
-from flows.render import measures
+from flows.render import key_pictures, measures
+from flows.render.key_pictures import DrawnPicture, OwnPicture, put
 from flows.render.measures import Measures
 from flows.render.published import is_published
-from flows.storyboard.shots import DrawnPicture, KeyPicture, OwnPicture, ShotPlan
+from flows.storyboard.shots import ShotPlan
 from flows.storyboard.written import Written
 from reel.clip import Clip
 from reel.config import Config
-from reel.files import write_atomic
-from reel.history.record import Role
 from reel.history.recorder import Recorder
 from reel.op import Context, Op, get
 from reel.story.file import text_of
@@ -80,9 +79,8 @@ class StoryPlan:
     def sources(self) -> Mapping[str, Source]:
         found = {} if self.written.source is None else {"file": self.written.source}
         for shot in self.shots:
-            for index, one in enumerate(shot.key_pictures):
-                files = [one] if isinstance(one, OwnPicture) else one.references
-                found |= {f"shots.{shot.number}.{index}.{n}": each.source for n, each in enumerate(files)}
+            pictured = key_pictures.sources_of(shot.key_pictures)
+            found |= {f"shots.{shot.number}.{place}": source for place, source in pictured.items()}
             if shot.sound is not None:
                 found[f"shots.{shot.number}.sound"] = shot.sound
         if self.film.music.file is not None:
@@ -95,7 +93,7 @@ class StoryPlan:
     def ops(self) -> list[tuple[Op, Config]]:
         found = [] if self.written.writer is None else [self.written.writer]
         for shot in self.shots:
-            found += [pair for one in shot.key_pictures for pair in picture_ops(one)]
+            found += [pair for one in shot.key_pictures for pair in key_pictures.ops_of(one)]
             passes = shot.passes
             stages = {"embed": passes.embed, "encode": passes.encode, "denoise": passes.denoise,
                       "decode": passes.decode, "sound": passes.sound}  # fmt: skip
@@ -110,10 +108,8 @@ class StoryPlan:
 
     def stills(self, ctx: Context) -> tuple[list[list[str]], str]:
         """Digests of every shot's key pictures, and of the clip of the first ones."""
-        found = [[_picture(one, ctx) for one in shot.key_pictures] for shot in self.shots]
-        given = {f"picture_{index}": some[0] for index, some in enumerate(found)}
-        bare = Sheet(labels=[str(index + 1) for index in range(len(found))])  # a name changes no picture
-        return found, call(get("keyframe", "sheet"), bare, given, ctx).digest
+        found = [[key_pictures.made(one, ctx) for one in shot.key_pictures] for shot in self.shots]
+        return found, key_pictures.as_clip([some[0] for some in found], ctx)
 
     def draw(self, ctx: Context) -> StoryMade:
         """Every stage up to the clips of the shots."""
@@ -180,14 +176,6 @@ class StoryPlan:
         return rows
 
 
-def put(recorder: Recorder, name: str, data: bytes, role: Role) -> None:
-    """A file of the output folder, noted; what an earlier render of the same film left there stays."""
-    folder = Path(recorder.record.output or "")
-    if name not in {one.name for one in recorder.record.outputs}:
-        write_atomic(folder / name, data)
-        recorder.output(folder / name, role)
-
-
 def _listening(ctx: Context, noted: list[Stage]) -> Context:
     """A context whose stages are noted as well as told."""
 
@@ -226,19 +214,3 @@ def facts(shot: ShotPlan) -> dict[str, Any]:
         "seconds": float(shot.seconds),
         "model": shot.model.name,
     }
-
-
-def picture_ops(one: KeyPicture) -> list[tuple[Op, Config]]:
-    if isinstance(one, OwnPicture):
-        return [(get("extract", "extract"), one.extract)]
-    references: list[tuple[Op, Config]] = [(get("extract", "extract"), each.extract) for each in one.references]
-    return [*references, (get("keyframe", "draw"), one.draw)]
-
-
-def _picture(one: KeyPicture, ctx: Context) -> str:
-    """Digest of a key picture."""
-    if isinstance(one, OwnPicture):
-        own = replace(ctx, files={"source": one.source.path})
-        return call(get("extract", "extract"), one.extract, {"source": one.source.digest}, own).digest
-    given = {f"reference_{index}": _picture(each, ctx) for index, each in enumerate(one.references)}
-    return call(get("keyframe", "draw"), one.draw, given, ctx).digest

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from flows.flow import Made, Source
+from flows.render.key_pictures import ops_of, put
 from flows.render.measures import Measures
-from flows.storyboard.stages import FILE, SHEET, StoryPlan, picture_ops, put
+from flows.storyboard.stages import FILE, SHEET, StoryPlan
 from reel.clip import Clip
 from reel.config import Config
-from reel.files import write_atomic
-from reel.history.record import RenderRecord
 from reel.history.recorder import Recorder
 from reel.op import Context, Op, get
-from reel.store import Store
 from reel.story.file import text_of
 from tasks.cached import call
 from tasks.keyframe.sheet import drawn
@@ -38,7 +35,7 @@ class StillsPlan:
 
     @property
     def ops(self) -> list[tuple[Op, Config]]:
-        pictures = [pair for shot in self.film.shots for one in shot.key_pictures for pair in picture_ops(one)]
+        pictures = [pair for shot in self.film.shots for one in shot.key_pictures for pair in ops_of(one)]
         return [*pictures, (get("keyframe", "sheet"), self.film.sheet)]
 
     def draw(self, ctx: Context) -> Made:
@@ -54,17 +51,3 @@ class StillsPlan:
         """The contact sheet and the storyboard."""
         put(recorder, self.name, drawn(Clip.open(ctx.store, made.frames), self.film.sheet.labels), "sheet")
         put(recorder, FILE, text_of(self.film.written.file.board).encode(), "other")
-
-
-def approved(store: Store, record: RenderRecord) -> bool:
-    """Whether these very pictures were approved before."""
-    return _note(store, record).exists()
-
-
-def remember(store: Store, record: RenderRecord) -> None:
-    """Note that these pictures were approved: a film that is broken off goes on without asking again."""
-    write_atomic(_note(store, record), b"")
-
-
-def _note(store: Store, record: RenderRecord) -> Path:
-    return store.root / "told" / f"approved-{record.pictures['frames']}"

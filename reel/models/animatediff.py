@@ -31,6 +31,8 @@ class AnimateDiff(Family):
     """A VAE instead of the base's own."""
     controlnets: dict[str, ModelSource] = Field(default_factory=dict)
     """ControlNet by kind (openpose, depth, lineart, ...)."""
+    sparsectrls: dict[str, ModelSource] = Field(default_factory=dict, exclude_if=lambda found: not found)
+    """SparseCtrl by kind (rgb, scribble); none of them is in the key of a render that uses none."""
     loras: list[LoraSource] = Field(default_factory=list)
     """LoRAs that belong to the family (AnimateLCM's, say), always applied."""
     ip_adapter: ModelSource | None = None
@@ -57,10 +59,15 @@ class AnimateDiff(Family):
             raise ValueError("a motion module that is one file needs motion_config (its config.json)")
         return self
 
-    def only(self, kinds: Iterable[str]) -> AnimateDiff:
-        """The family without the ControlNets that a render does not use, so that they are not in its key."""
-        wanted = set(kinds)
-        return self.model_copy(update={"controlnets": {k: v for k, v in self.controlnets.items() if k in wanted}})
+    def only(self, kinds: Iterable[str], sparse: Iterable[str] = ()) -> AnimateDiff:
+        """The family without the ControlNets and SparseCtrls that a render does not use: they are not in its key."""
+        wanted = {"controlnets": set(kinds), "sparsectrls": set(sparse)}
+        return self.model_copy(
+            update={
+                field: {kind: source for kind, source in getattr(self, field).items() if kind in chosen}
+                for field, chosen in wanted.items()
+            }
+        )
 
     def facts(self) -> dict[str, str]:
         """Frames of the motion window."""

@@ -68,6 +68,8 @@ class PictureInterval:
     stop: int
     strength: np.ndarray
     """(stop - start,) float: strength at each frame, transitions included."""
+    by: str | None = None
+    """What holds the clip to it, one of `reel.schedule.model.BY`; None: as the renderer is set."""
 
 
 def compile_prompts(
@@ -189,7 +191,7 @@ def compile_pictures(schedule: Schedule, frames: int, fps: float = 12.0, seed: i
             pieces.setdefault(key, []).append((first, after, _own(plan, key, span) * (1 - weight)))
         if target != key:
             pieces.setdefault(target, []).append((first, after, _own(plan, target, span) * weight))
-    intervals = [interval for key, parts in pieces.items() for interval in _joined(plan.keys[key].picture, parts)]
+    intervals = [interval for key, parts in pieces.items() for interval in _joined(plan.keys[key], parts)]
     return sorted(intervals, key=lambda interval: (interval.start, interval.stop))
 
 
@@ -222,9 +224,9 @@ def _own(plan: Plan, key: int, span: np.ndarray) -> np.ndarray | float:
     return values
 
 
-def _joined(picture: str | None, parts: list[tuple[int, int, np.ndarray]]) -> Iterator[PictureInterval]:
+def _joined(key: Key, parts: list[tuple[int, int, np.ndarray]]) -> Iterator[PictureInterval]:
     """Touching pieces of one key as one interval; pieces without a picture or without strength vanish."""
-    if picture is None:
+    if key.picture is None:
         return
     groups: list[list[tuple[int, int, np.ndarray]]] = []
     for part in sorted(parts, key=lambda p: p[0]):
@@ -235,4 +237,4 @@ def _joined(picture: str | None, parts: list[tuple[int, int, np.ndarray]]) -> It
     for group in groups:
         strength = np.concatenate([p[2] for p in group])
         if strength.any():
-            yield PictureInterval(picture, group[0][0], group[-1][1], strength)
+            yield PictureInterval(key.picture, group[0][0], group[-1][1], strength, key.by)

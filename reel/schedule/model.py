@@ -10,6 +10,8 @@ from reel.schedule.times import Time
 
 What = Literal["prompt", "value", "track"]
 KINDS: tuple[What, ...] = ("prompt", "value", "track")
+BY = ("tile", "sparsectrl", "ip_adapter")
+"""What can hold a clip to a picture: a ControlNet at every frame, SparseCtrl at some, IP-Adapter as a prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Key:
     value: Expression | None = None
     picture: str | None = None
     strength: Expression | None = None
+    by: str | None = None
+    """One of `BY`; None: as the renderer is set."""
     then: Then | None = None
     place: Span = field(default=Span(), compare=False)
     """Where the key's place in time stands in the text."""

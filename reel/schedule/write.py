@@ -49,7 +49,8 @@ def _reduced(schedule: Schedule, chosen: Dialect, target: Target) -> Schedule:
     if schedule.what in chosen.kinds:
         return schedule
     if schedule.what == "track" and "prompt" in chosen.kinds:
-        keys = tuple(replace(key, picture=None, strength=None) for key in schedule.keys if key.prompt is not None)
+        keyed = (key for key in schedule.keys if key.prompt is not None)
+        keys = tuple(replace(key, picture=None, strength=None, by=None) for key in keyed)
         if keys:
             target.say("RS506", "pictures and their strengths are left out")
             return replace(schedule, what="prompt", keys=keys)
@@ -78,8 +79,8 @@ def _same(schedule: Schedule, reduced: Schedule, text: str, chosen: Dialect, tar
                 return False, f"the prompts' weights differ from frame {first} on"
         if reduced.what == "track":
             pictures = [compile_pictures(s, frames, target.fps) for s in (reduced, parsed.schedule)]
-            same = [[(p.picture, p.start, p.stop, p.strength.tolist()) for p in side] for side in pictures]
-            return same[0] == same[1], "the pictures' strengths differ"
+            same = [[(p.picture, p.start, p.stop, p.by, p.strength.tolist()) for p in side] for side in pictures]
+            return same[0] == same[1], "the pictures' strengths, or what holds to them, differ"
     except UserError as error:
         return False, f"could not be checked: {error.message}"
     return True, ""

@@ -6,6 +6,7 @@ own RGB values. Its figures are the distance of the two distributions before and
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,10 +52,14 @@ class Map:
 
 def colours_of(clip: Clip) -> Colours:
     """Of the frames of a clip."""
+    return colours_in(clip.frame(index) for index in spread(clip.count, LOOKED_AT))
+
+
+def colours_in(frames: Iterable[np.ndarray]) -> Colours:
+    """Of frames ``(H, W, 3)`` uint8."""
     import cv2
     import numpy as np
 
-    frames = (clip.frame(index) for index in spread(clip.count, LOOKED_AT))
     small = [cv2.resize(frame, (SIDE, SIDE), interpolation=cv2.INTER_AREA).reshape(-1, 3) for frame in frames]
     values = np.concatenate(small).astype(np.float64)
     return Colours(values.mean(axis=0), np.cov(values.T))

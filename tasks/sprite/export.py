@@ -12,6 +12,8 @@ from tasks.sprite import few_lora
 
 PARTS = ("tokenizer", "scheduler", "text_encoder", "vae", "unet", "motion_adapter",
          "controlnet_openpose", "controlnet_lineart", "controlnet_depth", "controlnet_tile")  # fmt: skip
+SPARSECTRL = "sparsectrl"
+"""A part of no family: it lies in a folder of its own, since the family's is full."""
 LIMIT = 30_000_000  # bytes of the whole family in git
 
 

@@ -10,7 +10,15 @@ from tasks.sprite.skeleton import FRAME
 from tasks.sprite.spec import STRIDE
 
 if TYPE_CHECKING:
-    from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, MotionAdapter, UNet2DConditionModel
+    from diffusers import (
+        AutoencoderKL,
+        ControlNetModel,
+        DDIMScheduler,
+        MotionAdapter,
+        SparseControlNetModel,
+        UNet2DConditionModel,
+        UNetMotionModel,
+    )
     from transformers import CLIPTextModel
 
 LATENT_CHANNELS = 8
@@ -81,6 +89,25 @@ def build_motion_adapter() -> MotionAdapter:
             torch.nn.init.zeros_(module.weight)
             torch.nn.init.zeros_(module.bias)
     return adapter
+
+
+def build_sparsectrl(motion: UNetMotionModel | None = None) -> SparseControlNetModel:
+    """A SparseCtrl for the family: it reads latents of pictures, and sees 16 frames.
+
+    motion: UNet and motion adapter whose encoder half, motion modules included, it begins with.
+    """
+    from diffusers import SparseControlNetModel
+
+    net = SparseControlNetModel(
+        in_channels=LATENT_CHANNELS, conditioning_channels=LATENT_CHANNELS, block_out_channels=WIDTHS,
+        layers_per_block=1, cross_attention_dim=TEXT_WIDTH, attention_head_dim=4, norm_num_groups=8,
+        down_block_types=("DownBlockMotion", "CrossAttnDownBlockMotion", "CrossAttnDownBlockMotion"),
+        motion_max_seq_length=16, motion_num_attention_heads=4, use_simplified_condition_embedding=True,
+    )  # fmt: skip
+    if motion is not None:
+        known = motion.state_dict()
+        net.load_state_dict({**net.state_dict(), **{k: known[k] for k in net.state_dict() if k in known}})
+    return net
 
 
 def build_scheduler() -> DDIMScheduler:

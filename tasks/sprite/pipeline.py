@@ -27,6 +27,7 @@ from tasks.sprite.stage_few import Distillation, FewStage
 from tasks.sprite.stage_joint import ControlsStage, JointStage
 from tasks.sprite.stage_motion import MotionStage
 from tasks.sprite.stage_settings import StageSettings
+from tasks.sprite.stage_sparse import SparseCheck, SparseStage
 from tasks.sprite.stage_text import TextStage
 from tasks.sprite.tokenizer import build_tokenizer
 
@@ -154,6 +155,19 @@ class Training(Runner):
         figures = self._train(stage.stage(), cfg, {few_lora.FOLDER: stage.lora})
         return figures | {"megabytes": export.check_size(self.cfg.output) / 1e6}
 
+    def sparse(self) -> dict[str, float]:
+        from diffusers import UNetMotionModel
+
+        cfg, tokenizer, text = self.cfg.sparse, self._part("tokenizer"), self._part("text_encoder")
+        unet = UNetMotionModel.from_unet2d(self._part("unet"), self._part("motion_adapter"))
+        net = networks.build_sparsectrl(unet)
+        vae = self._part("vae").to(self.where.device)
+        sheets = self.work / "sparse" / "sheets"
+        check = SparseCheck(tokenizer, text, vae, unet, net, self._known_probe, sheets, self.spec)
+        stage = SparseStage(self._latents, tokenizer, text, unet, net, self._batch("sparse"), cfg.cut,
+                            cfg.shared_noise, cfg.leave_out, cfg.steady, check)  # fmt: skip
+        return self._train(stage.stage(), cfg, {export.SPARSECTRL: net})
+
     def _motion_check(
         self, stage: str, tokenizer: Any, text: nn.Module, openpose: nn.Module, unet: nn.Module, sampling: Sampling
     ) -> MotionCheck:
@@ -169,8 +183,11 @@ class Training(Runner):
         return settings.batch * times
 
     def _keep(self, name: str, part: Any) -> None:
-        """Full precision in the working folder, fp16 in the exported family."""
+        """Full precision in the working folder, fp16 in the exported family, or in the folder of its own."""
         export.save_part(part, self.parts, name, parts=self.part_names)
+        if name == export.SPARSECTRL:
+            own = self.cfg.sparse.output
+            return export.save_part(part, own.parent, own.name, half=True, parts=(own.name,))
         if name in few_lora.CHANGED:  # a LoRA of other weights would be taken off these
             shutil.rmtree(self.cfg.output / few_lora.FOLDER, ignore_errors=True)
         export.save_part(part, self.cfg.output, name, half=True)

@@ -29,7 +29,7 @@ class Runner:
     """
 
     parts_folder = "parts"
-    part_names: Sequence[str] = (*export.PARTS, few_lora.FOLDER)
+    part_names: Sequence[str] = (*export.PARTS, few_lora.FOLDER, export.SPARSECTRL)
 
     def __init__(self, cfg: TrainSettings, sink: Sink | None = None) -> None:
         self.cfg, self.sink = cfg, sink

@@ -14,7 +14,9 @@ from tasks.sprite.stage_settings import StageSettings
 
 STAGES = ("data", "text", "vae", "probe", "joint", "controls", "motion", "few")
 """Stages of the first half in the order in which they build on one another."""
-ALL_STAGES = (*STAGES, *LTX_STAGES)
+SPARSE = "sparse"
+"""The SparseCtrl's, in a folder of its own: none of the others builds on it."""
+ALL_STAGES = (*STAGES, SPARSE, *LTX_STAGES)
 LTX = "ltx"
 """In `stages`: all of `LTX_STAGES`."""
 
@@ -89,6 +91,21 @@ class FewSettings(StageSettings):
     """Share of clips whose frames have noise in common, in part or as a whole."""
 
 
+class SparseSettings(StageSettings):
+    """The stage of the SparseCtrl on a frozen UNet with its motion adapter."""
+
+    output: LocalPath
+    """Folder that it is written to (fp16); what `model.sparsectrls` names."""
+    cut: float = Field(default=0.3, ge=0, le=1)
+    """Share of clips that turn into another at some frame, as pictures on ranges of frames do."""
+    shared_noise: float = Field(default=0.0, ge=0, le=1)
+    """Share of clips whose frames have noise in common, in part or as a whole."""
+    leave_out: float = Field(default=0.35, ge=0, le=1)
+    """Chance of each clause of a caption to be left out: then the picture alone says it."""
+    steady: float = Field(default=0.0, ge=0)
+    """Weight of the error's change from frame to frame, beside the error itself."""
+
+
 class TrainSettings(Config):
     """Settings of the whole training."""
 
@@ -133,6 +150,8 @@ class TrainSettings(Config):
     controls: ControlsSettings
     motion: MotionSettings
     few: FewSettings
+    sparse: SparseSettings
+    """Its SparseCtrl, for `loop` and `timeframe`; not among the stages of a family."""
     ltx: LtxSettings
     """The second half, `sprite_ltx`: stages ltx_data to ltx_gates."""
 

@@ -27,7 +27,7 @@ from tasks.stylize.settings.denoise import Denoise
     "denoise",
     version=6,
     config=Denoise,
-    inputs=("latents", "embeddings", "map_*", "poses", "mask_*", "region_*"),
+    inputs=("latents", "embeddings", "map_*", "poses", "mask_*", "region_*", "sparse_*"),
     distributions=LIBRARIES,
     models=denoise_sources,
     gives="latents",
@@ -37,7 +37,8 @@ def denoise(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> str:
     """Denoise; a killed run goes on from its last checkpoint and ends in the same bits.
 
     Inputs: ``latents``, ``embeddings``, ``map_<control>``, ``poses`` (for masks and compositing), ``mask_<control>``
-    and ``region_<region>`` (files of masks).
+    and ``region_<region>`` (files of masks), ``sparse_<name>`` (a SparseCtrl's pictures: a clip, or what the VAE makes
+    of one where the net reads latents).
 
     Returns:
         digest of an object of kind ``latents``: ``latents`` ``(F, C, h, w)``, scaled.

@@ -169,6 +169,7 @@ ROLES: dict[str, Role] = {
     "embedding": Role("a textual inversion", ("embedding",), "stylize.embeddings"),
     "ip_adapter": Role("an IP-Adapter", ("ip_adapter",), "model.ip_adapter"),
     "controlnet": Role("a ControlNet", ("controlnet",), "model.controlnets, as a folder with its config.json"),
+    "sparse": Role("a SparseCtrl", ("sparse",), "model.sparsectrls, as a folder with its config.json"),
     "text_encoder": Role("a text encoder", ("text_encoder",), "a folder text_encoder/ of model.base_config"),
 }
 

@@ -37,7 +37,7 @@ from reel.op import Context, get
 from reel.store import Store
 from tasks.cached import dry_run
 from tests.other_values import others
-from tests.tasks import animate_models
+from tests.tasks import animate_models, sprite_sparse
 
 
 def pair(layer: str, width: int) -> dict[str, tuple[int, ...]]:
@@ -45,6 +45,7 @@ def pair(layer: str, width: int) -> dict[str, tuple[int, ...]]:
     return {f"{layer}.lora_A.weight": (2, width), f"{layer}.lora_B.weight": (width, 2)}
 
 
+SPARSECTRLS = "model.sparsectrls={rgb: {kind: embedded, id: sparse}, scribble: {kind: embedded, id: sparse2}}"
 BASES: dict[str, Sequence[Sequence[str]]] = {
     "dance": [
         [
@@ -126,6 +127,26 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
             *("stylize.windows.context_schedule=looped-uniform", "stylize.free_init.iterations=2"),
         ],
     ],
+    "loop": [
+        [
+            *("frames=6", "width=64", "height=64", "negative_prompt=blurred", "assemble.metadata={artist: me}"),
+            "pictures=[{picture: $mask, at: 0, strength: 0.5}, {picture: $picture, at: 3}]",
+            *("match_colour=0.5", "model.scheduler_config={clip_sample: false}", SPARSECTRLS),
+            *("stylize.windows.context_length=4", "stylize.windows.context_overlap=1", "background='#ffffff'"),
+            *(f"{key}=[{{source: {{kind: file, id: $lora}}}}]" for key in ("stylize.loras", "model.loras")),
+            *("prompt=a girl with embedding:bad hair", "stylize.embeddings={bad: {kind: file, id: $embedding}}"),
+            "stylize.motion_loras=[{source: {kind: file, id: $motion_lora}}]",
+            *("model.ip_adapter={kind: file, id: $ip_adapter}", "stylize.ip_adapter={picture: $mask}"),
+            "model.ip_image_encoder={kind: embedded, id: sprite, subfolder: unet}",
+        ],
+        [
+            *("frames=6", "width=64", "height=64", "stills=[red top, blue top]", "prompt=a girl", SPARSECTRLS),
+            *("model.scheduler_config={rescale_betas_zero_snr: false}", "keyframe.call={clip_skip: 1}"),
+            *("stylize.windows.context_length=4", "stylize.windows.context_overlap=1", "measure=none"),
+            "keyframe.parts={vae: {kind: embedded, id: sprite, subfolder: vae}}",
+            *("keyframe.scheduler_config={clip_sample: false}", "stylize.free_init.iterations=2"),
+        ],
+    ],
     "compare": [["sweep_id=x"]],
 }
 """Settings to start from, by flow; a flow that is not here starts from its defaults."""
@@ -175,6 +196,9 @@ VALUES: dict[str, Any] = {
     "width": 128,
     "height": 128,
     "frames": 25,
+    "stills": ["red top", "green top"],
+    "stills.[]": "green top",
+    "kind": "scribble",
     "animate.timesteps": [1000, 400],
     "animate.refine_timesteps": [900, 400, 0],
     "animate.extra_frames": 16,
@@ -199,6 +223,17 @@ NO_OTHER_OF = {
         **{f"stylize.{name}": NO_SOURCE for name in ("encode_chunk_size", "encode_tiling")},
         "stylize.control_every": "it has no controls",
         "model.controlnets.*": "it has no controls",
+    },
+    "loop": {
+        **{f"stylize.{name}": NO_SOURCE for name in ("strength", "composite", "composite_dilate")},
+        "stylize.control_every": "it has no controls",
+        "model.controlnets.*": "it has no controls",
+        "stylize.windows.closed_loop": "a loop is closed",
+        "stylize.windows.context_schedule": "a closed loop has one",
+        "keyframe.name": "it is what people call it",
+        "keyframe.architecture": HUB,
+        "keyframe.base": HUB,
+        "keyframe.multiple_of": "it refuses what does not fit, and changes no byte of what does",
     },
     "animate": {
         "compute.memory_format": "its pipelines arrange their activations themselves",
@@ -242,6 +277,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (here / "families").mkdir()
     for name in ("sprite", "sprite2"):
         (here / "families" / name).symlink_to(ROOT / "data/models/sprite")
+    for name in ("sparse", "sparse2"):
+        sprite_sparse.save(here / "families" / name)
     for name in ("tiny_ltx", "tiny_ltx2"):
         animate_models.write_ltx(here / "families" / name)
     for name in ("tiny_av", "tiny_av2"):

@@ -88,7 +88,8 @@ def controlnet(seed=2, **more):
 
 
 @functools.cache
-def sparse():
+def sparse(latents=False):
+    """A SparseCtrl that reads pixels, or one that reads latents (the simplified embedding)."""
     return redrawn(
         SparseControlNetModel(
             block_out_channels=WIDTHS,
@@ -97,10 +98,10 @@ def sparse():
             cross_attention_dim=TEXT,
             attention_head_dim=4,
             norm_num_groups=4,
-            conditioning_channels=3,
+            conditioning_channels=4 if latents else 3,
             conditioning_embedding_out_channels=(4, 8),
             motion_num_attention_heads=2,
-            use_simplified_condition_embedding=False,
+            use_simplified_condition_embedding=latents,
         ),
         3,
     )

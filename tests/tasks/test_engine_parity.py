@@ -23,6 +23,7 @@ from diffusers import (
     EulerDiscreteScheduler,
     LCMScheduler,
 )
+from diffusers.pipelines.animatediff import pipeline_animatediff_sparsectrl
 from PIL import Image
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
@@ -32,7 +33,7 @@ from tasks.stylize.engine.freeinit import FreeInitPlan, denoise_in_rounds
 from tasks.stylize.engine.loop import denoise, noised, pure_noise, timesteps_of
 from tasks.stylize.engine.network import Network
 from tasks.stylize.engine.prompts import Conditioning, TextTrack
-from tasks.stylize.engine.sparse import sparse_residuals
+from tasks.stylize.engine.sparse import SparseTrack, all_residuals
 from tests.tasks import engine_models as tiny
 from tests.tasks import parity_models
 from tests.tasks.engine_models import one_thread  # noqa: F401  (autouse)
@@ -222,18 +223,34 @@ def test_sparse_control(family: Family, scheduler, scale):
         num_frames=family.frames,
         **asked(scale, family),
     ).frames
-    size = (family.side, family.side)
-    condition, known = torch.zeros(family.frames, 3, *size), torch.zeros(family.frames, 1, *size)
-    condition[ends] = torch.from_numpy(given).permute(0, 3, 1, 2).float() / 255
-    known[ends] = 1
-
-    def extra(sample_, made, frames, step, steps):
-        return sparse_residuals(family.sparse, sample_, made, condition[frames], known[frames], 0.9)
-
-    found = from_noise(scheduler, family, Network(family.unet, told(scale, family), extra=extra))
+    pictures = torch.from_numpy(given).permute(0, 3, 1, 2).float() / 255
+    track = SparseTrack("ends", family.sparse, pictures, ends, np.full(family.frames, 0.9))
+    network = Network(family.unet, told(scale, family), extra=all_residuals([track]))
+    found = from_noise(scheduler, family, network)
     assert tiny.relative(found, expected) <= 1e-5
     _, plain = without_control(family, scheduler, scale)
     assert tiny.relative(plain, expected) > 1e-3
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("scale", [1.0, 5.0])
+def test_sparse_control_that_reads_latents(scale, monkeypatch):
+    """As the RGB one does. The pipeline draws the latents from torch's common generator: here both take their mean."""
+    monkeypatch.setattr(pipeline_animatediff_sparsectrl, "retrieve_latents", lambda found: found.latent_dist.mean)
+    net, given = tiny.sparse(latents=True), TINY.pictures(2, 5)
+    pipe = stock(AnimateDiffSparseControlNetPipeline, "ddim", TINY, controlnet=net)
+    expected = pipe(
+        conditioning_frames=[Image.fromarray(frame) for frame in given],
+        controlnet_frame_indices=[0, 2],
+        controlnet_conditioning_scale=0.9,
+        num_frames=FRAMES,
+        **asked(scale),
+    ).frames
+    latents = encode_chunk(TINY.vae, given)[0] * TINY.vae.config.scaling_factor
+    track = SparseTrack("ends", net, latents, [0, 2], np.full(FRAMES, 0.9))
+    for block in (16, 3):
+        network = Network(TINY.unet, told(scale), extra=all_residuals([track]), block=block)
+        assert tiny.relative(from_noise("ddim", TINY, network), expected) <= 1e-5
 
 
 @torch.no_grad()

@@ -67,6 +67,31 @@ def write_family(folder: Path, kinds: Sequence[str] = ("openpose", "lineart"), w
     return folder
 
 
+def write_sparsectrl(folder: Path, window: int = 8, latents: bool = False) -> Path:
+    """A SparseControlNetModel for the toy family; ``latents``: it reads the VAE's latents of pictures, not pixels."""
+    import torch
+    from diffusers import SparseControlNetModel
+
+    torch.manual_seed(1)
+    net = SparseControlNetModel(
+        in_channels=4,
+        conditioning_channels=4 if latents else 3,
+        conditioning_embedding_out_channels=(4, 8, 8, 8),
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        down_block_types=("DownBlockMotion", "CrossAttnDownBlockMotion"),
+        cross_attention_dim=16,
+        attention_head_dim=2,
+        norm_num_groups=2,
+        motion_max_seq_length=window,
+        motion_num_attention_heads=2,
+        use_simplified_condition_embedding=latents,
+    )
+    _noise(net, "controlnet")
+    net.save_pretrained(folder)
+    return folder
+
+
 def family_config(name: str, kinds: Sequence[str] = ("openpose", "lineart"), window: int = 8) -> dict[str, object]:
     """The `model` settings of a family written under ``name`` in the embedded root."""
     parts = ["text_encoder/*", "tokenizer/*", "unet/*", "vae/*", "scheduler/*"]

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from reel.schedule.dialects.base import Dialect, Options, Target, check_formulas, report_expression
-from reel.schedule.dialects.own_yaml import formula_text, read_place, read_then
+from reel.schedule.dialects.own_yaml import formula_text, read_by, read_place, read_then
 from reel.schedule.expressions import Expression, ExpressionError, parse_expression
 from reel.schedule.findings import Edit, Report
 from reel.schedule.model import Key, Schedule, Span, What, default_then
@@ -19,7 +19,7 @@ _LABEL = re.compile(
     r"(?:\s+(?P<then>(?:hold|blend|ease)(?:\s*\([^()]*\))?))?\s*(?P<sign>[:：]|=(?!=))"
 )
 _SETTING = re.compile(r"\s*(?P<name>[A-Za-z_]+(?:\s+[A-Za-z_]\w*)?)\s*(?P<sign>[:：=])\s*")
-_FLAG = re.compile(r"(?:^|\s)--(neg|pic|strength)(?=\s|$)")
+_FLAG = re.compile(r"(?:^|\s)--(neg|pic|strength|by)(?=\s|$)")
 
 
 def parse(report: Report, what: What, options: Options) -> Schedule | None:
@@ -104,7 +104,7 @@ def _stray(report: Report, entry: re.Match[str]) -> None:
 
 
 def _content(text: str, label: re.Match[str], offset: int) -> dict[str, tuple[str, int, int]]:
-    """The entry's parts with their places: ``text`` and the flags ``neg``, ``pic``, ``strength``."""
+    """The entry's parts with their places: ``text`` and the flags ``neg``, ``pic``, ``strength``, ``by``."""
     entry = label.string
     marks = list(_FLAG.finditer(entry, label.end()))
     edges = [*(m.start() for m in marks), len(entry)]
@@ -149,6 +149,8 @@ def _key(
         }
         if "strength" in content:
             more["strength"] = _formula(report, content["strength"][0], content["strength"][1], names)
+        if "by" in content:
+            more["by"] = read_by(report, *content["by"])
         if kind == "prompt" and more["prompt"] is None:
             more["prompt"] = "" if content.keys() & {"neg"} else None
         needed = more["prompt"] if more["prompt"] is not None else more["picture"]
@@ -198,6 +200,7 @@ def _body(key: Key) -> str:
     parts += [f"--neg {escape(key.negative)}"] if key.negative else []
     parts += [f"--pic {escape(key.picture)}"] if key.picture is not None else []
     parts += [f"--strength {formula_text(key.strength)}"] if key.strength is not None else []
+    parts += [f"--by {key.by}"] if key.by is not None else []
     return " ".join(parts) or "--neg"
 
 

@@ -9,7 +9,7 @@ from reel.config import suggest
 from reel.schedule.dialects.base import Dialect, Options, Target, check_formulas, report_expression, show_number
 from reel.schedule.expressions import Expression, ExpressionError, parse_expression
 from reel.schedule.findings import Edit, Report
-from reel.schedule.model import Key, Schedule, Span, Then, What, default_then
+from reel.schedule.model import BY, Key, Schedule, Span, Then, What, default_then
 from reel.schedule.settings import (
     NAMES_OF_SETTINGS,
     NUMBERS,
@@ -22,7 +22,7 @@ from reel.schedule.settings import (
 from reel.schedule.times import Time, TimeError, format_place, parse_place
 from reel.schedule.yaml_text import YamlNode, compose, quote
 
-FIELDS = ("prompt", "negative", "value", "picture", "strength", "then")
+FIELDS = ("prompt", "negative", "value", "picture", "strength", "by", "then")
 PICTURE = re.compile(r"[^\n]+\.(png|jpe?g|webp|gif|bmp|tiff?|exr)", re.IGNORECASE)
 
 
@@ -149,7 +149,8 @@ def _key(report: Report, name: YamlNode, value: YamlNode, kind: What, names: fro
     nodes = _fields(report, value) if value.kind == "map" else {_plain_field(kind, value.text): value}
     parts = {name_: _read_field(report, name_, node, names) for name_, node in nodes.items()}
     needed = {"prompt": ("prompt",), "value": ("value",), "track": ("picture", "prompt")}[kind]
-    wrong = {"prompt": ("value",), "value": ("prompt", "picture", "negative", "strength"), "track": ("value",)}[kind]
+    pictured = ("prompt", "picture", "negative", "strength", "by")
+    wrong = {"prompt": ("value",), "value": pictured, "track": ("value",)}[kind]
     for field in wrong:
         if field in nodes:
             node = nodes[field]
@@ -208,6 +209,8 @@ def _read_field(report: Report, name: str, node: YamlNode, names: frozenset[str]
             return None
     if name == "then":
         return read_then(report, node.text, node.start, node.stop)
+    if name == "by":
+        return read_by(report, node.text.strip(), node.start, node.stop)
     if name == "picture" and not node.text.strip():
         report.add("RS123", "picture is empty", node.start)
         return None
@@ -220,6 +223,15 @@ def read_then(report: Report, text: str, start: int, stop: int) -> Then | None:
     except SettingError as error:
         report.add(error.code, str(error), start, max(stop, start + 1), fix=error.fix)
         return None
+
+
+def read_by(report: Report, text: str, start: int, stop: int) -> str | None:
+    """What holds a clip to a picture, reported where it is none of `BY`."""
+    if text in BY:
+        return text
+    what = f"'{text[:30]}' is not what holds to a picture{suggest(text, BY)}; {', '.join(BY)} do"
+    report.add("RS122", what, start, max(stop, start + 1))
+    return None
 
 
 def read_place(report: Report, text: str, start: int) -> tuple[Time, Time | None] | None:
@@ -258,7 +270,7 @@ def _formula(formula: Expression, flow: bool = False) -> str:
 
 
 def _entry(schedule: Schedule, key: Key) -> str:
-    texts = {"prompt": key.prompt, "negative": key.negative or None, "picture": key.picture}
+    texts = {"prompt": key.prompt, "negative": key.negative or None, "picture": key.picture, "by": key.by}
     parts: dict[str, str | Expression] = {name: text for name, text in texts.items() if text is not None}
     parts |= {name: f for name, f in (("value", key.value), ("strength", key.strength)) if f is not None}
     if key.then is not None and key.then != schedule.then:

@@ -29,8 +29,9 @@ def denoising(cfg: Denoise, given: Mapping[str, Extent], ctx: Context) -> Work:
         passes = _passes(cfg, clip.frames, step)
         again = sum(passes) / clip.frames  # windows that are passes of their own see a frame several times
         live = [one for one in cfg.live().values() if _runs(one, cfg.control_every, step, len(branches))]
-        runs += len(passes) * (1 + len(live))
+        runs += len(passes) * (1 + len(live) + len(cfg.sparse))
         unet += both * sum(passes)
+        controls += again * both * clip.frames * len(cfg.sparse)
         controls += again * sum((1 if one.control_on == "cond" else both) * _frames(one, clip.frames) for one in live)
     per_frame = rounds * clip.megapixels / clip.frames
     amounts = {"runs": RUN * rounds * runs, "unet": per_frame * unet, "controls": CONTROL * per_frame * controls}

@@ -24,6 +24,7 @@ from tasks.stylize.settings.controls import Control
 from tasks.stylize.settings.denoise import Denoise
 from tasks.stylize.settings.embed import Embed
 from tasks.stylize.settings.reference import read_picture
+from tasks.stylize.settings.sparse import Sparse
 from tasks.stylize.settings.split import Stages
 from tasks.stylize.settings.windows import Windows
 from tasks.weights import fetch as weights
@@ -48,7 +49,11 @@ def check_clip(cfg: Denoise, width: int, height: int, count: int) -> None:
         "prompts": cfg.prompts.a if cfg.prompts else None,
     }
     per_frame |= {f"controls.{name}.weight_schedule": control.weight_schedule for name, control in cfg.live().items()}
+    per_frame |= {f"sparse.{name}.strength": one.strength for name, one in cfg.sparse.items()}
     check_lengths(per_frame, count)
+    for name, one in cfg.sparse.items():
+        if one.at[-1] >= count:
+            raise UserError(f"sparse.{name}.at: frame {one.at[-1]} of {count} (they count from 0)")
     if cfg.ip_adapter is not None:
         read_picture(cfg.ip_adapter)
 
@@ -172,6 +177,8 @@ def check_denoise(cfg: Denoise) -> None:
         _check_active(name, control, steps)
         if control.layer_weights is not None:
             _check_layers(name, control.layer_weights, weights.path(cfg.model.controlnets[control.kind]))
+    for one in cfg.sparse.values():
+        _check_sparsectrl(one, cfg)
 
 
 def _check_active(name: str, control: Control, steps: int) -> None:
@@ -184,6 +191,28 @@ def _check_active(name: str, control: Control, steps: int) -> None:
         f"control_guidance_end ({end:g})",
         fix=f"reach over at least one step of {1 / steps:.3g}, or leave {name} out of `control`",
     )
+
+
+def reads_latents(one: Sparse, cfg: Denoise) -> bool:
+    """Whether a SparseCtrl, whose files are there, reads the VAE's latents of pictures, as RGB ones do, or pixels."""
+    shape = read_json(weights.path(cfg.model.sparsectrls[one.kind]) / "config.json")
+    return bool(shape.get("use_simplified_condition_embedding", True))
+
+
+def _check_sparsectrl(one: Sparse, cfg: Denoise) -> None:
+    """Raises: UserError for a net of another kind, or whose motion modules see fewer frames at a time."""
+    where, source = f"model.sparsectrls.{one.kind}", cfg.model.sparsectrls[one.kind]
+    shape = read_json(weights.path(source) / "config.json")
+    name = shape.get("_class_name", "SparseControlNetModel")
+    if name != "SparseControlNetModel":
+        raise UserError(f"{where}: {source.label} is a {name}, not a SparseControlNetModel", fix="rotoscope models")
+    most = int(shape.get("motion_max_seq_length", 32))
+    length = min(cfg.windows.context_length, len(one.strength or ()))
+    if length > most:
+        raise UserError(
+            f"stylize.windows.context_length: {length} frames are over the {most} that {source.label} sees at a time",
+            fix=f"stylize.windows.context_length={most}",
+        )
 
 
 def _check_layers(name: str, layer_weights: Sequence[float], folder: Path) -> None:

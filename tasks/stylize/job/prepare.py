@@ -33,6 +33,7 @@ class Job:
         maps: the clip that each live control reads, by control.
         mask_files: clips of masks, by the op's input: ``mask_<control>``, ``region_<region>``.
         poses: people in the clip; None: nothing needs them.
+        sparse: the pictures of each SparseCtrl ``(P, C, H, W)``: pixels 0..1, or scaled latents.
     """
 
     cfg: Denoise
@@ -44,6 +45,7 @@ class Job:
     maps: dict[str, Clip]
     mask_files: dict[str, Clip]
     poses: Poses | None
+    sparse: dict[str, torch.Tensor]
 
     @property
     def cells(self) -> tuple[int, int]:
@@ -77,7 +79,8 @@ def prepare(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> Job:
     }
     check_clip(cfg, int(meta["width"]), int(meta["height"]), count)
     _check_texts(cfg, len(texts["positive"]))
-    return Job(cfg, count, source, encoded, texts, meta, maps, files, _poses(cfg, inputs, ctx, count))
+    sparse = {name: _pictures(ctx, inputs, name, len(one.at), meta) for name, one in cfg.sparse.items()}
+    return Job(cfg, count, source, encoded, texts, meta, maps, files, _poses(cfg, inputs, ctx, count), sparse)
 
 
 def _poses(cfg: Denoise, inputs: Mapping[str, str], ctx: Context, count: int) -> Poses | None:
@@ -111,6 +114,27 @@ def _clip(
             fix="make the maps from the same extracted frames",
         )
     return found
+
+
+def _pictures(ctx: Context, inputs: Mapping[str, str], name: str, count: int, meta: Mapping[str, Any]) -> torch.Tensor:
+    """A SparseCtrl's pictures, of the frames' size, as many as have a place: pixels, or the mean of their latents."""
+    import torch
+
+    key = f"sparse_{name}"
+    if key not in inputs:
+        raise UserError(f"sparse.{name}: {key} was not given", fix="render by a flow, which makes it")
+    if ctx.store.get(inputs[key]).kind == "latents":
+        tensors, given = stored.take(ctx.store, inputs[key], "latents")
+        pictures, shape = tensors["mean"] * float(given["scaling_factor"]), (given["width"], given["height"])
+    else:
+        clip = Clip.open(ctx.store, inputs[key])
+        pictures, shape = torch.from_numpy(clip.array()).permute(0, 3, 1, 2).float() / 255, (clip.width, clip.height)
+    if shape != (meta["width"], meta["height"]) or len(pictures) != count:
+        raise UserError(
+            f"sparse.{name}: {key} has {len(pictures)} pictures of {shape[0]}x{shape[1]}, {count} of "
+            f"{meta['width']}x{meta['height']} are needed"
+        )
+    return pictures
 
 
 def _check_texts(cfg: Denoise, count: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from reel.errors import UserError
 from reel.op import Context
 from tasks.live.picture import watcher
 from tasks.networks.kernels import use_kernels
@@ -22,6 +23,7 @@ from tasks.stylize.engine.loop import noised, pure_noise, timesteps_of
 from tasks.stylize.engine.network import Network
 from tasks.stylize.engine.prompts import Conditioning, TextTrack
 from tasks.stylize.engine.reuse import FirstBlock
+from tasks.stylize.engine.sparse import SparseTrack, all_residuals
 from tasks.stylize.job.budget import planned
 from tasks.stylize.job.journal import Journal
 from tasks.stylize.job.places import outside, regions, source_hold
@@ -117,6 +119,7 @@ def _network(job: Job, found: Networks, ctx: Context, clock: Clock, keep: int | 
         cfg.frame_block,
         Buffers(keep, ctx.store.root / "tmp"),
         clock,
+        all_residuals([_sparse(job, name, found.sparsectrls[name], device) for name in cfg.sparse]),
         guidance_end=cfg.guidance_end,
         first_block=FirstBlock(cfg.first_block_cache) if cfg.first_block_cache else None,
         channels_last=cfg.memory_format == "channels_last",
@@ -162,6 +165,17 @@ def _track(job: Job, name: str, control: Control, net: Any) -> ControlTrack:
         outside(job, control.mask, job.mask_files.get(f"mask_{name}")),
         control.control_on,
     )
+
+
+def _sparse(job: Job, name: str, net: Any, device: str) -> SparseTrack:
+    own, pictures = job.cfg.sparse[name], job.sparse[name]
+    read, given = (net.config.conditioning_channels, pictures.shape[1])
+    if read != given:
+        raise UserError(
+            f"sparse.{name}: its SparseCtrl reads pictures of {read} channels, these have {given}",
+            fix="latents of the family's VAE for a net of the simplified embedding, pixels for others",
+        )
+    return SparseTrack(name, net, pictures.to(device, net.dtype), own.at, np.asarray(own.strength))
 
 
 def _offload(job: Job, ctx: Context) -> str:

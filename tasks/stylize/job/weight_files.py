@@ -39,6 +39,8 @@ def check_files(stages: Stages) -> None:
         _check_motion(model)
     for kind in sorted({control.kind for control in stages.denoise.live().values()}):
         _check_controlnet(f"model.controlnets.{kind}", model.controlnets[kind])
+    for kind in sorted({one.kind for one in stages.denoise.sparse.values()}):
+        _check_controlnet(f"model.sparsectrls.{kind}", model.sparsectrls[kind], "sparse")
     loras = [*named_loras(stages.denoise)]
     layers = _layers(model, stages.embed) if loras else {}
     for where, lora in loras:
@@ -118,13 +120,16 @@ def _check_motion(model: AnimateDiff) -> None:
         )
 
 
-def _check_controlnet(where: str, source: ModelSource) -> None:
+_LIKE = {"controlnet": "lllyasviel/control_v11p_sd15_openpose", "sparse": "guoyww/animatediff-sparsectrl-rgb"}
+
+
+def _check_controlnet(where: str, source: ModelSource, kind: str = "controlnet") -> None:
     """ControlNets are loaded from folders alone; what a file is instead is said."""
     if source.single:
-        demand(safetensors_file(source), "controlnet", where)
+        demand(safetensors_file(source), kind, where)
         raise UserError(
             f"{where}: {source.label} is one file; a ControlNet is loaded from a folder with its config.json",
-            fix="name a repository or folder as diffusers saves it, such as lllyasviel/control_v11p_sd15_openpose",
+            fix=f"name a repository or folder as diffusers saves it, such as {_LIKE[kind]}",
         )
 
 

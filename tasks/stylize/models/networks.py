@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reel.models.animatediff import AnimateDiff
-from reel.models.source import part_of, sources_in
+from reel.models.source import ModelSource, part_of, sources_in
 from tasks.networks.files import BYTES, builder, not_a_model, read_json, safetensors_file, source_bytes
 from tasks.stylize.models.adapters import apply_ip_adapter, apply_loras, loras_of
 from tasks.stylize.models.checkpoint import load_part
@@ -24,14 +24,16 @@ from tasks.weights.memory import LOADED
 
 @dataclass
 class Networks:
-    """What denoising runs: the family's pipeline (for its UNet and its IP-Adapter) and ControlNets by control."""
+    """What denoising runs: the family's pipeline (for its UNet and its IP-Adapter), and by their names in the settings
+    ControlNets and SparseCtrls."""
 
     pipe: Any
     controlnets: dict[str, Any]
+    sparsectrls: dict[str, Any]
 
     def modules(self) -> list[Any]:
         """Everything that works on the device: the UNet, the ControlNets, an IP-Adapter's picture encoder."""
-        nets = {id(net): net for net in self.controlnets.values()}
+        nets = {id(net): net for net in [*self.controlnets.values(), *self.sparsectrls.values()]}
         return [net for net in (self.pipe.unet, *nets.values(), self.pipe.image_encoder) if net is not None]
 
 
@@ -41,7 +43,7 @@ def load_networks(cfg: Denoise, device: str) -> Networks:
     Raises:
         UserError: files that are not such a model, or LoRAs that do not fit it.
     """
-    return Networks(core(cfg, device), controlnets(cfg, device))
+    return Networks(core(cfg, device), controlnets(cfg, device), sparsectrls(cfg, device))
 
 
 def core(cfg: Denoise, device: str) -> Any:
@@ -55,13 +57,23 @@ def controlnets(cfg: Denoise, device: str) -> dict[str, Any]:
     """The ControlNets of the live controls, by control, in their order."""
     from diffusers import ControlNetModel
 
-    found = {}
-    for name, control in cfg.live().items():
-        source = cfg.model.controlnets[control.kind]
-        key = f"controlnet {weights.content_id(source)} {cfg.dtype} {device}"
-        build = builder(ControlNetModel, weights.path(source), cfg.dtype, source)
-        found[name] = LOADED.get(key, source_bytes(source, BYTES[cfg.dtype]), build)
-    return found
+    wanted = {name: cfg.model.controlnets[control.kind] for name, control in cfg.live().items()}
+    return {name: _net(ControlNetModel, source, cfg, device) for name, source in wanted.items()}
+
+
+def sparsectrls(cfg: Denoise, device: str) -> dict[str, Any]:
+    """The SparseCtrls in use, by name."""
+    from diffusers import SparseControlNetModel
+
+    wanted = {name: cfg.model.sparsectrls[one.kind] for name, one in cfg.sparse.items()}
+    return {name: _net(SparseControlNetModel, source, cfg, device) for name, source in wanted.items()}
+
+
+def _net(kind: Any, source: ModelSource, cfg: Denoise, device: str) -> Any:
+    """A ControlNet of either kind, kept for the next render of this process."""
+    key = f"controlnet {weights.content_id(source)} {cfg.dtype} {device}"
+    build = builder(kind, weights.path(source), cfg.dtype, source)
+    return LOADED.get(key, source_bytes(source, BYTES[cfg.dtype]), build)
 
 
 def core_key(cfg: Denoise, device: str) -> str:

@@ -26,16 +26,17 @@ def embed_sources(cfg: Embed) -> list[ModelSource]:
 
 
 def denoise_sources(cfg: Denoise) -> list[ModelSource]:
-    """UNet, motion module, LoRAs, the ControlNets in use, reference picture."""
+    """UNet, motion module, LoRAs, the ControlNets and SparseCtrls in use, reference picture."""
     kinds = sorted({control.kind for control in cfg.live().values()})
     controlnets = [cfg.model.controlnets[kind] for kind in kinds]
+    controlnets += [cfg.model.sparsectrls[kind] for kind in sorted({one.kind for one in cfg.sparse.values()})]
     found = [source for _, source in sources_in([unet_family(cfg), cfg.loras, cfg.motion_loras])]
     picture = [picture_source(cfg.ip_adapter)] if cfg.ip_adapter else []
     return [*found, *controlnets, *picture]
 
 
 def unet_family(cfg: Denoise) -> AnimateDiff:
-    """The family as its UNet needs it: no ControlNet, no VAE, an IP-Adapter only where there is a picture for it."""
+    """The family as its UNet needs it: no ControlNets, no VAE, an IP-Adapter only where there is a picture for it."""
     unused = {} if cfg.ip_adapter else {"ip_adapter": None, "ip_image_encoder": None}
     base = part_of(cfg.model.base, "unet", "scheduler")
-    return cfg.model.model_copy(update={"base": base, "controlnets": {}, "vae": None, **unused})
+    return cfg.model.model_copy(update={"base": base, "controlnets": {}, "sparsectrls": {}, "vae": None, **unused})

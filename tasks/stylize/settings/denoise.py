@@ -15,6 +15,7 @@ from tasks.stylize.settings.compute import Dtype, MemoryFormat
 from tasks.stylize.settings.controls import Control, PerFrame, live_controls
 from tasks.stylize.settings.regions import RegionalText
 from tasks.stylize.settings.sampling import Denoising
+from tasks.stylize.settings.sparse import Sparse, check_sparse
 
 
 class Prompts(Config):
@@ -60,6 +61,8 @@ class Denoise(Denoising):
     """Texts for parts of the picture, by name."""
     controls: dict[str, Control] = Field(default_factory=dict)
     """ControlNets by name."""
+    sparse: dict[str, Sparse] = Field(default_factory=dict, exclude_if=lambda found: not found)
+    """SparseCtrls by name; renders without any have the keys that they had before there were some."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Denoise:
@@ -67,6 +70,7 @@ class Denoise(Denoising):
         if any(value > 1 for value in self.strength_schedule or ()):
             raise ValueError("strength_schedule: factors lie in 0..1")
         check_kinds(self.controls, self.model)
+        check_sparse(self.sparse, self.model)
         _check_scheduler(self.scheduler, self.model)
         if self.ip_adapter is not None and (self.model.ip_adapter is None or self.model.ip_image_encoder is None):
             raise ValueError(

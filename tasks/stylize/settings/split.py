@@ -17,6 +17,7 @@ from tasks.stylize.settings.denoise import Denoise, check_family, check_kinds, i
 from tasks.stylize.settings.embed import Embed
 from tasks.stylize.settings.regions import Region
 from tasks.stylize.settings.sampling import Denoising, Sampling
+from tasks.stylize.settings.sparse import Sparse, check_sparse
 from tasks.stylize.settings.texts import Pair, check_texts, gathered
 from tasks.stylize.settings.windows import FreeInit
 
@@ -55,8 +56,10 @@ def split(
     track: PromptTrack | None = None,
     seed: int = 0,
     controls: Mapping[str, ControlSettings] | None = None,
+    sparse: Mapping[str, Sparse] | None = None,
     regions: Mapping[str, Region] | None = None,
     per_frame: PerFrame | None = None,
+    wordless: bool = False,
 ) -> Stages:
     """The four ops' settings for a render; dead controls, unread texts and what else has no effect are not in them.
 
@@ -64,6 +67,7 @@ def split(
         track: prompts over the frames (`reel.schedule.compile.compile_prompts`) instead of ``prompt``; the negative
             prompt is in it already.
         per_frame: of ``strength_schedule``, ``guidance_schedule`` and ``controls.<name>.weight_schedule``.
+        wordless: the prompt may be empty, because pictures say what is shown.
 
     Raises:
         UserError: settings that do not go together, by the flow's keys.
@@ -73,7 +77,8 @@ def split(
     live = _live(controls or {}, values, guided)
     check_family(model)
     check_kinds(live, model)
-    texts = gathered(prompt, negative_prompt, track, regions or {}, guided)
+    check_sparse(sparse or {}, model)
+    texts = gathered(prompt, negative_prompt, track, regions or {}, guided, wordless)
     check_texts(texts, negative_prompt, sampling.embeddings)
     dtype, memory_format = resolve_dtype(compute), resolve_memory_format(compute)
     base = {"base": model.base, "base_config": model.base_config, "dtype": dtype}
@@ -87,7 +92,9 @@ def split(
     }
     denoise = {
         **_effective(sampling, guided, bool(live)),
-        "model": model.only({control.kind for control in live.values()}).model_copy(update={"vae": None}),
+        "model": model.only(
+            {control.kind for control in live.values()}, {one.kind for one in (sparse or {}).values()}
+        ).model_copy(update={"vae": None}),
         "dtype": dtype,
         "memory_format": memory_format,
         "attention": compute.attention,
@@ -98,6 +105,7 @@ def split(
         "prompts": texts.prompts,
         "regions": texts.regions,
         "controls": live,
+        "sparse": sparse or {},
     }
     decode = {"chunk_size": sampling.decode_chunk_size, "tiling": sampling.decode_tiling}
     return Stages(

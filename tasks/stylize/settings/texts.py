@@ -36,19 +36,25 @@ class Texts:
 
 
 def gathered(
-    prompt: str, negative_prompt: str, track: PromptTrack | None, regions: Mapping[str, Region], guided: bool
+    prompt: str,
+    negative_prompt: str,
+    track: PromptTrack | None,
+    regions: Mapping[str, Region],
+    guided: bool,
+    wordless: bool = False,
 ) -> Texts:
     """The texts of a render.
 
     Args:
         track: prompts over the frames, instead of ``prompt``; the negative prompt is in it already.
         guided: whether negative texts are read.
+        wordless: whether a prompt may be empty, because pictures say what is shown.
 
     Raises:
         UserError: there is no prompt.
     """
     if track is None:
-        if not prompt.strip():
+        if not prompt.strip() and not wordless:
             raise UserError(
                 "prompt: is empty: say what the clip should show, for instance 'a dancer with long red hair'"
             )

@@ -14,6 +14,7 @@ from reel.schedule.read import read
 from reel.schedule.show import plot, table, thumbnails, timeline
 from reel.schedule.times import frame
 from reel.schedule.track import described, ltx_conditions, sparse_conditions, tile_track
+from reel.schedule.write import write
 
 SEED = (
     "0-6: eyes closed --pic closed.png; 6-12: eyes open --pic open.png; 12-22: leaning forward --pic lean.png; "
@@ -33,6 +34,19 @@ def test_ranges_show_their_pictures_on_their_own_frames() -> None:
         ("blink.png", 40, 46),
     ]
     assert all((i.strength == 1).all() for i in intervals)
+
+
+def test_a_range_says_by_what_its_picture_is_held_in_every_form() -> None:
+    written = "kind: track\nkeys:\n  0-4: {picture: a.png, by: sparsectrl}\n  4-8: {picture: b.png, prompt: x}\n"
+    schedule = read(written, what="track")
+    assert [i.by for i in compile_pictures(schedule, 8)] == ["sparsectrl", None]
+    short = write(schedule, "short", 8)
+    assert short.exact
+    assert "0-4: --pic a.png --by sparsectrl" in short.text
+    assert read(short.text, what="track").keys[0].by == "sparsectrl"
+    assert [key.by for key in read(write(schedule, "yaml", 8).text, what="track").keys] == ["sparsectrl", None]
+    with pytest.raises(UserError, match=r"'tilee' is not what holds to a picture; nearest: tile"):
+        read("0-4: --pic a.png --by tilee", what="track")
 
 
 def test_a_gap_shows_nothing_with_hold_and_crosses_over_with_blend() -> None:

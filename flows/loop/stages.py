@@ -1,0 +1,126 @@
+"""The stages of `loop`, which pass digests.
+
+pictures -> extract | words -> keyframe.draw ─> keyframe.sheet ┬─> [lines] -> [encode] ─┐
+                                     blank ────────────────────┼────────────────────────┤
+                                     words -> embed ───────────┼────────────────────────┴> denoise -> decode ─┐
+                                                               └──────────────────> [match_colour] <──────────┴─> assemble
+"""  # noqa: E501
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from flows.flow import Made, Source
+from flows.render import key_pictures
+from flows.render.finishing import Finishing
+from flows.render.key_pictures import KeyPicture, Stills
+from flows.render.measures import Measures
+from reel.config import Config
+from reel.op import Context, Op, get
+from tasks.animate.shown import ShownKeys
+from tasks.assemble import Assemble
+from tasks.cached import call
+from tasks.keyframe.sheet import Sheet
+from tasks.stylize.blank import Blank
+from tasks.stylize.match_colour import MatchColour
+from tasks.stylize.settings.split import Stages
+
+SPARSE = "pictures"
+"""Name of the one SparseCtrl in use."""
+
+
+@dataclass(frozen=True)
+class LoopPlan:
+    """A render worked out and checked (`flows.flow.RenderPlan`).
+
+    Attributes:
+        pictures: that it comes to, with ``labels`` for people.
+        lines: the op that draws their lines; None: they are read as they are.
+        latents: whether the SparseCtrl reads the VAE's latents of them.
+        shown: settings of the clip that shows them beside the loop.
+        size: of the clip.
+        stylize: settings of encode, embed, denoise and decode.
+        match: of the guard against flashes; None: it is off.
+        assembly: settings of the last stage; ``embed_facts``: the render's key goes into its metadata.
+        finish: what is done to the frames before that.
+    """
+
+    pictures: Sequence[KeyPicture]
+    labels: Sequence[str]
+    lines: tuple[Op, Config] | None
+    latents: bool
+    shown: ShownKeys
+    size: Blank
+    stylize: Stages
+    match: MatchColour | None
+    assembly: Assemble
+    embed_facts: bool
+    finish: Finishing
+    measures: Measures
+
+    @property
+    def sources(self) -> Mapping[str, Source]:
+        return {f"pictures.{place}": source for place, source in key_pictures.sources_of(self.pictures).items()}
+
+    @property
+    def stills(self) -> Stills:
+        """The pictures alone, to be looked at first."""
+        return Stills(self.pictures, self.labels)
+
+    @property
+    def ops(self) -> list[tuple[Op, Config]]:
+        stylize = self.stylize
+        stages: list[tuple[str, Config | None]] = [
+            ("blank", self.size),
+            ("encode", stylize.encode if self.latents else None),
+            ("embed", stylize.embed),
+            ("denoise", stylize.denoise),
+            ("decode", stylize.decode),
+            ("match_colour", self.match),
+        ]
+        return [
+            *(pair for one in self.pictures for pair in key_pictures.ops_of(one)),
+            (get("keyframe", "sheet"), Sheet(labels=list(self.labels))),
+            *([self.lines] if self.lines else []),
+            *((get("stylize", name), cfg) for name, cfg in stages if cfg is not None),
+            (get("animate", "shown"), self.shown),
+            *self.finish.ops,
+            (get("assemble", "assemble"), self.assembly),
+        ]
+
+    def draw(self, ctx: Context) -> Made:
+        """Every stage up to the decoded frames."""
+        single = [key_pictures.made(one, ctx) for one in self.pictures]
+        given = key_pictures.as_clip(single, ctx)
+        denoised = call(get("stylize", "denoise"), self.stylize.denoise, self._inputs(given, ctx), ctx)
+        frames = call(get("stylize", "decode"), self.stylize.decode, {"latents": denoised.digest}, ctx).digest
+        shown = {f"frames_{index}": digest for index, digest in enumerate(single)}
+        maps = {"map_pictures": call(get("animate", "shown"), self.shown, shown, ctx).digest}
+        if self.match is not None:
+            maps["map_unmatched"] = frames
+            both = {"frames": frames, "pictures": given}
+            frames = call(get("stylize", "match_colour"), self.match, both, ctx).digest
+        return Made(frames, maps=maps, key=denoised.key)
+
+    def _inputs(self, given: str, ctx: Context) -> dict[str, str]:
+        """What the denoising is given beside its settings.
+
+        Args:
+            given: digest of the clip of the pictures.
+        """
+        told = given if self.lines is None else call(*self.lines, {"frames": given}, ctx).digest
+        if self.latents:
+            told = call(get("stylize", "encode"), self.stylize.encode, {"frames": told}, ctx).digest
+        return {
+            "latents": call(get("stylize", "blank"), self.size, {}, ctx).digest,
+            "embeddings": call(get("stylize", "embed"), self.stylize.embed, {}, ctx).digest,
+            f"sparse_{SPARSE}": told,
+        }
+
+    def assemble(self, made: Made, ctx: Context) -> str:
+        """The film and what goes with it."""
+        key = {"render": made.key} if self.embed_facts else {}
+        settings = self.assembly.model_copy(update={"metadata": {**key, **self.assembly.metadata}})
+        given = {"frames": made.frames, **made.maps, **self.finish.inputs(made.frames, ctx)}
+        return call(get("assemble", "assemble"), settings, given, ctx).digest

@@ -1,0 +1,63 @@
+"""From a painter, as conf/keyframe/ has it, to the settings of the op that draws one picture with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reel.errors import UserError
+from reel.models.painter import Painter
+from tasks.keyframe.catalogue import RECIPES
+from tasks.keyframe.settings import Draw, Drawing
+
+if TYPE_CHECKING:
+    from reel.compute import Attention
+
+
+def drawing(
+    painter: Painter, how: Drawing, *, prompt: str, width: int, height: int, seed: int, dtype: str, attention: Attention
+) -> Draw:
+    """One picture of a painter; what it does not read is not in its key.
+
+    Args:
+        width, height: px.
+    """
+    recipe = RECIPES[painter.architecture]
+    return Draw(
+        architecture=painter.architecture,
+        sources=painter.sources_of(recipe.parts),
+        dtype=dtype,  # type: ignore[arg-type]  # a name of the same few
+        prompt=prompt,
+        negative_prompt=how.negative_prompt if painter.limits.negative_prompt else "",
+        width=width,
+        height=height,
+        num_inference_steps=how.num_inference_steps,
+        guidance_scale=how.guidance_scale,
+        scheduler_config=painter.scheduler_config,
+        call=painter.call,
+        max_tokens=painter.max_tokens,
+        seed=seed,
+        attention=attention,
+    )
+
+
+def check_size(painter: Painter, width: int, height: int, of: str) -> None:
+    """Whether a painter draws pictures of a size, px.
+
+    Args:
+        of: what they are for: ``film``, ``clip``.
+
+    Raises:
+        UserError: it does not.
+    """
+    limits, wrong = painter.limits, ""
+    if width % painter.multiple_of or height % painter.multiple_of:
+        wrong = f"draws sides that are multiples of {painter.multiple_of} px"
+    elif min(width, height) < limits.least_side:
+        wrong = f"draws {limits.least_side} px a side at least"
+    elif width * height > limits.most_pixels:
+        wrong = f"draws {limits.most_pixels:,} px at most"
+    if wrong:
+        raise UserError(
+            f"keyframe: {painter.name} {wrong}, and the {of} is {width}x{height}",
+            fix="another keyframe=NAME (rotoscope models), or width=... height=...",
+        )
