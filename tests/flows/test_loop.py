@@ -97,7 +97,7 @@ def test_drawn_pictures_are_shown_first_and_how_much_changed_is_measured(run, tm
 
 
 def planned(tmp_path: Path, *overrides: str) -> Loop:
-    return settings(Root("loop", Loop), [*SMALL, *overrides, f"paths.store={tmp_path / 'store'}"])
+    return settings(Root("loop", Loop), [*SMALL, *overrides, f"paths.store={tmp_path / 'store'}"]).config
 
 
 def test_words_follow_drawn_pictures_and_strength_runs_over_the_joint(tmp_path, files):

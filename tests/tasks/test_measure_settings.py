@@ -24,7 +24,7 @@ GIVEN = {"prompt"}
 
 
 def test_there_is_one_yaml_for_each_metric():
-    assert len(NAMES) == 15
+    assert len(NAMES) == 17
     assert sorted(path.stem for path in FOLDER.glob("*.yaml")) == sorted([*NAMES, "none"])
 
 
