@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
+import yaml
+
 from flows.config.compose import plain_data
 from flows.config.diagnose import all_options
 from flows.config.engine import Engine
@@ -119,10 +121,27 @@ def _groups(engine: Engine, choices: Mapping[str, Any]) -> list[tuple[str, str]]
     for group in engine.defaults:
         chosen = choices.get(group)
         marked = set(chosen) if isinstance(chosen, list) else {chosen}
-        options = all_options(engine, group)
+        options = _of_this_flow(engine.root.cls, group, all_options(engine, group))
         if options:
             lines.append((group, "  ".join(f"{name}*" if name in marked else name for name in options)))
     return lines
+
+
+def _of_this_flow(cls: type[Config], group: str, options: Sequence[str]) -> list[str]:
+    """Of model families those of the class that the flow's settings want; all of other groups."""
+    field = cls.model_fields.get(group)
+    known = getattr(field and field.annotation, "architectures", tuple)()
+    return [one for one in options if not known or _architecture(group, one) in (*known, None)]
+
+
+def _architecture(group: str, name: str) -> str | None:
+    """What a family's file says, or the one that it changes a few lines of; None: neither does."""
+    path = project_root() / "conf" / group / f"{name}.yaml"
+    data = yaml.safe_load(path.read_text()) if path.is_file() else {}
+    if data.get("architecture"):
+        return str(data["architecture"])
+    before = [one for one in data.get("defaults", []) if isinstance(one, str) and one not in ("_self_", name)]
+    return _architecture(group, before[-1]) if before else None
 
 
 def _allowed(annotation: Any, metadata: Sequence[Any]) -> str:
