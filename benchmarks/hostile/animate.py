@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from benchmarks.hostile.case import case, cases
+from benchmarks.hostile.case import Case, case, cases
 from benchmarks.hostile.made import fifo, file, picture, png
 
 FILM = "animate model=ltx_2b 'prompt=the girl waves slowly'"
 LONG = "a" * 5000
+SVD, WAN = "animate model=svd", "animate model=wan22 'prompt=the girl waves slowly'"
+COG, HUNYUAN = (f"animate model={name} 'prompt=the girl waves slowly'" for name in ("cogvideox", "hunyuan15"))
+SHOWN = picture("a.png", (640, 480))
+
+
+def shown(flow: str, *rows: tuple[str, ...]) -> list[Case]:
+    """Cases of one command with a picture: further arguments, and what must be said of them."""
+    return [case(f"{flow} picture=a.png {more}", *said, make=SHOWN) for more, *said in rows]
+
 
 ANIMATE = [
     case("animate picture=a.png 'prompt=she waves'", "model: none is named", "model=ltx_distilled"),
@@ -67,6 +76,43 @@ ANIMATE = [
         ("animate.guidance_scale=nan", "animate.guidance_scale: must be a finite number"),
         ("animate.storage=float4", "animate.storage: must be 'same' or 'float8'"),
         ("pictures=[{picture: '', at: 5}]", "pictures.0.picture: is empty"),
+    ),
+    *shown(
+        SVD,
+        ("prompt=waves", "prompt: model svd reads none", "prompt=''"),
+        ("frames=26", "frames: model svd makes any number, 8 to 25 frames, got 26", "frames=25"),
+        ("fps=7.5", "fps: model svd makes 3 to 30, whole numbers frames a second, got 7.5", "fps=8"),
+        ("animate.timesteps=[1000,500]", "animate.timesteps: model svd does not read it"),
+        ("animate.decode_tiling=true", "animate.decode_tiling: model svd does not read it"),
+        ("animate.two_pass=true", "animate.two_pass: model svd names no latent upsampler"),
+        ("last=a.png", "pictures: model svd takes 1 at most, got 2"),
+        ("strength=0.5", "picture: model svd holds a frame to its picture as it is"),
+        ("width=1020 height=576", "width: sides must be multiples of 8 px", "width=1024"),
+        ("width=1024 height=1024", "1024x1024 are more pixels than model svd makes"),
+        ("+model.call.speed=2", "model.call: speed is not set there", "motion_bucket_id"),
+    ),
+    *shown(
+        WAN,
+        ("frames=80", "frames: model wan22 makes 4k+1, 5 to 81 frames, got 80", "frames=81"),
+        ("fps=24", "fps: model wan22 makes 16 frames a second, got 24", "finish=[interpolate]"),
+        ("animate.picture_noise=0.1", "animate.picture_noise: model wan22 does not read it"),
+        ("animate.guidance_rescale=0.5", "animate.guidance_rescale: model wan22 does not read it"),
+        ("animate.extra_frames=3", "animate.extra_frames: model wan22 makes multiples of 4 more, got 3"),
+        ("'pictures=[{picture: a.png, at: 40}]'", "the first and the last frame alone"),
+    ),
+    case(f"{WAN} last=a.png", "picture: model wan22 needs one at the first frame", make=SHOWN),
+    case("animate model=wan21_flf prompt=waves picture=a.png", "needs the first and the last frame", make=SHOWN),
+    case("animate model=wan22_5b prompt=waves picture=a.png last=a.png", "takes 1 at most, got 2", make=SHOWN),
+    *shown(
+        COG,
+        ("frames=81", "frames: model cogvideox makes 49 frames, got 81", "frames=49"),
+        ("width=768 height=480", "it makes 720x480 alone", "width=720 height=480"),
+        ("prompt=", "prompt: model cogvideox needs one"),
+    ),
+    *shown(
+        HUNYUAN,
+        ("width=832 height=480", "makes 832x480 into another size", "width=848 height=480"),
+        ("frames=120", "frames: model hunyuan15 makes 4k+1, 5 to 121 frames, got 120"),
     ),
     case(f"{FILM} picture=x.png last=x.png loop=true", "loop ends with the first picture and last with another"),
     case(f"{FILM} picture=x.png extend=x.mp4", "picture and extend both say what the film begins with"),

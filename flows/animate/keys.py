@@ -99,7 +99,8 @@ def held(cfg: Animate, wanted: Sequence[Named], length: int) -> tuple[list[Held]
     Raises:
         UserError: a file or a place that does not work; see `tasks.animate.pictures` and `tasks.animate.checks`.
     """
-    keys = checks.keys([(one.setting, one.key) for one in wanted], length, cfg.model, cfg.snap)
+    named = [(one.setting, one.key) for one in wanted]
+    keys = checks.keys(named, length, cfg.model, cfg.snap, cfg.animate.extra_frames)
     stills = {one.path: pictures.look(one.path, one.setting, background=cfg.background is not None)
               for one in wanted if not one.clip}  # fmt: skip
     first = wanted[0]
@@ -124,9 +125,10 @@ def unit(cfg: Animate) -> int:
 def _size(cfg: Animate, shown: pictures.Still) -> tuple[int, int]:
     """The film's size: as it is asked for, or of the picture's shape."""
     if cfg.width is None and cfg.height is None:
-        if not cfg.model.advice.sizes:
+        sizes = cfg.model.limits.only() or cfg.model.advice.sizes
+        if not sizes:
             raise UserError(f"width, height: model {cfg.model.name} advises no size", fix="width=512 height=512")
-        best = pictures.bucket(shown, cfg.model.advice.sizes)
+        best = pictures.bucket(shown, sizes)
         return best.width, best.height
     sides = {"width": cfg.width, "height": cfg.height}
     asked = {n: None if s is None else checks.side(n, s, cfg.model, cfg.snap, unit(cfg)) for n, s in sides.items()}

@@ -63,6 +63,7 @@ def plan(cfg: Animate, store: Store) -> AnimatePlan:
         finish=finishing.plan(cfg.finish),
         measures=measures.plan(cfg.measure, _subject(cfg)),
     )
+    checks.packages(cfg.model)
     tell_licence(cfg.model, store)
     fetch([source for op, chosen in [*todo.ops, *todo.measures.ops] for source in op.models(chosen)])
     check_models(passes.denoise, cfg.model)
@@ -93,7 +94,8 @@ def texts(cfg: Animate, compiled: schedules.Compiled, length: int, made: int) ->
     """
     if compiled.prompts is None:
         return [cfg.prompt]
-    sections = RECIPES[cfg.model.architecture].sections
+    recipe = RECIPES[cfg.model.architecture]
+    sections = recipe.sections if recipe.section_prompts else None
     if sections is None:
         raise UserError(
             f"prompt_schedule: model {cfg.model.name} reads one prompt for the whole film",
@@ -166,15 +168,21 @@ def passes_of(
     if recipe.voices:
         sources = model.sources_of(recipe.needs(*recipe.voices))
         sound = Sound(**common, sources=sources, denoise=denoise, keep=length / cfg.fps)
-    return Passes(
-        embed=Embed(
+    embed = None
+    if recipe.text:
+        embed = Embed(
             **common,
-            sources=model.sources_of(recipe.text),
+            sources=model.sources_of(recipe.embeds),
             texts=[(one, cfg.negative_prompt if guided else "") for one in words],
             guided=guided,
             max_tokens=model.max_tokens,
-        ),
-        encode=Encode(**common, sources=model.sources_of(recipe.needs("vae")), tiling=how.encode_tiling),
+            seen=None if recipe.embedding is None else model.call,
+        )
+    together = {name: getattr(denoise, name) for name in ("keys", *recipe.encoded_by)} if recipe.encoded_by else {}
+    encode_sources = model.sources_of(recipe.needs(*recipe.encoders))
+    return Passes(
+        embed=embed,
+        encode=Encode(**common, sources=encode_sources, tiling=how.encode_tiling, **together),
         denoise=denoise,
         decode=Decode(
             **common,

@@ -99,6 +99,7 @@ class Animate(Rendering):
         part = super().result_part(without)
         unread = {
             "prompt": self.prompt_schedule is not None,
+            "negative_prompt": self.model.limits.prompt == "none",
             "strength": self.picture is None,
             "last_strength": self.last is None,
             "extend_frames": not self.extend,

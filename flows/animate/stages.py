@@ -26,7 +26,8 @@ from tasks.extract import Extract
 class Passes:
     """Settings of the ops: one denoising, or a small one, its enlargement, and the one that refines it."""
 
-    embed: Embed
+    embed: Embed | None
+    """None: it reads no prompt."""
     encode: Encode
     denoise: Denoise
     decode: Decode
@@ -84,8 +85,10 @@ class AnimatePlan:
     def draw(self, ctx: Context) -> Made:
         """Every stage up to the decoded frames."""
         small = [] if self.passes.small is None else [one.small for one in self.held if one.small is not None]
-        embeddings = embedded(self.passes, ctx)
-        large = self._frames([one.extract for one in self.held], ctx)
+        extracts = [one.extract for one in self.held]
+        seen = self._frames(extracts, ctx) if looks(self.passes) else []
+        embeddings = embedded(self.passes, seen, ctx)
+        large = seen or self._frames(extracts, ctx)
         made = animated(self.passes, embeddings, large, self._frames(small, ctx), ctx)
         pictures = {f"frames_{index}": digest for index, digest in enumerate(large)}
         beside = call(get("animate", "shown"), self.shown, pictures, ctx).digest
@@ -111,9 +114,19 @@ class AnimatePlan:
         return call(get("assemble", "assemble"), settings, given, ctx).digest
 
 
-def embedded(passes: Passes, ctx: Context) -> str:
-    """Digest of what the text encoder makes of the film's words."""
-    return call(get("animate", "embed"), passes.embed, {}, ctx).digest
+def looks(passes: Passes) -> bool:
+    """Whether the text encoder looks at the pictures."""
+    return passes.embed is not None and passes.embed.seen is not None
+
+
+def embedded(passes: Passes, frames: Sequence[str], ctx: Context) -> str:
+    """Digest of what the text encoder makes of the film's words; empty where there is none.
+
+    Args:
+        frames: digests of the pictures; they count where it looks at them.
+    """
+    shown = {f"frames_{index}": digest for index, digest in enumerate(frames)} if looks(passes) else {}
+    return "" if passes.embed is None else call(get("animate", "embed"), passes.embed, shown, ctx).digest
 
 
 def animated(passes: Passes, embeddings: str, frames: Sequence[str], small: Sequence[str], ctx: Context) -> Made:
@@ -124,9 +137,10 @@ def animated(passes: Passes, embeddings: str, frames: Sequence[str], small: Sequ
         frames: digests of the pictures, in the order of ``passes.denoise.keys``.
         small: the same at half the size, for a first pass.
     """
-    given = {"embeddings": embeddings, **_keys(passes, frames, ctx)}
+    words = {"embeddings": embeddings} if embeddings else {}
+    given = {**words, **_keys(passes, frames, ctx)}
     if passes.small is not None and passes.upsample is not None:
-        first = {"embeddings": embeddings, **_keys(passes, small, ctx)}
+        first = {**words, **_keys(passes, small, ctx)}
         drafted = call(get("animate", "denoise"), passes.small, first, ctx).digest
         given["latents"] = call(get("animate", "upsample"), passes.upsample, {"denoised": drafted}, ctx).digest
     denoised = call(get("animate", "denoise"), passes.denoise, given, ctx)
@@ -137,9 +151,9 @@ def animated(passes: Passes, embeddings: str, frames: Sequence[str], small: Sequ
 
 
 def _keys(passes: Passes, frames: Sequence[str], ctx: Context) -> dict[str, str]:
-    """Pictures, and what the VAE makes of each."""
-    found = {}
-    for index, digest in enumerate(frames):
-        found[f"frames_{index}"] = digest
-        found[f"encoded_{index}"] = call(get("animate", "encode"), passes.encode, {"frames": digest}, ctx).digest
-    return found
+    """Pictures, and what the VAE makes of each, or of all of them at once."""
+    shown = {f"frames_{index}": digest for index, digest in enumerate(frames)}
+    together = passes.encode.keys is not None
+    sets = [shown] if together else [{"frames_0": digest} for digest in frames]
+    encoded = [call(get("animate", "encode"), passes.encode, given, ctx).digest for given in sets]
+    return shown | {f"encoded_{index}": digest for index, digest in enumerate(encoded)}

@@ -144,7 +144,7 @@ class _Worker:
         try:
             checks.prompt(words, model)
             made = checks.rendered(length, sampling.extra_frames, model)
-            checks.keys([("picture", key) for key in keys], length, model, "error")
+            checks.keys([("picture", key) for key in keys], length, model, "error", sampling.extra_frames)
             size = (self.width, self.height)
             settings = _animate(self.cfg, model, sampling, words, self.seed, length, fps)
             passes = passes_of(settings, keys, length, made, *size, [words])

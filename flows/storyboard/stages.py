@@ -127,7 +127,7 @@ class StoryPlan:
 
     def _shot(self, shot: ShotPlan, pictures: Sequence[str], ctx: Context) -> Made:
         """A shot's clip."""
-        made = animated(shot.passes, embedded(shot.passes, ctx), pictures, (), ctx)
+        made = animated(shot.passes, embedded(shot.passes, pictures, ctx), pictures, (), ctx)
         given = {f"frames_{index}": digest for index, digest in enumerate(pictures)}
         beside = call(get("animate", "shown"), shot.shown, given, ctx).digest
         return replace(made, maps={"map_pictures": beside})

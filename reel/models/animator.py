@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 from reel.config import OPERATIONAL, Config, Field, Finite
-from reel.models.family import Advice
+from reel.models import buckets
+from reel.models.family import Advice, Size
 from reel.models.source import ModelSource
 from reel.models.stock import StockFamily
+
+MANY = 8
+"""Sizes of a family that are still listed one by one."""
 
 
 class FrameRule(Config):
@@ -31,6 +36,8 @@ class FrameRule(Config):
         return -((self.rest - self.least) // self.step), (self.most - self.rest) // self.step
 
     def __str__(self) -> str:
+        if self.least == self.most:
+            return str(self.most)
         shape = f"{self.step}k+{self.rest}" if self.step > 1 else "any number"
         return f"{shape}, {self.least} to {self.most}"
 
@@ -43,10 +50,18 @@ class Limits(Config):
     """px."""
     most_pixels: int = Field(ge=1)
     """Pixels of a frame."""
+    sizes: list[Size] = Field(default_factory=list)
+    """The only sizes that it makes; none: any within the other limits."""
+    bucket: int | None = Field(default=None, ge=1)
+    """px of the square whose pixels its sizes have; it takes one by the picture's shape (`reel.models.buckets`)."""
     least_fps: Finite = Field(default=1, gt=0)
     most_fps: Finite = Field(default=60, gt=0)
+    """The same as ``least_fps``: its pipeline is told no rate, and its motion is right at this one."""
+    whole_fps: bool = False
+    """Whether it reads the rate as a whole number."""
     pictures: Literal["first", "first_last", "any"] = "any"
     """Frames that can be given: the first, the first and the last, or any."""
+    least_pictures: int = Field(default=1, ge=1)
     most_pictures: int = Field(default=1, ge=1)
     grid: int = Field(default=1, ge=1)
     """Pictures at multiples of this number of frames are met exactly; what that means elsewhere says ``off_grid``."""
@@ -60,6 +75,17 @@ class Limits(Config):
     """none: its lists of time steps are meant as they are, so its scheduler must not shift them."""
     two_pass: bool = False
     """Whether it has a second, larger pass."""
+
+    def only(self) -> list[Size]:
+        """The only sizes that it makes; empty: any within the other limits."""
+        if self.bucket is None:
+            return self.sizes
+        return [Size(width=width, height=height) for width, height in buckets.sizes(self.bucket)]
+
+    def rates(self) -> str:
+        """The frame rates that it makes, in words."""
+        low, high = f"{self.least_fps:g}", f"{self.most_fps:g}"
+        return low if low == high else f"{low} to {high}" + (", whole numbers" if self.whole_fps else "")
 
 
 class AnimatorAdvice(Advice):
@@ -78,6 +104,10 @@ class AnimatorAdvice(Advice):
     refine_strength: Finite = Field(default=0.4, gt=0, le=1)
     adain: Finite = Field(default=0.0, ge=0, le=1)
     tone_map: Finite = Field(default=0.0, ge=0, le=1)
+    extra_frames: int = Field(default=8, ge=0, le=64)
+    """Made behind the end and cut off, for families that flash there."""
+    decode_framewise: bool = False
+    """Whether its VAE is meant to decode a few frames at a time."""
     words: int = Field(default=0, ge=0)
     """A prompt of fewer words than this is shorter than those that the family was trained with."""
 
@@ -100,13 +130,24 @@ class Animator(StockFamily):
     def facts(self) -> dict[str, str]:
         limits = self.limits
         where = {"first": "the first frame", "first_last": "the first and the last frame", "any": "any frame"}
-        given = where[limits.pictures] + (f", {limits.most_pictures} at most" if limits.most_pictures > 1 else "")
+        given = where[limits.pictures]
+        if limits.pictures == "any":
+            given += f", {limits.most_pictures} at most" if limits.most_pictures > 1 else ""
+        elif limits.least_pictures > 1:
+            given += ", both"
+        sizes = [f"{one.width}x{one.height}" for one in limits.only()]
         exact = f"; exact at multiples of {limits.grid}" if limits.grid > 1 else ""
         return {
             "frames": str(limits.frames),
-            "frames a second": f"{limits.least_fps:g} to {limits.most_fps:g}",
+            "frames a second": limits.rates(),
+            **({"sizes": _few(sizes)} if sizes else {}),
             "pictures": given + exact,
             "sound": "yes" if limits.sound else "no",
             "prompt": limits.prompt,
             **({"not licensed in": self.territory} if self.territory else {}),
         }
+
+
+def _few(sizes: Sequence[str]) -> str:
+    """Sizes in words; of many the first and the last."""
+    return ", ".join(sizes) if len(sizes) <= MANY else f"{len(sizes)}, from {sizes[0]} to {sizes[-1]}"

@@ -5,7 +5,20 @@ They are imported by name, and not found, so that the code of each is part of wh
 
 from __future__ import annotations
 
-from tasks.animate.animators import ltx, ltx2, ltx_long
+from tasks.animate.animators import (
+    cogvideox,
+    framepack,
+    hunyuan,
+    hunyuan15,
+    ltx,
+    ltx2,
+    ltx_long,
+    svd,
+    wan21,
+    wan22,
+    wan22_5b,
+)
 from tasks.animate.recipe import Recipe
 
-RECIPES: dict[str, Recipe] = {module.RECIPE.name: module.RECIPE for module in (ltx, ltx2, ltx_long)}
+_ALL = (ltx, ltx2, ltx_long, wan21, wan22, wan22_5b, svd, cogvideox, hunyuan15, hunyuan, framepack)
+RECIPES: dict[str, Recipe] = {module.RECIPE.name: module.RECIPE for module in _ALL}

@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from reel.errors import UserError
 from reel.models.animator import Animator
+from reel.models.family import Size
 from tasks.animate.catalogue import RECIPES
 from tasks.animate.parts import scheduler_class
+from tasks.animate.recipe import READ
 from tasks.animate.settings import Key, Sampling
 
 log = logging.getLogger(__name__)
@@ -61,7 +64,10 @@ def side(name: str, asked: int, model: Animator, snap: Snap, unit: int) -> int:
 
 
 def size(width: int, height: int, model: Animator) -> None:
-    """Raises: UserError: more pixels than the family makes."""
+    """Raises: UserError: more pixels than the family makes, or another size than those that it makes."""
+    only = model.limits.only()
+    if only:
+        _one_of(width, height, only, model)
     most = model.limits.most_pixels
     if width * height > most:
         factor = math.sqrt(most / (width * height))
@@ -73,11 +79,31 @@ def size(width: int, height: int, model: Animator) -> None:
         )
 
 
+def _one_of(width: int, height: int, only: Sequence[Size], model: Animator) -> None:
+    if any((one.width, one.height) == (width, height) for one in only):
+        return
+    near = min(only, key=lambda one: (abs(math.log(one.width * height / (one.height * width))), -one.width))
+    raise UserError(
+        f"width, height: model {model.name} makes {width}x{height} into another size; it makes "
+        + (
+            f"{near.width}x{near.height} alone"
+            if len(only) == 1
+            else f"{len(only)} sizes (rotoscope models {model.name})"
+        ),
+        fix=f"width={near.width} height={near.height}",
+    )
+
+
 def rate(fps: float, model: Animator) -> None:
     """Raises: UserError: a frame rate that the family does not make."""
-    low, high = model.limits.least_fps, model.limits.most_fps
-    if not low <= fps <= high:
-        raise UserError(f"fps: model {model.name} makes {low:g} to {high:g} frames a second, got {fps:g}")
+    limits = model.limits
+    low, high = limits.least_fps, limits.most_fps
+    whole = not limits.whole_fps or float(fps).is_integer()
+    if low <= fps <= high and whole:
+        return
+    near = min(max(round(fps), low), high)
+    fix = f"fps={near:g}" + ("; finish=[interpolate] makes more of them" if fps > high else "")
+    raise UserError(f"fps: model {model.name} makes {limits.rates()} frames a second, got {fps:g}", fix=fix)
 
 
 def rendered(length: int, extra: int, model: Animator) -> int:
@@ -96,17 +122,19 @@ def rendered(length: int, extra: int, model: Animator) -> int:
         raise UserError(
             f"frames: {length} and {extra} that are made to be cut off are more than the {rule.most} that model "
             f"{model.name} makes",
-            fix=f"frames={rule.nearest(rule.most - extra)}, or animate.extra_frames=0 (the end may flash then)",
+            fix=f"frames={rule.nearest(max(rule.most - extra, rule.least))}, or animate.extra_frames=0 "
+            "(the end may flash then)",
         )
     return length + extra
 
 
-def keys(found: Sequence[tuple[str, Key]], length: int, model: Animator, snap: Snap) -> list[Key]:
+def keys(found: Sequence[tuple[str, Key]], length: int, model: Animator, snap: Snap, extra: int = 0) -> list[Key]:
     """Where the pictures stand, in order.
 
     Args:
         found: the setting that names each, and where it is to stand.
         length: frames of the film.
+        extra: those that are made behind it and cut off.
 
     Raises:
         UserError: past the end, two at one frame, more than the family takes, or at a frame where it takes none.
@@ -116,6 +144,11 @@ def keys(found: Sequence[tuple[str, Key]], length: int, model: Animator, snap: S
         raise UserError("picture: there is none", fix="picture=key.png: what is to come to life")
     if len(found) > limits.most_pictures:
         raise UserError(f"pictures: model {model.name} takes {limits.most_pictures} at most, got {len(found)}")
+    if len(found) < limits.least_pictures:
+        raise UserError(
+            f"pictures: model {model.name} needs the first and the last frame, got {len(found)} picture",
+            fix="picture=a.png last=b.png",
+        )
     taken: dict[int, str] = {}
     for name, key in found:
         if key.at >= length:
@@ -127,6 +160,20 @@ def keys(found: Sequence[tuple[str, Key]], length: int, model: Animator, snap: S
             raise UserError(f"{name}: frame {key.at} has a picture already ({taken[key.at]})")
         taken[key.at] = name
         _allowed(name, key.at, length, model)
+        if key.strength != 1 and "strength" not in RECIPES[model.architecture].reads:
+            raise UserError(
+                f"{name}: model {model.name} holds a frame to its picture as it is, and knows no strength, got "
+                f"{key.strength:g}",
+                fix="leave the strength out",
+            )
+    if limits.pictures == "first_last" and extra and length - 1 in taken:
+        raise UserError(
+            f"animate.extra_frames: model {model.name} puts the last picture behind all frames that it makes, and "
+            f"{extra} of them are cut off",
+            fix="animate.extra_frames=0",
+        )
+    if limits.pictures != "any" and 0 not in taken:
+        raise UserError(f"picture: model {model.name} needs one at the first frame", fix="picture=key.png")
     return [_on_grid(name, key, length, model, snap) for name, key in found]
 
 
@@ -171,8 +218,9 @@ def prompt(text: str, model: Animator) -> None:
 
 
 def sampling(cfg: Sampling, model: Animator) -> None:
-    """Raises: UserError: two passes of a family that has one, arguments that its pipeline does not take."""
+    """Raises: UserError: two passes of a family that has one, settings or arguments that its pipeline does not read."""
     recipe = RECIPES[model.architecture]
+    _read(cfg, recipe.reads, model)
     if cfg.two_pass and not (model.limits.two_pass and "latent_upsampler" in model.parts):
         raise UserError(
             f"animate.two_pass: model {model.name} names no latent upsampler (model.parts.latent_upsampler)",
@@ -182,6 +230,25 @@ def sampling(cfg: Sampling, model: Animator) -> None:
     if unknown:
         known = ", ".join(sorted(recipe.call)) or "none"
         raise UserError(f"model.call: {', '.join(unknown)} is not set there; known for {recipe.name}: {known}")
+
+
+def packages(model: Animator) -> None:
+    """Raises: UserError: a package that the family's pipeline imports is not installed."""
+    absent = [name for name in RECIPES[model.architecture].packages if importlib.util.find_spec(name) is None]
+    if absent:
+        raise UserError(
+            f"model {model.name}: its pipeline needs the package {absent[0]}, which is not installed",
+            fix=f"pip install {absent[0]}",
+        )
+
+
+def _read(cfg: Sampling, read: Collection[str], model: Animator) -> None:
+    """Refuse a setting that would have no effect, unless it says so itself."""
+    for name in sorted((READ - set(read)) & Sampling.model_fields.keys()):
+        none = Sampling.model_fields[name].get_default(call_default_factory=True)
+        if getattr(cfg, name) != none:
+            told = str(none).lower() if isinstance(none, bool) else "null" if none is None else f"{none}"
+            raise UserError(f"animate.{name}: model {model.name} does not read it", fix=f"animate.{name}={told}")
 
 
 def scheduler(settings: Mapping[str, Any], timesteps: Sequence[float] | None, model: Animator) -> None:

@@ -66,7 +66,7 @@ def decode(cfg: Decode, inputs: Mapping[str, str], ctx: Context) -> str:
 
     def attempt(offload: str) -> Any:
         vae = parts.loaded(cfg, "vae", device)
-        made = parts.around(cfg, {"vae": vae}, device, cfg.denoise.scheduler_config)
+        made = parts.around(cfg, {"vae": vae}, device, cfg.denoise)
         with placed([vae], device, offload), quiet(), arranged(vae, cfg):
             return call.decode(
                 parts.stock_of(recipe),
@@ -80,6 +80,11 @@ def decode(cfg: Decode, inputs: Mapping[str, str], ctx: Context) -> str:
             )[0]
 
     pictures = eight_bit(retry_offloaded(attempt, device, ctx, FIX)[0])[: cfg.keep]
+    if len(pictures) < cfg.keep:
+        raise UserError(
+            f"model of {recipe.name}: its pipeline made {len(pictures)} frames, {cfg.keep} were to be kept",
+            fix="another family, or other weights: those of model.base are of a kind that drops frames",
+        )
     times = stored.times(len(pictures), cfg.denoise.fps, cfg.denoise.width, cfg.denoise.height)
     own = {"width": times["width"], "height": times["height"], "time_base": Fraction(times["time_base"])}
     with ClipWriter(ctx.store, "rgb", **own) as writer:

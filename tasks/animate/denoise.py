@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reel.op import Context, get, op
-from tasks.animate import memory, parts, stored
+from tasks.animate import parts, stored
 from tasks.animate.amounts import denoising
 from tasks.animate.replay import call
 from tasks.animate.replay.journal import Checkpoint, Journal
@@ -76,7 +76,7 @@ def _denoised(
         log.info("going on after step %d of %d", done, steps)
         ctx.note(resumed_at_step=done, work_share=1 - done / steps)
     networks = parts.denoisers(cfg, device, cfg.storage, cfg.loras)
-    made = parts.around(cfg, networks, device, cfg.scheduler_config)
+    made = parts.around(cfg, networks, device, cfg)
     arguments = call_arguments(cfg, given, device)
     with (
         placed(list(networks.values()), device, offload),
@@ -102,20 +102,32 @@ def look(cfg: Denoise, ctx: Context, made: Mapping[str, Any]) -> Callable[[Calla
         made: the pipeline's parts.
     """
     times = stored.times(cfg.frames, cfg.fps, cfg.width, cfg.height)
-    channels = int(made["vae"].config.latent_channels)
-    show = watcher(ctx, cfg.architecture, cfg.sources["vae"], channels, times)
-    high, wide = cfg.height // memory.SIDE, cfg.width // memory.SIDE
-    most = (cfg.frames - 1) // memory.STRIDE + 1
+    codec = made["vae"].config
+    channels = int(codec.get("latent_channels") or codec["z_dim"])  # Wan calls them so
+    source = cfg.sources.get("vae") or cfg.sources["vae:config"]
+    show = watcher(ctx, cfg.architecture, source, channels, times)
 
     def shown(clean: Callable[[], Any]) -> None:
         if show is not None:
-            show(lambda: _cells(clean(), high, wide, most, first=parts.recipe_of(cfg).film_first))
+            show(lambda: _cells(clean(), cfg))
 
     return shown
 
 
-def _cells(tokens: Any, high: int, wide: int, most: int, *, first: bool) -> Any:
-    """Latents ``(C, F, h, w)`` of tokens ``(1, N, C)``: ``most`` frames of latents, or those of a window of the film.
+def _cells(latents: Any, cfg: Denoise) -> Any:
+    """Latents ``(C, F, h, w)`` of those that the loop has: all of the film, or those of a window of it."""
+    recipe = parts.recipe_of(cfg)
+    match recipe.grid.layout:
+        case "cfhw":
+            return latents[0]
+        case "fchw":
+            return latents[0].movedim(1, 0)
+        case _:
+            return _of_tokens(latents, *recipe.grid.cells(cfg.frames, cfg.width, cfg.height), first=recipe.film_first)
+
+
+def _of_tokens(tokens: Any, most: int, high: int, wide: int, *, first: bool) -> Any:
+    """Latents of tokens ``(1, N, C)``: ``most`` frames of latents, or those of a window of the film.
 
     Args:
         first: whether the film's tokens come before those of its pictures, or after them.
@@ -128,9 +140,11 @@ def _cells(tokens: Any, high: int, wide: int, most: int, *, first: bool) -> Any:
 def call_arguments(cfg: Denoise, given: stored.Given, device: str) -> dict[str, Any]:
     """The arguments of the pipeline's call but its generator and what it returns."""
     recipe = parts.recipe_of(cfg)
-    positive, negative = given.texts[0]
-    words: dict[str, Any] = {"prompt": [one for one, _ in given.texts] if recipe.sections else positive}
-    found = {**recipe.arguments(cfg, given.shown), **words, **({"negative_prompt": negative} if cfg.guided else {})}
+    found = recipe.arguments(cfg, given.shown)
+    if given.texts:
+        positive, negative = given.texts[0]
+        found |= {"prompt": [one for one, _ in given.texts] if recipe.section_prompts else positive}
+        found |= {"negative_prompt": negative} if cfg.guided else {}
     return found if given.latents is None else {**found, "latents": given.latents.to(device)}
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+from reel.clip import Clip
 from reel.errors import UserError
 from reel.op import Context, op
 from reel.work import Work, choices
@@ -22,7 +24,7 @@ from tasks.networks.work import LIBRARIES, set_up
     "embed",
     version=1,
     config=Embed,
-    inputs=(),
+    inputs=("frames_*",),
     distributions=LIBRARIES,
     models=parts.sources,
     gives="embeddings",
@@ -30,6 +32,8 @@ from tasks.networks.work import LIBRARIES, set_up
 )
 def embed(cfg: Embed, inputs: Mapping[str, str], ctx: Context) -> str:
     """Embeddings of all texts. The text encoder is let go afterwards: it can be as large as all the rest.
+
+    Inputs: ``frames_<n>`` of every picture where they are looked at with the text.
 
     Returns:
         digest of an object of kind ``embeddings``.
@@ -40,17 +44,34 @@ def embed(cfg: Embed, inputs: Mapping[str, str], ctx: Context) -> str:
     device = set_up(ctx, parts.sources(cfg))
     recipe = parts.recipe_of(cfg)
     _check_length(cfg, ctx)
+    seen: Any = ({}, {})
+    if recipe.embedding is not None:
+        names = sorted(name for name in inputs if name.startswith("frames_"))
+        seen = recipe.embedding(cfg.seen or {}, [_picture(ctx, inputs[name]) for name in names])
 
     def attempt(offload: str) -> call.Kept:
-        found = {name: parts.built(cfg, name) for name in recipe.text}
-        networks = [part for part in found.values() if hasattr(part, "parameters")]
+        texts = {name: parts.built(cfg, name) for name in recipe.text}
+        networks = [part for part in texts.values() if hasattr(part, "parameters")]
+        found = {**texts, **parts.shells(cfg, recipe.beside_text, device)}
         with placed(networks, device, offload), quiet():
             return call.embed(
-                parts.stock_of(recipe), found, cfg.texts, guided=cfg.guided, limit=cfg.max_tokens, device=device
+                parts.stock_of(recipe),
+                found,
+                cfg.texts,
+                guided=cfg.guided,
+                limit=cfg.max_tokens,
+                device=device,
+                seen=seen,
             )
 
     kept = retry_offloaded(attempt, device, ctx, "compute.device=cpu, or compute.offload=sequential")
     return put_kept(ctx.store, "embeddings", kept, texts=[list(pair) for pair in cfg.texts])
+
+
+def _picture(ctx: Context, digest: str) -> Any:
+    from PIL import Image
+
+    return Image.fromarray(Clip.open(ctx.store, digest).frame(0))
 
 
 def _check_length(cfg: Embed, ctx: Context) -> None:

@@ -1,4 +1,4 @@
-"""The op `animate.encode`: a picture or clip to the distribution of its latents."""
+"""The op `animate.encode`: pictures and clips to the distributions of their latents."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from reel.clip import Clip
 from reel.op import Context, op
 from tasks.animate import parts
 from tasks.animate.codec import arranged
-from tasks.animate.recipe import Shown
 from tasks.animate.replay import call
 from tasks.animate.settings import Denoise, Encode, Key
-from tasks.animate.stored import put_kept
+from tasks.animate.stored import put_kept, shown_in
 from tasks.networks.offload import placed
 from tasks.networks.quiet import quiet
 from tasks.networks.retry import retry_offloaded
@@ -26,38 +25,47 @@ FIX = "animate.encode_tiling=true, or a smaller size"
     "encode",
     version=1,
     config=Encode,
-    inputs=("frames",),
+    inputs=("frames_*",),
     distributions=LIBRARIES,
     models=parts.sources,
     gives="latents",
 )
 def encode(cfg: Encode, inputs: Mapping[str, str], ctx: Context) -> str:
-    """What the VAE makes of a picture, wherever in a film it is shown, for every seed.
+    """What the VAE, and a picture encoder where there is one, make of pictures.
+
+    Inputs: ``frames_<n>`` of every key; of one picture ``frames_0``.
 
     Returns:
         digest of an object of kind ``encoded``.
     """
-    clip = Clip.open(ctx.store, inputs["frames"])
     device = set_up(ctx, parts.sources(cfg))
     recipe = parts.recipe_of(cfg)
-    least = Denoise(
-        architecture=cfg.architecture,
-        sources=cfg.sources,
-        frames=max(9, len(clip)),
-        fps=24,
-        width=clip.width,
-        height=clip.height,
-        keys=[Key(at=0)],
-        num_inference_steps=2,
-        guidance_scale=1,
-    )
-    arguments = recipe.arguments(least, [Shown(clip.array(), 0, 1.0)])
+    least = film_of(cfg, Clip.open(ctx.store, inputs["frames_0"]))
+    arguments = recipe.arguments(least, shown_in(least, inputs, ctx))
+    words = {"prompt": ""} if recipe.text else {}
 
     def attempt(offload: str) -> call.Kept:
-        vae = parts.loaded(cfg, "vae", device)
-        made = parts.around(cfg, {"vae": vae}, device)
-        with placed([vae], device, offload), quiet(), arranged(vae, cfg):
-            return call.encode(parts.stock_of(recipe), made, {**arguments, "prompt": ""})
+        real = {name: parts.loaded(cfg, name, device) for name in recipe.encoders}
+        made = parts.around(cfg, real, device, least)
+        with placed(list(real.values()), device, offload), quiet(), arranged(real["vae"], cfg):
+            return call.encode(parts.stock_of(recipe), made, {**arguments, **words}, least.seed)
 
     kept = retry_offloaded(attempt, device, ctx, FIX)
     return put_kept(ctx.store, "encoded", kept)
+
+
+def film_of(cfg: Encode, first: Clip) -> Denoise:
+    """A film in which the pipeline encodes these pictures: the one that they are for, or as short a one as can be."""
+    return Denoise(
+        architecture=cfg.architecture,
+        sources=cfg.sources,
+        frames=cfg.frames or max(9, len(first)),
+        fps=24,
+        width=first.width,
+        height=first.height,
+        keys=cfg.keys or [Key(at=0)],
+        num_inference_steps=2,
+        guidance_scale=1,
+        picture_noise=cfg.picture_noise or 0.0,
+        seed=cfg.seed or 0,
+    )

@@ -14,7 +14,7 @@ from typing import Any
 
 from reel.compute import Compute
 from reel.errors import UserError
-from tasks.animate.parts import part_folder, recipe_of
+from tasks.animate.parts import dtype_of, part_folder, recipe_of
 from tasks.animate.settings import Decode, Denoise, Embed
 from tasks.networks.files import BYTES, read_json, source_bytes
 from tasks.stylize.settings.compute import resolve_device
@@ -28,10 +28,6 @@ LEVELS, FRAMES = 4.7, 4.4
 """Copies of its last level, and numbers for each pixel of the film, that a VAE's decoder holds where it holds most."""
 HELD = 4 << 20
 """Bytes that libraries hold however little there is to do."""
-TILE, STEP = 512, 16
-"""px of a tile's side, and frames of a piece, as diffusers' VAEs of LTX cut them."""
-SIDE, STRIDE = 32, 8
-"""px and frames that a token stands for; the first frame has tokens of its own."""
 LAYER = 0.1
 """Part of the weights that is on the device at a time where they are moved there layer by layer."""
 
@@ -55,7 +51,7 @@ class Peak:
 
 def embedding(cfg: Embed, compute: Compute) -> Peak:
     """Of the op `embed`: its text encoder's weights; what a text takes is little beside them."""
-    weights = sum(source_bytes(source, BYTES[cfg.dtype]) for source in cfg.sources.values())
+    weights = sum(source_bytes(cfg.sources[name], BYTES[cfg.dtype]) for name in recipe_of(cfg).text)
     return Peak("embed", weights * _resident(compute), 0.05 * weights)
 
 
@@ -65,27 +61,46 @@ def denoising(cfg: Denoise, compute: Compute) -> Peak:
     names = recipe_of(cfg).denoisers
     weights = sum(source_bytes(cfg.sources[name], 1 if cfg.storage == "float8" else each) for name in names)
     shape = read_json(part_folder(cfg, names[0]) / "config.json")
-    width = int(shape["num_attention_heads"]) * int(shape["attention_head_dim"])
-    activations = HELD + WIDE * (2 if cfg.guided else 1) * tokens(cfg) * width * each
-    return Peak("denoise", weights * _resident(compute), activations)
+    return Peak("denoise", weights * _resident(compute), denoiser_numbers(shape, cfg) * each)
+
+
+def denoiser_numbers(shape: Mapping[str, Any], cfg: Denoise) -> float:
+    """Numbers that a denoiser holds where it holds most, beside its weights.
+
+    Args:
+        shape: of its config.json; of a U-Net the first, largest level counts.
+    """
+    level = shape.get("block_out_channels")
+    width = level[0] if level else int(shape["num_attention_heads"]) * int(shape["attention_head_dim"])
+    batch = 2 if cfg.guided and not recipe_of(cfg).guided_apart else 1
+    return HELD / BYTES[cfg.dtype] + WIDE * batch * tokens(cfg) * width
 
 
 def tokens(cfg: Denoise) -> int:
-    """What the transformer looks at: one for every 8 frames of 32x32 px, and those of pictures behind the first."""
-    each = (cfg.width // SIDE) * (cfg.height // SIDE)
-    return each * ((cfg.frames - 1) // STRIDE + 1 + sum(key.at > 0 for key in cfg.keys))
+    """What the denoiser looks at: the film's tokens, and those of pictures behind the first where it has such."""
+    recipe = recipe_of(cfg)
+    frames = min(cfg.frames, recipe.window or cfg.frames)
+    found = recipe.grid.tokens(frames, cfg.width, cfg.height)
+    if not recipe.picture_tokens:
+        return found
+    return found + sum(key.at > 0 for key in cfg.keys) * recipe.grid.tokens(1, cfg.width, cfg.height)
 
 
 def decoding(cfg: Decode, compute: Compute) -> Peak:
     """Of the op `decode`."""
-    each, film = BYTES[cfg.dtype], cfg.denoise
+    each = BYTES[dtype_of(cfg, "vae")]
     shape = read_json(part_folder(cfg, "vae") / "config.json")
-    width = min(film.width, TILE) if cfg.tiling else film.width
-    height = min(film.height, TILE) if cfg.tiling else film.height
-    frames = min(film.frames, STEP) if cfg.framewise else film.frames
-    tile, whole = frames * width * height, film.frames * film.width * film.height
     weights = source_bytes(cfg.sources["vae"], each)
-    return Peak("decode", weights * _resident(compute), codec_numbers(shape, tile, whole) * each)
+    return Peak("decode", weights * _resident(compute), codec_numbers(shape, *pixels(cfg)) * each)
+
+
+def pixels(cfg: Decode) -> tuple[int, int]:
+    """Pixels that the VAE takes at a time, and those of the film."""
+    film, recipe = cfg.denoise, recipe_of(cfg)
+    width = min(film.width, recipe.tile) if cfg.tiling else film.width
+    height = min(film.height, recipe.tile) if cfg.tiling else film.height
+    frames = min(film.frames, recipe.frames_decoded or (recipe.piece if cfg.framewise else film.frames))
+    return frames * width * height, film.frames * film.width * film.height
 
 
 def codec_numbers(shape: Mapping[str, Any], tile: float, whole: float) -> float:
@@ -95,8 +110,10 @@ def codec_numbers(shape: Mapping[str, Any], tile: float, whole: float) -> float:
         shape: of its config.json.
         tile, whole: pixels that it takes at a time, and those of the film.
     """
-    widths = shape.get("decoder_block_out_channels") or shape["block_out_channels"]
-    level = widths[0] / int(shape.get("patch_size", 1)) ** 2
+    widths = shape.get("decoder_block_out_channels") or shape.get("block_out_channels")
+    if not widths:  # Wan says one width, and how many times as wide each level is
+        widths = [(shape.get("decoder_base_dim") or shape["base_dim"]) * times for times in shape["dim_mult"]]
+    level = widths[0] / int(shape.get("patch_size") or 1) ** 2
     reordered = 27 * 8 * max(widths) ** 2  # the largest layer's weights, as the library wants them
     return float(LEVELS * level * tile + FRAMES * max(tile, whole) + reordered)
 
@@ -118,23 +135,26 @@ def _warn(found: Sequence[Peak], compute: Compute) -> None:
         )  # fmt: skip
 
 
-def fit(embed: Embed, denoise: Denoise, decode: Decode, compute: Compute) -> tuple[Denoise, Decode]:
+def fit(embed: Embed | None, denoise: Denoise, decode: Decode, compute: Compute) -> tuple[Denoise, Decode]:
     """The settings within `compute.max_memory`; without a budget as they are. What is made smaller is in their keys.
 
     Raises:
         UserError: a budget that nothing fits into; says what the least is.
     """
     budget = compute.max_memory
+    words = [] if embed is None else [embedding(embed, compute)]
     if budget is None:
-        _warn([embedding(embed, compute), denoising(denoise, compute), decoding(decode, compute)], compute)
+        _warn([*words, denoising(denoise, compute), decoding(decode, compute)], compute)
         return denoise, decode
     if denoising(denoise, compute).total > budget and resolve_device(compute) != "cpu":
         denoise = denoise.model_copy(update={"storage": "float8"})
-    for change in ({}, {"tiling": True}, {"tiling": True, "framewise": True}):
-        smaller = decode.model_copy(update={**change, "denoise": denoise})
+    smaller = decode.model_copy(update={"denoise": denoise})
+    for name in ("", "tiling", "framewise"):
+        if f"decode_{name}" in recipe_of(decode).reads:
+            smaller = smaller.model_copy(update={name: True})
         if decoding(smaller, compute).total <= budget:
             break
-    found = [embedding(embed, compute), denoising(denoise, compute), decoding(smaller, compute)]
+    found = [*words, denoising(denoise, compute), decoding(smaller, compute)]
     for peak in found:
         log.info("memory: %s", peak)
     most = max(found, key=lambda peak: peak.total)

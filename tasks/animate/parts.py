@@ -13,7 +13,7 @@ from tasks.animate.catalogue import RECIPES
 from tasks.animate.recipe import Recipe, loaded_class
 from tasks.animate.replay.call import Stock
 from tasks.animate.replay.shell import buffer_names, shell
-from tasks.animate.settings import Stage
+from tasks.animate.settings import Denoise, Stage
 from tasks.networks.files import BYTES, builder, read_json, source_bytes
 from tasks.networks.quiet import quiet
 from tasks.weights import fetch as weights
@@ -28,7 +28,14 @@ def recipe_of(cfg: Stage) -> Recipe:
 
 
 def stock_of(recipe: Recipe) -> Stock:
-    return Stock(loaded_class(recipe.pipeline), denoisers=recipe.denoisers)
+    return Stock(
+        loaded_class(recipe.pipeline), init=recipe.init, denoisers=recipe.denoisers, embeddings=recipe.embeddings
+    )
+
+
+def dtype_of(cfg: Stage, name: str) -> str:
+    """Number format in which a part works."""
+    return "float32" if name in recipe_of(cfg).precise else cfg.dtype
 
 
 def sources(cfg: Stage) -> list[ModelSource]:
@@ -43,19 +50,21 @@ def loaded(cfg: Stage, name: str, device: str) -> Any:
         UserError: files that are not such a model.
     """
     source = cfg.sources[name]
-    key = f"{name} {weights.content_id(source)} {cfg.dtype} {device}"
-    return LOADED.get(key, source_bytes(source, BYTES[cfg.dtype]), lambda: built(cfg, name))
+    dtype = dtype_of(cfg, name)
+    key = f"{name} {weights.content_id(source)} {dtype} {device}"
+    return LOADED.get(key, source_bytes(source, BYTES[dtype]), lambda: built(cfg, name))
 
 
 def built(cfg: Stage, name: str) -> Any:
     """A part with its weights, kept by nobody but the caller."""
     source, folder = cfg.sources[name], part_folder(cfg, name)
     kind = loaded_class(recipe_of(cfg).classes[name])
+    dtype = dtype_of(cfg, name)
     with quiet():
-        if not hasattr(kind, "parameters"):  # a tokenizer
+        if not hasattr(kind, "parameters"):  # a tokenizer, or what prepares pictures for an encoder
             return kind.from_pretrained(str(folder), local_files_only=True)
-        LOADED.make_room(source_bytes(source, BYTES[cfg.dtype]))
-        return builder(kind, folder, cfg.dtype, source)().eval().requires_grad_(False)
+        LOADED.make_room(source_bytes(source, BYTES[dtype]))
+        return builder(kind, folder, dtype, source)().eval().requires_grad_(False)
 
 
 def shells(cfg: Stage, names: Sequence[str], device: str) -> dict[str, Any]:
@@ -67,23 +76,28 @@ def shells(cfg: Stage, names: Sequence[str], device: str) -> dict[str, Any]:
         named = name if name in cfg.sources else f"{name}:config"
         folder = part_folder(cfg, named)
         kind = loaded_class(recipe_of(cfg).classes[name])
-        config, dtype = read_json(folder / "config.json"), getattr(torch, cfg.dtype)
+        config, dtype = read_json(folder / "config.json"), getattr(torch, dtype_of(cfg, name))
         empty = shell(kind, config, dtype=dtype, device=device)
         buffers = _buffers(folder, buffer_names(empty)) if name in cfg.sources else {}
         found[name] = shell(kind, config, dtype=dtype, device=device, buffers=buffers) if buffers else empty
     return found
 
 
-def around(
-    cfg: Stage, real: Mapping[str, Any], device: str, scheduler: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+def around(cfg: Stage, real: Mapping[str, Any], device: str, film: Denoise) -> dict[str, Any]:
     """All parts that the pipeline's call reads: those that work, as they are, shells of the others, the scheduler.
 
     Args:
-        scheduler: changes of its settings.
+        film: whose call it is.
     """
-    others = [name for name in recipe_of(cfg).shells if name not in real]
-    return {**shells(cfg, others, device), **real, "scheduler": scheduler_of(cfg, scheduler)}
+    recipe = recipe_of(cfg)
+    others = [name for name in recipe.shells if name not in real]
+    return {
+        **shells(cfg, others, device),
+        **{name: built(cfg, name) for name in recipe.processors},
+        **recipe.further(film),
+        **real,
+        "scheduler": scheduler_of(cfg, film.scheduler_config),
+    }
 
 
 def _buffers(folder: Path, names: Sequence[str]) -> dict[str, Any]:

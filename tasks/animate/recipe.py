@@ -8,12 +8,22 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
 
     from tasks.animate.settings import Decode, Denoise
+
+FLOW_MATCHING = {"FlowMatchEulerDiscreteScheduler": "diffusers:FlowMatchEulerDiscreteScheduler"}
+"""The scheduler of most rectified flows, by name."""
+READ = frozenset(
+    {
+        *("timesteps", "guidance_rescale", "picture_noise", "decode_timestep", "decode_noise_scale", "loras"),
+        *("encode_tiling", "decode_tiling", "decode_framewise", "strength"),
+    }
+)
+"""Settings that not every pipeline reads: those of `Sampling`, and the strength of a picture."""
 
 
 @dataclass(frozen=True)
@@ -26,51 +36,120 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Grid:
+    """What the latents stand for.
+
+    Attributes:
+        frames, side: frames and px a side of one cell; the first frame has cells of its own where ``frames`` > 1.
+        patch: cells that the denoiser takes as one token, in time and a side.
+        layout: how the loop holds them: ``tokens`` (1, N, C), ``cfhw`` (1, C, F, h, w), ``fchw`` (1, F, C, h, w).
+    """
+
+    frames: int = 8
+    side: int = 32
+    patch: tuple[int, int] = (1, 1)
+    layout: Literal["tokens", "cfhw", "fchw"] = "tokens"
+
+    def cells(self, frames: int, width: int, height: int) -> tuple[int, int, int]:
+        """Cells of a film, in time, in height and in width."""
+        return (frames - 1) // self.frames + 1, height // self.side, width // self.side
+
+    def tokens(self, frames: int, width: int, height: int) -> int:
+        """Tokens of a film."""
+        count, high, wide = self.cells(frames, width, height)
+        time, side = self.patch
+        return -(-count // time) * (high // side) * (wide // side)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One architecture.
 
     Attributes:
         pipeline: its class, ``module:Class``.
-        classes: class of each part that has weights, ``module:Class``.
+        classes: class of each part, ``module:Class``.
         arguments: of the call, from an op's settings and the pictures.
         decoding: further arguments that matter after the last step.
-        text: parts that make embeddings.
+        init: arguments of the pipeline's constructor beside its parts.
+        further: parts that no file holds, from the settings of the film.
+        text: parts that make embeddings; none: it reads no prompt.
+        beside_text: parts whose settings the pipeline's constructor reads even where it only embeds.
+        embedding: further arguments of ``encode_prompt`` for the positive and for the negative text, from a family's
+            ``call`` and the pictures, where texts are embedded with a picture in view; None: they are not.
+        embeddings: how many tensors ``encode_prompt`` gives.
+        encoders: parts that look at pictures.
+        processors: parts without weights, in whatever op they serve.
+        encoded_by: settings of the film that the encoded pictures depend on, beside these and their size; where there
+            are any, all of a film are encoded in one call, else each by itself, for every film and seed.
         codecs: parts whose latents the loop makes; they keep the mean and deviation of these beside their weights.
         voices: parts that make sound of latents.
         denoisers: parts that the loop runs.
+        precise: parts that work in float32 whatever the others work in.
         schedulers: classes that it may be sampled with, ``module:Class`` by name.
         sampler: the class that it is sampled with, ``module:Class``; empty: the one that the family's files name.
-        sections: first frames of the sections of a film, each with a prompt of its own, from ``call`` and the number of
-            frames; None: it is made in one.
+        grid: what its latents stand for.
+        window: frames that the denoiser looks at in one run; 0: all.
+        guided_apart: whether the runs with and without the prompt are two, and not one of both.
+        frames_decoded: frames that its VAE decodes at a time, whatever is set; 0: the whole film.
+        tile, piece: px of a tile's side and frames of a piece of a film that is decoded in such.
+        picture_tokens: whether pictures behind the first frame are further tokens.
+        sections: first frames of the sections of a film, from ``call`` and the number of frames; None: it is made in
+            one.
+        section_prompts: whether each section has a prompt of its own.
         upsampler: its pipeline for the step between two passes, ``module:Class``; empty: it has none.
         film_first: whether the loop's tokens begin with the film's, and those of pictures come behind; else before.
         steps_a_round: how often a scheduler steps between two runs of the denoiser.
         call: arguments that a family may set for itself.
+        reads: the settings of `READ` that it does not ignore.
+        packages: what its pipeline imports beside what Rotoscope installs.
     """
 
     name: str
     pipeline: str
     classes: Mapping[str, str]
     arguments: Callable[[Denoise, Sequence[Shown]], dict[str, Any]]
-    decoding: Callable[[Decode], dict[str, Any]]
+    decoding: Callable[[Decode], dict[str, Any]] = lambda cfg: {}
+    init: Mapping[str, Any] = field(default_factory=dict)
+    further: Callable[[Denoise], dict[str, Any]] = lambda cfg: {}
     text: Sequence[str] = ("tokenizer", "text_encoder")
+    beside_text: Sequence[str] = ()
+    embedding: Callable[[Mapping[str, Any], Sequence[Any]], tuple[dict[str, Any], dict[str, Any]]] | None = None
+    embeddings: int = 4
+    encoders: Sequence[str] = ("vae",)
+    processors: Sequence[str] = ()
+    encoded_by: Sequence[str] = ()
     codecs: Sequence[str] = ("vae",)
     voices: Sequence[str] = ()
     denoisers: Sequence[str] = ("transformer",)
-    schedulers: Mapping[str, str] = field(
-        default_factory=lambda: {"FlowMatchEulerDiscreteScheduler": "diffusers:FlowMatchEulerDiscreteScheduler"}
-    )
+    precise: Sequence[str] = ()
+    schedulers: Mapping[str, str] = field(default_factory=lambda: FLOW_MATCHING)
     sampler: str = ""
+    grid: Grid = Grid()
+    window: int = 0
+    guided_apart: bool = False
+    frames_decoded: int = 0
+    tile: int = 512
+    piece: int = 16
+    picture_tokens: bool = False
+    sections: Callable[[Mapping[str, Any], int], list[int]] | None = None
+    section_prompts: bool = False
     upsampler: str = ""
     film_first: bool = False
     steps_a_round: int = 1
     call: frozenset[str] = frozenset()
-    sections: Callable[[Mapping[str, Any], int], list[int]] | None = None
+    reads: frozenset[str] = READ
+    packages: Sequence[str] = ()
 
     @property
     def shells(self) -> list[str]:
         """Parts whose settings the pipeline's call reads, whatever it runs."""
-        return [name for name in self.classes if name not in ("tokenizer", "text_encoder", "latent_upsampler")]
+        aside = ("tokenizer", "text_encoder", "latent_upsampler")
+        return [name for name in self.classes if not name.startswith(aside) and name not in self.processors]
+
+    @property
+    def embeds(self) -> list[str]:
+        """What embedding needs, likewise."""
+        return [*self.text, *(f"{name}:config" for name in self.beside_text)]
 
     def needs(self, *real: str) -> list[str]:
         """What an op needs that runs some parts, as `reel.models.animator.sources_of` takes it.
@@ -78,25 +157,29 @@ class Recipe:
         Those whole; of the codecs their files too, for the few numbers that pipelines read; of the others the settings.
         """
         others = [name for name in self.shells if name not in real]
-        return [*real, "scheduler", *(name if name in self.codecs else f"{name}:config" for name in others)]
+        return [
+            *(*real, *self.processors, "scheduler"),
+            *(name if name in self.codecs else f"{name}:config" for name in others),
+        ]
 
 
 def usual(cfg: Denoise) -> dict[str, Any]:
-    """Arguments that the calls of all LTX pipelines take by the same names."""
+    """Arguments that the calls of nearly all pipelines take by the same names."""
     return {
         "width": cfg.width,
         "height": cfg.height,
         "num_frames": cfg.frames,
-        "frame_rate": cfg.fps,
+        "num_inference_steps": cfg.num_inference_steps,
         "guidance_scale": cfg.guidance_scale,
-        "guidance_rescale": cfg.guidance_rescale,
         "max_sequence_length": cfg.max_tokens,
     }
 
 
-def usual_decoding(cfg: Decode) -> dict[str, Any]:
-    """Those of the noise that a decoder is told of."""
-    return {"decode_timestep": cfg.decode_timestep, "decode_noise_scale": cfg.decode_noise_scale}
+def pictures(shown: Sequence[Shown]) -> list[Any]:
+    """The film's pictures, each a PIL image of its size."""
+    from PIL import Image
+
+    return [Image.fromarray(one.frames[0]) for one in shown]
 
 
 def loaded_class(name: str) -> Any:

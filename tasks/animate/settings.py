@@ -48,6 +48,8 @@ class Embed(Stage):
     """Whether the negative ones are read."""
     max_tokens: int = Field(default=256, ge=1)
     """Of a text, which is filled up to them."""
+    seen: dict[str, Scalar] | None = None
+    """How pictures are looked at where they are embedded with the text; None: they are not."""
 
 
 class Codec(Stage):
@@ -59,10 +61,6 @@ class Codec(Stage):
     """A few frames at a time: less memory, other values."""
 
 
-class Encode(Codec):
-    """A picture or clip to the distribution of its latents."""
-
-
 class Key(Config):
     """A picture or clip that the film shows."""
 
@@ -70,6 +68,22 @@ class Key(Config):
     """The frame that it is, or begins at."""
     strength: Finite = Field(default=1.0, gt=0, le=1)
     """How firmly the frame is held to it; 1: as it is."""
+
+
+class Encode(Codec):
+    """Pictures to the distributions of their latents.
+
+    What else they depend on is None where a pipeline encodes each by itself, for every film and every seed.
+    """
+
+    keys: list[Key] | None = None
+    """Where the pictures stand."""
+    frames: int | None = Field(default=None, ge=1)
+    """Length of the film."""
+    seed: int | None = Field(default=None, ge=0, lt=2**63)
+    """Of noise over the picture."""
+    picture_noise: Finite | None = Field(default=None, ge=0, le=1)
+    """How much of it."""
 
 
 class Denoise(Stage):

@@ -50,7 +50,7 @@ def sound(cfg: Sound, inputs: Mapping[str, str], ctx: Context) -> str:
 
     def attempt(offload: str) -> tuple[Any, int]:
         voices = {name: parts.loaded(cfg, name, device) for name in recipe.voices}
-        made = parts.around(cfg, voices, device, cfg.denoise.scheduler_config)
+        made = parts.around(cfg, voices, device, cfg.denoise)
         with placed(list(voices.values()), device, offload), quiet():
             found = call.decode(
                 parts.stock_of(recipe), made, arguments, end, given.kept, cfg.denoise.seed, device, unread=(PIXELS,)

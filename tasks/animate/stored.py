@@ -38,7 +38,10 @@ def take_kept(store: Store, digest: str, kind: str) -> tuple[Kept, dict[str, Any
 
 @dataclass(frozen=True)
 class Given:
-    """The inputs of an op that makes the pipeline's call: pictures, embeddings, encoded pictures, latents to refine."""
+    """The inputs of an op that makes the pipeline's call: pictures, embeddings, encoded pictures, latents to refine.
+
+    ``texts`` are positive and negative ones; none of a pipeline that reads no prompt.
+    """
 
     shown: Sequence[Shown]
     kept: Kept
@@ -48,16 +51,24 @@ class Given:
 
 def given(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> Given:
     """Read the inputs that `denoise` and what comes after it share."""
-    kept, meta = take_kept(ctx.store, inputs["embeddings"], "embeddings")
-    shown = []
-    for index, key in enumerate(cfg.keys):
-        clip = Clip.open(ctx.store, inputs[f"frames_{index}"])
-        shown.append(Shown(clip.array(), key.at, key.strength))
-        own, _ = take_kept(ctx.store, inputs[f"encoded_{index}"], "encoded")
+    kept: Kept = {}
+    texts: list[list[str]] = []
+    if "embeddings" in inputs:
+        kept, meta = take_kept(ctx.store, inputs["embeddings"], "embeddings")
+        texts = meta["texts"]
+    for name in sorted(name for name in inputs if name.startswith("encoded_")):
+        own, _ = take_kept(ctx.store, inputs[name], "encoded")
         for seam, found in own.items():
             kept.setdefault(seam, {}).update(found)
     latents = stored.take(ctx.store, inputs["latents"], "latents")[0]["latents"] if "latents" in inputs else None
-    return Given(shown, kept, [(positive, negative) for positive, negative in meta["texts"]], latents)
+    pairs = [(positive, negative) for positive, negative in texts]
+    return Given(shown_in(cfg, inputs, ctx), kept, pairs, latents)
+
+
+def shown_in(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> list[Shown]:
+    """The pictures and clips that a film is held to."""
+    clips = [Clip.open(ctx.store, inputs[f"frames_{index}"]) for index in range(len(cfg.keys))]
+    return [Shown(clip.array(), key.at, key.strength) for clip, key in zip(clips, cfg.keys, strict=True)]
 
 
 def times(frames: int, fps: float, width: int, height: int) -> dict[str, Any]:

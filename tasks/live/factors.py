@@ -119,6 +119,7 @@ PUBLISHED = {
     ),
 }
 """Fitted by others to the autoencoders of SD 1.x and SDXL, by architecture."""
+PUBLISHED["svd"] = PUBLISHED["sd15"]  # it took over that encoder, and trained a decoder of its own
 
 
 def find(architecture: str, source: ModelSource, channels: int) -> Factors | None:

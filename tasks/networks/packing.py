@@ -20,7 +20,7 @@ def pack(value: Any, tensors: dict[str, Any]) -> Any:
         return {"is": "float", "value": value.hex()}
     if isinstance(value, torch.Tensor):
         name = f"scheduler.{len(tensors)}"
-        tensors[name] = value
+        tensors[name] = _apart(value, tensors)
         return {"is": "tensor", "name": name, "device": value.device.type}
     if isinstance(value, np.ndarray | np.generic):
         name = f"scheduler.{len(tensors)}"
@@ -31,6 +31,12 @@ def pack(value: Any, tensors: dict[str, Any]) -> Any:
     if isinstance(value, dict):
         return {"is": "dict", "items": {str(key): pack(item, tensors) for key, item in value.items()}}
     raise TypeError(f"a {type(value).__name__} in a scheduler's state cannot be kept in a checkpoint")
+
+
+def _apart(value: Any, tensors: dict[str, Any]) -> Any:
+    """A tensor that shares no memory with the others: schedulers keep single time steps of their own table."""
+    shared = value.untyped_storage().nbytes() > value.nbytes
+    return value.clone() if shared or any(value.data_ptr() == one.data_ptr() for one in tensors.values()) else value
 
 
 def unpack(plan: Any, tensors: dict[str, Any]) -> Any:

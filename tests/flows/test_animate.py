@@ -316,9 +316,31 @@ def test_no_model_is_taken_for_granted(capsys: Any):
     assert cli.main(["animate", "model=sd15", "picture=key.png", "prompt=she waves"]) == 2
     assert "model: the chosen one has no advice.frames, which frames starts from" in capsys.readouterr().err
     assert cli.main(["animate", "--help"]) == 0
-    assert "animate.guidance_scale" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "animate.guidance_scale" in told
+    assert "wan22_5b" in told
+    assert "dreamshaper8" not in told, "a family of another flow"
 
 
 def test_frames_are_pixels(warm: Store):
     record = list_records(warm)[0][-1]
     assert np.ptp(Clip.open(warm, record.pictures["frames"]).array()) > 0
+
+
+def test_a_family_without_words_embeds_nothing(files: Path, tmp_path: Path):
+    """Stable Video Diffusion's classes at toy size: a picture, and no text encoder."""
+    from tests.tasks import video_models
+
+    video_models.write(files / "models" / "tiny_svd", video_models.svd())
+    given = [
+        *("model=svd", "model.base={kind: embedded, id: tiny_svd, files: null}", f"picture={files}/key.png"),
+        *("width=256", "height=256", "frames=8", "animate.num_inference_steps=1", "compute.dtype=float32"),
+        *("tracking=none", "measure=none", f"paths.store={tmp_path}/store", f"paths.output={tmp_path}/out"),
+    ]
+    assert cli.main(["animate", *given]) == 0
+    record = list_records(Store(tmp_path / "store"))[0][-1]
+    assert [stage.op for stage in record.stages] == [
+        *("extract", "animate.encode", "animate.denoise", "animate.decode", "animate.shown", "assemble"),
+    ]
+    film = Clip.open(Store(tmp_path / "store"), record.pictures["frames"])
+    assert (film.count, film.width, film.fps) == (8, 256, 7)

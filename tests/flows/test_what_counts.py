@@ -85,7 +85,7 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
         ],
         [
             *("model=ltx_long", "model.base={kind: embedded, id: tiny_ltx, files: null}", "picture=$mask", "width=64"),
-            *("height=64", "prompt=she waves", "frames=97"),
+            *("height=64", "prompt=she waves", "frames=97", "+model.limits.sizes=[{width: 64, height: 64}]"),
         ],
         [
             *("model=ltx2", "model.base={kind: embedded, id: tiny_av, files: null}", "picture=$mask", "frames=17"),

@@ -17,18 +17,31 @@ def _on_meta(stem: str) -> object:
     import torch
     import transformers
 
+    from tasks.animate.replay.shell import of_config
+
     settings = json.loads((FOLDER / f"{stem}.json").read_text())
     name = SOURCES[stem]["class"]
     with torch.device("meta"):
-        if name == "CLIPTextModel":
-            return transformers.CLIPTextModel(transformers.CLIPTextConfig(**settings))
-        return getattr(diffusers, name).from_config(settings)
+        return of_config(getattr(diffusers, name, None) or getattr(transformers, name), settings)
 
 
 def test_every_file_has_a_source_and_the_other_way_round() -> None:
     stems = {path.stem for path in FOLDER.glob("*.json")}
     assert stems == SOURCES.keys()
     assert len(stems) >= 7
+
+
+def test_every_part_of_an_image_to_video_family_has_its_full_size_settings() -> None:
+    """But LTX's, whose parts were looked at when they were wired in."""
+    from benchmarks.animator_sizes import models, networks
+
+    served = {name for source in SOURCES.values() for name in source.get("serves", [])}
+    assert served >= {f"{model.name}.{part}" for model in models() for part in networks(model)}
+    for model in models():
+        denoisers = {stem for stem, one in SOURCES.items() if f"{model.name}.transformer" in one.get("serves", [])}
+        for stem in denoisers:
+            count = 2 if f"{model.name}.transformer_2" in SOURCES[stem]["serves"] else 1
+            assert model.memory_gb == pytest.approx(2e-9 * count * SOURCES[stem]["parameters"], rel=0.05), model.name
 
 
 @pytest.mark.parametrize("stem", sorted(SOURCES))

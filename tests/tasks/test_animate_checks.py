@@ -241,10 +241,16 @@ def test_the_catalogue_is_complete():
     for model in found:
         limits, advice = model.limits, model.advice
         assert limits.frames.fits(advice.frames), model.name
-        assert limits.frames.fits(advice.frames + 8), "there is room for what is cut off"
+        assert limits.frames.fits(advice.frames + advice.extra_frames), "there is room for what is cut off"
         assert limits.least_fps <= advice.fps <= limits.most_fps
         assert all(one.width * one.height <= limits.most_pixels for one in advice.sizes)
         assert all(one.width % model.multiple_of == one.height % model.multiple_of == 0 for one in advice.sizes)
-        assert any(one.height > one.width for one in advice.sizes), "a portrait size"
+        for one in advice.sizes:
+            checks.size(one.width, one.height, model)
+            assert checks.side("width", one.width, model, "error", model.multiple_of) == one.width
+            assert checks.side("height", one.height, model, "error", model.multiple_of) == one.height
+        assert limits.sizes or any(one.height > one.width for one in advice.sizes), "a portrait size"
+        read = Sampling(**{name: getattr(advice, name) for name in Sampling.model_fields if hasattr(advice, name)})
+        checks.sampling(read, model)
         assert limits.sound == bool(RECIPES[model.architecture].voices)
         assert json.dumps(model.facts())

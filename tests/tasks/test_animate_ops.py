@@ -105,7 +105,7 @@ class Film:
         found = {"embeddings": self.run("embed", embed, {})}
         for number in (0, 1):
             found[f"frames_{number}"] = self.picture(number, width, height)
-            inputs = {"frames": found[f"frames_{number}"]}
+            inputs = {"frames_0": found[f"frames_{number}"]}
             found[f"encoded_{number}"] = self.run("encode", Encode(**stage("vae")), inputs)
         return found
 
@@ -324,7 +324,8 @@ def test_ltx2_draws_picture_and_sound_by_stages(store: Store, family: Path, monk
     drawn = torch.Generator().manual_seed(11)
     texts, mask = [torch.randn(1, 6, 3 * tiny.TEXT, generator=drawn) for _ in range(2)], torch.ones(1, 6).long()
     pipeline = diffusers.LTX2ConditionPipeline
-    monkeypatch.setattr(pipeline, "encode_prompt", lambda self, **_: (texts[0], mask, texts[1], mask))
+    made = (texts[0], mask, texts[1], mask)
+    monkeypatch.setattr(pipeline, "encode_prompt", lambda self, prompt, negative_prompt=None, **_: made)
     recipe, film = RECIPES["ltx2"], Film(store)
     connectors = {"connectors": tiny.ltx2()["connectors"]}
     kept = call.embed(call.Stock(pipeline), connectors, [("she waves", "still")], guided=True, limit=6, device="cpu")
@@ -334,7 +335,7 @@ def test_ltx2_draws_picture_and_sound_by_stages(store: Store, family: Path, monk
         return {"architecture": "ltx2", "sources": sources(recipe.needs(*real), "tiny_av")}
 
     given["frames_0"] = film.picture(0, 32, 32)
-    given["encoded_0"] = film.run("encode", Encode(**part("vae")), {"frames": given["frames_0"]})
+    given["encoded_0"] = film.run("encode", Encode(**part("vae")), {"frames_0": given["frames_0"]})
     blocks = {"stg_scale": 1.0, "spatio_temporal_guidance_blocks": [0], "audio_guidance_scale": 2.0}
     cfg = denoising(
         **part("transformer"), frames=5, width=32, keys=[Key(at=0)], num_inference_steps=3, max_tokens=6, call=blocks
@@ -383,7 +384,7 @@ def test_a_long_film_is_made_in_sections_with_a_prompt_each(store: Store, family
     def part(real: str) -> dict[str, Any]:
         return {"architecture": "ltx_long", "sources": sources(recipe.needs(real))}
 
-    given["encoded_0"] = film.run("encode", Encode(**part("vae")), {"frames": given["frames_0"]})
+    given["encoded_0"] = film.run("encode", Encode(**part("vae")), {"frames_0": given["frames_0"]})
     cfg = denoising(**part("transformer"), frames=33, keys=[Key(at=0, strength=0.8)], num_inference_steps=4, call=cut)
     denoised = film.run("denoise", cfg, given)
     decode = Decode(**part("vae"), denoise=cfg, keep=33, decode_timestep=0.05, decode_noise_scale=0.025)

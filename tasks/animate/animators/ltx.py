@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tasks.animate.recipe import Recipe, Shown, usual, usual_decoding
+from tasks.animate.recipe import Recipe, Shown, usual
 
 if TYPE_CHECKING:
-    from tasks.animate.settings import Denoise
+    from tasks.animate.settings import Decode, Denoise
+
+
+def usual_of_ltx(cfg: Denoise) -> dict[str, Any]:
+    """Arguments that the calls of all LTX pipelines take."""
+    return {**usual(cfg), "frame_rate": cfg.fps, "guidance_rescale": cfg.guidance_rescale}
+
+
+def decoding(cfg: Decode) -> dict[str, Any]:
+    """The noise that the decoder is told of."""
+    return {"decode_timestep": cfg.decode_timestep, "decode_noise_scale": cfg.decode_noise_scale}
 
 
 def arguments(cfg: Denoise, shown: Sequence[Shown]) -> dict[str, Any]:
@@ -27,7 +37,7 @@ def arguments(cfg: Denoise, shown: Sequence[Shown]) -> dict[str, Any]:
         conditions.append(LTXVideoCondition(**given, frame_index=one.at, strength=one.strength))
     return {
         "conditions": conditions,
-        **usual(cfg),
+        **usual_of_ltx(cfg),
         "num_inference_steps": len(cfg.timesteps) if cfg.timesteps else cfg.num_inference_steps,
         "timesteps": cfg.timesteps,
         "image_cond_noise_scale": cfg.picture_noise,
@@ -47,6 +57,7 @@ RECIPE = Recipe(
         "latent_upsampler": "diffusers.pipelines.ltx.modeling_latent_upsampler:LTXLatentUpsamplerModel",
     },
     arguments=arguments,
-    decoding=usual_decoding,
+    decoding=decoding,
+    picture_tokens=True,
     upsampler="diffusers:LTXLatentUpsamplePipeline",
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tasks.animate.recipe import Recipe, Shown, usual, usual_decoding
+from tasks.animate.animators.ltx import decoding, usual_of_ltx
+from tasks.animate.recipe import Recipe, Shown
 
 if TYPE_CHECKING:
     from tasks.animate.settings import Denoise
@@ -31,7 +32,7 @@ def arguments(cfg: Denoise, shown: Sequence[Shown]) -> dict[str, Any]:
     sigmas = [step / 1000 for step in cfg.timesteps] if cfg.timesteps else None
     return {
         "conditions": conditions,
-        **usual(cfg),
+        **usual_of_ltx(cfg),
         "num_inference_steps": len(sigmas) if sigmas else cfg.num_inference_steps,
         "sigmas": sigmas,
         **{"audio_guidance_scale": cfg.guidance_scale, **cfg.call},
@@ -51,7 +52,8 @@ RECIPE = Recipe(
         "tokenizer": "transformers:AutoTokenizer",
     },
     arguments=arguments,
-    decoding=usual_decoding,
+    decoding=decoding,
+    picture_tokens=True,
     text=("tokenizer", "text_encoder", "connectors"),
     codecs=("vae", "audio_vae"),
     voices=("audio_vae", "vocoder"),

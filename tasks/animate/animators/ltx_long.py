@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tasks.animate.animators.ltx import RECIPE as LTX
-from tasks.animate.recipe import Recipe, Shown, usual, usual_decoding
+from tasks.animate.animators.ltx import decoding as decoding_of_ltx
+from tasks.animate.animators.ltx import usual_of_ltx
+from tasks.animate.recipe import Recipe, Shown
 
 if TYPE_CHECKING:
     from tasks.animate.settings import Decode, Denoise
@@ -32,7 +34,7 @@ def arguments(cfg: Denoise, shown: Sequence[Shown]) -> dict[str, Any]:
     return {
         "cond_image": Image.fromarray(shown[0].frames[0]),
         "cond_strength": shown[0].strength,
-        **usual(cfg),
+        **usual_of_ltx(cfg),
         "num_inference_steps": cfg.num_inference_steps,
         "sigmas": sigmas,
         "seed": cfg.seed,
@@ -43,7 +45,7 @@ def arguments(cfg: Denoise, shown: Sequence[Shown]) -> dict[str, Any]:
 def decoding(cfg: Decode) -> dict[str, Any]:
     """Its own tiles, four by four, for frames that are large enough to be cut."""
     tiles = 4 if cfg.tiling and min(cfg.denoise.width, cfg.denoise.height) >= LEAST else 1
-    return {**usual_decoding(cfg), "decode_horizontal_tiles": tiles, "decode_vertical_tiles": tiles}
+    return {**decoding_of_ltx(cfg), "decode_horizontal_tiles": tiles, "decode_vertical_tiles": tiles}
 
 
 def sections(call: Mapping[str, Any], frames: int) -> list[int]:
@@ -62,5 +64,6 @@ RECIPE = Recipe(
     decoding=decoding,
     sampler="diffusers:LTXEulerAncestralRFScheduler",
     sections=sections,
+    section_prompts=True,
     call=frozenset({"temporal_tile_size", "temporal_overlap", "temporal_overlap_cond_strength", "adain_factor"}),
 )

@@ -17,10 +17,12 @@ from tasks.animate.replay.seams import (
     CONNECTORS,
     PICTURE,
     PROMPT,
+    VISION,
     Kept,
     Seam,
     SeamMoved,
     blanked,
+    prompt,
     recorded,
     replayed,
 )
@@ -38,11 +40,13 @@ class Stock:
         pipeline: its class.
         init: arguments of its constructor beside the parts.
         denoisers: names of the parts that the loop runs.
+        embeddings: how many tensors ``encode_prompt`` gives.
     """
 
     pipeline: type
     init: Mapping[str, Any] = field(default_factory=dict)
     denoisers: Sequence[str] = ("transformer",)
+    embeddings: int = 4
 
     def made(self, parts: Mapping[str, Any]) -> Any:
         """The pipeline of these parts; those that are not given are None."""
@@ -56,7 +60,14 @@ class Stock:
 
 
 def embed(
-    stock: Stock, parts: Mapping[str, Any], texts: Sequence[tuple[str, str]], *, guided: bool, limit: int, device: str
+    stock: Stock,
+    parts: Mapping[str, Any],
+    texts: Sequence[tuple[str, str]],
+    *,
+    guided: bool,
+    limit: int,
+    device: str,
+    seen: tuple[Mapping[str, Any], Mapping[str, Any]] = ({}, {}),
 ) -> Kept:
     """Texts to embeddings.
 
@@ -65,20 +76,24 @@ def embed(
         texts: positive and negative ones.
         guided: whether the negative ones are read.
         limit: tokens of a text.
+        seen: further arguments with the positive one and with the negative one: the picture in view.
     """
+    import inspect
+
     import torch
 
     kept: Kept = {}
     pipe = stock.made(parts)
+    taken = inspect.signature(pipe.encode_prompt).parameters
+    usual = {"device": torch.device(device), "max_sequence_length": limit, "do_classifier_free_guidance": guided}
+    common = {name: value for name, value in usual.items() if name in taken}
     with torch.no_grad(), recorded(pipe, PROMPT, kept):
         for positive, negative in texts:
-            found = pipe.encode_prompt(
-                prompt=positive,
-                negative_prompt=negative if guided else None,
-                do_classifier_free_guidance=guided,
-                max_sequence_length=limit,
-                device=torch.device(device),
-            )
+            if "negative_prompt" not in taken:  # called once for each
+                for text, more in list(zip((positive, negative), seen, strict=True))[: 2 if guided else 1]:
+                    pipe.encode_prompt(prompt=text, **common, **more)
+                continue
+            found = pipe.encode_prompt(prompt=positive, negative_prompt=negative if guided else None, **common)
             if CONNECTORS.on(pipe):
                 _connected(pipe, found, kept)
     return kept
@@ -95,24 +110,27 @@ def _connected(pipe: Any, found: Sequence[Any], kept: Kept) -> None:
         pipe.connectors(embeds, mask, padding_side=pipe.tokenizer_padding_side)
 
 
-def encode(stock: Stock, parts: Mapping[str, Any], arguments: Mapping[str, Any]) -> Kept:
-    """Pictures to the distributions of their latents.
+def encode(stock: Stock, parts: Mapping[str, Any], arguments: Mapping[str, Any], seed: int = 0) -> Kept:
+    """Pictures to the distributions of their latents, and to what picture encoders make of them.
 
     Args:
-        parts: the VAE, the scheduler, and shells of the denoisers, at which the call stops.
+        parts: the VAE and the picture encoder, the scheduler, and shells of the denoisers, at which the call stops.
         arguments: of the call; the texts do not matter.
+        seed: of the denoising, for pipelines that draw noise over a picture first.
     """
     import torch
 
     kept: Kept = {}
     pipe = stock.made(parts)
     with ExitStack() as stack:
-        stack.enter_context(blanked(pipe, PROMPT))
-        if CONNECTORS.on(pipe):
-            stack.enter_context(blanked(pipe, CONNECTORS))
-        stack.enter_context(recorded(pipe, PICTURE, kept))
+        for seam in (prompt(stock.embeddings), CONNECTORS):
+            if seam.on(pipe):
+                stack.enter_context(blanked(pipe, seam))
+        for seam in (PICTURE, VISION):
+            if seam.on(pipe):
+                stack.enter_context(recorded(pipe, seam, kept))
         try:
-            pipe(**arguments, generator=torch.Generator().manual_seed(0), output_type="latent")
+            pipe(**arguments, generator=torch.Generator().manual_seed(seed), output_type="latent")
         except Stop:
             return kept
     raise SeamMoved("denoiser.forward", pipe, "it was never called")
@@ -128,7 +146,8 @@ def denoise(
         kept: embeddings and encoded pictures.
 
     Returns:
-        what the pipeline returns for ``output_type="latent"``: latents, and those of the sound where it makes any.
+        what the pipeline returns for ``output_type="latent"``: latents, and those of the sound where it makes any; of
+        a film in sections that grows the latents of all of it.
     """
     with _call(stock, parts, journal, kept, device) as pipe:
         found = _outputs(pipe(**arguments, generator=journal.generator, output_type="latent"))
@@ -178,11 +197,9 @@ def _call(stock: Stock, parts: Mapping[str, Any], journal: Journal, kept: Kept, 
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=[]))
         torch.default_generator.manual_seed(journal.generator.initial_seed())
-        stack.enter_context(replayed(pipe, PROMPT, kept, device))
-        if kept.get(PICTURE.name):
-            stack.enter_context(replayed(pipe, PICTURE, kept, device))
-        if CONNECTORS.on(pipe):
-            stack.enter_context(replayed(pipe, CONNECTORS, kept, device))
+        for seam in (PROMPT, CONNECTORS, PICTURE, VISION):
+            if seam.on(pipe) and (kept.get(seam.name) or seam in (PROMPT, CONNECTORS)):
+                stack.enter_context(replayed(pipe, seam, kept, device))
         for name in stock.denoisers:
             stack.enter_context(journal.denoising(parts[name]))
         yield pipe
@@ -190,8 +207,10 @@ def _call(stock: Stock, parts: Mapping[str, Any], journal: Journal, kept: Kept, 
 
 def _outputs(result: Any) -> list[Any]:
     """What a pipeline returns: frames, and sound where there is any."""
-    sound = getattr(result, "audio", None)
-    return [result.frames] if sound is None else [result.frames, sound]
+    frames, sound = result.frames, getattr(result, "audio", None)
+    if isinstance(frames, list):  # of FramePack: what there was after each section
+        frames = frames[-1]
+    return [frames] if sound is None else [frames, sound]
 
 
 def upsample(stock: Stock, parts: Mapping[str, Any], arguments: Mapping[str, Any]) -> torch.Tensor:

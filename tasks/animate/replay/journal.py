@@ -197,7 +197,7 @@ class Journal:
         self.stepped(number)
         if who == 0:  # the picture's scheduler; that of the sound is a copy of it
             bound = inspect.signature(real.step).bind(scheduler, *args, **kwargs)  # type: ignore[attr-defined]
-            self.look(functools.partial(_clean, scheduler, bound.arguments, kept[0]))
+            self.look(functools.partial(_clean, scheduler, bound.arguments, kept))
         return out
 
     def _step_again(
@@ -223,8 +223,11 @@ class Journal:
         return out if given.get("return_dict") is False else Stepped(out)
 
 
-def _clean(scheduler: Any, given: Mapping[str, Any], after: torch.Tensor) -> torch.Tensor:
-    """The clean latents that the model expects, by what a step was given and gave."""
+def _clean(scheduler: Any, given: Mapping[str, Any], out: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """The clean latents that the model expects, by what a step was given and gave: some schedulers give them, too."""
+    after = out[0]
+    if len(out) > 1:
+        return out[1]
     sigma, sigma_after = (float(scheduler.sigmas[scheduler.step_index - back]) for back in (1, 0))
     velocity = given["model_output"]
     if given.get("per_token_timesteps") is not None:  # handed over with the other sign, and 0 where nothing moves

@@ -12,6 +12,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ class Seam:
 
     def on(self, pipe: Any) -> bool:
         """Whether a pipeline has it."""
-        part = self.name.rpartition(".")[0]
-        return not part or getattr(pipe, part, None) is not None
+        part, _, method = self.name.rpartition(".")
+        return getattr(pipe, part, None) is not None if part else hasattr(pipe, method)
 
 
 @contextlib.contextmanager
@@ -141,11 +142,24 @@ def digest_of(*values: Any) -> str:
     return total.hexdigest()
 
 
-def text_key(prompt: Any = None, negative_prompt: Any = None, do_classifier_free_guidance: bool = True) -> str:
-    """Key of a pair of texts: a text alone and in a list are the same, and none is an empty one."""
+def text_key(
+    prompt: Any = None, negative_prompt: Any = None, do_classifier_free_guidance: bool = True, image: Any = None
+) -> str:
+    """Key of a pair of texts: a text alone and in a list are the same, and none is an empty one.
+
+    Args:
+        image: the picture that they are embedded with, if any.
+    """
     texts = [one[0] if isinstance(one, list) and len(one) == 1 else one for one in (prompt, negative_prompt)]
     negative = (texts[1] or "") if do_classifier_free_guidance else None
-    return digest_of(texts[0], negative, bool(do_classifier_free_guidance))
+    return digest_of(texts[0], negative, bool(do_classifier_free_guidance), *_pixels(image))
+
+
+def _pixels(image: Any) -> list[torch.Tensor]:
+    import numpy as np
+    import torch
+
+    return [] if image is None else [torch.from_numpy(np.array(image))]
 
 
 def _prompt_key(*args: Any, **kwargs: Any) -> str:
@@ -167,12 +181,33 @@ def _empty(count: int) -> tuple[Any, ...]:
     return tuple(torch.zeros(1, 1, 1) for _ in range(count))
 
 
-PROMPT = Seam("encode_prompt", _prompt_key, list, tuple, lambda: _empty(4))
-"""Texts to embeddings: the text encoder's work."""
+def _vision(out: Any) -> Values:
+    """Of what a picture encoder gives the three that pipelines take: the last layer's, the one before, the projection.
+
+    Raises:
+        AttributeError: an output of another kind.
+    """
+    layers = getattr(out, "hidden_states", None)
+    return [out.last_hidden_state, layers[-2] if layers else None, getattr(out, "image_embeds", None)]
+
+
+def _seen(values: Values) -> Any:
+    last, before, embeds = values
+    return SimpleNamespace(last_hidden_state=last, hidden_states=(before, last), image_embeds=embeds)
+
+
+def prompt(count: int) -> Seam:
+    """The seam of texts to embeddings, the text encoder's work, for a pipeline that makes so many tensors of them."""
+    return Seam("encode_prompt", _prompt_key, list, tuple, lambda: _empty(count))
+
+
+PROMPT = prompt(4)
 PICTURE = Seam(
     "vae.encode", lambda x, *args, **kwargs: digest_of(x), lambda out: [out.latent_dist.parameters], _distribution
 )
 """A picture or clip ``(1, 3, F, H, W)`` to the distribution of its latents: the VAE's work before denoising."""
+VISION = Seam("image_encoder.forward", lambda pixel_values, **kwargs: digest_of(pixel_values), _vision, _seen)
+"""A picture to what a picture encoder (CLIP, SigLIP) makes of it."""
 CONNECTORS = Seam(
     "connectors.forward", lambda embeds, mask, *args, **kwargs: digest_of(embeds, mask), list, tuple, lambda: _empty(3)
 )

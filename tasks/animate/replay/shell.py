@@ -27,7 +27,7 @@ def shell(
     them here, in no memory.
 
     Args:
-        kind: a model class of diffusers.
+        kind: a model class of diffusers or transformers.
         buffers: small tensors that the model keeps beside its weights and pipelines read (``latents_mean``), by name.
 
     Returns:
@@ -39,12 +39,19 @@ def shell(
     named = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
     subclass: Any = type(kind.__name__, (kind,), {**own, **named})
     with torch.device("meta"):
-        model = subclass.from_config(dict(config))
+        model = torch.nn.Module.to(of_config(subclass, config), dtype)  # its own `to` would speak of float32
     for name, tensor in (buffers or {}).items():
         owner, _, leaf = name.rpartition(".")
         setattr(model.get_submodule(owner), leaf, tensor.to(device))
     model.forward = _refused
     return model.eval().requires_grad_(False)
+
+
+def of_config(kind: Any, config: Mapping[str, Any]) -> Any:
+    """A model of its settings, its weights as they are drawn."""
+    if hasattr(kind, "from_config"):
+        return kind.from_config(dict(config))
+    return kind(kind.config_class.from_dict(dict(config)))
 
 
 def buffer_names(model: Any) -> list[str]:

@@ -1,0 +1,115 @@
+"""Every animator against its stock pipeline: same parts, same seed, same frames, also after a break."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tasks.animate import denoise
+from tasks.animate.catalogue import RECIPES
+from tasks.animate.stored import take_result
+from tests.tasks import video_models as tiny
+from tests.tasks.animate_models import one_thread  # noqa: F401
+from tests.tasks.video_films import CASES, Case, Film, stock
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def families(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny families on the disk, each written when it is first asked for."""
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(autouse=True)
+def here(families: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROTOSCOPE_MODELS", str(families))
+    monkeypatch.setenv("ROTOSCOPE_CACHE", str(tmp_path / "cache"))
+    without_ftfy(monkeypatch)
+
+
+def without_ftfy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wan's pipeline repairs texts by a package that need not be here; these are whole already."""
+    import diffusers.pipelines.wan.pipeline_wan_i2v as module
+
+    if not hasattr(module, "ftfy"):
+        monkeypatch.setattr(module, "ftfy", SimpleNamespace(fix_text=lambda text: text), raising=False)
+
+
+def family(name: str, root: Path) -> tiny.Parts:
+    """A case's parts, as a script loads them from where they are written."""
+    folder, parts = root / f"tiny_{name}", CASES[name].tiny()
+    if not folder.exists():
+        tiny.write(folder, parts)
+    return tiny.read(folder, parts)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_stages_draw_the_stock_pipelines_frames_also_after_a_break(
+    name: str, families: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    case, parts = CASES[name], family(name, families)
+    film = Film(case, tmp_path / "store", monkeypatch)
+    looks: list[Any] = []
+    monkeypatch.setattr(denoise, "watcher", lambda *_: lambda clean: looks.append(clean()))
+    expected = (np.asarray(stock(case, parts)) * 255).round().astype(np.uint8)
+    drawn = film.frames()
+    assert drawn.shape == (case.frames, case.height, case.width, 3)
+    assert np.array_equal(drawn, expected)
+    whole = film.ctx.facts["forwards"]
+    assert expected.std() > 1, "something is to be seen"
+    assert looks[-1].ndim == 4
+    if RECIPES[case.architecture].sections is None:
+        assert_shown(case, looks[-1], take_result(film.store, film.made["denoise"])[0])
+    film.again, film.ran = {"denoise"}, []
+    sections = RECIPES[case.architecture].sections
+    steps = case.steps * (len(sections({}, case.frames)) if sections else 1)
+    for step in range(1, steps) if name == "wan21" else [steps - 1]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("tasks.networks.journal.SHARE", 1e9)
+            patch.setattr(denoise, "_write", breaking(step))
+            with pytest.raises(KeyboardInterrupt):
+                film.frames()
+        assert np.array_equal(film.frames(), drawn)
+        assert film.ctx.facts["resumed_at_step"] == step
+        assert film.ctx.facts["forwards"] < whole
+    assert set(film.ran) == {"denoise"}, "it ended in the same digest, so that nothing was decoded anew"
+
+
+@pytest.mark.parametrize("name", ["wan22", "svd"])
+def test_another_seed_embeds_nothing(name: str, families: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Nor does it encode a picture, but where the pipeline draws noise over it first, by the seed."""
+    case = CASES[name]
+    family(name, families)
+    film = Film(case, tmp_path / "store", monkeypatch)
+    first = film.frames()
+    film.ran = []
+    assert not np.array_equal(film.frames("seed=4"), first)
+    assert film.ran == [*(["encode"] if name == "svd" else []), "denoise", "decode"]
+
+
+def assert_shown(case: Case, last: torch.Tensor, result: torch.Tensor) -> None:
+    """The last look at the film, (C, F, h, w), is what it came to; its first frame may be the picture's own."""
+    grid = RECIPES[case.architecture].grid
+    latents = result[0].movedim(1, 0) if grid.layout == "fchw" else result[0]
+    count, high, wide = grid.cells(case.frames, case.width, case.height)
+    assert last.shape[2:] == (high, wide)
+    assert last.shape[1] >= count - 1
+    assert torch.allclose(last[:, -count + 1 :], latents[:, -count + 1 :], atol=1e-4)
+
+
+def breaking(step: int) -> Any:
+    """Writes checkpoints until that step, and then breaks the work off."""
+    real = denoise._write
+
+    def write(file: Any, state: Any, steps_a_round: int) -> None:
+        real(file, state, steps_a_round)
+        if state.calls == step:
+            raise KeyboardInterrupt
+
+    return write
