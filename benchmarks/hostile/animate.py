@@ -81,7 +81,7 @@ ANIMATE = [
         SVD,
         ("prompt=waves", "prompt: model svd reads none", "prompt=''"),
         ("frames=26", "frames: model svd makes any number, 8 to 25 frames, got 26", "frames=25"),
-        ("fps=7.5", "fps: model svd makes 3 to 30, whole numbers frames a second, got 7.5", "fps=8"),
+        ("fps=7.5", "fps: model svd makes 3 to 30 (whole numbers) frames a second, got 7.5", "fps=8"),
         ("animate.timesteps=[1000,500]", "animate.timesteps: model svd does not read it"),
         ("animate.decode_tiling=true", "animate.decode_tiling: model svd does not read it"),
         ("animate.two_pass=true", "animate.two_pass: model svd names no latent upsampler"),

@@ -85,7 +85,7 @@ class Limits(Config):
     def rates(self) -> str:
         """The frame rates that it makes, in words."""
         low, high = f"{self.least_fps:g}", f"{self.most_fps:g}"
-        return low if low == high else f"{low} to {high}" + (", whole numbers" if self.whole_fps else "")
+        return low if low == high else f"{low} to {high}" + (" (whole numbers)" if self.whole_fps else "")
 
 
 class AnimatorAdvice(Advice):

@@ -19,9 +19,11 @@ megapixels it is about as much as all the rest."""
 def denoising(cfg: Denoise, given: Mapping[str, Extent], ctx: Context) -> Work:
     """Runs, megapixels, and megapixels squared, over all steps; guidance doubles them."""
     clip = Extent(cfg.frames, cfg.width, cfg.height)
-    sections = RECIPES[cfg.architecture].sections
+    recipe = RECIPES[cfg.architecture]
+    sections = recipe.sections
     runs = cfg.steps * (2 if cfg.guided else 1) * (len(sections(cfg.call, cfg.frames)) if sections else 1)
-    size = clip.megapixels
+    seen = min(cfg.frames, recipe.window or cfg.frames)
+    size = Extent(seen, cfg.width, cfg.height).megapixels
     amounts = {"runs": RUN * runs, "megapixels": runs * size, "attention": ATTENTION * runs * size**2}
     pace = {name: getattr(cfg, name) for name in ("architecture", "dtype", "storage", "attention", "compile")}
     return Work(amounts, pace, clip)

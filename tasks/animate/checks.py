@@ -243,7 +243,7 @@ def packages(model: Animator) -> None:
 
 
 def _read(cfg: Sampling, read: Collection[str], model: Animator) -> None:
-    """Refuse a setting that would have no effect, unless it says so itself."""
+    """Refuse a setting that would have no effect."""
     for name in sorted((READ - set(read)) & Sampling.model_fields.keys()):
         none = Sampling.model_fields[name].get_default(call_default_factory=True)
         if getattr(cfg, name) != none:
