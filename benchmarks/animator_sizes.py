@@ -138,7 +138,9 @@ def _passes(model: Animator, preset: str) -> tuple[Any, Any]:
 
     base = f"model.base={{kind: embedded, id: {model.name}, files: null}}"
     overrides = [f"model={model.name}", base, f"compute={preset}", "prompt=''"]
-    cfg = parse(Animate, plain_settings(Root("animate", Animate), overrides))
+    data = plain_settings(Root("animate", Animate), overrides)
+    data["model"] |= {"parts": {}}  # all lie in one folder
+    cfg = parse(Animate, data)
     size, length = model.advice.sizes[0], model.advice.frames
     keys = [Key(at=0), Key(at=length - 1)][: model.limits.least_pictures]
     return passes_of(cfg, keys, length, length, size.width, size.height, [""]), cfg.compute

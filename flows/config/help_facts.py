@@ -130,7 +130,7 @@ def _groups(engine: Engine, choices: Mapping[str, Any]) -> list[tuple[str, str]]
 def _of_this_flow(cls: type[Config], group: str, options: Sequence[str]) -> list[str]:
     """Of model families those of the class that the flow's settings want; all of other groups."""
     field = cls.model_fields.get(group)
-    known = getattr(field and field.annotation, "architectures", tuple)()
+    known: tuple[str, ...] = getattr(field and field.annotation, "architectures", tuple)()
     return [one for one in options if not known or _architecture(group, one) in (*known, None)]
 
 
