@@ -33,6 +33,7 @@ class Context:
 
     Attributes:
         files: paths of inputs that are files outside the store, under the same names as their digests in ``inputs``.
+        addresses: of servers that do an op's work, by name: where it is done, which is in no key.
         run: id of the render that the op works for, so that unfinished work can be told to belong to it.
         facts: provenance noted while the op runs; kept beside the output, never part of its digest.
         told: gets every finished stage, as a render's recorder does; None: nobody listens.
@@ -43,6 +44,7 @@ class Context:
     store: Store
     compute: Compute = field(default_factory=Compute)
     files: Mapping[str, Path] = field(default_factory=dict)
+    addresses: Mapping[str, str] = field(default_factory=dict)
     run: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
     told: Callable[[Any], object] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -49,20 +49,7 @@ class Watcher:
         if not self.live.picture_is_due():
             return
         latents = _at_rest(clean())
-        frames: list[np.ndarray] = []
-
-        def write(path: Path) -> None:
-            frames.extend(self.frames(latents))
-            ticks = max(1, round(self.seconds / len(frames) / webp.TICK))
-            size = (frames[0].shape[1], frames[0].shape[0])
-            webp.write(path, size, frames, [ticks] * len(frames), quality=QUALITY, effort=0)
-            if self.live.terminal != "none":
-                from tasks.live.terminal import show
-
-                show(frames, self.live.terminal, again=bool(self.drawn))
-                self.drawn.append(path)
-
-        self.live.picture(write)
+        show(self.live, lambda: self.frames(latents), self.seconds, self.drawn)
 
     def frames(self, latents: torch.Tensor) -> np.ndarray:
         """The pictures ``(F, H, W, 3)`` uint8 that are shown of latents."""
@@ -75,6 +62,29 @@ class Watcher:
 
 
 QUALITY = 80
+
+
+def show(live: Live, frames: Callable[[], Iterable[np.ndarray]], seconds: float, drawn: list[Path]) -> None:
+    """Write pictures of a clip as the render's live picture, and draw them in the terminal where that is wished.
+
+    Args:
+        frames: gives them, ``(H, W, 3)`` uint8 each; what that takes is the picture's cost.
+        seconds: length of the clip.
+        drawn: what was drawn in the terminal before; added to.
+    """
+
+    def write(path: Path) -> None:
+        shown = list(frames())
+        ticks = max(1, round(seconds / len(shown) / webp.TICK))
+        size = (shown[0].shape[1], shown[0].shape[0])
+        webp.write(path, size, shown, [ticks] * len(shown), quality=QUALITY, effort=0)
+        if live.terminal != "none":
+            from tasks.live import terminal
+
+            terminal.show(shown, live.terminal, again=bool(drawn))
+            drawn.append(path)
+
+    live.picture(write)
 
 
 def watcher(

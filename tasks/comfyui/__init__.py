@@ -1,0 +1,1 @@
+"""Graphs run on a ComfyUI server: uploaded to, queued, followed, fetched from."""
