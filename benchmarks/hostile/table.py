@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from benchmarks.hostile import (
     animate,
+    comfyui,
     commands,
     conf,
     keys,
@@ -36,6 +37,7 @@ _TABLE: dict[str, list[Case]] = {
     "compare": commands.COMPARE,
     "search": commands.SEARCH,
     "animate": animate.ANIMATE,
+    "comfyui": comfyui.COMFYUI,
     "storyboard": storyboard.STORYBOARD,
     "text2video": text2video.TEXT2VIDEO,
     "loop": loop.LOOP,

@@ -191,10 +191,9 @@ def look(
 
 
 def _missing(node: Node, known: Mapping[str, Definition]) -> Wrong:
-    message = f"the server has no node of class {shortened(node.kind)}{suggest(node.kind, known)}"
-    pack = pack_of(node.kind)
+    message, pack = f"the server has no node of class {shortened(node.kind)}", pack_of(node.kind)
     if pack is None:
-        return message, "install the pack that has it (ComfyUI-Manager finds it), and restart the server"
+        return message + suggest(node.kind, known), "install the pack that has it (ComfyUI-Manager finds it), and restart the server"
     return message, f"install its pack, github.com/{pack.name}, into custom_nodes/ and restart the server"
 
 
@@ -205,7 +204,7 @@ def _undeclared(node: Node, name: str, definition: Definition, looked: Looked, *
         return
     near = suggest(name, definition.inputs if own else [one for one in definition.inputs if one not in node.inputs])
     wrong = Problem(
-        node, name, f"{definition.name} has no such input{near}", f"inputs: {listed(list(definition.inputs))}"
+        node, name, f"{definition.name} has no such input{near}", f"inputs of {definition.name}: {listed(list(definition.inputs))}"
     )
     (looked.problems if near or own else looked.ignored).append(wrong)
 

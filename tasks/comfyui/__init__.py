@@ -1,1 +1,0 @@
-"""Graphs run on a ComfyUI server: uploaded to, queued, followed, fetched from."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -36,6 +37,7 @@ from reel.models.source import ModelSource
 from reel.op import Context, get
 from reel.store import Store
 from tasks.cached import dry_run
+from tests.comfyui.server import serving
 from tests.other_values import others
 from tests.tasks import animate_models, sprite_sparse
 
@@ -147,6 +149,12 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
             *("keyframe.scheduler_config={clip_sample: false}", "stylize.free_init.iterations=2"),
         ],
     ],
+    "comfyui": [
+        [
+            *("workflow=$graph", "server=$comfyui", "files.LoadImage.image=$mask", "inputs.Size.width=32"),
+            *("output=Save", "prompt=grey", "assemble.metadata={artist: me}", "measure=[flicker]", "finish=[grain]"),
+        ]
+    ],
     "compare": [["sweep_id=x"]],
 }
 """Settings to start from, by flow; a flow that is not here starts from its defaults."""
@@ -202,6 +210,10 @@ VALUES: dict[str, Any] = {
     "animate.timesteps": [1000, 400],
     "animate.refine_timesteps": [900, 400, 0],
     "animate.extra_frames": 16,
+    "workflow": "$other_graph",
+    "files.*.*": "$picture",
+    "inputs.*.*": "64",
+    "output": "4",
 }
 """Other values of settings whose type does not tell them: names of something, files, texts in a language."""
 HUB = "what else there is has its weights on a hub"
@@ -239,6 +251,10 @@ NO_OTHER_OF = {
         "compute.memory_format": "its pipelines arrange their activations themselves",
         "compute.max_memory": "its toy family fits into what the embedded one does",
     },
+    "comfyui": {
+        f"compute.{name}": "how the server computes is its own affair"
+        for name in ("dtype", "memory_format", "attention", "compile", "max_memory")
+    },
     "storyboard": {
         "compute.memory_format": "its pipelines arrange their activations themselves",
         "compute.max_memory": "its toy family fits into what the embedded one does",
@@ -257,7 +273,7 @@ OPEN = ("preprocess", "measure", "write", "finish")
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Files that settings name, by the word that stands for each."""
     import numpy as np
     from PIL import Image
@@ -283,8 +299,23 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         animate_models.write_ltx(here / "families" / name)
     for name in ("tiny_av", "tiny_av2"):
         animate_models.write_ltx2(here / "families" / name)
+    for name, size in (("graph", 16), ("other_graph", 24)):
+        (here / f"{name}.json").write_text(json.dumps(comfyui_graph(size)))
     named = {f"${path.stem}": str(path) for path in here.iterdir() if path.is_file()}
-    return {**named, "$here": str(here)}
+    with serving() as comfyui:
+        yield {**named, "$here": str(here), "$comfyui": comfyui.url}
+
+
+def comfyui_graph(height: int) -> dict[str, Any]:
+    """A picture scaled, and saved in two ways."""
+    size = {"upscale_method": "area", "width": 16, "height": height, "crop": "disabled"}
+    saved = {"images": ["2", 0], "filename_prefix": "x"}
+    return {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
+        "2": {"class_type": "ImageScale", "inputs": {"image": ["1", 0], **size}, "_meta": {"title": "Size"}},
+        "3": {"class_type": "SaveImage", "inputs": saved, "_meta": {"title": "Save"}},
+        "4": {"class_type": "SaveImage", "inputs": saved},
+    }
 
 
 @pytest.fixture(autouse=True)
