@@ -193,7 +193,8 @@ def look(
 def _missing(node: Node, known: Mapping[str, Definition]) -> Wrong:
     message, pack = f"the server has no node of class {shortened(node.kind)}", pack_of(node.kind)
     if pack is None:
-        return message + suggest(node.kind, known), "install the pack that has it (ComfyUI-Manager finds it), and restart the server"
+        fix = "install the pack that has it (ComfyUI-Manager finds it), and restart the server"
+        return message + suggest(node.kind, known), fix
     return message, f"install its pack, github.com/{pack.name}, into custom_nodes/ and restart the server"
 
 
@@ -203,9 +204,8 @@ def _undeclared(node: Node, name: str, definition: Definition, looked: Looked, *
     if pack is not None and pack.open:
         return
     near = suggest(name, definition.inputs if own else [one for one in definition.inputs if one not in node.inputs])
-    wrong = Problem(
-        node, name, f"{definition.name} has no such input{near}", f"inputs of {definition.name}: {listed(list(definition.inputs))}"
-    )
+    there = f"inputs of {definition.name}: {listed(list(definition.inputs))}"
+    wrong = Problem(node, name, f"{definition.name} has no such input{near}", there)
     (looked.problems if near or own else looked.ignored).append(wrong)
 
 

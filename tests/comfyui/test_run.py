@@ -71,6 +71,15 @@ def test_a_lost_connection_is_made_anew_and_the_history_asked(comfy: Scripted, t
     assert comfy.connections == 2
 
 
+def test_without_a_connection_the_history_says_that_it_ended(
+    comfy: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(messages, "FIRST_WAIT", 60)
+    comfy.drop_after = 3
+    run(settings(), {}, context(comfy, tmp_path))
+    assert (len(comfy.prompts), comfy.connections) == (1, 1)
+
+
 def test_a_server_that_answers_nothing_for_a_while_is_waited_for(comfy: Scripted, tmp_path: Path):
     comfy.settle, comfy.drop_after = 0.3, 8
     ctx = context(comfy, tmp_path)
