@@ -101,8 +101,8 @@ def _queue(server: Server, graph: Graph, prompt: str, client: str, ctx: Context)
             interrupt.check()
             time.sleep(LOOK / 4)
             try:
-                if server.place(prompt) is not None or server.history(prompt) is not None:
-                    return prompt
+                if (found := server.find(client)) is not None:
+                    return found
                 break
             except Unreachable as error:
                 if time.monotonic() > given_up:

@@ -58,12 +58,15 @@ def run(cfg: Run, inputs: Mapping[str, str], ctx: Context) -> str:
     ticket = json.dumps([socket.gethostname(), str(ctx.store.root), cfg.model_dump(mode="json")], sort_keys=True)
     ended = follow.run(server, graph, ticket, ctx)
     files = outputs.named(ended.outputs, cfg.output, graph)
+    missing = unknown(cfg)
+    if missing and ctx.say is not None:
+        ctx.say("unknown", "; ".join(missing))
     ctx.note(
         server=cfg.server.model_dump(),
         prompt_id=ended.prompt,
         taken_over=ended.found,
         files=len(files),
-        unknown=unknown(cfg),
+        unknown=missing,
     )
     return outputs.fetch(server, files, ctx)
 

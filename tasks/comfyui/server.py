@@ -25,6 +25,8 @@ MOST_JSON = 128 << 20
 """Bytes of an answer in JSON; a server with many packs says of its nodes some 5 MB."""
 MOST_FILE = 8 << 30
 """Bytes of a fetched file."""
+RECENT = 64
+"""Graphs of the history that are looked through for one whose id is not known."""
 SUBFOLDER = "rotoscope"
 """Of the server's input folder, where uploads lie, by their content."""
 
@@ -44,6 +46,15 @@ class Fetched:
     name: str
     subfolder: str
     folder: str
+
+
+@dataclass(frozen=True)
+class Item:
+    """A graph in the queue: its number, by which it is ordered, its id, and who queued it."""
+
+    number: float
+    prompt: str
+    client: str
 
 
 class Server:
@@ -110,22 +121,30 @@ class Server:
 
     def place(self, prompt: str) -> int | None:
         """How many graphs are before one in the queue; 0: it runs; None: it is not there."""
-        running, waiting = self._queue()
+        running, waiting = ([one.prompt for one in each] for each in self.queued())
         if prompt in running:
             return 0
         return len(running) + waiting.index(prompt) if prompt in waiting else None
 
-    def _queue(self) -> tuple[list[str], list[str]]:
+    def find(self, client: str) -> str | None:
+        """The id of the graph that a client queued, whoever chose it; None: it is in the queue and the history not."""
+        recent = self._json("GET", f"/history?max_items={RECENT}")
+        entries = recent.values() if isinstance(recent, dict) else ()
+        done = _items([one.get("prompt") for one in entries if isinstance(one, dict)])
+        running, waiting = self.queued()
+        return next((one.prompt for one in (*running, *waiting, *done) if one.client == client), None)
+
+    def queued(self) -> tuple[list[Item], list[Item]]:
+        """What runs and what waits, in order."""
         found = self._json("GET", "/queue")
         lists = [found.get(name) if isinstance(found, dict) else None for name in ("queue_running", "queue_pending")]
-        items = [sorted(_items(one), key=lambda item: item[0]) for one in lists]
-        running, waiting = ([id for _, id in one] for one in items)
+        running, waiting = (sorted(_items(one), key=lambda item: item.number) for one in lists)
         return running, waiting
 
     def cancel(self, prompt: str) -> None:
         """Take a graph out of the queue, or interrupt it; never another's, which older servers would."""
         self._response("POST", "/queue", json={"delete": [prompt]})
-        if prompt in self._queue()[0]:
+        if prompt in [one.prompt for one in self.queued()[0]]:
             self._response("POST", "/interrupt", json={"prompt_id": prompt})
 
     # Files
@@ -257,11 +276,14 @@ def uploaded_name(name: str) -> str:
     return f"{SUBFOLDER}/{name}"
 
 
-def _items(found: Any) -> list[tuple[float, str]]:
-    """Number and id of each item of a queue, as far as they have the form."""
-    items = found if isinstance(found, list) else []
-    pairs = [one for one in items if isinstance(one, list) and len(one) > 1 and isinstance(one[1], str)]
-    return [(float(one[0]) if isinstance(one[0], int | float) else 0.0, one[1]) for one in pairs]
+def _items(found: Any) -> list[Item]:
+    """The items of a queue, as far as they have the form: number, id, graph, what came beside it."""
+    items = [one for one in found if isinstance(one, list) and len(one) > 3] if isinstance(found, list) else []
+    return [
+        Item(number, prompt, str(extra.get("client_id", "")) if isinstance(extra, dict) else "")
+        for number, prompt, _, extra, *_ in items
+        if isinstance(number, int | float) and isinstance(prompt, str)
+    ]
 
 
 def refusal(answer: Any, status: int) -> str:

@@ -34,6 +34,7 @@ class Scripted:
         drop_after: message of each run after which the websocket is closed once; None: never.
         refuse: so many requests are answered with 503.
         ends: how graphs end: a part of the recording; empty: as the graph says.
+        own_ids: the ids that it is asked for are not heeded, as by older servers.
         waiting: graphs of others in the queue.
         answers: what a path answers instead, as (status, text, headers).
         prompts: ids that were queued, in order; ``cancelled``: deleted or interrupted.
@@ -47,6 +48,7 @@ class Scripted:
     drop_after: int | None = None
     refuse: int = 0
     ends: str = ""
+    own_ids: bool = False
     waiting: int = 0
     answers: dict[str, tuple[int, str, dict[str, str]]] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(RECORDED["object_info"]))
@@ -63,6 +65,7 @@ class Scripted:
     paths: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     running: str = ""
+    client: str = ""
     history: dict[str, Any] = field(default_factory=dict)
     sockets: dict[str, web.WebSocketResponse] = field(default_factory=dict)
 
@@ -93,6 +96,7 @@ class _Server:
                 web.get("/queue", self.queue),
                 web.post("/queue", self.delete),
                 web.post("/interrupt", self.interrupt),
+                web.get("/history", lambda _: self.json(self.script.history)),
                 web.get("/history/{prompt}", self.ended),
                 web.post("/upload/image", self.upload),
                 web.get("/view", self.view),
@@ -134,6 +138,9 @@ class _Server:
         if unknown:
             return web.json_response(RECORDED["refused_class"]["answer"], status=400)
         prompt, client = body["prompt_id"], body["client_id"]
+        if script.own_ids:
+            prompt = f"{len(script.prompts)}-of-its-own"
+        script.client = client
         script.prompts.append(prompt)
         script.graphs.append(body["prompt"])
         script.extra.append(body["extra_data"])
@@ -188,7 +195,8 @@ class _Server:
 
     async def queue(self, request: web.Request) -> web.Response:
         others = [[number, f"other-{number}", {}, {}, []] for number in range(self.script.waiting)]
-        own = [[99, self.script.running, {}, {}, []]] if self.script.running else []
+        extra = {"client_id": self.script.client}
+        own = [[99, self.script.running, {}, extra, []]] if self.script.running else []
         items = others + own
         return web.json_response({"queue_running": items[:1], "queue_pending": items[1:]})
 

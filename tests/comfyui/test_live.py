@@ -119,7 +119,7 @@ def test_who_stops_cancels_their_own_graph_alone(server: Server, tmp_path: Path,
             run(cfg, {}, ctx)
         assert time.monotonic() - started < 8
         time.sleep(1)
-        assert server._queue() == (ahead, [])
+        assert [one.prompt for each in server.queued() for one in each] == ahead
     finally:
         interrupt.forget()
         for one in ahead:
@@ -138,7 +138,7 @@ def test_a_killed_command_finds_its_graph_again(server: Server, tmp_path: Path, 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr(follow, "_followed", killed)
         run(cfg, {}, ctx)
-    assert sum(map(len, server._queue())) == 1
+    assert sum(map(len, server.queued())) == 1
     first = run(cfg, {}, ctx)
     assert ctx.facts["taken_over"] is True
     assert run(cfg, {}, ctx) == first

@@ -57,8 +57,10 @@ def test_a_graph_becomes_frames(comfy: Scripted, tmp_path: Path):
     assert ctx.facts["server"] == {"comfyui": "0.8.0", "pytorch": "2.14.1+cu130", "device": "cpu"}
 
 
-def test_an_answer_that_is_lost_queues_nothing_twice(comfy: Scripted, tmp_path: Path):
-    comfy.lose_answers, comfy.pace = 1, 0.02
+@pytest.mark.parametrize("settle", [0.05, 1.0])
+@pytest.mark.parametrize("own_ids", [False, True])
+def test_an_answer_that_is_lost_queues_nothing_twice(comfy: Scripted, tmp_path: Path, settle: float, own_ids: bool):
+    comfy.lose_answers, comfy.settle, comfy.own_ids = 1, settle, own_ids
     run(settings(), {}, context(comfy, tmp_path))
     assert len(comfy.prompts) == 1
 
