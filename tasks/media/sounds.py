@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reel.errors import UserError
+from reel.files import explained
 from tasks.media import contained, ffmpeg, sound_process
 from tasks.media.source import open_source, source_digest
 
@@ -187,6 +189,12 @@ def write_wav(raw: Path, wav: Path, *, rate: int, channels: int) -> None:
     written_by(source.output(wav.name, **options), wav.parent, f"write {wav.name}")
 
 
-def temporary(folder: Path) -> tempfile.TemporaryDirectory[str]:
-    """A folder for raw sound inside another, a draft's as a rule; it goes when the block ends."""
-    return tempfile.TemporaryDirectory(prefix="sound-", dir=folder)
+@contextlib.contextmanager
+def temporary(folder: Path) -> Iterator[str]:
+    """A folder for raw sound inside another, a draft's as a rule; it goes when the block ends.
+
+    Raises:
+        UserError: no room is left to write into it.
+    """
+    with explained(folder), tempfile.TemporaryDirectory(prefix="sound-", dir=folder) as made:
+        yield made

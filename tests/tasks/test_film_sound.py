@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,17 @@ def test_the_movie_has_every_sample(store: Store, tmp_path: Path):
     film, mix = made(store, clips, shots, Film(opening=Title(text="a", seconds=0.5)), {0: tone(tmp_path / "a.wav", 2)})
     assert mix is not None
     assert film.meta["samples"] == mix.meta["samples"] == len(samples_of(film.path(film.meta["movie"])))
+
+
+def test_a_disk_that_runs_full_is_told(store: Store, tmp_path: Path):
+    shots, music = [clip(store, 24)], Music(file=tone(tmp_path / "a.wav", 2))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(UserError, match="no room left while writing"):
+            mixed(store, shots, [Shot()], Film(music=music))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def checked(music: Music) -> None:
