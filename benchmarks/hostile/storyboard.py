@@ -10,6 +10,8 @@ FILM = "storyboard model=ltx_2b approve=yes keyframe=picture width=64 height=64"
 HEAD = "title: x\nshots:\n"
 OWN = "  - {picture: a.png, motion: she waves}\n"
 LONG = "a" * 5000
+EDIT = "storyboard model=ltx_2b approve=yes keyframe=qwen_image_edit width=256 height=256 shots=s.yaml"
+MIRA = "characters: [{name: Mira, words: a girl, pictures: [%s]}]\n"
 
 
 def story(text: str, *said: str, more: str = "") -> Case:
@@ -69,4 +71,10 @@ STORYBOARD = [
     story(HEAD + OWN, "shots.0: there is no such shot", more="shots.0.seed=1"),
     story(HEAD + OWN, "shots.intro: no shot has that name", more="shots.intro.seed=1"),
     story(HEAD + OWN, "unknown key 'shots.1.sed'", more="shots.1.sed=1"),
+    case(EDIT, "s.yaml:3:5: shots.1: keyframe qwen_image_edit draws from reference pictures", "pictures: [mira.png]",
+         make=file("s.yaml", HEAD + "  - prompt: a girl\n")),
+    case(EDIT, "characters: Mira: pictures: there is no file", make=file(
+        "s.yaml", MIRA % "nowhere.png" + HEAD + "  - prompt: Mira\n")),
+    case(f"{FILM} shots=s.yaml draw.reference_scale=2", "draw.reference_scale: must be less than or equal to 1",
+         make=file("s.yaml", HEAD + "  - prompt: a girl\n")),
 ]  # fmt: skip

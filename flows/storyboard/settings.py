@@ -14,7 +14,7 @@ from reel.models.painter import Painter
 from reel.story.model import MOST_SHOTS, Camera, Transition
 from tasks.animate.settings import Sampling
 from tasks.film.settings import Film
-from tasks.keyframe.settings import Drawing
+from tasks.keyframe.settings import DrawingOfCharacters
 
 
 class ShotChange(Config):
@@ -90,7 +90,7 @@ class Story(Rendering):
     negative_prompt: Text = ""
     """What clips should not show; read where the animator is guided."""
     keyframe: Painter
-    draw: Drawing
+    draw: DrawingOfCharacters
     model: Animator
     animate: Sampling
     film: Annotated[Film, FILES]

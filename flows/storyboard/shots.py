@@ -1,4 +1,4 @@
-"""The shots of a storyboard worked out: their pictures, lengths, sizes and animators, held against what models make."""
+"""The shots of a storyboard worked out: their lengths and animators, held against what models make."""
 
 from __future__ import annotations
 
@@ -6,31 +6,28 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
-from flows.animate.plan import dtype_of, fitting, passes_of
+from flows.animate.plan import fitting, passes_of
 from flows.animate.settings import Animate
 from flows.animate.stages import Passes
 from flows.config.compose import plain_settings
 from flows.config.root import Root
 from flows.edge.job import current
 from flows.flow import Source
-from flows.render.key_pictures import DrawnPicture, KeyPicture, OwnPicture, own_picture
+from flows.render.key_pictures import KeyPicture
+from flows.storyboard.pictures import Place, key_pictures, size_of, tell_unused
 from flows.storyboard.settings import Story
 from reel.config import parse
 from reel.errors import UserError
 from reel.models.animator import Animator
-from reel.models.painter import OWN
 from reel.story import prompts
 from reel.story.file import StoryFile
 from reel.story.model import Shot
-from tasks.animate import checks, pictures
+from tasks.animate import checks
 from tasks.animate.settings import Key, Sampling
 from tasks.animate.shown import ShownKeys
 from tasks.assemble import Assemble
-from tasks.extract import Extract
-from tasks.keyframe.drawing import check_size, drawing
 from tasks.media.source import source_digest
 
 log = logging.getLogger(__name__)
@@ -78,27 +75,6 @@ class ShotPlan:
         return self.length / Fraction(str(self.fps))
 
 
-def size_of(cfg: Story, file: StoryFile) -> tuple[int, int]:
-    """Width and height of all pictures and clips, px.
-
-    Raises:
-        UserError: a size that the animator or the key pictures' model does not make.
-    """
-    if cfg.width is not None and cfg.height is not None:
-        unit = cfg.model.multiple_of
-        width = checks.side("width", cfg.width, cfg.model, "error", unit)
-        height = checks.side("height", cfg.height, cfg.model, "error", unit)
-    elif not cfg.model.advice.sizes:
-        raise UserError(f"width, height: model {cfg.model.name} advises no size", fix="width=512 height=512")
-    else:
-        width, height = cfg.model.advice.sizes[0].width, cfg.model.advice.sizes[0].height
-    checks.size(width, height, cfg.model)
-    drawn = any(shot.picture is None or shot.last_prompt.strip() for shot in file.board.shots)
-    if drawn and cfg.keyframe.draws:  # else it is told of the shot that has no picture
-        check_size(cfg.keyframe, width, height, "film")
-    return width, height
-
-
 def worked_out(cfg: Story, file: StoryFile) -> list[ShotPlan]:
     """Every shot of a storyboard.
 
@@ -107,38 +83,20 @@ def worked_out(cfg: Story, file: StoryFile) -> list[ShotPlan]:
     """
     width, height = size_of(cfg, file)
     found = [_Worker(cfg, file, number, width, height).plan() for number in range(1, len(file.board.shots) + 1)]
+    tell_unused(cfg, file)
     for line in prompts.doubts(file.board):
         log.warning(line)
     return found
 
 
 @dataclass(frozen=True)
-class _Worker:
+class _Worker(Place):
     """Works out one shot."""
-
-    cfg: Story
-    file: StoryFile
-    number: int
-    width: int
-    height: int
-
-    @property
-    def shot(self) -> Shot:
-        return self.file.board.shots[self.number - 1]
-
-    @property
-    def seed(self) -> int:
-        return self.file.board.seed if self.shot.seed is None else self.shot.seed
-
-    def error(self, key: str, error: UserError) -> UserError:
-        """An error of a check, at this shot's place."""
-        words = error.message.removeprefix(f"{key}: ")
-        return self.file.error(self.number, key, words, error.fix)
 
     def plan(self) -> ShotPlan:
         model, sampling, frames, fps = self.animator()
         length = self.length(model, sampling, frames, fps)
-        pictured = [self.picture(), *self.last(model)]
+        pictured = key_pictures(self, model)
         keys = [Key(at=0), Key(at=length - 1)][: len(pictured)]
         words = prompts.motion_prompt(self.file.board, self.shot)
         try:
@@ -214,69 +172,6 @@ class _Worker:
             log.info("shot %d: %d frames (%.2f s) for %g s: model %s makes %s", self.number, near, near / fps, seconds,
                      model.name, rule)  # fmt: skip
         return near
-
-    def picture(self) -> KeyPicture:
-        if self.shot.picture is not None:
-            return self.own("picture", self.shot.picture)
-        return self.drawn(last=False)
-
-    def last(self, model: Animator) -> list[KeyPicture]:
-        """The picture that it ends with, if any."""
-        if self.shot.last is None and not self.shot.last_prompt.strip():
-            return []
-        key = "last" if self.shot.last is not None else "last_prompt"
-        if model.limits.pictures == "first":
-            raise self.file.error(self.number, key, f"model {model.name} takes a picture at the first frame alone")
-        return [self.own("last", self.shot.last) if self.shot.last is not None else self.drawn(last=True)]
-
-    def own(self, key: str, path: Path) -> OwnPicture:
-        try:
-            still = pictures.look(path, key, background=self.cfg.background is not None)
-            pictures.check_fit(still, self.width, self.height, self.cfg.fit, key)
-        except UserError as error:
-            raise self.error(key, error) from None
-        return own_picture(path, self.extract())
-
-    def extract(self) -> Extract:
-        return Extract(
-            width=self.width,
-            height=self.height,
-            fit=self.cfg.fit,
-            multiple_of=self.cfg.model.multiple_of,
-            background=self.cfg.background or "#000000",
-            fps="source",
-        )
-
-    def drawn(self, *, last: bool) -> DrawnPicture:
-        painter, how = self.cfg.keyframe, self.cfg.draw
-        if not painter.draws:
-            raise self.file.error(
-                self.number, "", f"it has no picture of its own, and keyframe={OWN} draws none", "picture: key.png"
-            )
-        settings = drawing(
-            painter,
-            how,
-            prompt=prompts.picture_prompt(self.file.board, self.shot, last=last),
-            width=self.width,
-            height=self.height,
-            seed=self.seed,
-            dtype=dtype_of(self.cfg),
-            attention=self.cfg.compute.attention,
-        )
-        return DrawnPicture(settings, self.references())
-
-    def references(self) -> list[OwnPicture]:
-        """Pictures of the characters that the shot names, as many as the painter takes."""
-        most, found = self.cfg.keyframe.limits.references, []
-        for one in prompts.named(self.file.board, self.shot) if most else []:
-            for path in one.pictures:
-                try:
-                    pictures.look(path, "pictures", background=self.cfg.background is not None)
-                except UserError as error:
-                    raise UserError(f"characters: {one.name}: {error.message}", fix=error.fix) from None
-                extract = Extract(multiple_of=16, background=self.cfg.background or "#000000", fps="source")
-                found.append(own_picture(path, extract))
-        return found[:most]
 
     def sound(self) -> Source | None:
         if self.shot.sound is None:

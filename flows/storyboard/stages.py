@@ -196,7 +196,7 @@ def _part(shot: ShotPlan, made: Made) -> build.Part:
 def facts(shot: ShotPlan) -> dict[str, Any]:
     """A shot for its record and the page: words, seed, length, model; its place in the film is none of them."""
     pictures = ["own" if isinstance(one, OwnPicture) else one.draw.architecture for one in shot.key_pictures]
-    used = [bool(one.references) for one in shot.key_pictures if isinstance(one, DrawnPicture)]
+    told = [one.draw.consistency(len(one.references)) for one in shot.key_pictures if isinstance(one, DrawnPicture)]
     own = shot.shot
     return {
         "title": shot.title,
@@ -206,7 +206,7 @@ def facts(shot: ShotPlan) -> dict[str, Any]:
         "animated_as": shot.prompt,
         "drawn_as": [one.draw.prompt for one in shot.key_pictures if isinstance(one, DrawnPicture)],
         "pictures": pictures,
-        "consistency": "reference pictures" if any(used) else "words and seed",
+        "consistency": " · ".join(dict.fromkeys(told)),
         "caption": own.caption or "",
         "speech": own.speech or "",
         "seed": shot.seed,

@@ -23,6 +23,8 @@ class PainterLimits(Config):
     most_pixels: int = Field(default=4_194_304, ge=64)
     references: int = Field(default=0, ge=0)
     """Reference pictures that it takes at most."""
+    least_references: int = Field(default=0, ge=0)
+    """Reference pictures that it needs."""
     negative_prompt: bool = True
     """Whether it reads one."""
 

@@ -15,6 +15,7 @@ from reel.models.source import ModelSource
 from reel.op import Context, op
 from reel.work import Extent, Work, choices, of_clip
 from tasks.keyframe.catalogue import RECIPES
+from tasks.keyframe.ip_adapter import adapt, eyes
 from tasks.keyframe.settings import Draw
 from tasks.networks.files import BYTES, builder, read_json, source_bytes
 from tasks.networks.kernels import use_kernels
@@ -77,7 +78,7 @@ def draw(cfg: Draw, inputs: Mapping[str, str], ctx: Context) -> str:
         return painted(cfg, recipe, references, device, offload)
 
     picture = eight_bit(retry_offloaded(attempt, device, ctx, FIX))
-    ctx.note(device=device, consistency="reference pictures" if references else "words and seed")
+    ctx.note(device=device, consistency=cfg.consistency(len(references)))
     with ClipWriter(ctx.store, "rgb", width=cfg.width, height=cfg.height, time_base=Fraction(1, 25)) as writer:
         writer.add(picture, 0)
     return writer.digest
@@ -88,9 +89,13 @@ def painted(cfg: Draw, recipe: Recipe, references: Sequence[Image.Image], device
     import numpy as np
     import torch
 
-    parts = {name: part(cfg, recipe, name) for name in recipe.classes}
+    parts = {name: part(cfg, recipe.classes[name], name) for name in recipe.classes}
+    if cfg.reference_scale is not None:
+        parts |= eyes(part(cfg, "transformers:CLIPVisionModelWithProjection", "image_encoder"))
     with quiet():
         pipe = assembled(recipe, {**parts, "scheduler": scheduler(cfg)})
+        if cfg.reference_scale is not None:
+            adapt(pipe, cfg.sources, cfg.reference_scale)
         networks = [one for one in parts.values() if hasattr(one, "parameters")]
         denoisers = [one for name, one in parts.items() if name in ("unet", "transformer")]
         with placed(pipe, networks, device, offload), use_kernels(denoisers, cfg.attention, False), torch.no_grad():
@@ -126,14 +131,16 @@ def placed(pipe: Any, networks: Sequence[Any], device: str, offload: str) -> Ite
         pipe.remove_all_hooks()
 
 
-def part(cfg: Draw, recipe: Recipe, name: str) -> Any:
-    """A part as its files hold it, kept for the next picture of this process."""
-    source, kind = cfg.sources[name], named(recipe.classes[name])
+def part(cfg: Draw, class_name: str, name: str) -> Any:
+    """A part as its files hold it, kept for the next picture of this process: a UNet with an IP-Adapter for itself."""
+    source, kind = cfg.sources[name], named(class_name)
     folder = part_folder(source, name)
     if not hasattr(kind, "forward"):  # a tokenizer
         with quiet():
             return kind.from_pretrained(str(folder), local_files_only=True)
-    key = f"{name} {weights.content_id(source)} {cfg.dtype}"
+    adapter = cfg.sources.get("ip_adapter") if name == "unet" else None
+    on_it = "" if adapter is None else f" with {weights.content_id(adapter)}"
+    key = f"{name} {weights.content_id(source)} {cfg.dtype}{on_it}"
     return LOADED.get(
         key,
         source_bytes(source, BYTES[cfg.dtype]),
@@ -171,7 +178,8 @@ def _picture(pixels: np.ndarray) -> Image.Image:
 
 def _check_length(cfg: Draw, recipe: Recipe, ctx: Context) -> None:
     """A prompt in tokens, before any network is loaded: pipelines cut off what is longer, with a line in their log."""
-    tokenizer = part(cfg, recipe, recipe.tokenizers[0])
+    first = recipe.tokenizers[0]
+    tokenizer = part(cfg, recipe.classes[first], first)
     count = len(tokenizer(cfg.prompt).input_ids)
     ctx.note(prompt_tokens=count)
     if count > cfg.max_tokens:

@@ -14,17 +14,37 @@ if TYPE_CHECKING:
 
 
 def drawing(
-    painter: Painter, how: Drawing, *, prompt: str, width: int, height: int, seed: int, dtype: str, attention: Attention
+    painter: Painter,
+    how: Drawing,
+    *,
+    prompt: str,
+    width: int,
+    height: int,
+    seed: int,
+    dtype: str,
+    attention: Attention,
+    references: int = 0,
+    reference_scale: float = 1.0,
 ) -> Draw:
     """One picture of a painter; what it does not read is not in its key.
 
     Args:
         width, height: px.
+        references: how many reference pictures it is given.
+        reference_scale: how strongly these count, where an IP-Adapter shows them to it.
+
+    Raises:
+        UserError: fewer of these than the painter needs.
     """
     recipe = RECIPES[painter.architecture]
+    if references < painter.limits.least_references:
+        raise UserError(
+            f"keyframe: {painter.name} draws from reference pictures, and there are none",
+            fix="another keyframe=NAME (rotoscope models)",
+        )
     return Draw(
         architecture=painter.architecture,
-        sources=painter.sources_of(recipe.parts),
+        sources=painter.sources_of(recipe.needs(references=references > 0)),
         dtype=dtype,  # type: ignore[arg-type]  # a name of the same few
         prompt=prompt,
         negative_prompt=how.negative_prompt if painter.limits.negative_prompt else "",
@@ -32,6 +52,7 @@ def drawing(
         height=height,
         num_inference_steps=how.num_inference_steps,
         guidance_scale=how.guidance_scale,
+        reference_scale=reference_scale if references and recipe.adapter else None,
         scheduler_config=painter.scheduler_config,
         call=painter.call,
         max_tokens=painter.max_tokens,

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from tasks.keyframe.settings import Draw
 
 
+ADAPTER = ("ip_adapter", "image_encoder")
+"""Parts of an IP-Adapter: its own weights, and the CLIP network that sees the pictures for it."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """One architecture.
@@ -22,6 +26,7 @@ class Recipe:
         arguments: of the call, from the op's settings and the reference pictures.
         tokenizers: parts that cut a prompt into tokens, of which ``max_tokens`` counts those of the first.
         init: arguments of the pipeline beside its parts.
+        adapter: whether reference pictures reach it through an IP-Adapter (`tasks.keyframe.ip_adapter`).
     """
 
     name: str
@@ -30,11 +35,15 @@ class Recipe:
     arguments: Callable[[Draw, Sequence[Image.Image]], dict[str, Any]]
     tokenizers: Sequence[str] = ("tokenizer",)
     init: Mapping[str, Any] = field(default_factory=dict)
+    adapter: bool = False
 
-    @property
-    def parts(self) -> list[str]:
-        """Names of all parts that files are needed of."""
-        return [*self.classes, "scheduler"]
+    def needs(self, *, references: bool) -> list[str]:
+        """Names of the parts that files are needed of.
+
+        Args:
+            references: whether reference pictures are given.
+        """
+        return [*self.classes, "scheduler", *(ADAPTER if references and self.adapter else ())]
 
 
 def usual(cfg: Draw) -> dict[str, Any]:
@@ -52,3 +61,8 @@ def usual(cfg: Draw) -> dict[str, Any]:
 def with_negative(cfg: Draw) -> dict[str, Any]:
     """The same, and what a picture should not show, where there is guidance against it."""
     return {**usual(cfg), **({"negative_prompt": cfg.negative_prompt} if cfg.guidance_scale > 1 else {})}
+
+
+def through_adapter(references: Sequence[Image.Image]) -> dict[str, Any]:
+    """Reference pictures for a pipeline's one IP-Adapter, all of them seen together; nothing where there are none."""
+    return {"ip_adapter_image": [list(references)]} if references else {}

@@ -23,11 +23,24 @@ class Draw(Config):
     height: int = Field(ge=8)
     num_inference_steps: int = Field(ge=1, le=1000)
     guidance_scale: Finite = Field(ge=0, le=50)
+    reference_scale: Finite | None = Field(default=None, ge=0, le=1)
+    """How strongly an IP-Adapter's pictures count; None: there is none in it."""
     scheduler_config: dict[str, Scalar] = Field(default_factory=dict)
     call: dict[str, Argument] = Field(default_factory=dict)
     max_tokens: int = Field(default=77, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**63)
     attention: Attention = "auto"
+
+    def consistency(self, references: int) -> str:
+        """What keeps a character the same from picture to picture, in words.
+
+        Args:
+            references: how many reference pictures are given.
+        """
+        if not references:
+            return "words and seed"
+        pictures = f"{references} reference picture{'s' if references > 1 else ''}"
+        return pictures if self.reference_scale is None else f"{pictures} by IP-Adapter, {self.reference_scale:g}"
 
 
 class Drawing(Config):
@@ -39,3 +52,10 @@ class Drawing(Config):
     """How strictly the prompt is followed; distilled models want 0 or 1."""
     negative_prompt: Text = ""
     """What a picture should not show; read by families that know guidance against one."""
+
+
+class DrawingOfCharacters(Drawing):
+    """The same, of characters who may have reference pictures."""
+
+    reference_scale: Finite = Field(default=0.6, ge=0, le=1)
+    """How strongly reference pictures of characters count with sd15 and sdxl; 1: hardly the words any more."""

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -156,6 +157,38 @@ def test_a_plain_value_of_shots_is_the_file_and_further_keys_are_changes():
     assert literal_overrides(given, texts, multirun=True) == [
         "file='story.yaml'", "shots.3.seed=1,2", "shots.3.prompt='a, b'", "+file='x.yaml'", "shots={}",
     ]  # fmt: skip
+
+
+def test_reference_pictures_go_to_the_shots_that_name_their_character(
+    files: Path, store: Store, caplog: pytest.LogCaptureFixture
+):
+    for name in ("a", "b", "c"):
+        Image.new("RGB", (64, 64), "blue").save(files / f"{name}.png")
+    adapter = f"ip_adapter: {{kind: file, id: {files}/ip.safetensors}}"
+    (files / "ip.safetensors").write_bytes(packed({}))
+    given = [
+        "keyframe.limits.references=2",
+        f"keyframe.parts={{{adapter}, image_encoder: {{kind: embedded, id: paper}}}}",
+        "draw.reference_scale=0.4",
+    ]
+
+    def planned(*more: str) -> list[Any]:
+        text = STORY.replace("blonde hair}", "blonde hair, pictures: [a.png, b.png, c.png]}")
+        (files / "cast.yaml").write_text(text)
+        where = [f"shots={files}/cast.yaml", f"paths.store={store.root}"]
+        cfg = settings(Root("storyboard", Story), [*SMALL, *where, *more]).config
+        return [shot.key_pictures[0] for shot in plan(cfg, store).shots]
+
+    with_mira, _, pier = planned(*given)
+    assert [one.source.path.name for one in with_mira.references] == ["a.png", "b.png"]
+    assert {"ip_adapter", "image_encoder"} <= with_mira.draw.sources.keys()
+    assert "3 reference pictures of Mira, keyframe sprite takes 2" in caplog.text
+    assert with_mira.draw.consistency(2) == "2 reference pictures by IP-Adapter, 0.4"
+    assert (pier.references, pier.draw.reference_scale) == ([], None)  # so nothing of it depends on them
+    assert "ip_adapter" not in pier.draw.sources
+    caplog.clear()
+    assert planned()[0].references == []
+    assert "keyframe sprite takes no reference pictures, those of Mira are not used" in caplog.text
 
 
 BAD = [

@@ -259,6 +259,7 @@ NO_OTHER_OF = {
         "compute.memory_format": "its pipelines arrange their activations themselves",
         "compute.max_memory": "its toy family fits into what the embedded one does",
         "shots.*.model": HUB,
+        "draw.reference_scale": "its key pictures know no IP-Adapter",
         "keyframe.name": "it is what people call it",
         "keyframe.architecture": HUB,
         "keyframe.base": HUB,

@@ -34,12 +34,16 @@ def clip_config() -> Any:
     )  # fmt: skip
 
 
+VISION = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+"""Tokens that stand for pictures in a prompt."""
+
+
 def chat_tokenizer() -> Any:
-    """A tokenizer of bytes with a chat template, as Qwen's are."""
+    """A tokenizer of bytes with a chat template and places for pictures, as Qwen's are."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *VISION]
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocab = {piece: number for number, piece in enumerate([*special, *letters])}
     raw = Tokenizer(models.BPE(vocab=vocab, merges=[]))
@@ -167,14 +171,61 @@ def qwen_image() -> dict[str, Any]:
     vision = {
         "depth": 2, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": 16,
     }  # fmt: skip
-    config = Qwen2_5_VLConfig(text_config=text, vision_config=vision)
+    tokens = dict(zip(("vision_start", "vision_end", "image", "video"), chat_ids(*VISION), strict=True))
+    ids = {f"{name}_token_id": number for name, number in tokens.items()}
+    config = Qwen2_5_VLConfig(text_config=text, vision_config=vision, **ids)
     return {
         "transformer": transformer, "vae": own_vae, "text_encoder": Qwen2_5_VLForConditionalGeneration(config),
         "tokenizer": chat_tokenizer(), "scheduler": animate_models.scheduler(use_dynamic_shifting=True),
     }  # fmt: skip
 
 
-MAKES = {"sdxl": sdxl, "flux": flux, "flux2_klein": flux2_klein, "z_image": z_image, "qwen_image": qwen_image}
+def chat_ids(*tokens: str) -> list[int]:
+    found: list[int] = chat_tokenizer().convert_tokens_to_ids(list(tokens))
+    return found
+
+
+def qwen_image_edit() -> dict[str, Any]:
+    from transformers import Qwen2VLImageProcessor, Qwen2VLProcessor, Qwen2VLVideoProcessor
+
+    processor = Qwen2VLProcessor(Qwen2VLImageProcessor(), chat_tokenizer(), Qwen2VLVideoProcessor())
+    return {**qwen_image(), "processor": processor}
+
+
+def write_ip_adapter(unet: Path, folder: Path) -> tuple[Path, Path]:
+    """Random weights of an IP-Adapter for a UNet, and of a network that sees the pictures: the file, and the folder."""
+    from diffusers import UNet2DConditionModel
+    from safetensors.torch import save_file
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    torch.manual_seed(2)
+    tokens, embed = 4, 8
+    network = UNet2DConditionModel.from_pretrained(str(unet))
+    width = network.config.cross_attention_dim
+    tensors = {
+        "image_proj.proj.weight": torch.randn(tokens * width, embed),
+        "image_proj.proj.bias": torch.zeros(tokens * width),
+        "image_proj.norm.weight": torch.ones(width),
+        "image_proj.norm.bias": torch.zeros(width),
+    }
+    layers = [module for name, module in network.named_modules() if name.endswith("attn2")]
+    for index, module in enumerate(layers):
+        for part in ("to_k_ip", "to_v_ip"):
+            tensors[f"ip_adapter.{2 * index + 1}.{part}.weight"] = torch.randn(module.to_k.out_features, width)
+    config = CLIPVisionConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=16,
+        projection_dim=embed,
+    )  # fmt: skip
+    file, seeing = folder / "ip.safetensors", folder / "image_encoder"
+    CLIPVisionModelWithProjection(config).save_pretrained(seeing)
+    save_file(tensors, str(file))
+    return file, seeing
+
+
+MAKES = {
+    "sdxl": sdxl, "flux": flux, "flux2_klein": flux2_klein, "z_image": z_image, "qwen_image": qwen_image,
+    "qwen_image_edit": qwen_image_edit,
+}  # fmt: skip
 
 
 def write(architecture: str, folder: Path) -> Path:

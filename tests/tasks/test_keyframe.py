@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -45,14 +47,20 @@ def settings(architecture: str, folder: str, **more: Any) -> Draw:
     own = {"width": 32, "height": 48, "num_inference_steps": 2, "guidance_scale": 3.0, "max_tokens": 512, "seed": 5}
     return Draw(
         architecture=architecture,
-        sources=dict.fromkeys(RECIPES[architecture].parts, source),
+        sources=dict.fromkeys(RECIPES[architecture].needs(references=False), source),
         prompt=PROMPT,
         **{**own, **more},
     )
 
 
-def stock(architecture: str, folder: Path, cfg: Draw, **more: Any) -> np.ndarray:
-    """The picture of the stock pipeline, its parts loaded as a script loads them."""
+def stock(
+    architecture: str, folder: Path, cfg: Draw, see: Callable[[Any], None] = lambda pipe: None, **more: Any
+) -> np.ndarray:
+    """The picture of the stock pipeline, its parts loaded as a script loads them.
+
+    Args:
+        see: what a script does with the pipeline before it calls it.
+    """
     import diffusers
 
     recipe = RECIPES[architecture]
@@ -67,6 +75,7 @@ def stock(architecture: str, folder: Path, cfg: Draw, **more: Any) -> np.ndarray
     absent = {"safety_checker": None, "feature_extractor": None} if architecture == "sd15" else {}
     pipe = named(recipe.pipeline)(**parts, **absent, scheduler=scheduler, **recipe.init)
     pipe.set_progress_bar_config(disable=True)
+    see(pipe)
     own = {"width": cfg.width, "height": cfg.height, "num_inference_steps": cfg.num_inference_steps}
     generator = torch.Generator().manual_seed(cfg.seed)
     return np.asarray(pipe(prompt=cfg.prompt, **own, **more, generator=generator, output_type="np").images[0])
@@ -79,7 +88,9 @@ CALLS: dict[str, dict[str, Any]] = {
     "flux2_klein": {"guidance_scale": 3.0},
     "z_image": {"guidance_scale": 3.0, "negative_prompt": "dull"},
     "qwen_image": {"true_cfg_scale": 3.0, "negative_prompt": "dull"},
+    "qwen_image_edit": {"true_cfg_scale": 3.0, "negative_prompt": "dull"},
 }
+NEEDS_PICTURES = {"qwen_image_edit"}
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +100,14 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in tiny.MAKES:
         tiny.write(name, folder / name)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Qwen-Image-Edit looks at its pictures at a megapixel each, whatever the size of its networks."""
+    module = importlib.import_module("diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus")
+    monkeypatch.setattr(module, "CONDITION_IMAGE_SIZE", 64 * 64)
+    monkeypatch.setattr(module, "VAE_IMAGE_SIZE", 32 * 32)
 
 
 @pytest.fixture(autouse=True)
@@ -104,26 +123,94 @@ def test_every_painter_is_a_case_here_and_a_row_of_the_catalogue():
 @pytest.mark.parametrize("architecture", CALLS)
 def test_the_op_gives_what_the_stock_pipeline_gives(architecture: str, families: Path, store: Store):
     cfg = settings(architecture, architecture, negative_prompt="dull")
-    ctx = Context(store)
-    clip = Clip.open(store, get("keyframe", "draw").fn(cfg, {}, ctx))
+    ctx, given, shown = Context(store), {}, {}
+    if architecture in NEEDS_PICTURES:
+        given, pictures = references(store)
+        shown = {"image": pictures}
+    clip = Clip.open(store, get("keyframe", "draw").fn(cfg, given, ctx))
     assert (clip.count, clip.width, clip.height) == (1, 32, 48)
-    expected = eight_bit(stock(architecture, families / architecture, cfg, **CALLS[architecture]))
+    expected = eight_bit(stock(architecture, families / architecture, cfg, **CALLS[architecture], **shown))
     assert np.array_equal(clip.frame(0), expected)
     assert expected.std() > 1  # a picture, and not one colour
-    assert ctx.facts["consistency"] == "words and seed"
-    other = get("keyframe", "draw").fn(cfg.model_copy(update={"seed": 6}), {}, Context(store))
+    assert ctx.facts["consistency"] == ("2 reference pictures" if given else "words and seed")
+    other = get("keyframe", "draw").fn(cfg.model_copy(update={"seed": 6}), given, Context(store))
     assert other != clip.digest
 
 
+def references(store: Store) -> tuple[dict[str, str], list[Image.Image]]:
+    """Two reference pictures, as the op is given them and as a pipeline is."""
+    found, pictures = {}, []
+    for number in range(2):
+        pixels = np.random.RandomState(number).randint(0, 255, (64, 64, 3), np.uint8)
+        with ClipWriter(store, "rgb", width=64, height=64, time_base=Fraction(1)) as writer:
+            writer.add(pixels, 0)
+        found[f"reference_{number}"] = writer.digest
+        pictures.append(Image.fromarray(pixels))
+    return found, pictures
+
+
 def test_reference_pictures_reach_the_pipeline(families: Path, store: Store):
-    pixels = np.random.RandomState(0).randint(0, 255, (64, 64, 3), np.uint8)
-    with ClipWriter(store, "rgb", width=64, height=64, time_base=Fraction(1)) as writer:
-        writer.add(pixels, 0)
+    given, pictures = references(store)
     cfg, ctx = settings("flux2_klein", "flux2_klein"), Context(store)
-    made = Clip.open(store, get("keyframe", "draw").fn(cfg, {"reference_0": writer.digest}, ctx)).frame(0)
-    expected = stock("flux2_klein", families / "flux2_klein", cfg, guidance_scale=3.0, image=[Image.fromarray(pixels)])
+    made = Clip.open(store, get("keyframe", "draw").fn(cfg, given, ctx)).frame(0)
+    expected = stock("flux2_klein", families / "flux2_klein", cfg, guidance_scale=3.0, image=pictures)
     assert np.array_equal(made, eight_bit(expected))
     assert not np.array_equal(made, Clip.open(store, get("keyframe", "draw").fn(cfg, {}, ctx)).frame(0))
+
+
+@pytest.mark.parametrize("architecture", ["sd15", "sdxl"])
+def test_an_ip_adapter_shows_reference_pictures_as_the_stock_pipeline_does(
+    architecture: str, families: Path, store: Store, tmp_path: Path
+):
+    file, seeing = tiny.write_ip_adapter(families / architecture / "unet", tmp_path)
+    given, pictures = references(store)
+    bare = settings(architecture, architecture)
+    sources = {
+        "ip_adapter": ModelSource(kind="file", id=str(file)),
+        "image_encoder": ModelSource(kind="embedded", id=f"{architecture}_seeing"),
+    }
+    (families / f"{architecture}_seeing").symlink_to(seeing)
+    adapted = bare.model_copy(update={"sources": {**bare.sources, **sources}, "reference_scale": 0.7})
+    draw = get("keyframe", "draw").fn
+    plain, ctx = draw(bare, {}, Context(store)), Context(store)
+    made = Clip.open(store, draw(adapted, given, ctx)).frame(0)
+    assert ctx.facts["consistency"] == "2 reference pictures by IP-Adapter, 0.7"
+
+    def see(pipe: Any) -> None:
+        from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
+
+        eyes = CLIPImageProcessor(size=32, crop_size=32)
+        pipe.register_modules(
+            image_encoder=CLIPVisionModelWithProjection.from_pretrained(seeing).eval(), feature_extractor=eyes
+        )
+        pipe.load_ip_adapter(str(file.parent), subfolder="", weight_name=file.name)
+        pipe.set_ip_adapter_scale(0.7)
+
+    more = {"guidance_scale": 3.0, "negative_prompt": "", "ip_adapter_image": [pictures]}
+    assert np.array_equal(made, eight_bit(stock(architecture, families / architecture, bare, see=see, **more)))
+    assert draw(bare, {}, Context(store)) == plain  # a UNet without an adapter stays without one
+    weak = Clip.open(store, draw(adapted.model_copy(update={"reference_scale": 0.2}), given, Context(store))).frame(0)
+    assert not np.array_equal(weak, made)
+    other = dict(zip(given, reversed(given.values()), strict=True))
+    assert draw(adapted, {"reference_0": other["reference_0"]}, Context(store)) != draw(
+        adapted, {"reference_0": given["reference_0"]}, Context(store)
+    )
+
+
+def test_a_file_that_is_no_ip_adapter_is_told(families: Path, store: Store, tmp_path: Path):
+    from safetensors.torch import save_file
+
+    _, seeing = tiny.write_ip_adapter(families / "sd15" / "unet", tmp_path)
+    save_file({"a": torch.zeros(1)}, str(tmp_path / "other.safetensors"))
+    (families / "seeing").symlink_to(seeing)
+    bare = settings("sd15", "sd15")
+    sources = {
+        "ip_adapter": ModelSource(kind="file", id=str(tmp_path / "other.safetensors")),
+        "image_encoder": ModelSource(kind="embedded", id="seeing"),
+    }
+    wrong = bare.model_copy(update={"sources": {**bare.sources, **sources}, "reference_scale": 0.7})
+    with pytest.raises(UserError, match=r"other\.safetensors.*not an IP-Adapter for this model"):
+        get("keyframe", "draw").fn(wrong, references(store)[0], Context(store))
 
 
 def test_a_prompt_that_is_too_long_is_told_before_networks_load(families: Path, store: Store):
@@ -144,7 +231,7 @@ def test_every_file_of_the_registry_is_whole(name: str):
     assert one.title
     assert one.license
     if one.draws:
-        assert {one.part(part).label for part in RECIPES[one.architecture].parts}
+        assert one.sources_of(RECIPES[one.architecture].needs(references=one.limits.references > 0))
         assert one.advice.sizes
         assert one.memory_gb
     assert one.gated == (name == "flux")

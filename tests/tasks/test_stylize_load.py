@@ -22,6 +22,7 @@ from tasks.stylize.models.codec import load_vae
 from tasks.stylize.models.networks import core_key
 from tasks.stylize.models.sources import codec_sources
 from tasks.weights.fetch import content_id
+from tests.tasks import keyframe_models
 from tests.tasks.one_file import write_checkpoint, write_settings
 from tests.tasks.tiny_family import LIMIT, family_config
 from tests.tasks.tiny_render import SIDE, render
@@ -170,39 +171,9 @@ def test_ip_adapter_by_picture_and_weight(world: Store, families: Path, tmp_path
 
 def write_ip_adapter(root: Path, folder: Path) -> dict[str, Any]:
     """Random IP-Adapter weights and a picture encoder that fit the toy family."""
-    import torch
-    from diffusers import UNet2DConditionModel
-    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
-
-    torch.manual_seed(2)
-    tokens, width, embed = 4, 16, 8
-    unet = UNet2DConditionModel.from_pretrained(str(root / "tiny/unet"))
-    tensors = {
-        "image_proj.proj.weight": torch.randn(tokens * width, embed),
-        "image_proj.proj.bias": torch.zeros(tokens * width),
-        "image_proj.norm.weight": torch.ones(width),
-        "image_proj.norm.bias": torch.zeros(width),
-    }
-    index = 1
-    for name, module in unet.named_modules():
-        if name.endswith("attn2"):
-            for part in ("to_k_ip", "to_v_ip"):
-                tensors[f"ip_adapter.{index}.{part}.weight"] = torch.randn(module.to_k.out_features, width)
-            index += 2
-    encoder = CLIPVisionModelWithProjection(
-        CLIPVisionConfig(
-            hidden_size=16,
-            intermediate_size=16,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            image_size=32,
-            patch_size=16,
-            projection_dim=embed,
-        )
-    )
-    encoder.save_pretrained(root / "tiny_ip" / "image_encoder")
+    file, _ = keyframe_models.write_ip_adapter(root / "tiny/unet", root / "tiny_ip")
     return {
-        "ip_adapter": save(folder / "ip.safetensors", tensors),
+        "ip_adapter": {"kind": "file", "id": str(file)},
         "ip_image_encoder": {"kind": "embedded", "id": "tiny_ip", "subfolder": "image_encoder"},
     }
 

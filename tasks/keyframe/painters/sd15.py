@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tasks.keyframe.recipe import Recipe, with_negative
+from tasks.keyframe.recipe import Recipe, through_adapter, with_negative
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def arguments(cfg: Draw, references: Sequence[Image.Image]) -> dict[str, Any]:
     """Of `StableDiffusionPipeline.__call__`."""
-    return with_negative(cfg)
+    return {**with_negative(cfg), **through_adapter(references)}
 
 
 RECIPE = Recipe(
@@ -29,4 +29,5 @@ RECIPE = Recipe(
     },
     arguments=arguments,
     init={"requires_safety_checker": False},
+    adapter=True,
 )
