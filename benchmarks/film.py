@@ -1,12 +1,12 @@
 """Films against their plans, against time and memory: counts, cost beside one FFmpeg call, peak memory by length.
 
-    python -m benchmarks.film plans [--count 300] [--seed 0]     # 0 frames and 0 samples off
+    python -m benchmarks.film plans [--count 300] [--seed 0] [--log films.jsonl]     # 0 frames and 0 samples off
     python -m benchmarks.film cost [--rounds 3]                  # at most 1.3 times one FFmpeg call that does the same
     python -m benchmarks.film memory [--frames 64 1024]          # must not grow with the length, at most 1.15
 
 `plans` draws random films (shots of any length, rate and speed, every transition, silent and sounding, titles, music
 that is too short), writes them for real at a small size and counts what others count: PyAV the frames, FFmpeg's program
-the samples. `cost` crossfades two shots with sound by the ops, and by one call of FFmpeg (xfade, acrossfade) from the
+the samples. With a log it goes on where it was stopped. `cost` crossfades two shots with sound by the ops, and by one call of FFmpeg (xfade, acrossfade) from the
 same PNG files with the same encoder; both run in turn, the best round counts: seconds of the processor, which other
 load changes little, and of the wall. Each exits with 1 above its limit.
 """
@@ -14,6 +14,7 @@ load changes little, and of the wall. Each exits with 1 above its limit.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 import resource
@@ -47,6 +48,7 @@ def main() -> int:
     arguments.add_argument("what", choices=["plans", "cost", "memory"])
     arguments.add_argument("--count", type=int, default=300)
     arguments.add_argument("--seed", type=int, default=0)
+    arguments.add_argument("--log", type=Path, help="of films that were counted; a later run goes on from it")
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--frames", type=int, nargs=2, default=(64, 1024))
     arguments.add_argument("--measure", type=int, help=argparse.SUPPRESS)
@@ -56,31 +58,50 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as folder:
         if options.what == "plans":
-            return plans(Path(folder), options.count, options.seed)
+            return plans(options.log or Path(folder) / "films.jsonl", options.count, options.seed)
         if options.what == "cost":
             return cost(Path(folder), options.rounds)
     return memory(options.frames)
 
 
-def plans(folder: Path, count: int, seed: int) -> int:
-    """Random films, written and counted."""
-    store, frames = Store(folder / "store"), 0
-    off: list[dict[str, Any]] = []
-    tones = [sound(folder / f"{seconds}.wav", seconds) for seconds in (0.3, 1.0, 4.0)]
+def plans(log: Path, count: int, seed: int) -> int:
+    """Random films, written and counted; those of the log are not made again."""
+    counted = known(log)
     for number in range(seed, seed + count):
-        if number > seed and (number - seed) % 10 == 0:
-            print(f"{number - seed} of {count} films, {frames} frames, {len(off)} off", file=sys.stderr, flush=True)
-        clips, shots, film, files = random_film(store, random.Random(number), tones)
-        made, movie = written(store, clips, shots, film, files)
-        planned = build.check(
-            shots, [length_of(one) for one in clips], [(one.width, one.height) for one in clips], film
-        )
-        found = (frames_in(movie), samples_in(movie) if files else planned.plan.samples)
-        frames += found[0]
-        if found != (planned.plan.frames, planned.plan.samples) or made["frames"] != found[0]:
-            off.append({"film": number, "planned": [planned.plan.frames, planned.plan.samples], "found": found})
-    print(json.dumps({"films": count, "frames": frames, "off": off}, indent=2))
+        if number in counted:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            counted[number] = {"film": number, **one_plan(Path(folder), number)}
+        with log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(counted[number]) + "\n")
+        print(f"film {number}: {counted[number]['found']}", file=sys.stderr, flush=True)
+    films = [counted[number] for number in range(seed, seed + count)]
+    off = [one for one in films if one["found"] != one["planned"]]
+    print(json.dumps({"films": len(films), "frames": sum(one["found"][0] for one in films), "off": off}, indent=2))
     return int(bool(off))
+
+
+def known(log: Path) -> dict[int, dict[str, Any]]:
+    """The films of a log by number; a line that a kill left half-written is none."""
+    found = {}
+    for line in log.read_text("utf-8").splitlines() if log.exists() else []:
+        with contextlib.suppress(ValueError):
+            one = json.loads(line)
+            found[one["film"]] = one
+    return found
+
+
+def one_plan(folder: Path, number: int) -> dict[str, list[int]]:
+    """A random film's frames, samples, and the frames that it says of itself: as planned, and as found."""
+    store = Store(folder / "store")
+    tones = [sound(folder / f"{seconds}.wav", seconds) for seconds in (0.3, 1.0, 4.0)]
+    clips, shots, film, files = random_film(store, random.Random(number), tones)
+    said, movie = written(store, clips, shots, film, files)
+    plan = build.check(
+        shots, [length_of(one) for one in clips], [(one.width, one.height) for one in clips], film
+    ).plan
+    samples = samples_in(movie) if files else plan.samples
+    return {"planned": [plan.frames, plan.samples, plan.frames], "found": [frames_in(movie), samples, said["frames"]]}
 
 
 def random_film(
