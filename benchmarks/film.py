@@ -6,7 +6,8 @@
 
 `plans` draws random films (shots of any length, rate and speed, every transition, silent and sounding, titles, music
 that is too short), writes them for real at a small size and counts what others count: PyAV the frames, FFmpeg's program
-the samples. With a log it goes on where it was stopped. `cost` crossfades two shots with sound by the ops, and by one call of FFmpeg (xfade, acrossfade) from the
+the samples. With a log it goes on where it was stopped.
+`cost` crossfades two shots with sound by the ops, and by one call of FFmpeg (xfade, acrossfade) from the
 same PNG files with the same encoder; both run in turn, the best round counts: seconds of the processor, which other
 load changes little, and of the wall. Each exits with 1 above its limit.
 """
@@ -97,9 +98,7 @@ def one_plan(folder: Path, number: int) -> dict[str, list[int]]:
     tones = [sound(folder / f"{seconds}.wav", seconds) for seconds in (0.3, 1.0, 4.0)]
     clips, shots, film, files = random_film(store, random.Random(number), tones)
     said, movie = written(store, clips, shots, film, files)
-    plan = build.check(
-        shots, [length_of(one) for one in clips], [(one.width, one.height) for one in clips], film
-    ).plan
+    plan = build.check(shots, [length_of(one) for one in clips], [(one.width, one.height) for one in clips], film).plan
     samples = samples_in(movie) if files else plan.samples
     return {"planned": [plan.frames, plan.samples, plan.frames], "found": [frames_in(movie), samples, said["frames"]]}
 
