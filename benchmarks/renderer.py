@@ -10,6 +10,7 @@ from reel.config import parse
 from reel.models.animatediff import AnimateDiff
 from reel.schedule.compile import PromptTrack
 from tasks.stylize.settings.controls import ControlSettings
+from tasks.stylize.settings.reference import PicturePrompts
 from tasks.stylize.settings.regions import Region
 from tasks.stylize.settings.sampling import Sampling
 from tasks.stylize.settings.sparse import Sparse
@@ -26,8 +27,8 @@ def stages(model: Mapping[str, Any], track: PromptTrack | None = None, **given: 
         model: a family, as conf/model/ has it.
         track: prompts over the frames, instead of ``prompt``.
         given: settings of `stylize`, of `compute` and of the render: ``prompt``, ``negative_prompt``, ``seed``,
-            ``controls`` (a list as ``weight_schedule``), ``sparse``, ``regions``, ``strength_schedule``,
-            ``guidance_schedule``.
+            ``controls`` (a list as ``weight_schedule``), ``sparse``, ``picture_prompts``, ``regions``,
+            ``strength_schedule``, ``guidance_schedule``.
 
     Raises:
         UserError: settings that cannot be, or do not go together.
@@ -42,6 +43,7 @@ def stages(model: Mapping[str, Any], track: PromptTrack | None = None, **given: 
         controls[name] = parse(ControlSettings, own, f"controls.{name}")
     regions = {name: parse(Region, one, f"regions.{name}") for name, one in given.pop("regions", {}).items()}
     sparse = {name: parse(Sparse, one, f"sparse.{name}") for name, one in given.pop("sparse", {}).items()}
+    pictured = given.pop("picture_prompts", None)
     compute = {name: given.pop(name) for name in Compute.model_fields if name in given}
     words = {name: given.pop(name) for name in ("prompt", "negative_prompt", "seed") if name in given}
     return split(
@@ -52,6 +54,7 @@ def stages(model: Mapping[str, Any], track: PromptTrack | None = None, **given: 
         track=track,
         controls=controls,
         sparse=sparse,
+        picture_prompts=pictured and parse(PicturePrompts, pictured, "picture_prompts"),
         regions=regions,
         per_frame=per_frame,
     )

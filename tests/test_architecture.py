@@ -128,7 +128,7 @@ def test_rings_are_found_inside_functions_and_not_for_the_type_checker():
     assert cycles(graph(a="import b", b="if TYPE_CHECKING:\n    import c\nelse:\n    import a", c="")) == [{"a", "b"}]
 
 
-OPS = {"blank", "encode", "match_colour", "embed", "denoise", "decode"}
+OPS = {"blank", "encode", "embed", "denoise", "decode", "match_colour", "ordered"}
 """The renderer's, each a module of its own above its packages."""
 RENDERER = ("engine", "settings", "models", "job")
 """Packages of tasks/stylize/, each of which imports only itself and those before it; the ops import all of them."""

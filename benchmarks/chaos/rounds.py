@@ -26,7 +26,17 @@ from reel.history.recorder import alive
 from reel.history.sweep import list_sweeps
 from reel.store import Store
 
-SHARES = {"dance": 16, "animate": 10, "loop": 6, "storyboard": 8, "sweep": 5, "search": 4, "compare": 5, "serve": 2}
+SHARES = {
+    "dance": 16,
+    "animate": 10,
+    "loop": 6,
+    "timeframe": 6,
+    "storyboard": 8,
+    "sweep": 5,
+    "search": 4,
+    "compare": 5,
+    "serve": 2,
+}
 """How often each flow is drawn, against the others."""
 PATIENCE = 8.0
 """A command hangs that takes so many times as long as an undisturbed one, and half a minute."""

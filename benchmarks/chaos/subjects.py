@@ -87,6 +87,10 @@ def _storyboard(store: Path, output: Path) -> Made:
     return {**_render(store, output, "storyboard"), **made, **beside}
 
 
+def _timeframe(store: Path, output: Path) -> Made:
+    return _render(store, output, "timeframe")
+
+
 def _loop(store: Path, output: Path) -> Made:
     return _render(store, output, "loop")
 
@@ -124,6 +128,12 @@ LTX = ("model=ltx_2b", f"model.base={TINY_LTX}", "width=64", "height=64", "frame
 ANIMATE = (
     *("animate", *LTX, "picture=MODELS/key.png", "prompt=she waves slowly"),
     *("assemble.side_by_side=false", "assemble.contact_sheet=2"),
+)
+TIMEFRAME = (
+    *("timeframe", "track=0-2: red top --pic MODELS/key.png; 2-4: blue top --pic MODELS/key2.png --by sparsectrl"),
+    *("model.sparsectrls={rgb: {kind: embedded, id: random_sparsectrl}}", "stylize.num_inference_steps=2"),
+    *("width=64", "height=64", "compute.dtype=float32", "tracking=none", "assemble.side_by_side=false"),
+    *("assemble.contact_sheet=2", "measure=[key_pictures]"),
 )
 FILM = (
     *("storyboard", *LTX, "shots=MODELS/story.yaml", "approve=yes", "draw.num_inference_steps=1", "fps=8"),
@@ -187,6 +197,7 @@ SUBJECTS: Sequence[Subject] = (
     Subject("animate", ANIMATE, _animate),
     Subject("storyboard", FILM, _storyboard),
     Subject("loop", LOOP, _loop),
+    Subject("timeframe", TIMEFRAME, _timeframe),
     Subject("sweep", ("dance", "-m", *SMALL, "controls.pose.weight=0,1", "seed=1,2"), _sweep, base="dance"),
     Subject(
         "search",

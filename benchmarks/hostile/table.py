@@ -16,6 +16,7 @@ from benchmarks.hostile import (
     storyboard,
     text2video,
     texts,
+    timeframe,
     verify,
 )
 from benchmarks.hostile.case import Case
@@ -41,6 +42,7 @@ _TABLE: dict[str, list[Case]] = {
     "storyboard": storyboard.STORYBOARD,
     "text2video": text2video.TEXT2VIDEO,
     "loop": loop.LOOP,
+    "timeframe": timeframe.TIMEFRAME,
     "verify": verify.VERIFY,
     "environment": commands.ENVIRONMENT,
 }

@@ -12,7 +12,7 @@ from flows.loop.settings import Loop
 from flows.loop.stages import SPARSE, LoopPlan
 from flows.render import finishing, measures, schedules
 from flows.render.film_facts import with_facts
-from flows.render.key_pictures import DrawnPicture, KeyPicture, look_all, own_picture
+from flows.render.key_pictures import DrawnPicture, KeyPicture, look_all, own_picture, size_for
 from reel.config import Config, parse
 from reel.errors import UserError
 from reel.op import Op, get
@@ -81,14 +81,7 @@ def _looked_at(cfg: Loop) -> tuple[Sequence[files.Still], int, int]:
     """
     named = [(f"pictures.{index}", one.picture) for index, one in enumerate(cfg.pictures)]
     stills = look_all(named, background=cfg.background is not None)
-    if cfg.width is not None and cfg.height is not None:
-        width, height = cfg.width, cfg.height
-    elif not cfg.model.advice.sizes:
-        raise UserError(f"width, height: model {cfg.model.name} advises no size", fix="width=512 height=512")
-    else:
-        sizes = cfg.model.advice.sizes
-        best = files.bucket(stills[0], sizes) if stills else sizes[0]
-        width, height = best.width, best.height
+    width, height = size_for(cfg.width, cfg.height, stills, cfg.model)
     check_size(cfg.model, width, height, extracted=False)
     for (key, _), still in zip(named, stills, strict=True):
         files.check_fit(still, width, height, cfg.fit, key)

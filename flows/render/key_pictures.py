@@ -8,12 +8,13 @@ from pathlib import Path
 
 from flows.flow import Made, Source
 from flows.render import measures
-from reel.clip import Clip
+from reel.clip import Clip, frame_name
 from reel.config import Config
 from reel.errors import UserError
 from reel.files import write_atomic
 from reel.history.record import Role
 from reel.history.recorder import Recorder
+from reel.models.family import Family
 from reel.op import Context, Op, get
 from tasks.animate import pictures
 from tasks.cached import call
@@ -92,6 +93,21 @@ def look_all(paths: Sequence[tuple[str, Path]], *, background: bool) -> list[pic
     return stills
 
 
+def size_for(width: int | None, height: int | None, stills: Sequence[pictures.Still], model: Family) -> tuple[int, int]:
+    """A clip's size, px: as asked for, or of those that the model advises the one nearest to its pictures' shape.
+
+    Raises:
+        UserError: the model advises none.
+    """
+    if width is not None and height is not None:
+        return width, height
+    sizes = model.advice.sizes
+    if not sizes:
+        raise UserError(f"width, height: model {model.name} advises no size", fix="width=512 height=512")
+    best = pictures.bucket(stills[0], sizes) if stills else sizes[0]
+    return best.width, best.height
+
+
 @dataclass(frozen=True)
 class Stills:
     """The key pictures of a clip as a render of their own (`flows.flow.RenderPlan`), to be looked at before the clip.
@@ -128,7 +144,10 @@ class Stills:
         return made.frames
 
     def hand_over(self, made: Made, ctx: Context, recorder: Recorder) -> None:
-        put(recorder, self.name, drawn(Clip.open(ctx.store, made.frames), self.labels), "sheet")
+        clip = Clip.open(ctx.store, made.frames)
+        put(recorder, self.name, drawn(clip, self.labels), "sheet")
+        for number in range(clip.count):  # to be used by name, in another flow
+            put(recorder, f"key_picture_{number + 1}.png", clip.stored.read(frame_name(number)), "other")
 
 
 def sources_of(some: Sequence[KeyPicture]) -> dict[str, Source]:

@@ -204,7 +204,7 @@ def compiled(
         else:
             result.values[slot.key] = compile_values(found.schedule, frames, fps, seed).tolist()
     if result.prompts is not None and negative:
-        result.prompts = _with_negative(result.prompts, negative)
+        result.prompts = with_negative(result.prompts, negative)
     return result
 
 
@@ -221,7 +221,7 @@ def _fitting(values: Sequence[float], slot: Slot, frames: int) -> list[float]:
     return list(values)
 
 
-def _with_negative(track: PromptTrack, common: str) -> PromptTrack:
+def with_negative(track: PromptTrack, common: str) -> PromptTrack:
     """`negative_prompt` holds at every frame; a schedule's own negatives come after it."""
     from dataclasses import replace
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +57,11 @@ def tile_track(schedule: Schedule, frames: int, fps: float = 12.0, seed: int = 0
     Raises:
         UserError: no pictures, no key in the clip, or a strength undefined or negative.
     """
-    intervals = _intervals(schedule, frames, fps, seed)
+    return tile_of(_intervals(schedule, frames, fps, seed), frames)
+
+
+def tile_of(intervals: Sequence[PictureInterval], frames: int) -> TileTrack:
+    """The same of intervals that are there already."""
     pictures = tuple(dict.fromkeys(i.picture for i in intervals))
     number = {picture: n for n, picture in enumerate(pictures)}
     a, b = np.full(frames, -1), np.full(frames, -1)
@@ -82,8 +86,13 @@ def sparse_conditions(
     Raises:
         UserError: as `tile_track`.
     """
+    return tuple(sorted(sparse_of(_intervals(schedule, frames, fps, seed), every), key=lambda c: c.frame))
+
+
+def sparse_of(intervals: Sequence[PictureInterval], every: int | None = None) -> list[SparseCondition]:
+    """The same of intervals that are there already, range after range."""
     result: list[SparseCondition] = []
-    for interval in _intervals(schedule, frames, fps, seed):
+    for interval in intervals:
         peak = int(np.argmax(interval.strength >= interval.strength.max() - 1e-9))
         offsets = range(peak, len(interval.strength), every or len(interval.strength))
         result += [
@@ -91,7 +100,7 @@ def sparse_conditions(
             for o in offsets
             if interval.strength[o] > 0
         ]
-    return tuple(sorted(result, key=lambda c: c.frame))
+    return result
 
 
 def ltx_conditions(schedule: Schedule, frames: int, fps: float = 12.0, seed: int = 0) -> LtxPlan:

@@ -27,7 +27,7 @@ from tasks.stylize.settings.denoise import Denoise
     "denoise",
     version=6,
     config=Denoise,
-    inputs=("latents", "embeddings", "map_*", "poses", "mask_*", "region_*", "sparse_*"),
+    inputs=("latents", "embeddings", "map_*", "poses", "mask_*", "region_*", "sparse_*", "ip_pictures"),
     distributions=LIBRARIES,
     models=denoise_sources,
     gives="latents",
@@ -38,7 +38,7 @@ def denoise(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> str:
 
     Inputs: ``latents``, ``embeddings``, ``map_<control>``, ``poses`` (for masks and compositing), ``mask_<control>``
     and ``region_<region>`` (files of masks), ``sparse_<name>`` (a SparseCtrl's pictures: a clip, or what the VAE makes
-    of one where the net reads latents).
+    of one where the net reads latents), ``ip_pictures`` (a clip of the pictures of ``picture_prompts``).
 
     Returns:
         digest of an object of kind ``latents``: ``latents`` ``(F, C, h, w)``, scaled.

@@ -113,6 +113,12 @@ def test_words_follow_drawn_pictures_and_strength_runs_over_the_joint(tmp_path, 
     assert (held.at, held.strength) == ([1, 3], [0.75, 1, 0.75, 0.5])
 
 
+def test_the_preset_for_screensavers(files):
+    cfg = settings(Root("loop", Loop), ["experiment=loop/breathing", f"pictures=[{files}/a.png]", "model=sd15"]).config
+    assert (cfg.frames, cfg.match_colour, cfg.assemble.format, cfg.at) == (32, 1, "webp", [0])
+    assert sorted(cfg.model.sparsectrls) == ["rgb", "scribble"]
+
+
 def test_without_a_sparsectrl_it_says_what_is_missing_and_how_to_train_one(tmp_path, files, capsys):
     argv = ["loop", f"pictures=[{files}/a.png]", f"paths.store={tmp_path}", "tracking=none", "kind=scribble"]
     assert cli.main(argv) == 2

@@ -155,6 +155,26 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
             *("output=Save", "prompt=grey", "assemble.metadata={artist: me}", "measure=[flicker]", "finish=[grain]"),
         ]
     ],
+    "timeframe": [
+        [
+            "track=0-3: red top --pic $mask; 3-6: blue top --pic $picture --by sparsectrl; 6-8: green top",
+            *("width=64", "height=64", "negative_prompt=blurred", "assemble.metadata={artist: me}", SPARSECTRLS),
+            *("model.scheduler_config={clip_sample: false}", "background='#ffffff'", "prompt=a girl"),
+            *("stylize.windows.context_length=4", "stylize.windows.context_overlap=1"),
+            *(f"{key}=[{{source: {{kind: file, id: $lora}}}}]" for key in ("stylize.loras", "model.loras")),
+            "stylize.motion_loras=[{source: {kind: file, id: $motion_lora}}]",
+        ],
+        [
+            *("track=0-3: red top; 3-6: blue top", "drawn=true", "width=64", "height=64", "by=ip_adapter"),
+            *("model.scheduler_config={rescale_betas_zero_snr: false}", "keyframe.call={clip_skip: 1}", SPARSECTRLS),
+            *("stylize.windows.context_length=4", "stylize.windows.context_overlap=1", "measure=none"),
+            *("stylize.windows.context_schedule=looped-uniform", "stylize.free_init.iterations=2"),
+            "keyframe.parts={vae: {kind: embedded, id: sprite, subfolder: vae}}",
+            *("keyframe.scheduler_config={clip_sample: false}", "model.ip_adapter={kind: file, id: $ip_adapter}"),
+            "model.ip_image_encoder={kind: embedded, id: sprite, subfolder: unet}",
+            *("prompt=a girl with embedding:bad hair", "stylize.embeddings={bad: {kind: file, id: $embedding}}"),
+        ],
+    ],
     "compare": [["sweep_id=x"]],
 }
 """Settings to start from, by flow; a flow that is not here starts from its defaults."""
@@ -207,6 +227,7 @@ VALUES: dict[str, Any] = {
     "stills": ["red top", "green top"],
     "stills.[]": "green top",
     "kind": "scribble",
+    "sparsectrl.kind": "scribble",
     "animate.timesteps": [1000, 400],
     "animate.refine_timesteps": [900, 400, 0],
     "animate.extra_frames": 16,
@@ -235,6 +256,17 @@ NO_OTHER_OF = {
         **{f"stylize.{name}": NO_SOURCE for name in ("encode_chunk_size", "encode_tiling")},
         "stylize.control_every": "it has no controls",
         "model.controlnets.*": "it has no controls",
+    },
+    "timeframe": {
+        **{f"stylize.{name}": NO_SOURCE for name in ("strength", "composite", "composite_dilate")},
+        "renderer": HUB,
+        "animator": HUB,
+        **{f"stylize.ip_adapter{name}": "ranges have pictures of their own" for name in ("", ".picture", ".weight")},
+        "model.controlnets.*": "one of them is read",
+        "keyframe.name": "it is what people call it",
+        "keyframe.architecture": HUB,
+        "keyframe.base": HUB,
+        "keyframe.multiple_of": "it refuses what does not fit, and changes no byte of what does",
     },
     "loop": {
         **{f"stylize.{name}": NO_SOURCE for name in ("strength", "composite", "composite_dilate")},

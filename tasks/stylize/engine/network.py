@@ -120,7 +120,11 @@ class Network:
             residuals = _both(residuals, self.extra(sample, made, frames, step, steps))
         # the controls read the prompt alone; regions and reference pictures are for the UNet
         text, bias = conditioning.regional(made.text, frames, states.dtype)
-        own = replace(made, text=remembered(with_pictures(self.unet, text, made.added)), bias=bias)
+        if conditioning.shown is not None:
+            told = conditioning.shown.join(text, frames, conditioning.branches)
+        else:
+            told = with_pictures(self.unet, text, made.added)
+        own = replace(made, text=remembered(told), bias=bias)
         if self.first_block is None:
             return predict(self.unet, sample, own, residuals)
         key = (frames.tobytes(), state_of(self.controls.scales(frames, step, steps)))

@@ -82,6 +82,7 @@ class Conditioning:
         guidance: (F,) float, classifier-free guidance scale per frame (arXiv:2207.12598).
         added: SDXL's time_ids, IP-Adapter's image_embeds: S rows each.
         regions: texts that count in parts of the picture.
+        shown: reference pictures that change over the frames.
     """
 
     positive: TextTrack
@@ -89,6 +90,7 @@ class Conditioning:
     guidance: np.ndarray
     added: Mapping[str, torch.Tensor]
     regions: Regions | None = None
+    shown: Any = None
 
     @property
     def branches(self) -> int:

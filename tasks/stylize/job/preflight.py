@@ -47,6 +47,7 @@ def check_clip(cfg: Denoise, width: int, height: int, count: int) -> None:
         "strength_schedule": cfg.strength_schedule,
         "guidance_schedule": cfg.guidance_schedule,
         "prompts": cfg.prompts.a if cfg.prompts else None,
+        "picture_prompts": cfg.picture_prompts.a if cfg.picture_prompts else None,
     }
     per_frame |= {f"controls.{name}.weight_schedule": control.weight_schedule for name, control in cfg.live().items()}
     per_frame |= {f"sparse.{name}.strength": one.strength for name, one in cfg.sparse.items()}

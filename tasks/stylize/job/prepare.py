@@ -17,6 +17,7 @@ from tasks.stylize.settings.denoise import Denoise
 from tasks.stylize.settings.regions import needs_poses
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 
@@ -33,6 +34,7 @@ class Job:
         maps: the clip that each live control reads, by control.
         mask_files: clips of masks, by the op's input: ``mask_<control>``, ``region_<region>``.
         poses: people in the clip; None: nothing needs them.
+        pictures: that `picture_prompts` reads, ``(P, H, W, 3)`` uint8; None: it reads none.
         sparse: the pictures of each SparseCtrl ``(P, C, H, W)``: pixels 0..1, or scaled latents.
     """
 
@@ -45,6 +47,7 @@ class Job:
     maps: dict[str, Clip]
     mask_files: dict[str, Clip]
     poses: Poses | None
+    pictures: np.ndarray | None
     sparse: dict[str, torch.Tensor]
 
     @property
@@ -80,7 +83,8 @@ def prepare(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> Job:
     check_clip(cfg, int(meta["width"]), int(meta["height"]), count)
     _check_texts(cfg, len(texts["positive"]))
     sparse = {name: _pictures(ctx, inputs, name, len(one.at), meta) for name, one in cfg.sparse.items()}
-    return Job(cfg, count, source, encoded, texts, meta, maps, files, _poses(cfg, inputs, ctx, count), sparse)
+    poses, pictures = _poses(cfg, inputs, ctx, count), _shown(cfg, inputs, ctx)
+    return Job(cfg, count, source, encoded, texts, meta, maps, files, poses, pictures, sparse)
 
 
 def _poses(cfg: Denoise, inputs: Mapping[str, str], ctx: Context, count: int) -> Poses | None:
@@ -114,6 +118,19 @@ def _clip(
             fix="make the maps from the same extracted frames",
         )
     return found
+
+
+def _shown(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> np.ndarray | None:
+    """The pictures of `picture_prompts`, with one of every number that it asks for."""
+    if cfg.picture_prompts is None:
+        return None
+    if "ip_pictures" not in inputs:
+        raise UserError("picture_prompts: ip_pictures was not given", fix="render by a flow, which makes it")
+    found = Clip.open(ctx.store, inputs["ip_pictures"])
+    most = max([*cfg.picture_prompts.a, *cfg.picture_prompts.b])
+    if most >= found.count:
+        raise UserError(f"picture_prompts: picture number {most} of {found.count} (they count from 0)")
+    return found.array()
 
 
 def _pictures(ctx: Context, inputs: Mapping[str, str], name: str, count: int, meta: Mapping[str, Any]) -> torch.Tensor:

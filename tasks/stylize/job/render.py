@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import Any
 
@@ -23,6 +24,7 @@ from tasks.stylize.engine.loop import noised, pure_noise, timesteps_of
 from tasks.stylize.engine.network import Network
 from tasks.stylize.engine.prompts import Conditioning, TextTrack
 from tasks.stylize.engine.reuse import FirstBlock
+from tasks.stylize.engine.shown import Shown, weighed
 from tasks.stylize.engine.sparse import SparseTrack, all_residuals
 from tasks.stylize.job.budget import planned
 from tasks.stylize.job.journal import Journal
@@ -73,6 +75,7 @@ def run(job: Job, ctx: Context, journal: Journal, clock: Clock, keep: int | None
     with (
         placed(found.modules(), device, offload or _offload(job, ctx)),
         use_kernels(found.modules(), cfg.attention, cfg.compile),
+        weighed(found.pipe.unet) if cfg.picture_prompts is not None else contextlib.nullcontext(),
         ctx.progress(steps, "denoise", "step", resumed.step if resumed else 0) as bar,
     ):
         network = _network(job, found, ctx, clock, keep)
@@ -145,7 +148,26 @@ def _conditioning(job: Job, found: Networks, device: str, dtype: Any) -> Conditi
         added["image_embeds"] = found.pipe.prepare_ip_adapter_image_embeds(
             read_picture(cfg.ip_adapter), None, device, 1, cfg.guided
         )
-    return Conditioning(tracks[0], tracks[1] if cfg.guided else None, scale, added, regions(job, tracks[0].texts))
+    negative, places = tracks[1] if cfg.guided else None, regions(job, tracks[0].texts)
+    return Conditioning(tracks[0], negative, scale, added, places, _shown(job, found, device))
+
+
+def _shown(job: Job, found: Networks, device: str) -> Shown | None:
+    """The reference pictures over the frames, encoded once each."""
+    import torch
+    from PIL import Image
+
+    own = job.cfg.picture_prompts
+    if own is None or job.pictures is None:
+        return None
+    pipe = found.pipe
+    pipe.set_ip_adapter_scale(1.0)  # each frame has a weight of its own
+    tokens = []
+    for picture in job.pictures:
+        told = pipe.prepare_ip_adapter_image_embeds(Image.fromarray(picture), None, device, 1, job.cfg.guided)
+        tokens.append(pipe.unet.encoder_hid_proj(told)[0][:, 0])  # (S, T, D)
+    a, b, blend, weight = (np.asarray(one) for one in (own.a, own.b, own.blend, own.weight))
+    return Shown(torch.stack(tokens), a, b, blend, weight)
 
 
 def _track(job: Job, name: str, control: Control, net: Any) -> ControlTrack:

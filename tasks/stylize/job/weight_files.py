@@ -47,7 +47,7 @@ def check_files(stages: Stages) -> None:
         _check_lora(where, lora, model, layers)
     for name, source in stages.embed.embeddings.items():
         _check_embedding(f"stylize.embeddings.{name}", source, stages.embed)
-    if stages.denoise.ip_adapter is not None and model.ip_adapter is not None:
+    if stages.denoise.reads_pictures and model.ip_adapter is not None:
         demand(safetensors_file(model.ip_adapter), "ip_adapter", "model.ip_adapter")
 
 

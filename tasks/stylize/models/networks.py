@@ -104,7 +104,7 @@ def _build_core(cfg: Denoise) -> Any:
         scheduler=DDIMScheduler(),  # replaced before every render
     )
     apply_loras(pipe, loras_of(cfg), model.name)
-    if cfg.ip_adapter is not None:
+    if cfg.reads_pictures:
         apply_ip_adapter(pipe, model, cfg.dtype)
     for module in pipe.components.values():
         if hasattr(module, "requires_grad_"):

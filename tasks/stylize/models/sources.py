@@ -37,6 +37,6 @@ def denoise_sources(cfg: Denoise) -> list[ModelSource]:
 
 def unet_family(cfg: Denoise) -> AnimateDiff:
     """The family as its UNet needs it: no ControlNets, no VAE, an IP-Adapter only where there is a picture for it."""
-    unused = {} if cfg.ip_adapter else {"ip_adapter": None, "ip_image_encoder": None}
+    unused = {} if cfg.reads_pictures else {"ip_adapter": None, "ip_image_encoder": None}
     base = part_of(cfg.model.base, "unet", "scheduler")
     return cfg.model.model_copy(update={"base": base, "controlnets": {}, "sparsectrls": {}, "vae": None, **unused})

@@ -13,6 +13,7 @@ from reel.errors import UserError
 from reel.models.animatediff import AnimateDiff
 from tasks.stylize.settings.compute import Dtype, MemoryFormat
 from tasks.stylize.settings.controls import Control, PerFrame, live_controls
+from tasks.stylize.settings.reference import PicturePrompts
 from tasks.stylize.settings.regions import RegionalText
 from tasks.stylize.settings.sampling import Denoising
 from tasks.stylize.settings.sparse import Sparse, check_sparse
@@ -64,6 +65,9 @@ class Denoise(Denoising):
     sparse: dict[str, Sparse] = Field(default_factory=dict, exclude_if=lambda found: not found)
     """SparseCtrls by name; renders without any have the keys that they had before there were some."""
 
+    picture_prompts: PicturePrompts | None = Field(default=None, exclude_if=lambda found: found is None)
+    """Reference pictures that change over the frames, instead of `ip_adapter`."""
+
     @model_validator(mode="after")
     def _consistent(self) -> Denoise:
         check_family(self.model)
@@ -72,7 +76,9 @@ class Denoise(Denoising):
         check_kinds(self.controls, self.model)
         check_sparse(self.sparse, self.model)
         _check_scheduler(self.scheduler, self.model)
-        if self.ip_adapter is not None and (self.model.ip_adapter is None or self.model.ip_image_encoder is None):
+        if self.ip_adapter is not None and self.picture_prompts is not None:
+            raise ValueError("ip_adapter and picture_prompts: one picture for all frames, or one for each, not both")
+        if self.reads_pictures and (self.model.ip_adapter is None or self.model.ip_image_encoder is None):
             raise ValueError(
                 f"model {self.model.name} names no IP-Adapter weights (model.ip_adapter): remove ip_adapter"
             )
@@ -81,6 +87,11 @@ class Denoise(Denoising):
                 "compute.attention=flash cannot tell regions apart: use auto or math, on a card also efficient"
             )
         return self
+
+    @property
+    def reads_pictures(self) -> bool:
+        """Whether an IP-Adapter is in use."""
+        return self.ip_adapter is not None or self.picture_prompts is not None
 
     @property
     def guided(self) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reel.config import Config, Field, LocalPath
+from pydantic import model_validator
+
+from reel.config import Config, Field, Finite, LocalPath
 from reel.errors import UserError
 from reel.models.source import ModelSource
 from reel.pictures import opened
@@ -21,6 +23,29 @@ class IpAdapter(Config):
     """Path of the picture."""
     weight: Factor = Field(default=0.6, ge=0.0, le=2.0)
     """How much the picture decides beside the text."""
+
+
+class PicturePrompts(Config):
+    """Reference pictures over the frames: frame f reads picture a[f] mixed with b[f], the latter by blend[f].
+
+    The pictures are the op's input `ip_pictures`."""
+
+    a: list[int]
+    b: list[int]
+    blend: list[Finite]
+    weight: list[Finite]
+    """How much the picture decides beside the text, for each frame; 0: nothing."""
+
+    @model_validator(mode="after")
+    def _fitting(self) -> PicturePrompts:
+        lengths = [len(one) for one in (self.a, self.b, self.blend, self.weight)]
+        if len(set(lengths)) != 1:
+            raise ValueError(f"a, b, blend and weight must be equally long, got {lengths}")
+        if any(not 0 <= value <= 1 for value in self.blend) or any(not 0 <= value <= 2 for value in self.weight):
+            raise ValueError("blend must lie in 0..1, weight in 0..2")
+        if any(index < 0 for index in [*self.a, *self.b]):
+            raise ValueError("pictures count from 0")
+        return self
 
 
 def picture_source(ip_adapter: IpAdapter) -> ModelSource:

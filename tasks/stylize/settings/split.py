@@ -15,6 +15,7 @@ from tasks.stylize.settings.compute import resolve_dtype, resolve_memory_format
 from tasks.stylize.settings.controls import Control, ControlSettings, Mask, live_controls
 from tasks.stylize.settings.denoise import Denoise, check_family, check_kinds, is_guided
 from tasks.stylize.settings.embed import Embed
+from tasks.stylize.settings.reference import PicturePrompts
 from tasks.stylize.settings.regions import Region
 from tasks.stylize.settings.sampling import Denoising, Sampling
 from tasks.stylize.settings.sparse import Sparse, check_sparse
@@ -57,6 +58,7 @@ def split(
     seed: int = 0,
     controls: Mapping[str, ControlSettings] | None = None,
     sparse: Mapping[str, Sparse] | None = None,
+    picture_prompts: PicturePrompts | None = None,
     regions: Mapping[str, Region] | None = None,
     per_frame: PerFrame | None = None,
     wordless: bool = False,
@@ -106,6 +108,7 @@ def split(
         "regions": texts.regions,
         "controls": live,
         "sparse": sparse or {},
+        "picture_prompts": picture_prompts,
     }
     decode = {"chunk_size": sampling.decode_chunk_size, "tiling": sampling.decode_tiling}
     return Stages(

@@ -1,0 +1,121 @@
+"""Settings of `timeframe`; their values stand in conf/timeframe.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Annotated, Any, Literal
+
+from pydantic import model_validator
+
+from flows.render import schedules
+from flows.render.settings import Rendering
+from flows.text2video.settings import OF_A_SOURCE
+from reel.config import FILES, OPERATIONAL, Colour, Config, Field, Finite, Marker, Text
+from reel.models.animatediff import AnimateDiff
+from reel.models.painter import Painter
+from reel.schedule.setting import ScheduleText
+from reel.units import Factor
+from tasks.assemble import Assemble
+from tasks.keyframe.settings import Drawing
+from tasks.preprocess.tile import Tile
+from tasks.stylize.settings.embed import check_text
+from tasks.stylize.settings.sampling import Sampling
+
+
+class BySparsectrl(Config):
+    """How SparseCtrl holds to the pictures of its ranges."""
+
+    kind: str = "rgb"
+    """Which of the family's SparseCtrls reads them."""
+    every: int = Field(default=4, ge=1)
+    """A picture stands on the first frame of its range, and again on every so many of its frames."""
+
+
+class ByTile(Tile):
+    """How a ControlNet of kind tile holds to the pictures of its ranges."""
+
+    weight: Factor = Field(default=1.0, gt=0, le=10)
+    """How much the map decides where a range says a strength of 1."""
+
+
+class ByIpAdapter(Config):
+    """How an IP-Adapter reads the pictures of its ranges."""
+
+    weight: Factor = Field(default=0.6, gt=0, le=2)
+    """How much the picture decides beside the words where a range says a strength of 1."""
+
+
+class Timeframe(Rendering):
+    """Settings of `timeframe`."""
+
+    track: ScheduleText = None
+    """Pictures on ranges of frames, with prompts and strengths: @wink.yaml; docs/schedules/timeframe.md."""
+    by: Literal["tile", "sparsectrl", "ip_adapter"] = "tile"
+    """What holds the clip to the picture of a range that says nothing of its own."""
+    drawn: bool = False
+    """Ranges with words and no picture get one that is drawn from the words, all of one noise."""
+    tile: ByTile = ByTile()
+    sparsectrl: BySparsectrl = BySparsectrl()
+    ip_adapter: ByIpAdapter = ByIpAdapter()
+    renderer: Literal["animatediff", "animate"] = "animatediff"
+    """Who makes a clip of the track: AnimateDiff, or an image-to-video model as in `animate`."""
+    animator: str = "ltx_2b"
+    """For renderer=animate: its model (rotoscope models)."""
+    approve: Annotated[Literal["ask", "yes"], OPERATIONAL] = "ask"
+    """Whether drawn pictures are shown first: nothing moves before you say yes. Sweeps never ask."""
+    prompt: Text = ""
+    """What all ranges show; the words of a range follow it."""
+    negative_prompt: Text = ""
+    """What it should not show."""
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Seed of the noise, of drawn pictures too; another seed is another take."""
+    frames: int | None = Field(default=None, ge=1, le=10000)
+    """Length; empty: as the track says, or to the end of its last range."""
+    fps: Finite = Field(gt=0, le=240)
+    """Frames a second; AnimateDiff's motion modules were trained at 8."""
+    width: int | None = Field(default=None, ge=8, le=8192)
+    """px; empty, like the height: of the sizes that the model advises the one nearest to the pictures' shape."""
+    height: int | None = Field(default=None, ge=8, le=8192)
+    """px."""
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    """How pictures meet a size of another shape: cut the edges, add a background, or distort."""
+    background: Colour | None = None
+    """Colour of borders (black if empty), and behind transparent pixels, which are refused without one."""
+    keyframe: Painter
+    draw: Drawing
+    model: AnimateDiff
+    stylize: Sampling
+    assemble: Annotated[Assemble, FILES]
+    embed_facts: Annotated[bool, FILES] = True
+    """Write render key, prompt, seed and model into the movie's metadata."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Timeframe:
+        if self.track is None:
+            raise ValueError("track: there is none: track=@wink.yaml, or track='0-6: eyes closed --pic a.png; ...'")
+        if (self.width is None) != (self.height is None):
+            raise ValueError("width and height: give both, or neither")
+        if self.drawn and not self.keyframe.draws:
+            raise ValueError(f"drawn: keyframe={self.keyframe.name} draws none: keyframe=sprite, sd15, ...")
+        if self.stylize.ip_adapter is not None:
+            raise ValueError(
+                "stylize.ip_adapter: reads one picture for the whole clip; here ranges have theirs: by=ip_adapter"
+            )
+        embeddings = self.stylize.embeddings
+        check_text(self.prompt, "prompt", embeddings)
+        if self.stylize.guidance_scale > 1:
+            check_text(self.negative_prompt, "negative_prompt", embeddings)
+        schedules.check(schedules.slots(self, embeddings))
+        return self
+
+    def result_part(self, without: Collection[Marker] = ()) -> dict[str, Any]:
+        """Without what has no effect: drawing where none is asked for, other ControlNets, what is said of sources."""
+        part = super().result_part(without)
+        part["stylize"] = {name: value for name, value in part["stylize"].items() if name not in UNREAD}
+        part["model"] = self.model.only({"tile"}, {self.sparsectrl.kind}).result_part(without)
+        unread = {"keyframe": not self.drawn, "draw": not self.drawn, "animator": self.renderer != "animate"}
+        return {name: value for name, value in part.items() if not unread.get(name, False)}
+
+
+UNREAD = tuple(name for name in OF_A_SOURCE if not name.startswith(("encode_", "control_")))
+"""Settings under `stylize` without effect here."""
