@@ -12,7 +12,7 @@ from flows.loop.settings import Loop
 from flows.loop.stages import SPARSE, LoopPlan
 from flows.render import finishing, measures, schedules
 from flows.render.film_facts import with_facts
-from flows.render.key_pictures import DrawnPicture, KeyPicture, look_all, own_picture, size_for
+from flows.render.key_pictures import DrawnPicture, KeyPicture, at_size, look_all, own_picture, size_for
 from reel.config import Config, parse
 from reel.errors import UserError
 from reel.op import Op, get
@@ -22,7 +22,6 @@ from tasks.animate import pictures as files
 from tasks.animate.settings import Key
 from tasks.animate.shown import ShownKeys
 from tasks.assemble import Assemble
-from tasks.extract import Extract
 from tasks.keyframe.drawing import check_size as check_drawable
 from tasks.keyframe.drawing import drawing
 from tasks.stylize.blank import Blank
@@ -93,14 +92,7 @@ def _looked_at(cfg: Loop) -> tuple[Sequence[files.Still], int, int]:
 def _pictures(cfg: Loop, stills: Sequence[files.Still], width: int, height: int) -> list[KeyPicture]:
     """What the loop comes to: given pictures, or drawn ones of one noise."""
     if stills:
-        extract = Extract(
-            width=width,
-            height=height,
-            fit=cfg.fit,
-            multiple_of=cfg.model.multiple_of,
-            background=cfg.background or "#000000",
-            fps="source",
-        )
+        extract = at_size(width, height, cfg.fit, cfg.background, cfg.model.multiple_of)
         return [own_picture(still.path, extract) for still in stills]
     size: dict[str, Any] = {"width": width, "height": height, "dtype": dtype_of(cfg)}
     return [

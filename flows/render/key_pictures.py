@@ -21,6 +21,7 @@ from tasks.cached import call
 from tasks.extract import Extract
 from tasks.keyframe.settings import Draw
 from tasks.keyframe.sheet import Sheet, drawn
+from tasks.media.geometry import Fit
 from tasks.media.source import source_digest
 
 
@@ -41,6 +42,14 @@ class DrawnPicture:
 
 
 KeyPicture = OwnPicture | DrawnPicture
+
+
+def at_size(width: int, height: int, fit: Fit, background: str | None, multiple_of: int) -> Extract:
+    """How a picture is brought to a clip's size, px; borders and what lies behind transparent pixels are black where no
+    colour is given."""
+    return Extract(
+        width=width, height=height, fit=fit, multiple_of=multiple_of, background=background or "#000000", fps="source"
+    )
 
 
 def own_picture(path: Path, extract: Extract) -> OwnPicture:

@@ -13,7 +13,7 @@ from flows.edge.job import current
 from flows.flow import RenderPlan
 from flows.render import finishing, measures, schedules
 from flows.render.film_facts import with_facts
-from flows.render.key_pictures import DrawnPicture, KeyPicture, look_all, own_picture, size_for
+from flows.render.key_pictures import DrawnPicture, KeyPicture, at_size, look_all, own_picture, size_for
 from flows.timeframe import handed_over
 from flows.timeframe.settings import Timeframe
 from flows.timeframe.stages import SPARSE, ByControlNet, BySparseCtrl, TimeframePlan
@@ -25,7 +25,6 @@ from tasks.animate.pictures import Still, check_fit
 from tasks.animate.settings import Key
 from tasks.animate.shown import ShownKeys
 from tasks.assemble import Assemble
-from tasks.extract import Extract
 from tasks.keyframe.drawing import check_size as check_drawable
 from tasks.keyframe.drawing import drawing
 from tasks.preprocess.tile import Tile
@@ -121,14 +120,7 @@ def _looked_at(cfg: Timeframe, track: Track) -> tuple[Sequence[Still], int, int]
 
 def _pictures(cfg: Timeframe, track: Track, width: int, height: int) -> list[KeyPicture]:
     """The distinct pictures: files, or drawn from words, all of one noise."""
-    extract = Extract(
-        width=width,
-        height=height,
-        fit=cfg.fit,
-        multiple_of=cfg.model.multiple_of,
-        background=cfg.background or "#000000",
-        fps="source",
-    )
+    extract = at_size(width, height, cfg.fit, cfg.background, cfg.model.multiple_of)
     size: dict[str, Any] = {"width": width, "height": height, "dtype": dtype_of(cfg)}
     files = {str(path): path for _, path in files_of(track)}
     found: list[KeyPicture] = []
