@@ -2,6 +2,7 @@
 
     python -m benchmarks.chaos --rounds 1000 --folder /tmp/chaos      goes on where it was stopped
     python -m benchmarks.chaos --folder /tmp/chaos --table            what it has found so far
+    python -m benchmarks.chaos --folder /tmp/films --flow storyboard  one flow alone
 
 A round takes a command of a flow (dance, animate, loop, timeframe, storyboard, sweep, search, compare, serve), disturbs
 it (kill -9, SIGTERM, a killed Prefect server, a full disk, damage to the store, a second one beside it, a wrong clock),
@@ -20,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.chaos.rounds import Rounds
+from benchmarks.chaos.rounds import SHARES, Rounds
 from benchmarks.chaos.table import table
 from benchmarks.runs import server
 
@@ -33,11 +34,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--table", action="store_true", help="print what the folder's log says, and play nothing")
     parser.add_argument("--slack", type=float, default=1.0, help="factor of all times that are waited: a busy machine")
     parser.add_argument("--only", type=int, help="play this round alone")
+    parser.add_argument("--flow", action="append", choices=list(SHARES), help="this one alone; may be repeated")
     options = parser.parse_args(argv)
     folder = (options.folder or Path(tempfile.mkdtemp(prefix="rotoscope-chaos-"))).absolute()
     log = folder / f"rounds-{options.seed}.jsonl"
     if not options.table:
-        rounds = Rounds(folder, options.seed, slack=options.slack)
+        chosen = {name: SHARES[name] for name in options.flow or SHARES}
+        rounds = Rounds(folder, options.seed, flows=chosen, slack=options.slack)
         play(rounds, log, [options.only] if options.only is not None else range(options.rounds))
     found = outcomes(log)
     print(table(found))
