@@ -29,12 +29,16 @@ ELSEWHERE = ("ltx",)
 """Families by the beginning of their names whose full-size settings are not among the golden ones."""
 
 
+def is_told(model: Animator) -> bool:
+    """Whether a family is one of those that are told of."""
+    return model.base.kind == "hub" and not model.name.startswith(ELSEWHERE)
+
+
 def models() -> list[Animator]:
     """The families that are told of."""
     from flows.commands.models import family, names
 
-    found = [one for one in map(family, names()) if isinstance(one, Animator) and one.base.kind == "hub"]
-    return [one for one in found if not one.name.startswith(ELSEWHERE)]
+    return [one for one in map(family, names()) if isinstance(one, Animator) and is_told(one)]
 
 
 def networks(model: Animator) -> list[str]:

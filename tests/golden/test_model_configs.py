@@ -33,11 +33,13 @@ def test_every_file_has_a_source_and_the_other_way_round() -> None:
 
 def test_every_part_of_an_image_to_video_family_has_its_full_size_settings() -> None:
     """But LTX's, whose parts were looked at when they were wired in."""
-    from benchmarks.animator_sizes import models, networks
+    from benchmarks.animator_sizes import is_told, networks
+    from tests.families import animators
 
+    models = [model for model in animators() if is_told(model)]
     served = {name for source in SOURCES.values() for name in source.get("serves", [])}
-    assert served >= {f"{model.name}.{part}" for model in models() for part in networks(model)}
-    for model in models():
+    assert served >= {f"{model.name}.{part}" for model in models for part in networks(model)}
+    for model in models:
         denoisers = {stem for stem, one in SOURCES.items() if f"{model.name}.transformer" in one.get("serves", [])}
         for stem in denoisers:
             count = 2 if f"{model.name}.transformer_2" in SOURCES[stem]["serves"] else 1

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flows.commands.models import family, names
+from flows.commands.models import family
 from reel.errors import UserError
 from reel.models.animator import Animator, FrameRule
 from reel.models.family import Size
@@ -19,6 +19,7 @@ from tasks.animate import checks, loras, pictures
 from tasks.animate.catalogue import RECIPES
 from tasks.animate.flash import end_flash
 from tasks.animate.settings import Denoise, Key, Sampling
+from tests.families import animators
 
 LTX: Any = family("ltx_2b")
 LTX2: Any = family("ltx2")
@@ -236,7 +237,7 @@ def test_the_catalogue_is_complete():
     assert set(Animator.architectures()) == set(RECIPES), (
         "a module of tasks/animate/animators/ is a line in tasks/animate/catalogue.py"
     )
-    found = [one for one in map(family, names()) if isinstance(one, Animator)]
+    found = animators()
     assert {"ltx_2b", "ltx_13b", "ltx_distilled", "ltx2"} <= {one.name for one in found}
     for model in found:
         limits, advice = model.limits, model.advice
