@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    FiniteFloat,
+    Tag,
+    ValidationError,
+)
 from pydantic.fields import FieldInfo
 
 from reel.canonical import canonical
@@ -252,11 +262,35 @@ def parse(cls: type[C], data: Mapping[str, Any], where: str = "") -> C:
         raise UserError("\n".join(_explain(cls, item, where) for item in error.errors())) from None
 
 
+def tag(cls: type[Config]) -> Tag:
+    """Marks a class of a union whose classes `told_apart` tells apart."""
+    return Tag(f"<{cls.__name__}>")
+
+
+def told_apart(choose: Callable[[Mapping[str, Any]], type[Config]]) -> Discriminator:
+    """For ``Annotated[Annotated[A, tag(A)] | Annotated[B, tag(B)], told_apart(choose)]``: messages speak of one class.
+
+    Args:
+        choose: from plain data to the class that it is meant for.
+    """
+
+    def name(data: Any) -> str:
+        cls = type(data) if isinstance(data, Config) else choose(data if isinstance(data, Mapping) else {})
+        return f"<{cls.__name__}>"
+
+    return Discriminator(name)
+
+
+def _is_tag(part: Any) -> bool:
+    """Whether a part of the way to a mistake is pydantic's word for a class of a union, and no key."""
+    return isinstance(part, str) and part.startswith("<") and part.endswith(">")
+
+
 _ARMS = ("bool", "dict", "float", "int", "list", "str")
 
 
 def _explain(cls: type[Config], item: Any, where: str) -> str:
-    path = [str(part) for part in item["loc"]]
+    path = [str(part) for part in item["loc"] if not _is_tag(part)]
     if path[1:] and path[-1].partition("[")[0] in _ARMS and not place(cls, path) and place(cls, path[:-1]):
         path.pop()  # pydantic adds which of several types it tried
     key = ".".join(filter(None, [where, *path]))
@@ -313,4 +347,6 @@ __all__ = [
     "places",
     "shortened",
     "suggest",
+    "tag",
+    "told_apart",
 ]

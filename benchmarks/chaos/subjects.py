@@ -156,9 +156,18 @@ LOOP = (
 )
 
 
+TINY_VACE = TINY_LTX.replace("tiny_ltx", "tiny_vace")
+VACE = (
+    *("dance", "renderer=vace", f"model.base={TINY_VACE}", "extract.short_side=64", "extract.max_frames=9"),
+    *("stylize.windows.frames=5", "stylize.windows.overlap=1", "stylize.references=[MODELS/key.png]"),
+    *("stylize.num_inference_steps=2", "compute.dtype=float32", "tracking=none", "assemble.side_by_side=false"),
+    *("assemble.contact_sheet=2", "measure=none", "prompt=the figure waves slowly and turns to the left"),
+)
+
+
 @contextmanager
 def models(folder: Path) -> Iterator[None]:
-    """The embedded models, and beside them a tiny LTX and a SparseCtrl of random weights, with what they are given."""
+    """The embedded models; tiny ones of LTX, VACE and SparseCtrl with random weights; what these are given."""
     place, write = folder / "models", "from benchmarks.chaos.subjects import write_models; write_models()"
     before = os.environ.get("ROTOSCOPE_MODELS")
     os.environ["ROTOSCOPE_MODELS"] = str(place)
@@ -183,6 +192,7 @@ def write_models() -> None:
             (place / family.name).symlink_to(family)
     tiny.write_ltx(place / "tiny_ltx")
     sprite_sparse.save(place / "random_sparsectrl")
+    tiny.write_vace(place / "tiny_vace")
     tiny.picture(0, 96, 96).save(place / "key.png")
     tiny.picture(1, 96, 96).save(place / "key2.png")
     film_samples.tone(place / "song.wav", 2)
@@ -198,6 +208,7 @@ SUBJECTS: Sequence[Subject] = (
     Subject("storyboard", FILM, _storyboard),
     Subject("loop", LOOP, _loop),
     Subject("timeframe", TIMEFRAME, _timeframe),
+    Subject("vace", VACE, _render),
     Subject("sweep", ("dance", "-m", *SMALL, "controls.pose.weight=0,1", "seed=1,2"), _sweep, base="dance"),
     Subject(
         "search",

@@ -17,6 +17,7 @@ from benchmarks.hostile import (
     text2video,
     texts,
     timeframe,
+    vace,
     verify,
 )
 from benchmarks.hostile.case import Case
@@ -44,6 +45,7 @@ _TABLE: dict[str, list[Case]] = {
     "loop": loop.LOOP,
     "timeframe": timeframe.TIMEFRAME,
     "verify": verify.VERIFY,
+    "vace": vace.VACE,
     "environment": commands.ENVIRONMENT,
 }
 KINDS = list(_TABLE)

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from flows.render.words import of_the_words
+from reel.models.animatediff import AnimateDiff
 
 if TYPE_CHECKING:
     from flows.dance.settings import Dance
@@ -30,7 +31,8 @@ def opening(cfg: Dance) -> Iterator[tuple[str, str]]:
     yield "clip", _clip(cfg.clip.name, facts, job)
     yield "drawn", _drawn(cfg, facts, job)
     yield "model", f"{cfg.model.name}: {cfg.model.title}" if cfg.model.title else cfg.model.name
-    yield from (("note", told) for told in of_the_words(cfg, cfg.prompt, cfg.model))
+    if isinstance(cfg.model, AnimateDiff):
+        yield from (("note", told) for told in of_the_words(cfg, cfg.prompt, cfg.model))
 
 
 def _clip(name: str, facts: Probe, job: Job) -> str:

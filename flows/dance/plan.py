@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 
+from flows.dance.about import assembly, subject
 from flows.dance.makers import map_makers, mask_detector
 from flows.dance.mask_files import mask_files
 from flows.dance.settings import Dance
 from flows.dance.stages import DancePlan, FrameSource
+from flows.dance.vace import plan_vace
+from flows.dance.vace_stages import VacePlan
 from flows.edge.job import current
 from flows.render import finishing, measures, schedules
-from flows.render.film_facts import with_facts
 from reel.store import Store
-from tasks.assemble import Assemble
 from tasks.stylize.job.budget import fit
 from tasks.stylize.job.preflight import check_clip, check_models
 from tasks.stylize.settings.compute import check_compute
 from tasks.stylize.settings.split import Stages, split
 
 
-def plan(cfg: Dance, store: Store) -> DancePlan:
+def plan(cfg: Dance, store: Store) -> DancePlan | VacePlan:
     """Check everything that can be checked without computing.
 
     Raises:
@@ -30,9 +31,12 @@ def plan(cfg: Dance, store: Store) -> DancePlan:
     from tasks.weights.fetch import fetch
 
     schedules.refuse_both(current().overrides)
+    if cfg.vace is not None:
+        return plan_vace(cfg, *cfg.vace)
+    sampling, model = cfg.animatediff
     _, job = prepare(cfg.extract, cfg.clip)
     width, height, count = job.plan.width, job.plan.height, len(job.expected)
-    slots = schedules.slots(cfg, cfg.stylize.embeddings)
+    slots = schedules.slots(cfg, sampling.embeddings)
     compiled = schedules.compiled(slots, count, job.rate, cfg.seed, cfg.negative_prompt, origins=current().origins)
     stages = _stylize(cfg, compiled)
     live = stages.denoise.controls
@@ -47,43 +51,26 @@ def plan(cfg: Dance, store: Store) -> DancePlan:
         maps={name: cfg.controls[name].preprocess for name in live},
         detector=detector,
         stylize=stages,
-        assembly=_assembly(cfg, compiled),
+        assembly=assembly(cfg, compiled),
         embed_facts=cfg.embed_facts,
         finish=finishing.plan(cfg.finish),
         measures=measures.plan(cfg.measure, subject(cfg)),
         count=count,
-        model=cfg.model.name,
-        framings=cfg.model.framings,
+        model=model.name,
+        framings=model.framings,
     )
     fetch([source for op, chosen in [*planned.ops, *planned.measures.ops] for source in op.models(chosen)])
     check_models(stages)
     return dataclasses.replace(planned, stylize=fit(stages, cfg.compute, width, height, count))
 
 
-def subject(cfg: Dance) -> measures.Subject:
-    """What metrics must know of the render."""
-    return measures.Subject(
-        prompt=cfg.prompt,
-        varies=cfg.prompt_schedule is not None,
-        model=cfg.model.name,
-        embedded=cfg.model.base.embedded,
-        reference=cfg.reference or (cfg.stylize.ip_adapter.picture if cfg.stylize.ip_adapter else None),
-        preprocess=cfg.preprocess,
-    )
-
-
-def _assembly(cfg: Dance, compiled: schedules.Compiled) -> Assemble:
-    """The settings of the last stage, with the facts of the render for the movie's metadata."""
-    shown = compiled.prompts.describe() if compiled.prompts is not None else cfg.prompt
-    return with_facts(cfg.assemble, cfg.embed_facts, prompt=shown, seed=cfg.seed, model=cfg.model.name)
-
-
 def _stylize(cfg: Dance, compiled: schedules.Compiled) -> Stages:
     """The settings of the renderer's ops, schedules compiled for the clip."""
     check_compute(cfg.compute)
+    sampling, model = cfg.animatediff
     return split(
-        cfg.stylize,
-        cfg.model,
+        sampling,
+        model,
         cfg.compute,
         prompt=cfg.prompt,
         negative_prompt=cfg.negative_prompt,

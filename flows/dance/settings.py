@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,8 +11,9 @@ from pydantic import field_validator, model_validator
 from flows.dance.makers import map_makers
 from flows.render import infotexts, schedules
 from flows.render.settings import Rendering
-from reel.config import FIGURES, FILES, LocalPath, Marker, Text
+from reel.config import FIGURES, FILES, Config, LocalPath, Marker, Text, tag, told_apart
 from reel.models.animatediff import AnimateDiff
+from reel.models.animator import Animator
 from reel.schedule.setting import ScheduleText
 from tasks.assemble import Assemble
 from tasks.extract import Extract
@@ -20,6 +21,10 @@ from tasks.stylize.settings.controls import ControlSettings, Mask, live_controls
 from tasks.stylize.settings.embed import check_text
 from tasks.stylize.settings.regions import Region, live_regions
 from tasks.stylize.settings.sampling import Sampling
+from tasks.vace.settings import Vace
+
+VACE = "vace"
+"""Architecture of the families that `renderer=vace` draws with."""
 
 
 class DanceControl(ControlSettings):
@@ -57,6 +62,14 @@ def _check_mask_file(mask: Mask, file: Path | None) -> None:
         raise ValueError(f"mask_file is read with mask.region=file alone, and that is {mask.region}")
 
 
+def _family(model: Mapping[str, Any]) -> type[Config]:
+    return Animator if model.get("architecture") in Animator.architectures() else AnimateDiff
+
+
+def _renderer(stylize: Mapping[str, Any]) -> type[Config]:
+    return Vace if "renderer" in stylize else Sampling
+
+
 class Dance(Rendering):
     """Settings of `dance`."""
 
@@ -80,8 +93,8 @@ class Dance(Rendering):
     preprocess: dict[str, dict[str, Any]]
     controls: dict[str, DanceControl] = {}
     """ControlNets in use, by name; none (`control=[]`) is plain video-to-video."""
-    model: AnimateDiff
-    stylize: Sampling
+    model: Annotated[Annotated[AnimateDiff, tag(AnimateDiff)] | Annotated[Animator, tag(Animator)], told_apart(_family)]
+    stylize: Annotated[Annotated[Sampling, tag(Sampling)] | Annotated[Vace, tag(Vace)], told_apart(_renderer)]
     assemble: Annotated[Assemble, FILES]
     embed_facts: Annotated[bool, FILES] = True
     """Write render key, prompt, seed and model into the movie's metadata."""
@@ -101,6 +114,8 @@ class Dance(Rendering):
     @model_validator(mode="after")
     def _readable_texts(self) -> Dance:
         """As the renderer would read them: a deployment and the points of a sweep are checked before they run."""
+        if isinstance(self.stylize, Vace):  # whose prompts are plain texts
+            return self
         texts = {f"regions.{name}.prompt": region.prompt for name, region in live_regions(self.regions).items()}
         if self.prompt_schedule is None:
             texts["prompt"] = self.prompt
@@ -112,15 +127,40 @@ class Dance(Rendering):
 
     @model_validator(mode="after")
     def _readable_schedules(self) -> Dance:
-        schedules.check(schedules.slots(self, self.stylize.embeddings))
+        schedules.check(schedules.slots(self, getattr(self.stylize, "embeddings", ())))
         return self
+
+    @model_validator(mode="after")
+    def _one_renderer(self) -> Dance:
+        if isinstance(self.stylize, Vace) != (self.model.architecture == VACE):
+            taken = "vace" if isinstance(self.stylize, Vace) else "animatediff"
+            raise ValueError(
+                f"model {self.model.name} ({self.model.architecture}) is not drawn by stylize={taken}: renderer=vace "
+                "takes wan_vace_1_3b and wan_vace_14b, renderer=animatediff the others"
+            )
+        return self
+
+    @property
+    def animatediff(self) -> tuple[Sampling, AnimateDiff]:
+        """How AnimateDiff is run, and its family."""
+        assert isinstance(self.stylize, Sampling)
+        assert isinstance(self.model, AnimateDiff)
+        return self.stylize, self.model
+
+    @property
+    def vace(self) -> tuple[Vace, Animator] | None:
+        """How Wan VACE is run, and its family; None: AnimateDiff is."""
+        if isinstance(self.stylize, Vace) and isinstance(self.model, Animator):
+            return self.stylize, self.model
+        return None
 
     def result_part(self, without: Collection[Marker] = ()) -> dict[str, Any]:
         """Without what has no effect: what has a weight of 0, what only that uses, a prompt under a schedule."""
         part, live = super().result_part(without), live_controls(self.controls)
         part["controls"] = {name: part["controls"][name] for name in live}
         part["regions"] = {name: part["regions"][name] for name in live_regions(self.regions)}
-        part["model"] = self.model.only({control.kind for control in live.values()}).result_part(without)
+        if isinstance(self.model, AnimateDiff):
+            part["model"] = self.model.only({control.kind for control in live.values()}).result_part(without)
         if FIGURES in without:  # metrics have detectors of their own
             makers = map_makers(self, self.controls)
             part["preprocess"] = {name: chosen.result_part(without) for name, (_, chosen) in sorted(makers.items())}

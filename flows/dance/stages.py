@@ -5,7 +5,7 @@ source -> extract -> maps and poses -> encode, embed -> denoise -> decode -> ass
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,9 +42,9 @@ class Material:
     poses: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class DancePlan:
-    """A render worked out and checked (`flows.flow.Divisible`).
+@dataclass(frozen=True, kw_only=True)
+class Filmed:
+    """What every renderer draws from and ends with (`flows.flow.RenderPlan` but for the drawing).
 
     Attributes:
         source: the live-action clip.
@@ -52,13 +52,11 @@ class DancePlan:
         makers: op and settings of every map maker and pose detector in use, by name.
         maps: the maker of each live control's map, by control name.
         detector: whose poses masks and compositing need; empty: they need none.
-        stylize: settings of encode, embed, denoise and decode.
         assembly: settings of the last stage; ``embed_facts``: the render's key goes into its metadata.
         finish: what is done to the frames before that.
         measures: the metrics that follow.
         count: frames of the whole clip.
         model: name of the model family; framings: what it must see of a person to draw it well, none: anything.
-        frames: numbers of the frames to draw; None: all.
     """
 
     source: FrameSource
@@ -66,13 +64,11 @@ class DancePlan:
     makers: Mapping[str, tuple[Op, Config]]
     maps: Mapping[str, str]
     detector: str
-    stylize: Stages
     assembly: Assemble
     embed_facts: bool
     finish: Finishing
     measures: Measures
     count: int
-    frames: Sequence[int] | None = None
     model: str = ""
     framings: Sequence[Framing] = ()
 
@@ -82,38 +78,26 @@ class DancePlan:
 
     @property
     def ops(self) -> list[tuple[Op, Config]]:
-        extracts = [(get("extract", "extract"), one.extract) for one in (self.source, *self.masks.values())]
+        extracts = [(get("extract", "extract"), one.extract) for one in self._extracted]
         end = [*self.finish.ops, (get("assemble", "assemble"), self.assembly)]
-        return [*extracts, *self.makers.values(), *self._renderer, *end]
+        return [*extracts, *self.makers.values(), *self.renderer, *end]
 
     @property
-    def _renderer(self) -> list[tuple[Op, Config]]:
-        names = ("encode", "embed", "denoise", "decode")
-        return [(get("stylize", name), getattr(self.stylize, name)) for name in names]
+    def _extracted(self) -> list[FrameSource]:
+        return [one for one in self.sources.values() if isinstance(one, FrameSource)]
 
-    def draw(self, ctx: Context) -> Made:
-        """Every stage up to the decoded frames."""
-        whole = self.material(ctx)
-        if ctx.say is not None:
-            self._tell_of_people(whole, ctx.say, ctx)
-        made = whole if self.frames is None else self._picked(whole, self.frames, ctx)
-        encode, embed, denoise, decode = self._renderer
-        latents = call(*encode, {"frames": made.frames}, ctx).digest
-        embeddings = call(*embed, {}, ctx).digest
-        guides = {**made.maps, **made.masks}
-        if self.detector:
-            guides["poses"] = made.poses[self.detector]
-        denoised = call(*denoise, {"latents": latents, "embeddings": embeddings, **guides}, ctx)
-        frames = call(*decode, {"latents": denoised.digest}, ctx).digest
-        return Made(frames, made.frames, made.maps, made.poses, denoised.key)
+    @property
+    def renderer(self) -> list[tuple[Op, Config]]:
+        """The renderer's ops with their settings."""
+        raise NotImplementedError
 
-    def _tell_of_people(self, made: Material, say: Callable[[str, str], object], ctx: Context) -> None:
+    def _tell_of_people(self, made: Material, ctx: Context) -> None:
         """Say what the detector saw; where none is in use, nothing is known."""
         name = self.detector or min(made.poses, default="")
-        if name:
+        if name and ctx.say is not None:
             poses = Poses.open(ctx.store, made.poses[name])
             for line in people.lines(seen(poses.frames, poses.width, poses.height), self.model, self.framings):
-                say(*line)
+                ctx.say(*line)
 
     def assemble(self, made: Made, ctx: Context) -> str:
         """The film and what goes with it."""
@@ -123,10 +107,6 @@ class DancePlan:
         ends |= self.finish.inputs(made.frames, ctx)
         own = replace(ctx, files={"source": self.source.path})
         return call(get("assemble", "assemble"), settings, {**ends, **made.maps}, own).digest
-
-    def part(self, frames: Sequence[int]) -> DancePlan:
-        """The same render of some frames, as a clip of their own: motion modules see it alone."""
-        return replace(self, frames=frames, stylize=at_frames(self.stylize, frames))
 
     def people(self, ctx: Context) -> list[Any]:
         """For every frame the largest person, or None; without a detector in use none is known."""
@@ -141,7 +121,7 @@ class DancePlan:
 
     def material(self, ctx: Context) -> Material:
         """The stages before the renderer, for the whole clip: frames, maps, masks, poses."""
-        frames = _extract(self.source, ctx)
+        frames = extracted(self.source, ctx)
         made: dict[str, str] = {}
 
         def make(maker: str) -> str:
@@ -157,11 +137,48 @@ class DancePlan:
             return call(*self.makers["pose_map"], {"poses": make(maker)}, ctx).digest
 
         maps = {f"map_{control}": draw_map(maker) for control, maker in self.maps.items()}
-        masks = {name: _extract(mask, ctx) for name, mask in self.masks.items()}
+        masks = {name: extracted(mask, ctx) for name, mask in self.masks.items()}
         if self.detector:
             make(self.detector)
         poses = {name: digest for name, digest in made.items() if self.makers[name][0].gives == "poses"}
         return Material(frames, maps, masks, poses)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DancePlan(Filmed):
+    """A render by AnimateDiff, worked out and checked (`flows.flow.Divisible`).
+
+    Attributes:
+        stylize: settings of encode, embed, denoise and decode.
+        frames: numbers of the frames to draw; None: all.
+    """
+
+    stylize: Stages
+    frames: Sequence[int] | None = None
+
+    @property
+    def renderer(self) -> list[tuple[Op, Config]]:
+        names = ("encode", "embed", "denoise", "decode")
+        return [(get("stylize", name), getattr(self.stylize, name)) for name in names]
+
+    def draw(self, ctx: Context) -> Made:
+        """Every stage up to the decoded frames."""
+        whole = self.material(ctx)
+        self._tell_of_people(whole, ctx)
+        made = whole if self.frames is None else self._picked(whole, self.frames, ctx)
+        encode, embed, denoise, decode = self.renderer
+        latents = call(*encode, {"frames": made.frames}, ctx).digest
+        embeddings = call(*embed, {}, ctx).digest
+        guides = {**made.maps, **made.masks}
+        if self.detector:
+            guides["poses"] = made.poses[self.detector]
+        denoised = call(*denoise, {"latents": latents, "embeddings": embeddings, **guides}, ctx)
+        frames = call(*decode, {"latents": denoised.digest}, ctx).digest
+        return Made(frames, made.frames, made.maps, made.poses, denoised.key)
+
+    def part(self, frames: Sequence[int]) -> DancePlan:
+        """The same render of some frames, as a clip of their own: motion modules see it alone."""
+        return replace(self, frames=frames, stylize=at_frames(self.stylize, frames))
 
     def _picked(self, whole: Material, frames: Sequence[int], ctx: Context) -> Material:
         """The material of some frames. Poses need no picking: detectors see each frame by itself, and remember it."""
@@ -183,6 +200,7 @@ class DancePlan:
         )
 
 
-def _extract(source: FrameSource, ctx: Context) -> str:
+def extracted(source: FrameSource, ctx: Context) -> str:
+    """Digest of the frames of a clip outside the store."""
     own = replace(ctx, files={"source": source.path})
     return call(get("extract", "extract"), source.extract, {"source": source.digest}, own).digest

@@ -131,6 +131,11 @@ def prepare(flow: Flow[Any], cfg: Search, store: Store) -> Job:
             parse(flow.settings, placed(settings, {axis.key: value}))
     base = parse(flow.settings, settings)
     plan = cast(Divisible, flow.plan(base, store))
+    if not hasattr(plan, "part"):
+        raise UserError(
+            "search: trials begin with some of the clip's frames, and this renderer makes a clip in one",
+            fix=f"a sweep: rotoscope {flow.name} -m KEY=0.6,0.8,1.0, or renderer=animatediff",
+        )
     for name, why in plan.measures.passed_over.items():
         raise UserError(f"search: {name} says nothing about these renders: {why}", fix="other search.objectives")
     rungs = levels([None] * plan.count, cfg.search, int(at(settings, flow.effort)))

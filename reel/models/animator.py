@@ -59,14 +59,16 @@ class Limits(Config):
     """The same as ``least_fps``: its pipeline is told no rate, and its motion is right at this one."""
     whole_fps: bool = False
     """Whether it reads the rate as a whole number."""
-    pictures: Literal["first", "first_last", "any"] = "any"
-    """Frames that can be given: the first, the first and the last, or any."""
+    pictures: Literal["first", "first_last", "any", "beside"] = "any"
+    """Frames that can be given: the first, the first and the last, or any; `beside`: of the character, no frames."""
     least_pictures: int = Field(default=1, ge=1)
     most_pictures: int = Field(default=1, ge=1)
     grid: int = Field(default=1, ge=1)
     """Pictures at multiples of this number of frames are met exactly; what that means elsewhere says ``off_grid``."""
     off_grid: Literal["allowed", "refused"] = "allowed"
     """allowed: tokens of their own at their exact time; refused: the family knows no such time."""
+    maps: list[str] = Field(default_factory=list)
+    """Kinds of maps (openpose, depth, ...) that it was trained to be driven by; none: it brings pictures to life."""
     clips: bool = False
     """Whether a clip can be given to go on from."""
     sound: bool = False
@@ -129,9 +131,14 @@ class Animator(StockFamily):
 
     def facts(self) -> dict[str, str]:
         limits = self.limits
-        where = {"first": "the first frame", "first_last": "the first and the last frame", "any": "any frame"}
+        where = {
+            "first": "the first frame",
+            "first_last": "the first and the last frame",
+            "any": "any frame",
+            "beside": "of the character",
+        }
         given = where[limits.pictures]
-        if limits.pictures == "any":
+        if limits.pictures in ("any", "beside"):
             given += f", {limits.most_pictures} at most" if limits.most_pictures > 1 else ""
         elif limits.least_pictures > 1:
             given += ", both"
@@ -142,6 +149,7 @@ class Animator(StockFamily):
             "frames a second": limits.rates(),
             **({"sizes": _few(sizes)} if sizes else {}),
             "pictures": given + exact,
+            **({"maps": ", ".join(limits.maps)} if limits.maps else {}),
             "sound": "yes" if limits.sound else "no",
             "prompt": limits.prompt,
             **({"not licensed in": self.territory} if self.territory else {}),

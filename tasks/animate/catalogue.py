@@ -14,11 +14,12 @@ from tasks.animate.animators import (
     ltx2,
     ltx_long,
     svd,
+    vace,
     wan21,
     wan22,
     wan22_5b,
 )
 from tasks.animate.recipe import Recipe
 
-_ALL = (ltx, ltx2, ltx_long, wan21, wan22, wan22_5b, svd, cogvideox, hunyuan15, hunyuan, framepack)
+_ALL = (ltx, ltx2, ltx_long, wan21, wan22, wan22_5b, svd, cogvideox, hunyuan15, hunyuan, framepack, vace)
 RECIPES: dict[str, Recipe] = {module.RECIPE.name: module.RECIPE for module in _ALL}

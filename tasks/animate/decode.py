@@ -41,7 +41,7 @@ def _work(cfg: Decode, given: Mapping[str, Extent], ctx: Context) -> Work:
     "decode",
     version=1,
     config=Decode,
-    inputs=("denoised", "embeddings", "frames_*", "encoded_*", "latents"),
+    inputs=("denoised", "embeddings", "frames_*", "encoded_*", "control", "mask", "latents"),
     distributions=LIBRARIES,
     models=parts.sources,
     gives="frames",

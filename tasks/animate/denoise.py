@@ -31,7 +31,7 @@ FIX = "fewer frames, a smaller size, animate.storage=float8, or compute.offload=
     "denoise",
     version=2,
     config=Denoise,
-    inputs=("embeddings", "frames_*", "encoded_*", "latents"),
+    inputs=("embeddings", "frames_*", "encoded_*", "control", "mask", "latents"),
     distributions=LIBRARIES,
     models=lambda cfg: [*parts.sources(cfg), *(lora.source for lora in cfg.loras)],
     gives="latents",
@@ -40,7 +40,8 @@ FIX = "fewer frames, a smaller size, animate.storage=float8, or compute.offload=
 def denoise(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> str:
     """Denoise; a killed run goes on from its last checkpoint and ends in the same bits.
 
-    Inputs: ``embeddings``; ``frames_<n>`` and ``encoded_<n>`` of every key; ``latents`` that a second pass refines.
+    Inputs: ``embeddings``; ``frames_<n>`` and ``encoded_<n>`` of every key; ``control`` and ``mask`` of a film that is
+    driven by maps, with their ``encoded_control``; ``latents`` that a second pass refines, or to begin from.
 
     Returns:
         digest of an object of kind ``denoised``.
@@ -118,8 +119,8 @@ def _cells(latents: Any, cfg: Denoise) -> Any:
     """Latents ``(C, F, h, w)`` of those that the loop has: all of the film, or those of a window of it."""
     recipe = parts.recipe_of(cfg)
     match recipe.grid.layout:
-        case "cfhw":
-            return latents[0]
+        case "cfhw":  # of a film with pictures beside it, these come first
+            return latents[0, :, -recipe.grid.cells(cfg.frames, cfg.width, cfg.height)[0] :]
         case "fchw":
             return latents[0].movedim(1, 0)
         case _:

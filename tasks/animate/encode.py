@@ -25,7 +25,7 @@ FIX = "animate.encode_tiling=true, or a smaller size"
     "encode",
     version=1,
     config=Encode,
-    inputs=("frames_*",),
+    inputs=("frames_*", "control", "mask"),
     distributions=LIBRARIES,
     models=parts.sources,
     gives="latents",
@@ -33,14 +33,14 @@ FIX = "animate.encode_tiling=true, or a smaller size"
 def encode(cfg: Encode, inputs: Mapping[str, str], ctx: Context) -> str:
     """What the VAE, and a picture encoder where there is one, make of pictures.
 
-    Inputs: ``frames_<n>`` of every key; of one picture ``frames_0``.
+    Inputs: ``frames_<n>`` of every key, of one picture ``frames_0``; or ``control`` and ``mask``, which drive a film.
 
     Returns:
         digest of an object of kind ``encoded``.
     """
     device = set_up(ctx, parts.sources(cfg))
     recipe = parts.recipe_of(cfg)
-    least = film_of(cfg, Clip.open(ctx.store, inputs["frames_0"]))
+    least = film_of(cfg, inputs, ctx)
     arguments = recipe.arguments(least, shown_in(least, inputs, ctx))
     words = {"prompt": ""} if recipe.text else {}
 
@@ -54,16 +54,18 @@ def encode(cfg: Encode, inputs: Mapping[str, str], ctx: Context) -> str:
     return put_kept(ctx.store, "encoded", kept)
 
 
-def film_of(cfg: Encode, first: Clip) -> Denoise:
+def film_of(cfg: Encode, inputs: Mapping[str, str], ctx: Context) -> Denoise:
     """A film in which the pipeline encodes these pictures: the one that they are for, or as short a one as can be."""
+    first = Clip.open(ctx.store, inputs.get("frames_0") or inputs["control"])
+    keys = [Key(at=0)] if "frames_0" in inputs else []
     return Denoise(
         architecture=cfg.architecture,
         sources=cfg.sources,
-        frames=cfg.frames or max(9, len(first)),
+        frames=cfg.frames or max(parts.recipe_of(cfg).least, len(first)),
         fps=24,
         width=first.width,
         height=first.height,
-        keys=cfg.keys or [Key(at=0)],
+        keys=cfg.keys or keys,
         num_inference_steps=2,
         guidance_scale=1,
         picture_noise=cfg.picture_noise or 0.0,

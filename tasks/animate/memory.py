@@ -68,22 +68,24 @@ def denoiser_numbers(shape: Mapping[str, Any], cfg: Denoise) -> float:
     """Numbers that a denoiser holds where it holds most, beside its weights.
 
     Args:
-        shape: of its config.json; of a U-Net the first, largest level counts.
+        shape: of its config.json; of a U-Net the first, largest level counts. VACE keeps what each of its layers says
+            until it is added.
     """
     level = shape.get("block_out_channels")
     width = level[0] if level else int(shape["num_attention_heads"]) * int(shape["attention_head_dim"])
     batch = 2 if cfg.guided and not recipe_of(cfg).guided_apart else 1
-    return HELD / BYTES[cfg.dtype] + WIDE * batch * tokens(cfg) * width
+    hints = len(shape.get("vace_layers", ()))
+    return HELD / BYTES[cfg.dtype] + (WIDE * batch + hints) * tokens(cfg) * width
 
 
 def tokens(cfg: Denoise) -> int:
-    """What the denoiser looks at: the film's tokens, and those of pictures behind the first where it has such."""
+    """What the denoiser looks at: the film's tokens, and those of pictures behind the first or beside the film."""
     recipe = recipe_of(cfg)
     frames = min(cfg.frames, recipe.window or cfg.frames)
     found = recipe.grid.tokens(frames, cfg.width, cfg.height)
     if not recipe.picture_tokens:
         return found
-    return found + sum(key.at > 0 for key in cfg.keys) * recipe.grid.tokens(1, cfg.width, cfg.height)
+    return found + sum(recipe.driven or key.at > 0 for key in cfg.keys) * recipe.grid.tokens(1, cfg.width, cfg.height)
 
 
 def decoding(cfg: Decode, compute: Compute) -> Peak:

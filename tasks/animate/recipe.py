@@ -26,13 +26,21 @@ READ = frozenset(
 """Settings that not every pipeline reads: those of `Sampling`, and the strength of a picture."""
 
 
+Role = Literal["picture", "control", "mask"]
+
+
 @dataclass(frozen=True)
 class Shown:
-    """A picture or clip that the film is held to: frames ``(F, H, W, 3)`` uint8 of the film's size."""
+    """A picture or clip that the film is held to: frames ``(F, H, W, 3)`` uint8 of the film's size.
+
+    Attributes:
+        role: ``control``: maps that drive the film, and frames that stay; ``mask``: white where it is drawn anew.
+    """
 
     frames: np.ndarray
     at: int
     strength: float
+    role: Role = "picture"
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,9 @@ class Recipe:
         guided_apart: whether the runs with and without the prompt are two, and not one of both.
         frames_decoded: frames that its VAE decodes at a time, whatever is set; 0: the whole film.
         tile, piece: px of a tile's side and frames of a piece of a film that is decoded in such.
-        picture_tokens: whether pictures behind the first frame are further tokens.
+        picture_tokens: whether pictures behind the first frame are further tokens; of a driven film all are.
+        driven: whether it repaints a clip by its maps, instead of bringing pictures to life.
+        least: frames of the shortest film in which it encodes a picture.
         sections: first frames of the sections of a film, from ``call`` and the number of frames; None: it is made in
             one.
         section_prompts: whether each section has a prompt of its own.
@@ -131,6 +141,8 @@ class Recipe:
     tile: int = 512
     piece: int = 16
     picture_tokens: bool = False
+    driven: bool = False
+    least: int = 9
     sections: Callable[[Mapping[str, Any], int], list[int]] | None = None
     section_prompts: bool = False
     upsampler: str = ""

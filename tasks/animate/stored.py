@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from reel.clip import Clip
 from reel.op import Context
-from tasks.animate.recipe import Shown
+from tasks.animate.recipe import Role, Shown
 from tasks.animate.replay.journal import Checkpoint
 from tasks.animate.replay.seams import Kept
 from tasks.animate.settings import Denoise
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     import torch
 
     from reel.store import Store
+
+
+ROLES: tuple[Role, ...] = ("control", "mask")
+"""Inputs that drive a film, by what they are to it."""
 
 
 def put_kept(store: Store, kind: str, kept: Kept, **meta: Any) -> str:
@@ -66,9 +70,13 @@ def given(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> Given:
 
 
 def shown_in(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> list[Shown]:
-    """The pictures and clips that a film is held to."""
+    """The pictures and clips that a film is held to, and what drives it."""
     clips = [Clip.open(ctx.store, inputs[f"frames_{index}"]) for index in range(len(cfg.keys))]
-    return [Shown(clip.array(), key.at, key.strength) for clip, key in zip(clips, cfg.keys, strict=True)]
+    driving = {role: Clip.open(ctx.store, inputs[role]) for role in ROLES if role in inputs}
+    return [
+        *(Shown(clip.array(), key.at, key.strength) for clip, key in zip(clips, cfg.keys, strict=True)),
+        *(Shown(clip.array(), 0, 1.0, role) for role, clip in driving.items()),
+    ]
 
 
 def times(frames: int, fps: float, width: int, height: int) -> dict[str, Any]:

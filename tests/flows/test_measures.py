@@ -146,7 +146,7 @@ def test_metrics_that_do_not_fit_are_passed_over_in_a_plan():
     from flows.config.compose import single
     from flows.config.engine import hydra_ready
     from flows.config.root import Root
-    from flows.dance.plan import subject
+    from flows.dance.about import subject
     from flows.dance.settings import Dance
     from flows.render import measures
 

@@ -52,6 +52,30 @@ def test_parameter_count_is_the_published_one_within_1_percent(stem: str) -> Non
     assert count == pytest.approx(SOURCES[stem]["parameters"], rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("stem", "width", "height", "weights", "activations"),
+    [
+        ("wan_vace_1_3b", 832, 480, 4.0, 4.6),
+        ("wan_vace_14b", 832, 480, 32.3, 13.1),
+        ("wan_vace_14b", 1280, 720, 32.3, 30.2),
+    ],
+)
+def test_what_wan_vace_takes_at_full_size_in_16_bits(
+    stem: str, width: int, height: int, weights: float, activations: float
+) -> None:
+    """GiB that the plan predicts for a window of 81 frames with one picture of the character, guided or not."""
+    from tasks.animate import memory
+    from tasks.animate.settings import Denoise, Key
+
+    shape = json.loads((FOLDER / f"{stem}.json").read_text())
+    sizes = {"frames": 81, "fps": 16, "width": width, "height": height, "num_inference_steps": 2}
+    film = Denoise(architecture="vace", sources={}, dtype="bfloat16", keys=[Key(at=0)], guidance_scale=5, **sizes)
+    assert 2 * SOURCES[stem]["parameters"] / 2**30 == pytest.approx(weights, abs=0.05)
+    assert 2 * memory.denoiser_numbers(shape, film) / 2**30 == pytest.approx(activations, abs=0.05)
+    unguided = film.model_copy(update={"guidance_scale": 1.0})
+    assert memory.denoiser_numbers(shape, unguided) == memory.denoiser_numbers(shape, film)
+
+
 def test_motion_modules_fit_the_sd15_unet_and_controlnets_its_residuals() -> None:
     """The render's own assembly at full size, without weights: motion and ControlNet match the UNet block by block."""
     import torch

@@ -173,6 +173,81 @@ def read_ltx(folder: Path) -> dict[str, object]:
     return {**ltx(), **loaded}
 
 
+@functools.cache
+def umt5():
+    from transformers import UMT5Config, UMT5EncoderModel
+
+    config = UMT5Config(
+        vocab_size=len(tokenizer()),
+        d_model=TEXT,
+        d_kv=8,
+        d_ff=64,
+        num_layers=2,
+        num_heads=4,
+        feed_forward_proj="gated-gelu",
+    )
+    return redrawn(UMT5EncoderModel(config), 11)
+
+
+@functools.cache
+def wan_vae():
+    """A VAE of Wan's own geometry: 4 frames and 8 x 8 px a latent."""
+    from diffusers import AutoencoderKLWan
+
+    own = {"base_dim": 4, "z_dim": 16, "dim_mult": [1, 1, 1, 1], "num_res_blocks": 1}
+    return redrawn(AutoencoderKLWan(**own, temperal_downsample=[False, True, True]), 12)
+
+
+def wan_scheduler(**more):
+    from diffusers import UniPCMultistepScheduler
+
+    flow = {"prediction_type": "flow_prediction", "use_flow_sigmas": True, "num_train_timesteps": 1000}
+    return UniPCMultistepScheduler(**flow, flow_shift=3.0, **more)
+
+
+@functools.cache
+def _vace_transformer():
+    from diffusers import WanVACETransformer3DModel
+
+    return redrawn(
+        WanVACETransformer3DModel(
+            num_attention_heads=2,
+            attention_head_dim=12,
+            text_dim=TEXT,
+            freq_dim=32,
+            ffn_dim=32,
+            num_layers=3,
+            rope_max_seq_len=64,
+            vace_layers=[0, 2],
+        ),
+        13,
+    )
+
+
+def vace() -> dict[str, object]:
+    """Parts of a Wan VACE pipeline."""
+    return {
+        "transformer": _vace_transformer(),
+        "vae": wan_vae(),
+        "scheduler": wan_scheduler(),
+        "text_encoder": umt5(),
+        "tokenizer": tokenizer(),
+    }
+
+
+def write_vace(folder: Path) -> Path:
+    """The same parts as diffusers saves them."""
+    for name, part in vace().items():
+        part.save_pretrained(folder / name)
+    return folder
+
+
+def read_vace(folder: Path) -> dict[str, object]:
+    """The parts of a written family, loaded as a script loads them."""
+    models = {name: part for name, part in vace().items() if name not in ("scheduler", "tokenizer")}
+    return {**vace(), **{name: type(part).from_pretrained(folder / name).eval() for name, part in models.items()}}
+
+
 def ltx2() -> dict[str, object]:
     """Parts of an LTX-2 pipeline but its text encoder."""
     return {

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
+from PIL import Image
 
 from tasks.animate.replay import call
 from tasks.animate.replay.call import Stock
 from tasks.animate.replay.journal import Checkpoint, Journal
+from tasks.animate.replay.mending import mended
 from tasks.animate.replay.seams import SeamMoved
 from tasks.animate.replay.shell import buffer_names, shell
 from tests.tasks import animate_models as tiny
@@ -37,11 +39,12 @@ class Case:
     texts: bool = True
     guided: bool = True
     decoders: tuple[str, ...] = ("vae",)
+    embeddings: int = 4
     kept: Any = field(default_factory=dict)
 
     @property
     def stock(self) -> Stock:
-        return Stock(self.pipeline)
+        return Stock(self.pipeline, embeddings=self.embeddings)
 
     @property
     def given(self) -> dict[str, Any]:
@@ -67,7 +70,8 @@ class Case:
         pipe = self.pipeline(**self.parts())
         pipe.set_progress_bar_config(disable=True)
         torch.manual_seed(SEED)
-        result = pipe(**self.given, generator=torch.Generator().manual_seed(SEED), output_type=kind)
+        with mended(self.pipeline):
+            result = pipe(**self.given, generator=torch.Generator().manual_seed(SEED), output_type=kind)
         return [torch.as_tensor(np.asarray(one)) for one in call._outputs(result)]
 
     def embedded(self) -> None:
@@ -98,6 +102,41 @@ def conditions(*given: tuple[int, float]) -> list[LTXVideoCondition]:
 
 def clip(at: int, much: float) -> LTXVideoCondition:
     return LTXVideoCondition(video=[tiny.picture(seed) for seed in range(9)], frame_index=at, strength=much)
+
+
+def vace(
+    *, maps: int = 0, first_kept: int = 0, apart: bool = False, pictures: int = 0, guided: bool = True, **more: Any
+) -> Case:
+    """A case of Wan VACE.
+
+    Args:
+        maps: frames of the driving clip; 0: there is none.
+        first_kept: of them frames that stay; ``apart``: a part of each of the others stays, too.
+        pictures: of the character.
+    """
+    video = [tiny.picture(seed) for seed in range(maps)]
+    mask = np.full((maps, 32, 32, 3), 255, np.uint8)
+    mask[:first_kept] = 0
+    if apart:
+        mask[:, :, 20:] = 0
+    return Case(
+        diffusers.WanVACEPipeline,
+        tiny.vace,
+        {
+            "video": video or None,
+            "mask": [Image.fromarray(one) for one in mask] if maps and (first_kept or apart) else None,
+            "reference_images": [tiny.picture(90 + number) for number in range(pictures)] or None,
+            "height": 32,
+            "width": 32,
+            "num_frames": maps or 5,
+            "num_inference_steps": 5,
+            "guidance_scale": 4.0 if guided else 1.0,
+            "max_sequence_length": 16,
+            **more,
+        },
+        guided=guided,
+        embeddings=2,
+    )
 
 
 CONDITION = diffusers.LTXConditionPipeline
@@ -157,6 +196,12 @@ CASES = {
         },
         guided=False,
     ),
+    "vace: words alone": vace(),
+    "vace: maps and a picture": vace(maps=9, pictures=1, conditioning_scale=0.7),
+    "vace: carried frames, a kept place, two pictures, a weight per layer": vace(
+        maps=9, first_kept=5, apart=True, pictures=2, guided=False, conditioning_scale=[0.5, 1.5]
+    ),
+    "vace: given noise": vace(maps=5, latents=torch.randn(1, 16, 2, 4, 4, generator=torch.Generator().manual_seed(1))),
 }
 
 
@@ -172,7 +217,7 @@ def test_an_animator_gives_the_stock_pipelines_bits(name: str):
     states: list[Checkpoint] = []
     latents, journal = case.denoised(due=states.append)
     assert equal(latents, case.whole("latent"))
-    assert len(states) == journal.forwards - 1, "a checkpoint between each two rounds"
+    assert len(states) == journal.calls - 1, "a checkpoint between each two rounds"
     for state in states[::2] + states[-1:]:
         again, resumed = case.denoised(resumed=Checkpoint.unpacked(*state.packed()))
         assert equal(again, latents)

@@ -1,0 +1,80 @@
+"""Bad inputs of `dance renderer=vace`: maps, weights, lengths, rates and sizes that Wan VACE does not make."""
+
+from __future__ import annotations
+
+from benchmarks.hostile.case import case, cases
+from benchmarks.hostile.made import file, picture
+
+DANCE = "dance renderer=vace"
+STEADY = f"{DANCE} extract.max_frames=17"
+PROMPT = "'prompt=a girl with pink hair dances on a green lawn'"
+
+VACE = [
+    case("dance renderer=wan", "renderer=wan: no such choice", "animatediff", "vace"),
+    case("dance renderer=vase", "renderer=vase: no such choice; nearest: vace"),
+    case("dance renderer=vace model=sprite", "model: the chosen one has no limits.frames.most", "rotoscope models"),
+    case("dance model=wan_vace_1_3b", "model: the chosen one has no advice.strength", "rotoscope models"),
+    case("dance renderer=vace stylize=animatediff", "model: the chosen one has no advice.strength"),
+    case("animate model=wan_vace_1_3b picture=a.png", "it is made for another flow"),
+    *cases(
+        DANCE,
+        ("extract.fps=8", "extract.fps: model wan_vace_1_3b was trained at 16 frames a second", "extract.fps=16"),
+        ("extract.fps=source", "extract.fps: model wan_vace_1_3b was trained at 16", "got 24"),
+        ("extract.max_frames=16", "makes 4k+1 frames", "the clip has 16", "extract.max_frames=13"),
+        ("extract.max_frames=4", "makes 4k+1 frames, 5 at least; the clip has 4"),
+        ("extract.max_frames=1", "makes 4k+1 frames, 5 at least; the clip has 1"),
+        ("prompt=", "prompt: model wan_vace_1_3b needs one"),
+    ),
+    *cases(
+        STEADY,
+        ("control=[]", "driven by a map, and there is none", "control=[pose]"),
+        ("controls.pose.weight=0", "driven by a map, and there is none"),
+        ("control=[pose,depth]", "reads one map, got depth and pose", "stylize.overlay=[depth,pose]"),
+        ("control=[tile]", "controls.tile.kind: model wan_vace_1_3b was not trained on maps of kind tile"),
+        ("control=[edges]", "controls.edges.kind: model wan_vace_1_3b was not trained on maps of kind canny"),
+        ("controls.pose.weight=-1", "controls.pose.weight: must be greater than or equal to 0"),
+        ("controls.pose.weight=nan", "controls.pose.weight: must be a finite number"),
+        ("controls.pose.control_guidance_end=0.5", "controls.pose.control_guidance_end: renderer vace does not read"),
+        ("controls.pose.soft=0.8", "controls.pose.soft: renderer vace does not read it"),
+        ("controls.pose.control_on=cond", "controls.pose.control_on: renderer vace does not read it"),
+        ("controls.pose.mask.region=face", "controls.pose.mask: renderer vace does not read it"),
+        ("controls.pose.weight_schedule=0: 1; 8: 0.5", "controls.pose.weight_schedule: renderer vace has one"),
+        ("controls.pose.layer_weights=[nan]", "controls.pose.layer_weights"),
+        ("prompt_schedule=0: red; 8: blue", "prompt_schedule: renderer vace has one prompt"),
+        ("strength_schedule=0: 1; 8: 0.5", "strength_schedule: renderer vace has one prompt"),
+        ("guidance_schedule=0: 1; 8: 0.5", "guidance_schedule: renderer vace has one prompt"),
+        ("regions={wall: {prompt: green, mask: {region: background}}}", "regions: renderer vace has one prompt"),
+        ("seed=-1", "seed: renderer vace takes seeds from 0"),
+        ("stylize.overlay=[pose]", "stylize.overlay: one map needs none", "stylize.overlay=[]"),
+        ("stylize.overlay=[pose,depth]", "stylize.overlay: names pose, depth; the controls in use are pose"),
+        ("stylize.overlay=pose", "stylize.overlay: must be a valid list"),
+        ("stylize.strength=0.5", "unknown key 'stylize.strength'"),
+        ("stylize.scheduler=euler", "unknown key 'stylize.scheduler'"),
+        ("stylize.loras=[]", "unknown key 'stylize.loras'"),
+        ("stylize.renderer=other", "stylize.renderer: must be 'vace'"),
+        ("stylize.num_inference_steps=0", "stylize.num_inference_steps: must be greater than or equal to 1"),
+        ("stylize.guidance_scale=99", "stylize.guidance_scale: must be less than or equal to 50"),
+        ("stylize.flow_shift=0", "stylize.flow_shift: must be greater than 0"),
+        ("stylize.composite=keep_person", "stylize.composite: must be 'none' or 'keep_background'"),
+        ("stylize.composite_dilate=-1", "stylize.composite_dilate: must be greater than or equal to 0"),
+        ("stylize.windows.frames=80", "frames must be 4k+1 (1, 5, 9, ...), got 80: frames=81"),
+        ("stylize.windows.frames=85", "stylize.windows.frames: model wan_vace_1_3b makes 81 frames at once"),
+        ("stylize.windows.overlap=4", "overlap must be 4k+1 (1, 5, 9, ...), got 4: overlap=5"),
+        ("stylize.windows.overlap=81", "overlap (81) must be less than frames (81)"),
+        ("stylize.windows.blend=dissolve", "stylize.windows.blend: must be 'cut', 'fade' or 'match'"),
+        ("stylize.windows.noise=none", "stylize.windows.noise: must be 'shared' or 'own'"),
+        ("stylize.references=girl.png", "stylize.references: must be a valid list"),
+        ("stylize.references=[nowhere.png]", "stylize.references.0: there is no file nowhere.png"),
+        ("stylize.references=['']", "stylize.references.0: is empty"),
+        ("stylize.references=[/dev/zero]", "stylize.references.0: /dev/zero is neither a regular file"),
+        ("stylize.references=['https://example.org/a.png']", "only local files are read"),
+        ("extract.short_side=32", "sides have 64 px at least, got 32x32", "extract.short_side=64"),
+        ("extract.short_side=800", "800x800 are more pixels than it makes (399,360)", "extract.short_side=624"),
+        ("model.call={conditioning_scale: 2}", "model.call: conditioning_scale is not set there"),
+        ("model.limits.frames=81", "model.limits.frames"),
+    ),
+    case(f"{STEADY} {PROMPT} stylize.references=[a.png]", "a.png is not", make=file("a.png", "some text")),
+    case(f"{STEADY} {PROMPT} stylize.references=[a.png]", "32 px a side are the least", make=picture("a.png", (8, 8))),
+    case(f"{STEADY} {PROMPT} stylize.references=[d]", "d is a folder", make=picture("d/1.png")),
+    case(f"{STEADY} stylize.composite=keep_background stylize.detector=canny", "detector 'canny' finds no poses"),
+]
