@@ -173,7 +173,7 @@ def loop(bench: Bench) -> None:
     low, high = interval(np.array(joints), bench.seed)
     bench.row("loop: given frames to their round trip", f"{np.mean(held):.1f} dB", ">= 26 dB")
     bench.row("loop: step over the joint less the mean step, /255", f"{np.mean(joints):.2f} [{low:.2f}, {high:.2f}]",
-              "95 % interval reaches 0")  # fmt: skip
+              "lower end of 95 % <= 0")  # fmt: skip
     bench.row("loop: flash before and after the guard, worst clip, /255", f"{max(before):.2f}, {max(flashes):.2f}",
               "<= 2 after")  # fmt: skip
 
