@@ -29,6 +29,7 @@ from reel.store import Store
 SHARES = {
     "dance": 16,
     "animate": 10,
+    "bakeoff": 4,
     "loop": 6,
     "timeframe": 6,
     "storyboard": 8,

@@ -95,6 +95,12 @@ def _loop(store: Path, output: Path) -> Made:
     return _render(store, output, "loop")
 
 
+def _bakeoff(store: Path, output: Path) -> Made:
+    with (output / "bakeoff.csv").open(encoding="utf-8") as file:
+        rows = [(row["animator"], row["seed"], row["outcome"], row["frames"]) for row in csv.DictReader(file)]
+    return {**_sweep(store, output), "rows": rows, "page": (output / "compare.html").stat().st_size > 0}
+
+
 def _sweep(store: Path, output: Path) -> Made:
     manifest = Manifest.load(Store(store), "latest")
     made: Made = {}
@@ -163,6 +169,9 @@ VACE = (
     *("stylize.num_inference_steps=2", "compute.dtype=float32", "tracking=none", "assemble.side_by_side=false"),
     *("assemble.contact_sheet=2", "measure=none", "prompt=the figure waves slowly and turns to the left"),
 )
+_ALL = [part for part in ANIMATE[1:] if not part.startswith("model")]
+_EACH = f"each={{ltx_2b: {{model.base: {TINY_LTX}}}, ltx_13b: {{model.base: {TINY_LTX}}}}}"
+BAKEOFF = ("bakeoff", "animators=[ltx_2b,ltx_13b]", _EACH, *_ALL)
 
 
 @contextmanager
@@ -209,6 +218,7 @@ SUBJECTS: Sequence[Subject] = (
     Subject("loop", LOOP, _loop),
     Subject("timeframe", TIMEFRAME, _timeframe),
     Subject("vace", VACE, _render),
+    Subject("bakeoff", BAKEOFF, _bakeoff),
     Subject("sweep", ("dance", "-m", *SMALL, "controls.pose.weight=0,1", "seed=1,2"), _sweep, base="dance"),
     Subject(
         "search",

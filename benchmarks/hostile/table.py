@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from benchmarks.hostile import (
     animate,
+    bakeoff,
     comfyui,
     commands,
     conf,
@@ -39,6 +40,7 @@ _TABLE: dict[str, list[Case]] = {
     "compare": commands.COMPARE,
     "search": commands.SEARCH,
     "animate": animate.ANIMATE,
+    "bakeoff": bakeoff.BAKEOFF,
     "comfyui": comfyui.COMFYUI,
     "storyboard": storyboard.STORYBOARD,
     "text2video": text2video.TEXT2VIDEO,

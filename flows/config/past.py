@@ -75,7 +75,7 @@ def overrides(engine: Engine, past: Past, beside: Sequence[str]) -> Taken:
             lost.append(f"{key}={shortened(str(value))}")
         elif not _same(_today(engine, key, like_then), value):
             sign = "" if _has(now, key) else "++"
-            found.append(f"{sign}{_written(engine, key, _from(past.folder, engine, key, value))}")
+            found.append(f"{sign}{written(engine, key, _from(past.folder, engine, key, value))}")
     return Taken(found, lost)
 
 
@@ -189,7 +189,7 @@ def _from(folder: str, engine: Engine, key: str, value: Any) -> Any:
     return value
 
 
-def _written(engine: Engine, key: str, value: Any) -> str:
+def written(engine: Engine, key: str, value: Any) -> str:
     """An override that sets a value, as a person would type it."""
     text = next((one for one in engine.shape.texts if one.matches(key)), None)
     if text is None:

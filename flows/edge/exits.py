@@ -41,7 +41,7 @@ def guarded(action: Callable[[], int | None], *, debug: bool = False) -> int:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it looks for them in all that is installed
     atexit.register(gc.freeze)  # or the interpreter's end looks through all that torch and Prefect made, for seconds
     try:
-        with _stoppable():
+        with stoppable():
             return action() or OK
     except UserError as error:
         if debugging():
@@ -88,7 +88,7 @@ def same_command() -> str:
 
 
 @contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
+def stoppable() -> Iterator[None]:
     """Ctrl-C stops a run even where Python would lose it, and SIGTERM (``kill``, a batch system) does the same."""
     if threading.current_thread() is not threading.main_thread():  # only there may handlers be set
         yield

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import datetime
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -49,6 +50,16 @@ def current() -> Job:
     return _job.get() or Job(flow="")
 
 
+@contextlib.contextmanager
+def as_job(job: Job) -> Iterator[None]:
+    """`current` is that job inside."""
+    token = _job.set(job)
+    try:
+        yield
+    finally:
+        _job.reset(token)
+
+
 def check_clock() -> None:
     """Whether the machine's clock can be right: Prefect's server does not start before 1970, and waits two minutes.
 
@@ -76,14 +87,11 @@ def call(fn: Callable[[C], Any], config: C, job: Job) -> Any:
         servers.prepare_unseen(paths.store)
         if paths.output is None and job.sweep is not None and job.num is not None:
             paths.output = job.sweep / str(job.num)
-    token = _job.set(job)
     try:
-        with results_alone() as results:
+        with as_job(job), results_alone() as results:
             results.append(fn(config))
         return results[0]
     except UserError as error:
         from flows.config.setting_places import placed
 
         raise (placed(error, job.origins) if job.origins is not None else error) from error.__cause__
-    finally:
-        _job.reset(token)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from reel.config import parse
 from reel.errors import UserError
 from reel.history.recorder import as_point
 from reel.history.sweep import Claim, Manifest
+from reel.history.sweep_files import PointStatus
 from reel.store import Store
 
 
@@ -39,28 +40,49 @@ def flow_point(root: Root[Any], fn: Callable[[Any], Any], total: int) -> Callabl
         config = parse(root.cls, data)
         manifest = Manifest.load(Store(config.paths.store), hydra.sweeper.id)
         keep_tracking(manifest.store, config)
-        claim = manifest.claim(hydra.sweeper.point, list(hydra.sweeper.statuses), hydra.sweeper.driver)
-        if claim is None:
-            return None
-        point = manifest.point(claim.index)
-        where = f"point #{claim.index}"
-        print(f"point #{claim.index} of {total}: {point.label.partition(' ')[2]}".rstrip(": "), file=sys.stderr)
         axes = [key for axis in manifest.axes for key in axis.keys]
-        job = dataclasses.replace(job_of(root, data, hydra, claim.index), axes=axes)
-        try:
-            with as_point(claim):
-                result = call(fn, config, job)
-        except Exception as error:
-            _failed(claim, error, where)
-            raise
-        except BaseException:  # Ctrl-C, or the end of the process: not the point's fault
-            claim.release()
-            raise
-        claim.done()
-        _progress(manifest, claim.index)
-        return result
+        job = dataclasses.replace(job_of(root, data, hydra, hydra.sweeper.point), axes=axes)
+        statuses, driver = list(hydra.sweeper.statuses), hydra.sweeper.driver
+        return claimed(manifest, hydra.sweeper.point, statuses, driver, total, lambda: call(fn, config, job))
 
     return run_point
+
+
+def claimed(
+    manifest: Manifest,
+    index: int,
+    statuses: Sequence[PointStatus],
+    driver: str | None,
+    total: int,
+    run: Callable[[], Any],
+) -> Any:
+    """What a point gives, claimed first so that no two processes run it; None where it was not to be had.
+
+    Args:
+        statuses, driver: as `Manifest.claim` takes them.
+        total: number of points, to be told.
+
+    Raises:
+        Exception: what ``run`` raised, noted in the manifest and told on stderr.
+    """
+    claim = manifest.claim(index, statuses, driver)
+    if claim is None:
+        return None
+    where = f"point #{claim.index}"
+    told = manifest.point(claim.index).label.partition(" ")[2]
+    print(f"{where} of {total}: {told}".rstrip(": "), file=sys.stderr)
+    try:
+        with as_point(claim):
+            result = run()
+    except Exception as error:
+        _failed(claim, error, where)
+        raise
+    except BaseException:  # Ctrl-C, or the end of the process: not the point's fault
+        claim.release()
+        raise
+    claim.done()
+    _progress(manifest, claim.index)
+    return result
 
 
 def plain_point(root: Root[Any], fn: Callable[[Any], Any], failed: list[BaseException]) -> Callable[[Any], Any]:
@@ -108,13 +130,13 @@ def _failed(claim: Claim, error: Exception, where: str) -> None:
     kind = UserError if isinstance(error, UserError) else type(error)
     claim.fail(reason(error), kind.__name__)
     tell(error, where)
-    if _out_of_memory(error):
+    if out_of_memory(reason(error)):
         free()
 
 
-def _out_of_memory(error: BaseException) -> bool:
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "not enough memory" in text
+def out_of_memory(reason: str) -> bool:
+    """Whether what ended a point was that memory ran out, by what is told of it."""
+    return any(sign in reason.lower() for sign in ("out of memory", "not enough memory", "memoryerror"))
 
 
 def free() -> None:

@@ -42,6 +42,7 @@ from reel.history.sweep_files import (
     PointStatus,
     State,
     continued,
+    grown,
     manifest_path,
     read_definition,
     sweep_id,
@@ -146,7 +147,14 @@ class Manifest:
 
     @classmethod
     def start(
-        cls, store: Store, flow: str, overrides: Sequence[str], axes: Sequence[Axis], points: Sequence[Planned]
+        cls,
+        store: Store,
+        flow: str,
+        overrides: Sequence[str],
+        axes: Sequence[Axis],
+        points: Sequence[Planned],
+        *,
+        grows: bool = False,
     ) -> Manifest:
         """Begin a sweep, or go on with the one that the same overrides began.
 
@@ -156,18 +164,26 @@ class Manifest:
         Args:
             overrides: those that make the sweep what it is; they give its id.
             points: no two with the same values; their overrides may hold more (where to log, which device).
+            grows: points that it had and that are not among these stay, and new ones come behind them.
         """
         folder = sweeps_folder(store) / sweep_id(flow, overrides)
         for name in ("points", "locks"):
             make_folder(folder / name, "paths.store")
         with flocked(folder / "locks" / "manifest.lock"):
-            manifest = cls.preview(store, flow, overrides, axes, points)
+            manifest = cls.preview(store, flow, overrides, axes, points, grows=grows)
             write_definition(manifest_path(store, manifest.id), manifest._definition)
         return manifest
 
     @classmethod
     def preview(
-        cls, store: Store, flow: str, overrides: Sequence[str], axes: Sequence[Axis], points: Sequence[Planned]
+        cls,
+        store: Store,
+        flow: str,
+        overrides: Sequence[str],
+        axes: Sequence[Axis],
+        points: Sequence[Planned],
+        *,
+        grows: bool = False,
     ) -> Manifest:
         """What `start` gives, with nothing written."""
         id = sweep_id(flow, overrides)
@@ -176,7 +192,7 @@ class Manifest:
             id=id, flow=flow, overrides=tuple(overrides), axes=tuple(axes), points=tuple(points), created=created
         )
         with contextlib.suppress(FileNotFoundError, UserError):  # a damaged one is written anew
-            new = continued(read_definition(manifest_path(store, id)), new)
+            new = (grown if grows else continued)(read_definition(manifest_path(store, id)), new)
         return cls(store, new)
 
     @contextlib.contextmanager

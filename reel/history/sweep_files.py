@@ -198,5 +198,22 @@ def continued(old: Definition, new: Definition) -> Definition:
     return old.model_copy(update={"points": tuple(points)})
 
 
+def grown(old: Definition, new: Definition) -> Definition:
+    """The sweep with the points of a later start behind those that it had, as they are now; none is taken away.
+
+    Both have the same axes, of which a later start may name other values.
+    """
+    found = {_place(point): point for point in new.points}
+    before = {_place(point) for point in old.points}
+    kept = [found.get(_place(point), point).model_copy(update={"index": point.index}) for point in old.points]
+    added = [point for point in new.points if _place(point) not in before]
+    points = [*kept, *(point.model_copy(update={"index": len(kept) + n}) for n, point in enumerate(added))]
+    axes = [
+        axis.model_copy(update={"values": tuple(dict.fromkeys([*axis.values, *later.values]))})
+        for axis, later in zip(old.axes, new.axes, strict=True)
+    ]
+    return new.model_copy(update={"points": tuple(points), "axes": tuple(axes), "created": old.created})
+
+
 def _place(point: Planned) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(point.values.items()))

@@ -58,6 +58,13 @@ def sweeping(manifest: Manifest, tracking: Tracking | None) -> Iterator[None]:
             logger.warning("not all of the sweep is in MLflow yet: %s", trouble)
 
 
+def log_later(store: Store, tracking: Tracking, run: str) -> None:
+    """Have the closed record of a render that another process made logged, in the background, inside `sweeping`."""
+    if tracking.enabled:
+        save_link(store, new_link(tracking, run))
+        keep_logger(store).tell("close", run)
+
+
 class Tracker:
     """The tracking of one render: the logging process opened its run and waits for its end."""
 

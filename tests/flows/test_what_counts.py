@@ -186,6 +186,7 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
     "compare": [["sweep_id=x"]],
 }
 """Settings to start from, by flow; a flow that is not here starts from its defaults."""
+BASES["bakeoff"] = BASES["animate"]
 TO_Q = "transformer_blocks.0.attn1.to_q"
 MODEL_FILES: dict[str, dict[str, tuple[int, ...]]] = {
     "lora": pair(f"unet.down_blocks.0.attentions.0.{TO_Q}", 48),

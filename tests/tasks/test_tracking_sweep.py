@@ -20,7 +20,7 @@ from reel.store import Store
 from tasks.tracking.links import read_sweep_link
 from tasks.tracking.process import keep_logger
 from tasks.tracking.rebuild import rebuild
-from tasks.tracking.render import sweeping, tracked
+from tasks.tracking.render import log_later, sweeping, tracked
 from tasks.tracking.settings import Tracking
 
 ROOT = Path(__file__).parents[2]
@@ -114,6 +114,18 @@ def test_a_sweep_is_one_run_with_a_child_a_point(store, tracking, tmp_path):
 
 
 @pytest.mark.slow
+def test_points_that_other_processes_made_are_children_as_well(store, tracking):
+    sweep = start(store, name="height")
+    untracked = tracking.model_copy(update={"enabled": False})
+    with sweeping(sweep, tracking):
+        for index in range(3):
+            log_later(store, tracking, render(sweep, untracked, index))
+    parent, children = runs(tracking, sweep.id)
+    assert ends(children) == [("0", "FINISHED"), ("1", "FINISHED"), ("2", "FINISHED")]
+    assert parent.info.status == "FINISHED"
+
+
+@pytest.mark.slow
 def test_points_of_a_sweep_share_one_logging_process(store, tracking, monkeypatch):
     from tasks.tracking import process as module
 
@@ -134,7 +146,7 @@ KILLED = """
 import sys, time
 from reel.store import Store
 from reel.history.sweep import Manifest
-from tasks.tracking.render import sweeping, tracked
+from tasks.tracking.render import log_later, sweeping, tracked
 from tasks.tracking.settings import Tracking
 from reel.history.recorder import as_point
 root, uri, artifacts, sweep = sys.argv[1:]

@@ -1,0 +1,73 @@
+"""Bad inputs of `bakeoff`: who takes part, how often, how long, and what is said of one alone; nothing is fetched."""
+
+from __future__ import annotations
+
+from benchmarks.hostile.case import case, cases
+from benchmarks.hostile.made import file, picture
+
+ASKED = "bakeoff tracking=none 'prompt=the girl waves slowly' animators=[ltx_2b,ltx_13b]"
+
+BAKEOFF = [
+    case("bakeoff", "animators: there is none", "animators=[ltx_distilled,ltx2]"),
+    *cases(
+        "bakeoff tracking=none 'prompt=the girl waves slowly'",
+        ("animators=[]", "animators: there is none"),
+        ("animators=ltx_2b", "animators: must be a valid list"),
+        ("animators=5", "animators: must be a valid list"),
+        ("animators={a: b}", "animators: takes no such value"),
+        ("animators=[5]", "animators", "must be a valid string"),
+        ("animators=[null]", "animators", "must be a valid string"),
+        ("animators=[ltx_3b]", "animators: there is no model 'ltx_3b'; nearest: ltx_13b", "rotoscope models"),
+        ("animators=['']", "animators: there is no model ''"),
+        ("animators=[../dance]", "animators: there is no model '../dance'"),
+        ("animators=[ltx_2b,ltx_2b]", "animators: ltx_2b is named twice"),
+        ("animators=[sd15]", "animators: sd15: "),
+        ("animators=[ltx_2b,sd15]", "animators: sd15: "),
+        (f"animators=[{','.join(f'a{number}' for number in range(50))}]", "animators", "at most 40"),
+        ("animator=[ltx_2b]", "unknown key 'animator'; nearest: animators"),
+    ),
+    *cases(
+        ASKED,
+        ("seeds=0", "seeds: must be greater than or equal to 1"),
+        ("seeds=-1", "seeds: must be greater than or equal to 1"),
+        ("seeds=1000", "seeds: must be less than or equal to 100"),
+        ("seeds=many", "seeds: must be a valid integer"),
+        ("seeds=1.5", "seeds: must be a valid integer"),
+        ("seeds=[1,2]", "seeds: must be a valid integer"),
+        ("seconds=0", "seconds: must be greater than 0"),
+        ("seconds=-2", "seconds: must be greater than 0"),
+        ("seconds=nan", "seconds: must be a finite number"),
+        ("seconds=inf", "seconds: must be a finite number"),
+        ("seconds=1000", "seconds: must be less than or equal to 120"),
+        ("seconds=long", "seconds: must be a valid number"),
+        ("each=5", "each: must be a"),
+        ("each={ltx_3b: {seconds: 4}}", "each: ltx_3b is not among the animators (ltx_2b, ltx_13b)"),
+        ("each={ltx_2b: 5}", "each.ltx_2b: must be a"),
+        ("each={ltx_2b: {animate.steps: 4}}", "animators: ltx_2b: unknown key 'animate.steps'"),
+        ("each={ltx_2b: {animate.num_inference_steps: 0}}", "animators: ltx_2b: animate.num_inference_steps: must be"),
+        ("each={ltx_2b: {seed: 5}}", "each: ltx_2b: seed is of all animators"),
+        ("each={ltx_2b: {seeds: 5}}", "each: ltx_2b: seeds is of all animators"),
+        ("each={ltx_2b: {model: ltx2}}", "each: ltx_2b: model is of all animators"),
+        ("each={ltx_2b: {paths.store: x}}", "each: ltx_2b: paths.store is of all animators"),
+        ("again=maybe", "again: must be"),
+        (f"territory={'x' * 200}", "territory", "at most 100 characters"),
+        ("page.megabytes=0", "page.megabytes: must be greater than or equal to 1"),
+        ("page.max_fps=0", "page.max_fps: must be greater than or equal to 1"),
+        ("page.size=1", "unknown key 'page.size'"),
+        ("model=ltx2", "model=ltx2: several take part", "animators=[...]"),
+        ("clip=a.mp4", "unknown key 'clip'"),
+        ("seed=1", "picture: there is none", "picture=key.png"),
+        ("picture=", "picture: "),
+        ("picture=nowhere.png", "picture: there is no file nowhere.png"),
+        ("loop=true", "loop ends with the picture that the film begins with, and there is none"),
+        ("frames=0", "frames: must be greater than or equal to 1"),
+        ("fps=nan", "fps: must be a finite number"),
+        ("measure=[fliker]", "fliker"),
+        ("fit=squeeze", "fit", "'crop', 'pad' or 'stretch'"),
+    ),
+    case("bakeoff tracking=none animators=[ltx_2b] picture=a.png", "prompt: model ltx_2b needs one",
+         make=picture("a.png", (96, 96))),
+    case(f"{ASKED} picture=a.png", "picture: a.png", make=file("a.png", "no picture")),
+    case(f"{ASKED} picture=a.png", "16x16 px, 32 px a side are the least", make=picture("a.png", (16, 16))),
+    case(f"{ASKED} -m seeds=1,0", "seeds: must be greater than or equal to 1"),
+]  # fmt: skip
