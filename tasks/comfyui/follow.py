@@ -79,9 +79,10 @@ def _free(server: Server, ticket: str) -> tuple[str, dict[str, Any] | None, bool
     """The id of the first try that did not fail: how it ended well, None if it has not ended; whether it is queued."""
     for number in range(MOST_TRIES):
         prompt = str(uuid.UUID(bytes=bytes.fromhex(sha256_bytes(f"{ticket} {number}".encode()))[:16], version=4))
+        queued = server.place(prompt) is not None  # first: a graph goes from the queue into the history
         entry = server.history(prompt)
         if entry is None:
-            return prompt, None, server.place(prompt) is not None
+            return prompt, None, queued
         if _failure(entry) is None:
             return prompt, entry, False
     raise UserError(f"server: {MOST_TRIES} tries of this graph failed on {server.address.base}")

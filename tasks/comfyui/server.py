@@ -128,10 +128,10 @@ class Server:
 
     def find(self, client: str) -> str | None:
         """The id of the graph that a client queued, whoever chose it; None: it is in the queue and the history not."""
+        running, waiting = self.queued()  # first: a graph goes from here into the history, and never back
         recent = self._json("GET", f"/history?max_items={RECENT}")
         entries = recent.values() if isinstance(recent, dict) else ()
         done = _items([one.get("prompt") for one in entries if isinstance(one, dict)])
-        running, waiting = self.queued()
         return next((one.prompt for one in (*running, *waiting, *done) if one.client == client), None)
 
     def queued(self) -> tuple[list[Item], list[Item]]:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +86,7 @@ def test_a_server_that_answers_nothing_for_a_while_is_waited_for(comfy: Scripted
     comfy.settle, comfy.drop_after = 0.3, 8
     ctx = context(comfy, tmp_path)
 
-    def stumble() -> None:
-        while not comfy.prompts:
-            time.sleep(0.01)
-        comfy.refuse = 4
-
-    threading.Thread(target=stumble).start()
+    threading.Thread(target=when, args=(lambda: comfy.prompts, lambda: setattr(comfy, "refuse", 4))).start()
     run(settings(), {}, ctx)
     assert len(comfy.prompts) == 1
 
@@ -100,12 +95,7 @@ def test_a_server_that_is_gone_for_good_is_given_up(comfy: Scripted, tmp_path: P
     monkeypatch.setattr(follow, "LOST", 0.3)
     comfy.settle, comfy.drop_after = 60, 3
 
-    def fall() -> None:
-        while not comfy.prompts:
-            time.sleep(0.01)
-        comfy.refuse = 10**6
-
-    threading.Thread(target=fall).start()
+    threading.Thread(target=when, args=(lambda: comfy.prompts, lambda: setattr(comfy, "refuse", 10**6))).start()
     with pytest.raises(UserError, match="answers 503: no answer for 0 s") as caught:
         run(settings(), {}, context(comfy, tmp_path))
     assert "the same command goes on" in str(caught.value)
@@ -114,30 +104,40 @@ def test_a_server_that_is_gone_for_good_is_given_up(comfy: Scripted, tmp_path: P
 def test_a_server_that_was_restarted_says_so(comfy: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(follow, "SETTLING", 0.2)
     comfy.pace = 0.2
-    threading.Timer(0.5, comfy.forget).start()
+    threading.Thread(target=when, args=(lambda: comfy.running, comfy.forget)).start()
     with pytest.raises(UserError, match="has lost the graph: it was restarted"):
         run(settings(), {}, context(comfy, tmp_path))
 
 
+def when(true: Callable[[], object], act: Callable[[], object] = lambda: None) -> None:
+    """Wait until something is so, 30 s at most."""
+    until = time.monotonic() + 30
+    while not true() and time.monotonic() < until:
+        time.sleep(0.01)
+    act()
+
+
 @contextlib.contextmanager
-def stopped_after(seconds: float) -> Iterator[None]:
-    """A wish to stop, as Ctrl-C leaves it."""
-    threading.Timer(seconds, interrupt.remember).start()
+def stopped_when(true: Callable[[], object]) -> Iterator[None]:
+    """A wish to stop, as Ctrl-C leaves it, once something is so."""
+    waiting = threading.Thread(target=when, args=(true, interrupt.remember))
+    waiting.start()
     try:
         with pytest.raises(KeyboardInterrupt):
             yield
     finally:
+        waiting.join()
         interrupt.forget()
 
 
 def test_who_stops_interrupts_the_graph_and_a_later_try_is_another(comfy: Scripted, tmp_path: Path):
     comfy.pace = 0.1
     ctx = context(comfy, tmp_path)
-    with stopped_after(0.5):
+    with stopped_when(lambda: comfy.running):
         run(settings(), {}, ctx)
     assert comfy.cancelled == comfy.prompts
     comfy.pace = 0
-    time.sleep(0.5)  # the server has noted the interruption
+    when(lambda: comfy.history)  # the server has noted the interruption
     run(settings(), {}, ctx)
     assert len(set(comfy.prompts)) == 2
 
@@ -145,7 +145,7 @@ def test_who_stops_interrupts_the_graph_and_a_later_try_is_another(comfy: Script
 def test_who_stops_while_others_are_before_takes_it_out_of_the_queue(comfy: Scripted, tmp_path: Path):
     comfy.waiting = 2
     said: list[tuple[str, str]] = []
-    with stopped_after(0.6):
+    with stopped_when(lambda: said):
         run(settings(), {}, context(comfy, tmp_path, say=lambda *line: said.append(line)))
     assert comfy.cancelled == comfy.prompts
     assert "POST /interrupt" not in comfy.paths, "what runs is another's"
