@@ -15,6 +15,7 @@ from tasks.assemble import Assemble
 from tasks.stylize.blank import Blank
 from tasks.stylize.job.budget import fit
 from tasks.stylize.job.preflight import check_clip, check_from_noise, check_models, check_size
+from tasks.stylize.settings.camera import with_moves
 from tasks.stylize.settings.compute import check_compute
 from tasks.stylize.settings.split import Stages, split
 from tasks.weights.fetch import fetch
@@ -51,7 +52,7 @@ def plan(cfg: TextToVideo, store: Store) -> TextPlan:
 def _stylize(cfg: TextToVideo, compiled: schedules.Compiled) -> Stages:
     """The settings of the renderer's ops, schedules compiled for the clip."""
     return split(
-        cfg.stylize,
+        with_moves(cfg.stylize, cfg.moves, cfg.model),
         cfg.model,
         cfg.compute,
         prompt=cfg.prompt,

@@ -11,8 +11,10 @@ from flows.render import infotexts, schedules
 from flows.render.settings import Rendering
 from reel.config import FILES, Field, Finite, Marker, Text
 from reel.models.animatediff import AnimateDiff
+from reel.models.source import LoraSource
 from reel.schedule.setting import ScheduleText
 from tasks.assemble import Assemble
+from tasks.stylize.settings.camera import live_moves
 from tasks.stylize.settings.embed import check_text
 from tasks.stylize.settings.sampling import Sampling
 
@@ -43,6 +45,8 @@ class TextToVideo(Rendering):
     """px."""
     height: int = Field(ge=8, le=8192)
     """px."""
+    moves: dict[str, LoraSource] = {}
+    """Camera moves by name, each with its weight: `camera=[zoom_in] moves.zoom_in.weight=0.7`; see conf/camera/."""
     model: AnimateDiff
     stylize: Sampling
     assemble: Annotated[Assemble, FILES]
@@ -66,9 +70,10 @@ class TextToVideo(Rendering):
         return self
 
     def result_part(self, without: Collection[Marker] = ()) -> dict[str, Any]:
-        """Without what has no effect: a prompt under a schedule, what is said of sources, ControlNets."""
+        """Without what has no effect: a prompt under a schedule, of sources, ControlNets, still cameras."""
         part = super().result_part(without)
         part["stylize"] = {name: value for name, value in part["stylize"].items() if name not in OF_A_SOURCE}
+        part["moves"] = {name: part["moves"][name] for name in live_moves(self.moves)}
         part["model"] = self.model.only(()).result_part(without)
         if self.prompt_schedule is not None:
             del part["prompt"]

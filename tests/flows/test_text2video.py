@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 
 from flows import cli
+from flows.config.compose import settings
+from flows.config.root import Root
+from flows.text2video.settings import TextToVideo
 from reel.clip import Clip
 from reel.history.record import RenderRecord, list_records
 from reel.store import Store
+from tasks.stylize.settings.camera import with_moves
 from tests.flows.rendering import computed
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -51,6 +55,7 @@ def test_words_become_a_film_and_only_what_changed_is_computed_again(tmp_path: P
         ("width=60", "sides must be multiples of 8 px: 60x64 -> 56x64\nfix: width=56 height=64"),
         ("control=[pose]", "control=[pose]: text2video chooses nothing of conf/control"),
         ("clip=a.mp4", "unknown key 'clip'"),
+        ("camera=[zoom_in]", "camera: zoom_in is made for AnimateDiff's v2 motion module, model sprite has another"),
     ],
 )
 def test_what_has_no_meaning_without_a_source_is_refused(
@@ -58,3 +63,16 @@ def test_what_has_no_meaning_without_a_source_is_refused(
 ) -> None:
     assert cli.main(["text2video", *SMALL, override, f"paths.store={tmp_path / 'store'}"]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_camera_moves_are_motion_loras_with_weights_of_their_own() -> None:
+    own = "stylize.motion_loras=[{source: {kind: file, id: shake.safetensors}, weight: 0.2}]"
+    moves = ["camera=[zoom_in,pan_left,tilt_up]", "moves.zoom_in.weight=0.6", "moves.tilt_up.weight=0"]
+    cfg = settings(Root("text2video", TextToVideo), ["model=sd15_v2", *moves, own]).config
+    found = with_moves(cfg.stylize, cfg.moves, cfg.model).motion_loras
+    assert [(one.source.id.rpartition("/")[2], one.weight) for one in found] == [
+        ("shake.safetensors", 0.2),
+        ("animatediff-motion-lora-pan-left", 1.0),
+        ("animatediff-motion-lora-zoom-in", 0.6),
+    ]
+    assert list(cfg.result_part()["moves"]) == ["pan_left", "zoom_in"], "a move of weight 0 changes nothing"

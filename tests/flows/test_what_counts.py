@@ -128,6 +128,7 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
             *(f"{key}=[{{source: {{kind: file, id: $lora}}}}]" for key in ("stylize.loras", "model.loras")),
             *("prompt=a girl with embedding:bad hair", "stylize.embeddings={bad: {kind: file, id: $embedding}}"),
             "stylize.motion_loras=[{source: {kind: file, id: $motion_lora}}]",
+            *("model.camera=true", "moves={push: {source: {kind: file, id: $motion_lora}, weight: 0.5}}"),
             *("model.ip_adapter={kind: file, id: $ip_adapter}", "stylize.ip_adapter={picture: $mask}"),
             "model.ip_image_encoder={kind: embedded, id: sprite, subfolder: unet}",
         ],
