@@ -16,6 +16,7 @@ from reel.errors import UserError, suggest
 
 COMMANDS = {
     "schedule": "flows.commands.schedule",
+    "import": "flows.commands.import_file",
     "up": "flows.commands.up",
     "down": "flows.commands.down",
     "doctor": "flows.commands.doctor",

@@ -115,6 +115,11 @@ def split_infotext(text: str) -> Infotext | None:
     """
     if text.lstrip("\ufeff \t\r\n").startswith(("{", "[", '"')):
         return None  # a file or a schedule of texts in quotes
+    return split_file(text)
+
+
+def split_file(text: str) -> Infotext | None:
+    """As `split_infotext`, of a text that is no schedule and no JSON: its prompt may begin with a bracket."""
     found = list(_STEPS.finditer(text))
     steps = found[-1] if found else None  # a prompt may quote another picture's
     end = steps.start() if steps else len(text)

@@ -12,6 +12,11 @@ MOST_CHARACTERS = 20_000
 """Of a text: four thousand words. What is longer was not meant as one, and would take minutes to encode."""
 
 
+OPEN = "<to be given>"
+"""What stands in a file of settings for a value that must be given before anything runs. Hydra's own ``???`` would do
+nothing: over a value that another file gives, it is passed over."""
+
+
 def check_text(text: str) -> str:
     """A text as it is.
 

@@ -10,6 +10,7 @@ from benchmarks.hostile import (
     comfyui,
     commands,
     conf,
+    imports,
     keys,
     loop,
     numbers,
@@ -48,6 +49,7 @@ _TABLE: dict[str, list[Case]] = {
     "timeframe": timeframe.TIMEFRAME,
     "verify": verify.VERIFY,
     "vace": vace.VACE,
+    "import": imports.IMPORTS,
     "environment": commands.ENVIRONMENT,
 }
 KINDS = list(_TABLE)

@@ -8,6 +8,7 @@ on what the same choices of files gave before, or Hydra composes. What went wron
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -30,6 +31,8 @@ from flows.config.quoting import literal_overrides, unmarked
 from flows.config.root import Root
 from flows.config.setting_places import Origins, placed
 from reel.errors import UserError
+from reel.nested import mapped
+from reel.values import OPEN
 
 if TYPE_CHECKING:
     from reel.config import Config
@@ -232,11 +235,28 @@ def _typed(engine: Engine, given: Given, written: Sequence[str]) -> Composed[Any
     data = unmarked(given.data, engine.shape.texts)
     origins = Origins(root, list(written), given.choices, data)
     check_packages(engine, origins)
+    if (key := still_open(data)) is not None:
+        typed = "" if re.search(r"\.\d+(\.|$)", key) else f"{key}=VALUE, or "
+        told = UserError(f"{key}: to be given before anything runs", fix=f"{typed}write it in the place of {OPEN}")
+        raise placed(told, origins)
     try:
         config = parse(root.cls, data)
     except UserError as error:
         raise cause(engine, origins, error) or placed(error, origins) from None
     return Composed(config, data, given.overrides, origins, given.choices, given.job_logging or {})
+
+
+def still_open(data: Mapping[str, Any]) -> str | None:
+    """The first key of plain data at which `reel.values.OPEN` stands; None where there is none."""
+    found: list[str] = []
+
+    def look(path: tuple[str, ...], value: Any) -> Any:
+        if value == OPEN and isinstance(value, str):
+            found.append(".".join(path))
+        return value
+
+    mapped(data, look)
+    return found[0] if found else None
 
 
 def diagnosed(engine: Engine, action: Callable[[], T], written: Sequence[str]) -> T:

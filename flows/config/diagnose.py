@@ -161,6 +161,14 @@ def diagnose(engine: Engine, error: Exception) -> UserError:
     if merged := re.match(r"Error merging override ([^=\s]+)=", str(error)):
         reason = str(error.__cause__ or "it has another type").splitlines()[0]
         return UserError(f"{merged[1]}: takes no such value ({shortened(reason)})", fix="--cfg hydra shows what it has")
+    if open_key := re.search(r"Missing mandatory value: .*?full_key: (\S+)", str(error), re.DOTALL):
+        typed = "" if "[" in open_key[1] else f"{open_key[1]}=VALUE, or "
+        return UserError(f"{open_key[1]}: not given yet, ??? stands in its place",
+                         fix=f"{typed}write it into the file in the place of ???")  # fmt: skip
+    if open_group := re.match(r"You must specify '([\w/]+)'", str(error)):
+        told = "; rotoscope models says what each is for" if open_group[1] == "model" else ""
+        return UserError(f"{open_group[1]}: none is chosen yet, ??? stands in its place",
+                         fix=f"{open_group[1]}=NAME{told}")  # fmt: skip
     lacking = re.search(r"Interpolation key '(\w+)\.([\w.]+)' not found\s+full_key: (\S+)", str(error))
     if lacking and lacking[1] in engine.defaults:
         group, rest, key = lacking.groups()
