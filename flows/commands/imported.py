@@ -13,7 +13,6 @@ from flows.config.root import Root
 from reel.config import parse
 from reel.errors import UserError
 from reel.imports.draft import ASK, Draft
-from reel.values import shortened
 
 STAND_IN = "asked/for.safetensors"
 """What stands for what is asked for while the rest is checked: a file, a hub id and a path alike."""
@@ -30,6 +29,7 @@ def agreed(draft: Draft) -> Draft:
     for _ in range(len(draft.values) + 1):
         refused = _refused(root, base, draft)
         if refused is None:
+            draft.complete()
             return draft
         keys = _meant(refused, draft) or _single(root, base, draft, refused)
         if not keys:
@@ -42,7 +42,8 @@ def agreed(draft: Draft) -> Draft:
 
 
 def _said(refused: UserError) -> str:
-    return shortened(refused.message.partition("\n")[0])
+    line = refused.message.partition("\n")[0].partition(" (got ")[0]
+    return line if len(line) <= 160 else f"{line[:156]}..."
 
 
 def _picks(draft: Draft) -> Iterator[str]:

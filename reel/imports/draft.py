@@ -15,6 +15,8 @@ ASK = OPEN
 """What every flow refuses until it is given: nothing is guessed in its place."""
 
 
+OWN_CHECKPOINT = "civitai"
+"""The family whose checkpoint is a file of the user's own."""
 _ORDER = (
     *("name", "clip", "picture", "strength", "last", "last_strength", "pictures", "prompt", "prompt_schedule"),
     *(
@@ -212,6 +214,19 @@ class Draft:
             if kept == entry.keys:
                 continue
             self.known[path] = replace(entry, keys=kept) if kept else Entry(entry.leaf, "not mapped", (), why)
+
+    def complete(self) -> None:
+        """Ask for what a flow cannot do without: what conf/ has in its place is a sample, and nobody's own."""
+        if not {"prompt", "prompt_schedule"} & self.values.keys():
+            self.ask("prompt", None, "what the film shows")
+        if self.flow == "dance" and "clip" not in self.values:
+            self.ask("clip", None, "the source: a video or a folder of pictures")
+        if self.flow == "animate" and not {"picture", "last", "pictures"} & self.values.keys():
+            self.ask("picture", None, "the film's first frame: the file makes its film from words alone")
+        if self.flow == "animate" and "negative_prompt" not in self.values:
+            self.imply("negative_prompt", "", "the file has none")
+        if self.choices.get("model") == OWN_CHECKPOINT and "model.base.id" not in self.values:
+            self.ask("model.base.id", None, "the SD 1.5 checkpoint, a .safetensors file")
 
     def of(self, fate: str) -> list[Entry]:
         return [entry for entry in self.known.values() if entry.fate == fate]

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from reel.imports.draft import ASK, Draft, Refused, here, number
+from reel.imports.draft import ASK, OWN_CHECKPOINT, Draft, Refused, here, number
 from reel.imports.found import Fact, Found, Group
 from reel.imports.names import CHECKPOINTS, LORAS, MOTION_LORAS, MOTIONS, VAES, Known, known, stem, video
 
 NAMES = ("checkpoint", "motion", "vae", "film_model")
 """Facts that are settled here."""
-OPEN = "civitai"
-"""The family whose checkpoint is a file of the user's own."""
 _OWN = ("", "none", "automatic", "auto", "baked vae", "default")
 
 
@@ -28,7 +26,7 @@ def animatediff(found: Found, draft: Draft, families: Collection[str]) -> None:
         draft.choices["model"] = module.family if both and module is not None else base.family
         draft.note_key("model", checkpoint, base.how)
     else:
-        draft.choices["model"] = OPEN
+        draft.choices["model"] = OWN_CHECKPOINT
         _weights("model.base.id", checkpoint, draft, "the SD 1.5 checkpoint, a .safetensors file")
     if motion is not None:
         _motion(motion, module, draft)
@@ -91,10 +89,19 @@ def film_model(found: Found, draft: Draft, families: Collection[str]) -> None:
     if named is not None and row is not None and row.family in families:
         draft.choices["model"] = row.family
         draft.note_key("model", named, how)
+        _distilled(found, draft)
         return
     draft.choices["model"] = ASK
     where = f", or a file in conf/model/ for {row.values['hub']}" if row is not None and "hub" in row.values else ""
     draft.ask_in("model", named, f"a family that animates pictures (rotoscope models){where}")
+
+
+def _distilled(found: Found, draft: Draft) -> None:
+    """A distilled model's steps are the times that it was trained at, whatever their number in the file."""
+    steps = found.get("steps")
+    if steps is not None and draft.choices["model"] in ("ltx_distilled", "ltx_long"):
+        found.facts.remove(steps)
+        draft.note_key("animate.timesteps", steps, "the family's own list of times takes the place of the steps")
 
 
 def loras(found: Found, draft: Draft, more: list[Group]) -> None:

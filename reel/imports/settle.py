@@ -56,6 +56,7 @@ def settle(found: Found, families: Collection[str], flow: str | None = None) -> 
             draft.imply(place.key, fact.value, fact.how)
     for leaf in found.source.rest():
         draft.left(Fact("", leaf.value, (leaf,)), "nothing here reads it")
+    draft.complete()
     return draft
 
 
@@ -201,17 +202,13 @@ _TAKES = {
 
 
 def _pictures(state: _Settling) -> None:
-    """Guiding pictures of a film, the source that a flow cannot do without, and the picture beside the prompt."""
+    """Guiding pictures of a film, and the picture beside the prompt."""
     found, draft = state.found, state.draft
     rows: list[dict[str, Any]] = []
     for group in found.of("guide"):
         _guide(group, draft, rows)
     if rows:
         draft.values["pictures"] = rows
-    if draft.flow == "dance" and "clip" not in draft.values:
-        draft.ask("clip", None, "the source: a video or a folder of pictures")
-    if draft.flow == "animate" and not {"picture", "last", "pictures"} & draft.values.keys():
-        draft.ask("picture", None, "the film's first frame: the file makes its film from words alone")
     adapters = found.of("ip_adapter")
     for group in adapters:
         controls.picture_beside_the_prompt(group, draft, first=group is adapters[0])

@@ -99,6 +99,13 @@ def test_what_a_flow_refuses_is_taken_back_and_told(tmp_path: Path) -> None:
     assert "stylize.guidance_scale" not in draft.values
 
 
+def test_a_prompt_that_a_flow_refuses_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(infotext("a" * 30_000))
+    draft = agreed(settle(read(tmp_path / "a.txt"), names()))
+    assert "prompt" in draft.asked
+    assert any("20000" in entry.how for entry in draft.of("not mapped"))
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The command writes into a conf/ of its own."""

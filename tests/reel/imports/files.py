@@ -398,7 +398,7 @@ DEFORUM = [
         "video.json",
         deforum(animation_mode="Video Input", strength_schedule="0: (0.4), 20: (0.8)"),
         "dance",
-        {"stylize.strength": 0.6, "strength_schedule.keys": {0: 1, 20: 0.333333}, "extract.width": 512},
+        {"stylize.strength": 0.6, "strength_schedule.kind": "value", "extract.width": 512},
         ("clip",),
     ),
     File(

@@ -106,6 +106,27 @@ def test_an_unknown_model_is_never_guessed(tmp_path: Path) -> None:
     assert why(draft, "1", "inputs", "ckpt_name")[0] == "not mapped"
 
 
+def test_what_a_flow_cannot_do_without_is_asked_for_and_no_sample_is_taken(tmp_path: Path) -> None:
+    draft = of_text(tmp_path, json.dumps({"1": node("KSampler", seed=1)}))
+    assert {"prompt", "model.base.id"} <= draft.asked.keys()
+    assert {"clip", "prompt"} <= of_text(tmp_path, infotext("", "Denoising strength: 0.5"), "a.txt").asked.keys()
+    film = of_text(
+        tmp_path, json.dumps({"1": node("LTXVImgToVideo", width=512), "2": node("KSampler", latent_image=link("1"))})
+    )
+    assert {"picture", "prompt", "model"} <= film.asked.keys()
+    assert film.values["negative_prompt"] == ""
+
+
+def test_a_distilled_model_keeps_its_times(tmp_path: Path) -> None:
+    from tests.reel.imports.graphs import ltx
+
+    graph = ltx(**{"ck": node("CheckpointLoaderSimple", ckpt_name="ltxv-13b-0.9.8-distilled-fp8.safetensors")})
+    draft = of_text(tmp_path, json.dumps(graph))
+    assert draft.choices["model"] == "ltx_distilled"
+    assert why(draft, "sch", "inputs", "steps")[0] == "approximated"
+    assert "8 bits" in why(draft, "ck", "inputs", "ckpt_name")[1]
+
+
 def test_an_unknown_node_is_named_and_what_is_behind_it_is_read(tmp_path: Path) -> None:
     graph = animatediff(**{"6": node("TextMangler", text="x", source=link("60")),
                            "60": node("CLIPTextEncode", text="behind it", clip=link("1", 1))})  # fmt: skip
