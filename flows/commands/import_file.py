@@ -13,7 +13,7 @@ from flows.config.root import project_root
 from flows.edge.arguments import path
 from flows.edge.help_first import HelpFirst
 from reel.errors import UserError
-from reel.files import write_atomic
+from reel.files import here, write_atomic
 from reel.imports.draft import Draft
 
 EXAMPLES = """\
@@ -99,7 +99,8 @@ def _written(draft: Draft, where: Path, name: str) -> str:
     """Where the experiment is, and the command that runs it."""
     typed = [f"{key}=..." for key in draft.asked if "[" not in key]
     inside = [key for key in draft.asked if "[" in key]
-    rows = [f"written: {where}", f"  rotoscope {draft.flow} {' '.join([f'experiment={draft.flow}/{name}', *typed])}"]
+    shown = where.relative_to(here()) if here() and where.is_relative_to(here()) else where
+    rows = [f"written: {shown}", f"  rotoscope {draft.flow} {' '.join([f'experiment={draft.flow}/{name}', *typed])}"]
     if inside:
         rows.append(f"  and write into the file: {', '.join(inside)}")
     return "\n".join(rows)
