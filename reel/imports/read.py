@@ -77,7 +77,9 @@ def _of_data(data: Any, name: str, folder: Path) -> Found:
     if workflows.is_workflow(data):
         made = workflows.converted(data, name)
         found = read_graph(made.nodes, Source(name, folder, workflows.workflow_leaves(data, made)))
-        return _of_editor(found)
+        found.format = "ComfyUI workflow"
+        found.entries = [workflows.told(entry.leaf, made) or entry for entry in found.entries]
+        return found
     raise UserError(f"{name}: JSON of no tool that is known: {_keys(data)}", fix=KNOWN)
 
 
@@ -85,15 +87,6 @@ def _leaves_of(data: Mapping[str, Any], inner: Mapping[str, Any], around: tuple[
     yield from graphs.graph_leaves(inner, around)
     if around:
         yield from (leaf for leaf in leaves(data) if leaf.path[: len(around)] != around)
-
-
-def _of_editor(found: Found) -> Found:
-    """A workflow: what the editor keeps for itself is no part of the graph."""
-    found.format = "ComfyUI workflow"
-    for at, entry in enumerate(found.entries):
-        if entry.leaf.path[:1] == ("editor",):
-            found.entries[at] = Entry(entry.leaf, "not mapped", (), "what the editor draws")
-    return found
 
 
 def _of_picture(texts: Mapping[str, str], path: Path) -> Found:

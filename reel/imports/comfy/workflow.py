@@ -12,7 +12,7 @@ from typing import Any
 
 from reel.errors import UserError
 from reel.imports.comfy.graph import Link, graph_leaves
-from reel.imports.found import Leaf, Path_, leaves
+from reel.imports.found import Entry, Leaf, Path_, leaves
 
 HOW = (
     "in ComfyUI: menu Workflow > Export (API); in older versions switch on Settings > Dev mode, "
@@ -22,7 +22,12 @@ _SEEDS = ("seed", "noise_seed")
 _AFTER = ("fixed", "increment", "decrement", "randomize")
 """Values of the widget that the editor puts behind a seed's."""
 _MUTED, _BYPASSED = 2, 4
-_NOTES = ("Note", "MarkdownNote")
+VALUE, WIRE = "gives its value to the inputs that it is linked to", "leads on to what it is linked to"
+_ASIDE: dict[Any, str] = {
+    **{_MUTED: "the node is muted", _BYPASSED: "the node is bypassed"},
+    **{"Note": "a note", "MarkdownNote": "a note", "Reroute": WIRE, "PrimitiveNode": VALUE},
+}
+"""Nodes that the editor keeps for itself, by class and mode."""
 
 
 @dataclass
@@ -32,10 +37,12 @@ class Workflow:
     Attributes:
         nodes: the graph, as plain data.
         origin: where in the file each of the graph's leaves stands.
+        aside: what becomes of nodes that are none of the graph's, by their numbers in the file.
     """
 
     nodes: dict[str, Any] = field(default_factory=dict)
     origin: dict[Path_, Path_] = field(default_factory=dict)
+    aside: dict[str, str] = field(default_factory=dict)
 
 
 def is_workflow(data: Any) -> bool:
@@ -58,9 +65,10 @@ def converted(data: Mapping[str, Any], name: str) -> Workflow:
         raise _refused(name, "it has no nodes")
     links = _links(data.get("links"))
     for id_, (at, node) in nodes.items():
-        if node.get("mode") == _MUTED or node["type"] in (*_NOTES, "Reroute", "PrimitiveNode"):
-            continue
-        if node.get("mode") == _BYPASSED:
+        mode = node.get("mode")
+        aside = _ASIDE.get(node["type"]) or (_ASIDE.get(mode) if isinstance(mode, int) else None)
+        if aside is not None:
+            made.aside[str(at)] = aside
             continue
         made.nodes[id_] = {"class_type": node["type"], "inputs": _inputs(id_, at, node, nodes, links, made, name)}
         made.origin[id_, "class_type"] = ("nodes", str(at), "type")
@@ -74,6 +82,18 @@ def workflow_leaves(data: Mapping[str, Any], made: Workflow) -> Iterator[Leaf]:
     for leaf in leaves(data):
         if leaf.path not in taken and not any(leaf.path[:end] in taken for end in range(1, len(leaf.path))):
             yield Leaf(("editor", *leaf.path), leaf.place, leaf.value)
+
+
+def told(leaf: Leaf, made: Workflow) -> Entry | None:
+    """What becomes of a leaf that the editor keeps for itself; None for one of the graph."""
+    if leaf.path[:1] != ("editor",):
+        return None
+    if leaf.path[1] == "links":
+        return Entry(leaf, "mapped", (), "a link of the graph")
+    aside = made.aside.get(leaf.path[2]) if leaf.path[1] == "nodes" and len(leaf.path) > 3 else None
+    if aside is None or leaf.path[3] not in ("type", "widgets_values", "inputs", "mode"):
+        return Entry(leaf, "not mapped", (), "what the editor draws")
+    return Entry(leaf, "mapped" if aside in (VALUE, WIRE) else "not mapped", (), aside)
 
 
 def _refused(name: str, why: str) -> UserError:

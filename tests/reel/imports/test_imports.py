@@ -185,6 +185,8 @@ def test_bypassed_and_muted_nodes_of_the_editor(tmp_path: Path) -> None:
     assert draft.choices["control"] == ["edges"]
     assert draft.values["prompt"] == "a red top"
     assert "model.motion.id" not in draft.values
+    told = {entry.how for entry in draft.of("not mapped")}
+    assert {"the node is muted", "the node is bypassed", "what the editor draws"} <= told
 
 
 def test_numbers_of_frames_are_those_that_comfyui_makes(tmp_path: Path) -> None:
