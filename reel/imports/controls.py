@@ -70,7 +70,7 @@ def _kind(group: Group) -> tuple[str | None, str, Fact | None]:
         return kind, how, model
     if maker is not None:
         kind, how = names.control_kind(str(maker.value))
-        return kind, how and "no ControlNet is named with it", None
+        return kind, how or "no ControlNet is named: the map's kind tells it", model
     return None, "no ControlNet is named", None
 
 

@@ -54,8 +54,9 @@ def settle(found: Found, families: Collection[str], flow: str | None = None) -> 
     for fact in found.implied:
         if (place := PLACES[draft.flow].get(fact.name)) is not None and place.key not in draft.values:
             draft.imply(place.key, fact.value, fact.how)
-    for leaf in found.source.rest():
-        draft.left(Fact("", leaf.value, (leaf,)), "nothing here reads it")
+    for path, leaf in found.source.leaves.items():
+        if path not in draft.known:
+            draft.left(Fact("", leaf.value, (leaf,)), "nothing here reads it")
     draft.complete()
     return draft
 
