@@ -166,9 +166,9 @@ def diagnose(engine: Engine, error: Exception) -> UserError:
         return UserError(f"{open_key[1]}: not given yet, ??? stands in its place",
                          fix=f"{typed}write it into the file in the place of ???")  # fmt: skip
     if open_group := re.match(r"You must specify '([\w/]+)'", str(error)):
-        told = "; rotoscope models says what each is for" if open_group[1] == "model" else ""
+        more = "; rotoscope models says what each is for" if open_group[1] == "model" else ""
         return UserError(f"{open_group[1]}: none is chosen yet, ??? stands in its place",
-                         fix=f"{open_group[1]}=NAME{told}")  # fmt: skip
+                         fix=f"{open_group[1]}=NAME{more}")  # fmt: skip
     lacking = re.search(r"Interpolation key '(\w+)\.([\w.]+)' not found\s+full_key: (\S+)", str(error))
     if lacking and lacking[1] in engine.defaults:
         group, rest, key = lacking.groups()

@@ -17,8 +17,22 @@ def _reached4(value: Any) -> Any:
     return (value - 1) // 4 * 4 + 1 if isinstance(value, int) and value > 0 else value
 
 
-def _sides(read: Callable[[Any], Any]) -> dict[str, Input]:
-    return {"width": Is("width"), "height": Is("height"), "length": Is("frames", read), "batch_size": ONE_FILM}
+def _sides(frames: Callable[[Any], Any], unit: int) -> dict[str, Input]:
+    """Size and length of a film's latents.
+
+    Args:
+        unit: px of a latent; what is over is cut off.
+    """
+
+    def side(value: Any) -> Any:
+        return value // unit * unit if isinstance(value, int) else value
+
+    return {
+        "width": Is("width", side),
+        "height": Is("height", side),
+        "length": Is("frames", frames),
+        "batch_size": ONE_FILM,
+    }
 
 
 _TRIM = "stretches of a clip are said in seconds: extract.start, extract.max_frames"
@@ -95,8 +109,8 @@ SOURCES: dict[str, Row] = {
     "EmptyLatentImage": Row(
         {"width": Is("width"), "height": Is("height"), "batch_size": Is("frames")}, gives={"empty": True}
     ),
-    "EmptyLTXVLatentVideo": Row(_sides(_reached), gives={"film": "LTX"}),
-    "EmptyHunyuanLatentVideo": Row(_sides(_reached4), gives={"film": "Wan or Hunyuan"}),
+    "EmptyLTXVLatentVideo": Row(_sides(_reached, 32), gives={"film": "LTX"}),
+    "EmptyHunyuanLatentVideo": Row(_sides(_reached4, 16), gives={"film": "Wan or Hunyuan"}),
     "VAEEncode": Row({"pixels": Go(), "vae": Go("vae")}),
     "VAEEncodeTiled": Row(
         {
@@ -112,7 +126,7 @@ _SEEN = No("the family's pipeline encodes its pictures itself")
 FILMS: dict[str, Row] = {
     "LTXVConditioning": Row({"positive": Go("positive"), "negative": Go("negative"), "frame_rate": Is("fps")}),
     "LTXVImgToVideo": Row(
-        {**_BOTH, "image": Go("start"), **_sides(_reached), "strength": Is("start_strength")}, gives={"film": "LTX"}
+        {**_BOTH, "image": Go("start"), **_sides(_reached, 32), "strength": Is("start_strength")}, gives={"film": "LTX"}
     ),
     "LTXVImgToVideoInplace": Row(
         {
@@ -137,26 +151,27 @@ FILMS: dict[str, Row] = {
     ),
     "LTXVCropGuides": Row({"positive": Go("positive"), "negative": Go("negative"), "latent": Go("latent")}),
     "WanImageToVideo": Row(
-        {**_BOTH, "start_image": Go("start"), **_sides(_reached4), "clip_vision_output": _SEEN}, gives={"film": "Wan"}
+        {**_BOTH, "start_image": Go("start"), **_sides(_reached4, 16), "clip_vision_output": _SEEN},
+        gives={"film": "Wan"},
     ),
     "WanFirstLastFrameToVideo": Row(
         {
             **_BOTH,
             "start_image": Go("start"),
             "end_image": Go("end"),
-            **_sides(_reached4),
+            **_sides(_reached4, 16),
             "clip_vision_start_image": _SEEN,
             "clip_vision_end_image": _SEEN,
         },
         gives={"film": "Wan"},
     ),
     "Wan22ImageToVideoLatent": Row(
-        {"vae": Go("vae"), "start_image": Go("start"), **_sides(_reached4)}, gives={"film": "Wan"}
+        {"vae": Go("vae"), "start_image": Go("start"), **_sides(_reached4, 16)}, gives={"film": "Wan"}
     ),
     "WanVaceToVideo": Row(
         {
             **_BOTH,
-            **_sides(_reached4),
+            **_sides(_reached4, 16),
             "strength": Is("vace_strength"),
             "control_video": Go("vace"),
             "control_masks": No("what of the film is made anew: no setting says that of a graph's masks"),
@@ -166,7 +181,7 @@ FILMS: dict[str, Row] = {
     ),
     "TrimVideoLatent": Row({"samples": Go(), "trim_amount": Go()}),
     "HunyuanImageToVideo": Row(
-        {**_BOTH, "start_image": Go("start"), **_sides(_reached4), "guidance_type": No("the family's own")},
+        {**_BOTH, "start_image": Go("start"), **_sides(_reached4, 16), "guidance_type": No("the family's own")},
         gives={"film": "Hunyuan"},
     ),
 }

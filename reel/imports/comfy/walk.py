@@ -132,10 +132,8 @@ class Walk:
                 for leaf in leaves:
                     self.found.used(leaf, "switched off")
             else:
-                if rule.name == "frames" and read != value:
-                    self.found.notes.append(
-                        f"{leaves[0].place}={value}: ComfyUI makes {read} frames of it, and so does this"
-                    )
+                if rule.name in _MADE and read != value:
+                    self.found.notes.append(f"{leaves[0].place}={value}: ComfyUI makes {read} of it, and so does this")
                 self.say(rule.name, tuple(leaves), read, rule.how, way)
 
     def constant(self, node: Node, name: str) -> tuple[list[Leaf], Any, str]:
@@ -181,6 +179,7 @@ class Walk:
         return [(value.node, way) for value in node.inputs.values() if isinstance(value, Link)]
 
 
+_MADE = ("frames", "width", "height")
 _AGAIN = "a further pass over the film has no counterpart; finish=[upscale] makes films larger"
 _LEAVES = {
     "lora": ("positive", "negative", "latent", "start", "guide", "vae"),

@@ -240,7 +240,8 @@ def of_editor(graph: Graph, *, named: bool = True) -> dict[str, Any]:
     nodes: list[dict[str, Any]] = []
     links: list[list[Any]] = []
     for number, (id_, one) in enumerate(graph.items()):
-        inputs, values = [], []
+        inputs: list[dict[str, Any]] = []
+        values: list[Any] = []
         for name, value in one["inputs"].items():
             if isinstance(value, list):
                 links.append([len(links) + 1, int(value[0]), value[1], int(id_), len(inputs), "*"])
@@ -609,7 +610,6 @@ GRAPHS = [
         {"frames": 81},
         "picture",
         "last",
-        "model",
     ),
     _file(
         "wan_t2v_api.json",
