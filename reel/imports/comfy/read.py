@@ -143,6 +143,9 @@ def _rates(found: Found) -> None:
 
 
 def _vace(found: Found) -> None:
-    clip = _only(found, "clip")
-    if clip is not None:
-        _left(found, clip, "no setting takes a film of maps for VACE: dance redraws clips, by ControlNets")
+    """What VACE is given beside its words: another renderer than ours of first pictures takes it."""
+    why = "`dance renderer=vace` repaints a clip by its maps, and a graph of VACE is not made into its settings yet"
+    for name in ("clip", "film_model"):
+        if (fact := _only(found, name)) is not None:
+            _left(found, fact, why)
+    found.notes.append(f"{why} (docs/vace.md); words, size, length and sampling are here")

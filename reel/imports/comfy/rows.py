@@ -74,7 +74,7 @@ class Row:
 BY_WAY = {
     "text": {"negative": "negative", "": "prompt"},
     "image": {"start": "picture", "end": "last", "guide": "guide.picture", "adapter": "ip_adapter.picture",
-              "control": "control.picture", "": "picture"},
+              "control": "control.picture", "reference": "reference", "": "picture"},
     "video": {"": "clip"},
 }  # fmt: skip
 """The fact of an input named ``@text`` and the like, by the way; under the empty way what else it is."""

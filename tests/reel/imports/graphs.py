@@ -599,6 +599,20 @@ GRAPHS = [
         "picture",
     ),
     _file(
+        "vace_api.json",
+        wan(
+            "WanVaceToVideo",
+            "wan2.1_vace_1.3B_fp16.safetensors",
+            strength=1.0,
+            control_video=link("60"),
+            reference_image=link("52"),
+        )
+        | {"60": node("DWPreprocessor", image=link("61"), resolution=512), "61": node("LoadVideo", file="dance.mp4")},
+        "animate",
+        {"frames": 81, "width": 832, "animate.num_inference_steps": 30},
+        "model",
+    ),
+    _file(
         "wan_ends_api.json",
         wan(
             "WanFirstLastFrameToVideo",
