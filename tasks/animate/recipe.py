@@ -164,7 +164,7 @@ class Recipe:
         return [*self.text, *(f"{name}:config" for name in self.beside_text)]
 
     def needs(self, *real: str) -> list[str]:
-        """What an op needs that runs some parts, as `reel.models.animator.sources_of` takes it.
+        """What an op needs that runs some parts, as `StockFamily.sources_of` takes it.
 
         Those whole; of the codecs their files too, for the few numbers that pipelines read; of the others the settings.
         """
