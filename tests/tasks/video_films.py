@@ -43,6 +43,7 @@ class Case:
         given: of the stock pipeline's call, beside pictures, texts, steps and seed.
         settings: of `animate` that say the same.
         last: whether there is a last picture.
+        init: of the stock pipeline's constructor, beside its parts.
         texts: of the call; none where it reads none.
     """
 
@@ -55,6 +56,7 @@ class Case:
     settings: tuple[str, ...] = ()
     more: dict[str, Any] = field(default_factory=dict)
     last: bool = False
+    init: dict[str, Any] = field(default_factory=dict)
     steps: int = 2
 
     @property
@@ -138,7 +140,7 @@ class Film:
 def stock(case: Case, parts: tiny.Parts, **more: Any) -> Any:
     """What the untouched pipeline gives for the same, by arguments written down for it alone."""
     recipe = RECIPES[case.architecture]
-    pipe = loaded_class(recipe.pipeline)(**{**parts, **recipe.init, **_guider(case)})
+    pipe = loaded_class(recipe.pipeline)(**{**parts, **case.init, **_guider(case)})
     pipe.set_progress_bar_config(disable=True)
     shown = [picture(number, case.width, case.height) for number in range(len(case.keys))]
     given = {"image": shown[0], **({"last_image": shown[1]} if case.last else {}), **case.texts}
@@ -156,7 +158,7 @@ def _guider(case: Case) -> dict[str, Any]:
 SIZE = {"width": 64, "height": 32}
 READ = {"max_sequence_length": 16}
 CASES = {
-    "wan21": Case("wan21", "wan21", 9, given={**SIZE, **READ, "guidance_scale": 5.0}, steps=4),
+    "wan21": Case("wan21", "wan21", 13, given={**SIZE, **READ, "guidance_scale": 5.0}, steps=4),
     "wan21_flf": Case(
         "wan21_flf", "wan21", 9, given={**SIZE, **READ, "guidance_scale": 5.5}, more={"both": True}, last=True
     ),
@@ -168,8 +170,11 @@ CASES = {
         settings=("model.call.guidance_scale_2=2.0",),
         last=True,
         steps=4,
+        init={"boundary_ratio": 0.9},
     ),
-    "wan22_5b": Case("wan22_5b", "wan22_5b", 9, given={**SIZE, **READ, "guidance_scale": 5.0}),
+    "wan22_5b": Case(
+        "wan22_5b", "wan22_5b", 9, given={**SIZE, **READ, "guidance_scale": 5.0}, init={"expand_timesteps": True}
+    ),
     "svd": Case(
         "svd",
         "svd",
