@@ -43,7 +43,9 @@ def test_every_part_of_an_image_to_video_family_has_its_full_size_settings() -> 
         denoisers = {stem for stem, one in SOURCES.items() if f"{model.name}.transformer" in one.get("serves", [])}
         for stem in denoisers:
             count = 2 if f"{model.name}.transformer_2" in SOURCES[stem]["serves"] else 1
-            assert model.memory_gb == pytest.approx(2e-9 * count * SOURCES[stem]["parameters"], rel=0.05), model.name
+            assert model.memory_gb >= 0.95 * 2e-9 * count * SOURCES[stem]["parameters"], (
+                f"{model.name}: its weights alone"
+            )
 
 
 @pytest.mark.parametrize("stem", sorted(SOURCES))
