@@ -22,9 +22,10 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("name", nargs="?", help="show the sources of this family")
     options = parser.parse_args(list(argv))
     if options.name is not None:
-        if options.name not in (known := [*names(), *painters()]):
+        if options.name not in (known := {*names(), *painters()}):
             raise UserError(
-                f"{options.name}: no such choice{suggest(options.name, known)}", fix=f"families: {', '.join(known)}"
+                f"{options.name or repr('')}: no such choice{suggest(options.name, sorted(known))}",
+                fix=f"rotoscope models lists all {len(known)}",
             )
         found = [family(options.name)] if options.name in names() else []
         drawing = [painter(options.name)] if options.name in painters() else []

@@ -243,7 +243,7 @@ def test_gc_refuses_nonsense(run, store):
         (["runs", "--store", "a" * 5000], "argument --store: a name in the path has 5000 bytes, at most 255"),
         (["why", ""], "no run fits ''"),
         (["sweeps", ""], "there is no sweep ''"),
-        (["models", ""], "error: : no such choice"),
+        (["models", ""], "error: '': no such choice"),
         (["models", "../dance"], "../dance: no such choice"),
         (["mirror", "push", ""], "the mirror's address is empty"),
         (["down", "--store", "nowhere"], "no server was started for the store"),
