@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
-from reel.config import OPERATIONAL, Field
+from reel.config import Field
 from reel.models.family import Family, Scheduler
 from reel.models.source import LoraSource, ModelSource, only_safetensors
 
@@ -43,7 +43,7 @@ class AnimateDiff(Family):
     """Changes to the base's scheduler settings that the motion module was trained with (beta_schedule, ...)."""
     schedulers: list[Scheduler] | None = None
     """Schedulers the family works with; None: all."""
-    camera: Annotated[bool, OPERATIONAL] = False
+    camera: bool = Field(default=False, exclude_if=lambda fits: not fits)
     """Whether AnimateDiff's camera LoRAs (conf/camera/) fit: they are made for its v2 motion module."""
     motion_window: int = Field(ge=1)
     """Most frames the motion module was made for (its position table); longer clips are seen in context windows."""
