@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from flows.render import measures
-from reel.config import Config, parse
-from reel.op import Op, get
+from flows.render import control_maps, measures
+from reel.config import Config
+from reel.op import Op
 from tasks.stylize.settings.controls import ControlSettings, live_controls
 from tasks.stylize.settings.regions import needs_poses
 
@@ -33,20 +33,5 @@ def map_makers(cfg: Dance, controls: Mapping[str, ControlSettings]) -> dict[str,
     Args:
         controls: as `mask_detector` takes them.
     """
-    found: dict[str, tuple[Op, Config]] = {}
     names = {cfg.controls[name].preprocess for name in live_controls(controls)}
-    todo = sorted({*names, *filter(None, [mask_detector(cfg, controls)])})
-    while todo:
-        name = todo.pop()
-        if name in found:
-            continue
-        op = get("preprocess", name)
-        chosen = parse(op.config, cfg.preprocess.get(name, {}), f"preprocess.{name}")
-        found[name] = (op, chosen)
-        if op.gives == "poses":
-            todo.append("pose_map")
-        elif op.takes("poses") and name != "pose_map":
-            detector = getattr(chosen, "detector", "")
-            measures.pose_detector(detector, cfg.preprocess, "preprocess")
-            todo.append(detector)
-    return found
+    return control_maps.map_makers({*names, *filter(None, [mask_detector(cfg, controls)])}, cfg.preprocess)

@@ -11,6 +11,7 @@ from typing import Any
 
 from flows.dance import people
 from flows.flow import Made, Source
+from flows.render.control_maps import drawn
 from flows.render.finishing import Finishing
 from flows.render.measures import Measures
 from reel.clip import Clip
@@ -122,25 +123,8 @@ class Filmed:
     def material(self, ctx: Context) -> Material:
         """The stages before the renderer, for the whole clip: frames, maps, masks, poses."""
         frames = extracted(self.source, ctx)
-        made: dict[str, str] = {}
-
-        def make(maker: str) -> str:
-            if maker not in made:
-                op, settings = self.makers[maker]
-                poses = {"poses": make(getattr(settings, "detector", ""))} if op.takes("poses") else {}
-                made[maker] = call(op, settings, {"frames": frames, **poses}, ctx).digest
-            return made[maker]
-
-        def draw_map(maker: str) -> str:
-            if self.makers[maker][0].gives != "poses":
-                return make(maker)
-            return call(*self.makers["pose_map"], {"poses": make(maker)}, ctx).digest
-
-        maps = {f"map_{control}": draw_map(maker) for control, maker in self.maps.items()}
+        maps, poses = drawn(self.makers, self.maps, frames, ctx, self.detector)
         masks = {name: extracted(mask, ctx) for name, mask in self.masks.items()}
-        if self.detector:
-            make(self.detector)
-        poses = {name: digest for name, digest in made.items() if self.makers[name][0].gives == "poses"}
         return Material(frames, maps, masks, poses)
 
 

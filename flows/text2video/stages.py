@@ -1,23 +1,52 @@
 """The stages of `text2video`, which pass digests.
 
-blank ─┐
-embed ─┴> denoise -> decode -> assemble
+blank ────────────────────┐
+embed ────────────────────┼> denoise -> decode -> assemble
+[motion -> extract -> maps]┘
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flows.flow import Made, Source
+from flows.render.control_maps import Makers, drawn
 from flows.render.finishing import Finishing
 from flows.render.measures import Measures
 from reel.config import Config
 from reel.op import Context, Op, get
 from tasks.assemble import Assemble
 from tasks.cached import call
+from tasks.extract import Extract
 from tasks.stylize.blank import Blank
 from tasks.stylize.settings.split import Stages
+
+
+@dataclass(frozen=True)
+class Motion:
+    """A clip whose maps the controls follow.
+
+    Attributes:
+        extract: how its frames are taken at the film's size and rate.
+        makers: op and settings of every map maker and pose detector in use, by name.
+        maps: the maker of each control's map, by control name.
+    """
+
+    source: Source
+    extract: Extract
+    makers: Makers
+    maps: Mapping[str, str]
+
+    @property
+    def ops(self) -> list[tuple[Op, Config]]:
+        return [(get("extract", "extract"), self.extract), *self.makers.values()]
+
+    def drawn(self, ctx: Context) -> dict[str, str]:
+        """Digests of the maps as ``map_<control>``."""
+        own = replace(ctx, files={"source": self.source.path})
+        frames = call(get("extract", "extract"), self.extract, {"source": self.source.digest}, own).digest
+        return drawn(self.makers, self.maps, frames, ctx)[0]
 
 
 @dataclass(frozen=True)
@@ -29,6 +58,7 @@ class TextPlan:
         stylize: settings of embed, denoise and decode.
         assembly: settings of the last stage; ``embed_facts``: the render's key goes into its metadata.
         finish: what is done to the frames before that.
+        motion: whose maps the controls follow; None: nobody's.
     """
 
     size: Blank
@@ -37,14 +67,16 @@ class TextPlan:
     embed_facts: bool
     finish: Finishing
     measures: Measures
+    motion: Motion | None = None
 
     @property
     def sources(self) -> Mapping[str, Source]:
-        return {}
+        return {} if self.motion is None else {"motion": self.motion.source}
 
     @property
     def ops(self) -> list[tuple[Op, Config]]:
-        return [*self._renderer.values(), *self.finish.ops, (get("assemble", "assemble"), self.assembly)]
+        before = [] if self.motion is None else self.motion.ops
+        return [*before, *self._renderer.values(), *self.finish.ops, (get("assemble", "assemble"), self.assembly)]
 
     @property
     def _renderer(self) -> dict[str, tuple[Op, Config]]:
@@ -55,16 +87,18 @@ class TextPlan:
     def draw(self, ctx: Context) -> Made:
         """Every stage up to the decoded frames."""
         ops = self._renderer
+        maps = {} if self.motion is None else self.motion.drawn(ctx)
         given = {
             "latents": call(*ops["blank"], {}, ctx).digest,
             "embeddings": call(*ops["embed"], {}, ctx).digest,
+            **maps,
         }
         denoised = call(*ops["denoise"], given, ctx)
-        return Made(call(*ops["decode"], {"latents": denoised.digest}, ctx).digest, key=denoised.key)
+        return Made(call(*ops["decode"], {"latents": denoised.digest}, ctx).digest, maps=maps, key=denoised.key)
 
     def assemble(self, made: Made, ctx: Context) -> str:
         """The film and what goes with it."""
         key = {"render": made.key} if self.embed_facts else {}
         settings = self.assembly.model_copy(update={"metadata": {**key, **self.assembly.metadata}})
-        given = {"frames": made.frames, **self.finish.inputs(made.frames, ctx)}
+        given = {"frames": made.frames, **made.maps, **self.finish.inputs(made.frames, ctx)}
         return call(get("assemble", "assemble"), settings, given, ctx).digest

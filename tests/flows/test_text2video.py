@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.runs import ROOT
 from flows import cli
 from flows.config.compose import settings
 from flows.config.root import Root
@@ -18,6 +19,7 @@ from tasks.stylize.settings.camera import with_moves
 from tests.flows.rendering import computed
 
 pytestmark = pytest.mark.filterwarnings("ignore")
+SAMPLE = ROOT / "data" / "source" / "sample.mp4"
 SMALL = [
     *("frames=3", "width=64", "height=64", "stylize.num_inference_steps=2", "tracking=none", "measure=[flicker]"),
     *("compute.dtype=float32", "assemble.contact_sheet=2"),
@@ -53,7 +55,8 @@ def test_words_become_a_film_and_only_what_changed_is_computed_again(tmp_path: P
     [
         ("stylize.strength=0.5", "stylize.strength: there is no source of which anything could be kept"),
         ("width=60", "sides must be multiples of 8 px: 60x64 -> 56x64\nfix: width=56 height=64"),
-        ("control=[pose]", "control=[pose]: text2video chooses nothing of conf/control"),
+        ("control=[pose]", "control=[pose] follows a clip's maps, and none is named: motion=walk.mp4"),
+        (f"motion={SAMPLE}", "motion names a clip, and no control follows its maps: control=[pose]"),
         ("clip=a.mp4", "unknown key 'clip'"),
         ("camera=[zoom_in]", "camera: zoom_in is made for AnimateDiff's v2 motion module, model sprite has another"),
     ],
@@ -62,6 +65,42 @@ def test_what_has_no_meaning_without_a_source_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], override: str, said: str
 ) -> None:
     assert cli.main(["text2video", *SMALL, override, f"paths.store={tmp_path / 'store'}"]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_controls_follow_the_maps_of_a_clip(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    motion = [f"motion={SAMPLE}", "control=[lineart]", "motion_start=0.5"]
+    first = rendered(store, *motion)
+    maps = Clip.open(store, first.pictures["map_lineart"])
+    assert (len(maps), maps.width, maps.height) == (3, 64, 64)
+    assert maps.pts[0] == 0, "the film begins where the clip is entered"
+    assert computed(rendered(store, *motion, "controls.lineart.weight=0.2"))[:2] == [
+        "stylize.denoise",
+        "stylize.decode",
+    ]
+    alone = rendered(store)
+    frames = [Clip.open(store, one.pictures["frames"]).array() for one in (first, alone)]
+    assert (frames[0] != frames[1]).mean() > 0.1, "the maps lead the drawing"
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("frames=40", "motion: sample.mp4 has 16 frames at 8 a second, the film has 40\nfix: frames=16"),
+        ("motion_start=9", "motion: "),
+        ("motion=nowhere.mp4", "motion: there is no file nowhere.mp4"),
+        ("motion=", "motion: is empty: name a clip"),
+        ("controls.pose.mask.region=face", "a control counts everywhere here"),
+        ("controls.pose.kind=segmentation", "segmentation"),
+    ],
+)
+def test_a_motion_that_leads_nowhere_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], override: str, said: str
+) -> None:
+    motion = [f"motion={SAMPLE}", "control=[pose]"]
+    assert cli.main(["text2video", *SMALL, *motion, override, f"paths.store={tmp_path / 'store'}"]) == 2
     assert said in capsys.readouterr().err
 
 

@@ -137,6 +137,10 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
             *("stylize.windows.context_length=4", "stylize.windows.context_overlap=1", "measure=none"),
             *("stylize.windows.context_schedule=looped-uniform", "stylize.free_init.iterations=2"),
         ],
+        [
+            *("frames=4", "width=64", "height=64", "motion=$clip", "control=[pose,lineart]", "measure=none"),
+            "controls.lineart.timestep_keyframes=[{at: 0.0, scale: 1.0}, {at: 0.5, scale: 0.5}]",
+        ],
     ],
     "loop": [
         [
@@ -202,6 +206,7 @@ DECIDED = ("compute.dtype=float32", "compute.memory_format=contiguous")
 """Of every base where the flow has these settings: a dry run takes little, and nothing is left to the machine."""
 VALUES: dict[str, Any] = {
     "clip": "$clip",
+    "motion": f"{ROOT}/data/source/sample.mp4",
     "controls.*.kind": "openpose",
     "controls.*.preprocess": "canny",
     "controls.*.layer_weights": [0.5] * 7,
@@ -268,8 +273,7 @@ NO_OTHER_OF = {
     "text2video": {
         **{f"stylize.{name}": NO_SOURCE for name in ("strength", "composite", "composite_dilate")},
         **{f"stylize.{name}": NO_SOURCE for name in ("encode_chunk_size", "encode_tiling")},
-        "stylize.control_every": "it has no controls",
-        "model.controlnets.*": "it has no controls",
+        **{f"controls.*.mask.{name}": "a control counts everywhere" for name in ("region", "dilate", "feather")},
     },
     "timeframe": {
         **{f"stylize.{name}": NO_SOURCE for name in ("strength", "composite", "composite_dilate")},
