@@ -149,7 +149,7 @@ class Loop(Rendering):
         return {name: value for name, value in part.items() if not unread.get(name, False)}
 
 
-UNREAD = tuple(name for name in OF_A_SOURCE if not name.startswith("encode_"))
+UNREAD = ("control_every", *(name for name in OF_A_SOURCE if not name.startswith("encode_")))
 """Settings under `stylize` without effect here; pictures are encoded for a SparseCtrl that reads latents."""
 
 
