@@ -24,7 +24,7 @@ from reel.config import FIGURES, FILES, OPERATIONAL, Config, parse, places
 from reel.errors import UserError
 from reel.history.record import RenderRecord
 from reel.history.recorder import new_run_id
-from reel.nested import at, placed
+from reel.nested import at, keys, placed
 from reel.store import Store
 
 BASE: flow.Flow[Any] = flow.get(roots(Root("search", Config))[-2])
@@ -83,7 +83,9 @@ def promote(cfg: Search, store: Store) -> RenderRecord:
         known = definition.find(store, definition.new("", plan.prepare(BASE, cfg, store).about(), {}).id)
     assert cfg.promote is not None
     point = definition.point(known, store, cfg.promote)
-    own = {key: at(cfg.model_dump(mode="json"), key) for key in beside(BASE.settings)}
+    today = cfg.model_dump(mode="json")
+    there = set(keys(today))  # without those of other architectures
+    own = {key: at(today, key) for key in beside(BASE.settings) if key in there}
     print(f"trial {cfg.promote} of {known.id}: " + "  ".join(f"{key}={value:g}" for key, value in point.items()))
     done: RenderRecord = BASE.run(parse(BASE.settings, placed(known.settings, {**own, **point})))
     return done

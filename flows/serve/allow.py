@@ -19,6 +19,7 @@ from flows.serve.settings import Deployment, Serve
 from reel.config import Config, suggest
 from reel.errors import UserError
 from reel.models.source import ModelSource
+from reel.values import arms
 
 NEVER = ("hydra", "paths", "experiment", "local")
 """Keys and groups that no list can allow: where things lie is `serve`'s, and the experiment has a field of its own."""
@@ -168,7 +169,7 @@ def model_keys(annotation: Any, prefix: str = "") -> Iterator[str]:
 
     A list that holds such files somewhere in its items is one of them as a whole.
     """
-    for inner in (annotation, *get_args(annotation)):
+    for inner in arms(annotation):
         origin = get_origin(inner)
         if isinstance(origin, type) and issubclass(origin, Mapping):
             yield from model_keys(get_args(inner)[1], f"{prefix}.*".lstrip("."))

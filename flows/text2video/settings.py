@@ -81,13 +81,6 @@ class TextToVideo(Rendering):
     def _pasted(cls, data: Any) -> Any:
         return infotexts.taken_apart(data)
 
-    @field_validator("motion", mode="before")
-    @classmethod
-    def _named(cls, path: Any) -> Any:
-        if path == "":  # Path("") is the folder one stands in
-            raise ValueError("is empty: name a clip, or null for none")
-        return path
-
     @model_validator(mode="after")
     def _moved_by_something(self) -> TextToVideo:
         live = live_controls(self.controls)

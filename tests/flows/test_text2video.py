@@ -88,10 +88,10 @@ def test_controls_follow_the_maps_of_a_clip(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("frames=40", "motion: sample.mp4 has 16 frames at 8 a second, the film has 40\nfix: frames=16"),
+        ("frames=40", "motion: sample.mp4 has 16 frames at 8 a second, the film has 40"),
         ("motion_start=9", "motion: "),
         ("motion=nowhere.mp4", "motion: there is no file nowhere.mp4"),
-        ("motion=", "motion: is empty: name a clip"),
+        ("motion=", "follows a clip's maps, and none is named"),
         ("controls.pose.mask.region=face", "a control counts everywhere here"),
         ("controls.pose.kind=segmentation", "segmentation"),
     ],

@@ -65,7 +65,7 @@ def test_a_frame_begins_at_the_step_of_a_render_of_its_strength(world, scheduler
     whole = timesteps_of(made, 12, 0.9)
     latents = torch.zeros(1, 4, COUNT, SIDE // 8, SIDE // 8)
     given = Poses.open(world, make_poses(world, COUNT))
-    job = Job(cfg, COUNT, {}, {}, {}, {"width": SIDE, "height": SIDE}, {}, {}, given)
+    job = Job(cfg, COUNT, {}, {}, {}, {"width": SIDE, "height": SIDE}, {}, {}, given, None, {})
     until = source_hold(job, latents, latents, len(whole), made.order).until.expand(1, 1, COUNT, SIDE // 8, SIDE // 8)
     for frame, factor in enumerate(factors):
         own = timesteps_of(schedulers.make(scheduler, {}), 12, 0.9 * factor).tolist() if factor else []

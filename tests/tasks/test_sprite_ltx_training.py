@@ -52,6 +52,7 @@ def settings(folder: Path, **changes) -> TrainSettings:
         "transformer": STEP, "few": {**STEP, "pairs": 16, "teacher_steps": 2}, "gates": {"count": 9, "steps": 2},
     }  # fmt: skip
     first = dict.fromkeys(("text", "vae", "probe", "joint", "controls", "motion", "few"), STEP)
+    first["sparse"] = {**STEP, "output": folder / "sparse"}
     whole = {"folder": folder, "output": folder / "sprite", "stages": ["ltx"], "threads": 1, "ltx": ltx, **first}
     return TrainSettings.model_validate(whole | changes)
 

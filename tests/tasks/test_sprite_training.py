@@ -164,6 +164,7 @@ def settings(**changes):
     names = ("text", "vae", "probe", "joint", "controls", "motion", "few")
     base = {"folder": "work", "output": "out", "stages": ["motion"], "ltx": shipped_ltx()}
     base |= {name: dict(stage) for name in names}
+    base["sparse"] = {**stage, "output": "sparse"}
     return TrainSettings.model_validate(base | changes)
 
 
