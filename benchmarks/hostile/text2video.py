@@ -13,7 +13,6 @@ TEXT2VIDEO = [
         ("extract.fps=8", "unknown key 'extract"),
         ("control=[pose]", "control=[pose] follows a clip's maps, and none is named", "motion=walk.mp4"),
         ("motion=nowhere.mp4", "motion names a clip, and no control follows its maps", "control=[pose]"),
-        ("motion=", "motion: is empty"),
         ("motion_start=-1", "motion_start: must be greater than or equal to 0"),
         ("regions={}", "unknown key 'regions'"),
         ("strength_schedule=0: 1", "unknown key 'strength_schedule'"),
