@@ -107,11 +107,8 @@ class AnimatePlan:
 
     def assemble(self, made: Made, ctx: Context) -> str:
         """The film and what goes with it."""
-        key = {"render": made.key} if self.embed_facts else {}
-        settings = self.assembly.model_copy(update={"metadata": {**key, **self.assembly.metadata}})
-        given = {"frames": made.frames, **made.maps, **({"sound": made.sound} if made.sound else {})}
-        given |= self.finish.inputs(made.frames, ctx)
-        return call(get("assemble", "assemble"), settings, given, ctx).digest
+        sound = {"sound": made.sound} if made.sound else {}
+        return self.finish.film(made, self.assembly, self.embed_facts, ctx, **sound)
 
 
 def looks(passes: Passes) -> bool:

@@ -102,12 +102,9 @@ class Filmed:
 
     def assemble(self, made: Made, ctx: Context) -> str:
         """The film and what goes with it."""
-        key = {"render": made.key} if self.embed_facts else {}
-        settings = self.assembly.model_copy(update={"metadata": {**key, **self.assembly.metadata}})
-        ends = {"frames": made.frames, "original": made.original, "source": self.source.digest}
-        ends |= self.finish.inputs(made.frames, ctx)
         own = replace(ctx, files={"source": self.source.path})
-        return call(get("assemble", "assemble"), settings, {**ends, **made.maps}, own).digest
+        ends = {"original": made.original, "source": self.source.digest}
+        return self.finish.film(made, self.assembly, self.embed_facts, own, **ends)
 
     def people(self, ctx: Context) -> list[Any]:
         """For every frame the largest person, or None; without a detector in use none is known."""

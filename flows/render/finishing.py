@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from flows.flow import Made
 from reel.config import Config, parse
 from reel.op import Context, Op, get
+from tasks.assemble import Assemble
 from tasks.cached import call
 
 
@@ -30,6 +32,18 @@ class Finishing:
         for op, cfg in self.ops:
             frames = call(op, cfg, {"frames": frames}, ctx).digest
         return {"finished": frames} if self.ops else {}
+
+    def film(self, made: Made, cfg: Assemble, embed_facts: bool, ctx: Context, **more: str) -> str:
+        """The last stage of a flow: the film, and what goes with it.
+
+        Args:
+            cfg: settings of the stage; ``embed_facts``: the render's key goes into the film's metadata.
+            more: digests that it takes beside the drawn frames, the finished ones and the maps.
+        """
+        key = {"render": made.key} if embed_facts else {}
+        settings = cfg.model_copy(update={"metadata": {**key, **cfg.metadata}})
+        given = {"frames": made.frames, **made.maps, **self.inputs(made.frames, ctx), **more}
+        return call(get("assemble", "assemble"), settings, given, ctx).digest
 
 
 def plan(chosen: Mapping[str, Mapping[str, Any] | None]) -> Finishing:

@@ -98,7 +98,4 @@ class TextPlan:
 
     def assemble(self, made: Made, ctx: Context) -> str:
         """The film and what goes with it."""
-        key = {"render": made.key} if self.embed_facts else {}
-        settings = self.assembly.model_copy(update={"metadata": {**key, **self.assembly.metadata}})
-        given = {"frames": made.frames, **made.maps, **self.finish.inputs(made.frames, ctx)}
-        return call(get("assemble", "assemble"), settings, given, ctx).digest
+        return self.finish.film(made, self.assembly, self.embed_facts, ctx)
