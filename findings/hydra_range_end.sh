@@ -2,9 +2,9 @@
 # hydra-core 1.3.8: does range(start, stop, step) of a sweep hold its end?
 #
 # Guess: like Python's range and NumPy's arange, the end is left out; "range(0.1,0.4,0.1)" is a sweep of three points.
-# Seen 2026-11-29: whether the end is in depends on how the sums of the step are rounded. range(0.1,0.3,0.1) has 2 values, without its
-# end; range(0.1,0.4,0.1) has 4, with it, and 0.30000000000000004 among them. Whoever sweeps a weight renders a point more
-# than was asked, and looks for a run "0.3" that does not exist.
+# Seen 2026-11-29: whether the end is in depends on how the sums of the step are rounded. range(0.1,0.3,0.1) has 2 values,
+# without its end; range(0.1,0.4,0.1) has 4, with it, and 0.30000000000000004 among them. Whoever sweeps a weight renders
+# a point more than was asked, and looks for a run "0.3" that does not exist.
 # Way out: whole numbers and a division, or the values one by one.
 #
 #     bash findings/hydra_range_end.sh       # exit 0: as described; 1: it has changed

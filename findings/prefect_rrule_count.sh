@@ -2,9 +2,9 @@
 # prefect 3.8.8: a recurrence rule with COUNT and without DTSTART.
 #
 # Guess: "FREQ=DAILY;COUNT=3" runs three times from the day of its deployment, as in a calendar.
-# Seen 2026-11-29: the rule is accepted, and never due: without DTSTART its three days were 1 to 3 January 2020, wherever and whenever
-# it is deployed. The same with a DTSTART of its own is due three times.
-# Nothing is said, neither when the schedule is made nor later: it is an active schedule without runs.
+# Seen 2026-11-29: the rule is accepted, and never due: without DTSTART its three days were 1 to 3 January 2020, wherever
+# and whenever it is deployed. The same with a DTSTART of its own is due three times. Nothing is said, neither when the
+# schedule is made nor later: it is an active schedule without runs.
 #
 #     bash findings/prefect_rrule_count.sh   # exit 0: as described; 1: it has changed
 set -euo pipefail

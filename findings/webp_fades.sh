@@ -3,11 +3,11 @@
 #
 # Guess: what is saved with save_all=True, or written by libwebp_anim, has the frames that were given; lossy means a little
 # noise.
-# Seen 2026-11-29: libwebp's animation encoder, which both use, joins a frame with the picture before where the two resemble each other.
-# 48 frames that brighten from 100 to 147, one level a frame, come out as 10 pictures of Pillow and 8 of libwebp_anim at
-# their default settings: the fade jumps by 5 to 7 levels and stands still in between. The length is right. So do dissolves,
-# fog and slow zooms into a smooth wall fare. Lossless keeps all 48, and so does FFmpeg's `libwebp` without `_anim`, which
-# encodes each frame by itself.
+# Seen 2026-11-29: libwebp's animation encoder, which both use, joins a frame with the picture before where the two
+# resemble each other. 48 frames that brighten from 100 to 147, one level a frame, come out as 10 pictures of Pillow and 8
+# of libwebp_anim at their default settings: the fade jumps by 5 to 7 levels and stands still in between. The length is
+# right. Lossless keeps all 48, and so does FFmpeg's
+# `libwebp` without `_anim`, which encodes each frame by itself.
 #
 #     bash findings/webp_fades.sh            # exit 0: as described; 1: it has changed
 set -euo pipefail

@@ -9,10 +9,11 @@ from typing import Any
 from flows.animate.plan import dtype_of
 from flows.edge.job import current
 from flows.loop.settings import Loop
-from flows.loop.stages import SPARSE, LoopPlan
+from flows.loop.stages import LoopPlan
 from flows.render import finishing, measures, schedules
 from flows.render.film_facts import with_facts
 from flows.render.key_pictures import DrawnPicture, KeyPicture, at_size, look_all, own_picture, size_for
+from flows.render.keyed import SPARSE
 from reel.config import Config, parse
 from reel.errors import UserError
 from reel.op import Op, get

@@ -9,17 +9,12 @@ from typing import Annotated, Any, Literal
 from pydantic import field_validator, model_validator
 
 from flows.render import infotexts, schedules
-from flows.render.settings import Rendering
+from flows.render.keyed import Keyed
 from flows.text2video.settings import OF_A_SOURCE
-from reel.config import FILES, OPERATIONAL, Colour, Config, Field, Finite, LocalPath, Marker, Text
-from reel.models.animatediff import AnimateDiff
-from reel.models.painter import Painter
+from reel.config import OPERATIONAL, Config, Field, LocalPath, Marker, Text
 from reel.schedule.setting import ScheduleText
 from reel.units import Factor
-from tasks.assemble import Assemble
-from tasks.keyframe.settings import Drawing
 from tasks.stylize.settings.embed import check_text
-from tasks.stylize.settings.sampling import Sampling
 
 
 class LoopPicture(Config):
@@ -32,7 +27,7 @@ class LoopPicture(Config):
     """How firmly the loop is held to it; empty: `strength`."""
 
 
-class Loop(Rendering):
+class Loop(Keyed):
     """Settings of `loop`."""
 
     pictures: list[LoopPicture] = []
@@ -54,29 +49,8 @@ class Loop(Rendering):
     """What the loop shows; empty where the pictures say it all."""
     prompt_schedule: ScheduleText = None
     """Takes the prompt's place: `loop: true; 0: eyes open; 50%: eyes closed`, @file, keys in YAML; docs/schedules/."""
-    negative_prompt: Text = ""
-    """What it should not show."""
-    seed: int = Field(default=0, ge=0, lt=2**63)
-    """Seed of the noise, of drawn pictures too; another seed is another take."""
     frames: int = Field(ge=1, le=10000)
     """Length of one round."""
-    fps: Finite = Field(gt=0, le=240)
-    """Frames a second; AnimateDiff's motion modules were trained at 8."""
-    width: int | None = Field(default=None, ge=8, le=8192)
-    """px; empty, like the height: of the sizes that the model advises the one nearest to the pictures' shape."""
-    height: int | None = Field(default=None, ge=8, le=8192)
-    """px."""
-    fit: Literal["crop", "pad", "stretch"] = "crop"
-    """How pictures meet a size of another shape: cut the edges, add a background, or distort."""
-    background: Colour | None = None
-    """Colour of borders (black if empty), and behind transparent pixels, which are refused without one."""
-    keyframe: Painter
-    draw: Drawing
-    model: AnimateDiff
-    stylize: Sampling
-    assemble: Annotated[Assemble, FILES]
-    embed_facts: Annotated[bool, FILES] = True
-    """Write render key, prompt, seed and model into the movie's metadata."""
 
     @model_validator(mode="before")
     @classmethod

@@ -8,65 +8,31 @@ pictures -> extract | words -> keyframe.draw ─> keyframe.sheet ┬─> [lines]
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flows.flow import Made, Source
+from flows.flow import Made
 from flows.render import key_pictures
-from flows.render.finishing import Finishing
-from flows.render.key_pictures import KeyPicture, Stills
-from flows.render.measures import Measures
+from flows.render.keyed import SPARSE, KeyedPlan
 from reel.config import Config
 from reel.op import Context, Op, get
-from tasks.animate.shown import ShownKeys
-from tasks.assemble import Assemble
 from tasks.cached import call
 from tasks.keyframe.sheet import Sheet
-from tasks.stylize.blank import Blank
 from tasks.stylize.match_colour import MatchColour
-from tasks.stylize.settings.split import Stages
-
-SPARSE = "pictures"
-"""Name of the one SparseCtrl in use."""
 
 
 @dataclass(frozen=True)
-class LoopPlan:
+class LoopPlan(KeyedPlan):
     """A render worked out and checked (`flows.flow.RenderPlan`).
 
     Attributes:
-        pictures: that it comes to, with ``labels`` for people.
         lines: the op that draws their lines; None: they are read as they are.
         latents: whether the SparseCtrl reads the VAE's latents of them.
-        shown: settings of the clip that shows them beside the loop.
-        size: of the clip.
-        stylize: settings of encode, embed, denoise and decode.
         match: of the guard against flashes; None: it is off.
-        assembly: settings of the last stage; ``embed_facts``: the render's key goes into its metadata.
-        finish: what is done to the frames before that.
     """
 
-    pictures: Sequence[KeyPicture]
-    labels: Sequence[str]
     lines: tuple[Op, Config] | None
     latents: bool
-    shown: ShownKeys
-    size: Blank
-    stylize: Stages
     match: MatchColour | None
-    assembly: Assemble
-    embed_facts: bool
-    finish: Finishing
-    measures: Measures
-
-    @property
-    def sources(self) -> Mapping[str, Source]:
-        return {f"pictures.{place}": source for place, source in key_pictures.sources_of(self.pictures).items()}
-
-    @property
-    def stills(self) -> Stills:
-        """The pictures alone, to be looked at first."""
-        return Stills(self.pictures, self.labels)
 
     @property
     def ops(self) -> list[tuple[Op, Config]]:
@@ -117,7 +83,3 @@ class LoopPlan:
             "embeddings": call(get("stylize", "embed"), self.stylize.embed, {}, ctx).digest,
             f"sparse_{SPARSE}": told,
         }
-
-    def assemble(self, made: Made, ctx: Context) -> str:
-        """The film and what goes with it."""
-        return self.finish.film(made, self.assembly, self.embed_facts, ctx)

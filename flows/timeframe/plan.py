@@ -14,9 +14,10 @@ from flows.flow import RenderPlan
 from flows.render import finishing, measures, schedules
 from flows.render.film_facts import with_facts
 from flows.render.key_pictures import DrawnPicture, KeyPicture, at_size, look_all, own_picture, size_for
+from flows.render.keyed import SPARSE
 from flows.timeframe import handed_over
 from flows.timeframe.settings import Timeframe
-from flows.timeframe.stages import SPARSE, ByControlNet, BySparseCtrl, TimeframePlan
+from flows.timeframe.stages import ByControlNet, BySparseCtrl, TimeframePlan
 from flows.timeframe.track import Track, files_of, on_frames, words_of
 from reel.config import parse
 from reel.errors import UserError

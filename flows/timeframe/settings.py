@@ -8,18 +8,13 @@ from typing import Annotated, Any, Literal
 from pydantic import model_validator
 
 from flows.render import schedules
-from flows.render.settings import Rendering
+from flows.render.keyed import Keyed
 from flows.text2video.settings import OF_A_SOURCE
-from reel.config import FILES, OPERATIONAL, Colour, Config, Field, Finite, Marker, Text
-from reel.models.animatediff import AnimateDiff
-from reel.models.painter import Painter
+from reel.config import OPERATIONAL, Config, Field, Marker, Text
 from reel.schedule.setting import ScheduleText
 from reel.units import Factor
-from tasks.assemble import Assemble
-from tasks.keyframe.settings import Drawing
 from tasks.preprocess.tile import Tile
 from tasks.stylize.settings.embed import check_text
-from tasks.stylize.settings.sampling import Sampling
 
 
 class BySparsectrl(Config):
@@ -45,7 +40,7 @@ class ByIpAdapter(Config):
     """How much the picture decides beside the words where a range says a strength of 1."""
 
 
-class Timeframe(Rendering):
+class Timeframe(Keyed):
     """Settings of `timeframe`."""
 
     track: ScheduleText = None
@@ -65,29 +60,8 @@ class Timeframe(Rendering):
     """Whether drawn pictures are shown first: nothing moves before you say yes. Sweeps never ask."""
     prompt: Text = ""
     """What all ranges show; the words of a range follow it."""
-    negative_prompt: Text = ""
-    """What it should not show."""
-    seed: int = Field(default=0, ge=0, lt=2**63)
-    """Seed of the noise, of drawn pictures too; another seed is another take."""
     frames: int | None = Field(default=None, ge=1, le=10000)
     """Length; empty: as the track says, or to the end of its last range."""
-    fps: Finite = Field(gt=0, le=240)
-    """Frames a second; AnimateDiff's motion modules were trained at 8."""
-    width: int | None = Field(default=None, ge=8, le=8192)
-    """px; empty, like the height: of the sizes that the model advises the one nearest to the pictures' shape."""
-    height: int | None = Field(default=None, ge=8, le=8192)
-    """px."""
-    fit: Literal["crop", "pad", "stretch"] = "crop"
-    """How pictures meet a size of another shape: cut the edges, add a background, or distort."""
-    background: Colour | None = None
-    """Colour of borders (black if empty), and behind transparent pixels, which are refused without one."""
-    keyframe: Painter
-    draw: Drawing
-    model: AnimateDiff
-    stylize: Sampling
-    assemble: Annotated[Assemble, FILES]
-    embed_facts: Annotated[bool, FILES] = True
-    """Write render key, prompt, seed and model into the movie's metadata."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Timeframe:

@@ -11,24 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flows.flow import Made, Source
+from flows.flow import Made
 from flows.render import key_pictures
-from flows.render.finishing import Finishing
-from flows.render.key_pictures import KeyPicture, Stills
-from flows.render.measures import Measures
+from flows.render.keyed import SPARSE, KeyedPlan
 from reel.config import Config
 from reel.op import Context, Op, get
-from tasks.animate.shown import ShownKeys
-from tasks.assemble import Assemble
 from tasks.cached import call
 from tasks.keyframe.sheet import Sheet
 from tasks.preprocess.tile import Tile
-from tasks.stylize.blank import Blank
 from tasks.stylize.ordered import Ordered
-from tasks.stylize.settings.split import Stages
-
-SPARSE = "pictures"
-"""Name of the one SparseCtrl in use."""
 
 
 @dataclass(frozen=True)
@@ -48,37 +39,16 @@ class BySparseCtrl:
 
 
 @dataclass(frozen=True)
-class TimeframePlan:
+class TimeframePlan(KeyedPlan):
     """A render worked out and checked (`flows.flow.RenderPlan`).
 
     Attributes:
-        pictures: the distinct ones, with ``labels`` for people.
         begins: for each range the number of its picture; ``shown`` says from which frame on.
-        assembly: settings of the last stage; ``embed_facts``: the render's key goes into its metadata.
-        finish: what is done to the frames before that.
     """
 
-    pictures: Sequence[KeyPicture]
-    labels: Sequence[str]
     begins: Sequence[int]
-    shown: ShownKeys
     tile: ByControlNet | None
     sparse: BySparseCtrl | None
-    size: Blank
-    stylize: Stages
-    assembly: Assemble
-    embed_facts: bool
-    finish: Finishing
-    measures: Measures
-
-    @property
-    def sources(self) -> Mapping[str, Source]:
-        return {f"pictures.{place}": source for place, source in key_pictures.sources_of(self.pictures).items()}
-
-    @property
-    def stills(self) -> Stills:
-        """The pictures alone, to be looked at first."""
-        return Stills(self.pictures, self.labels)
 
     @property
     def ops(self) -> list[tuple[Op, Config]]:
@@ -137,7 +107,3 @@ class TimeframePlan:
         if self.sparse.latents:
             told = call(get("stylize", "encode"), self.stylize.encode, {"frames": told}, ctx).digest
         return {f"sparse_{SPARSE}": told}
-
-    def assemble(self, made: Made, ctx: Context) -> str:
-        """The film and what goes with it."""
-        return self.finish.film(made, self.assembly, self.embed_facts, ctx)
