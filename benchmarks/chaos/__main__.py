@@ -4,11 +4,10 @@
     python -m benchmarks.chaos --folder /tmp/chaos --table            what it has found so far
     python -m benchmarks.chaos --folder /tmp/films --flow storyboard  one flow alone
 
-A round takes a command of a flow (dance, animate, loop, timeframe, storyboard, sweep, search, compare, serve), disturbs
-it (kill -9, SIGTERM, a killed Prefect server, a full disk, damage to the store, a second one beside it, a wrong clock),
-runs it once more, and looks: an undisturbed run's digests, every object whole, nothing RUNNING, no hang, no traceback,
-no process left after 20 s. What is drawn follows from the seed and the round's number. Exits with 1 if anything is
-found.
+A round takes a command of a flow (all that `--flow` names), disturbs it (kill -9, SIGTERM, a killed Prefect server, a
+full disk, damage to the store, a second one beside it, a wrong clock), runs it once more, and looks: an undisturbed
+run's digests, every object whole, nothing RUNNING, no hang, no traceback, no process left after 20 s. What is drawn
+follows from the seed and the round's number. Exits with 1 if anything is found.
 """
 
 from __future__ import annotations

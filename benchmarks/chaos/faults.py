@@ -65,7 +65,7 @@ class Place:
         waits for something since. Returns as `Run.wait`.
         """
         code = run.compute(self.rng.uniform(0.02, part) * self.whole, self.limit)
-        return run.wait(self.rng.choice([0.0, self.rng.uniform(0.0, 0.3)])) if code is None else code
+        return run.wait(self.rng.choice([0.0, self.rng.uniform(0.0, self.subject.waits)])) if code is None else code
 
     def ends(self, run: Run, *codes: int) -> int | None:
         """Wait for a run; what it must not do is noted: hang, end otherwise than so, show a traceback."""

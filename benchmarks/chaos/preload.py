@@ -48,8 +48,12 @@ STORYBOARD = (
     *("tasks.film.build", "tasks.film.mix", "tasks.film.cut", "tasks.compare.story_page", "reel.story.file"),
     "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion",
 )
+COMFYUI = (
+    *("flows.comfyui.flow", "tasks.comfyui.run", "tasks.comfyui.frames", "tasks.comfyui.messages", "httpx"),
+    "websockets.sync.client",
+)
 
-for name in (*NAMES, *ANIMATE, *STORYBOARD):
+for name in (*NAMES, *ANIMATE, *STORYBOARD, *COMFYUI):
     with contextlib.suppress(ImportError):  # a part that this machine lacks is imported by the run that needs it
         importlib.import_module(name)
 with contextlib.suppress(

@@ -9,12 +9,13 @@ import random
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.chaos import disk, serving
+from benchmarks.chaos.comfy import Comfy, comfy
 from benchmarks.chaos.faults import FAULTS, WEIGHTS, Place
 from benchmarks.chaos.processes import Starter, left
 from benchmarks.chaos.subjects import SUBJECTS, Made, Subject, models
@@ -33,6 +34,9 @@ SHARES = {
     "loop": 6,
     "timeframe": 6,
     "storyboard": 8,
+    "text2video": 4,
+    "vace": 4,
+    "comfyui": 6,
     "sweep": 5,
     "search": 4,
     "compare": 5,
@@ -102,19 +106,24 @@ class Rounds:
         self.starter = Starter(folder / "logs")
         self.whole: dict[str, Whole] = {}
         self.disk: Path | None = None
+        self.comfy: Comfy | None = None
         self._seen: dict[tuple[int, float], float] = {}
 
     @contextmanager
     def ready(self) -> Iterator[None]:
-        """The undisturbed runs, and the disk that runs full."""
+        """What the commands need, the undisturbed runs, and the disk that runs full."""
         needed = self._needed()
-        with models(self.folder) if any(self.subjects[name].models for name in needed) else nullcontext():
+        with ExitStack() as held:
+            if any(self.subjects[name].models for name in needed):
+                held.enter_context(models(self.folder))
+            if any(self.subjects[name].comfyui for name in needed):
+                self.comfy = held.enter_context(comfy())
             self.starter.fork(["runs", "--store", str(self.folder / "store")]).wait(900)  # all is imported now
             for one in self.subjects.values():
                 if one.name in needed:
                     self.whole[one.name] = self._undisturbed(one)
-            with disk.small_disk(self.folder) as self.disk:
-                yield
+            self.disk = held.enter_context(disk.small_disk(self.folder))
+            yield
 
     def _needed(self) -> set[str]:
         """The subjects whose undisturbed runs the flows are held against or begin on."""
@@ -162,6 +171,8 @@ class Rounds:
             whole.folder, self.disk, self.slack,
         )  # fmt: skip
         before = left()
+        if self.comfy is not None:
+            self.comfy.begin()
         FAULTS[fault](place)
         may_refuse = bool(place.notes) and not one.heals
         if place.ends(self.starter.fork(place.argv), 0, *([2] if may_refuse else [])) == 0:
@@ -213,6 +224,8 @@ class Rounds:
         running = [one.run for one in list_records(store)[0] if one.status == "running" and not alive(store, one.run)]
         points = [f"{sweep.id} #{one.index}" for sweep in list_sweeps(store) for one in sweep.points
                   if one.status == "running"]  # fmt: skip
+        if self.comfy is not None and (twice := self.comfy.twice()):
+            place.trouble.append(f"{len(twice)} stages queued twice on ComfyUI: {', '.join(twice)}")
         if running or points:
             place.trouble.append(f"RUNNING: {', '.join([*running, *points])}")
 

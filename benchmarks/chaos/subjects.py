@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.chaos import comfy
 from benchmarks.runs import ROOT
 from reel.history.record import RenderRecord, list_records
 from reel.history.sweep import Manifest
@@ -31,11 +32,13 @@ class Subject:
     """A command under test.
 
     Attributes:
-        argv: the flow and its overrides, without folders; ``MODELS`` stands for that of `models`.
+        argv: the flow and its overrides, without folders; ``MODELS`` stands for that of `models`, ``COMFYUI`` for the
+            address of the server that `comfy` gives.
         made: reads what the command has made out of its store and output folder.
         base: the subject whose store the command begins on; None: an empty one.
         alone: whether a second one beside it is refused in words instead of sharing the work.
         heals: whether it makes again what is damaged; one that only shows what others made may say so instead.
+        waits: seconds for which it may compute nothing, since others work for it.
     """
 
     name: str
@@ -44,17 +47,24 @@ class Subject:
     base: str | None = None
     alone: bool = False
     heals: bool = True
+    waits: float = 0.3
 
     def command(self, folder: Path) -> list[str]:
         """The command line for a folder that holds its store and its output."""
         output = [] if "-m" in self.argv else [f"paths.output={folder / 'out'}"]
-        argv = [part.replace("MODELS", os.environ.get("ROTOSCOPE_MODELS", "")) for part in self.argv]
+        models, server = os.environ.get("ROTOSCOPE_MODELS", ""), os.environ.get(comfy.ADDRESS, "")
+        argv = [part.replace("MODELS", models).replace("COMFYUI", server) for part in self.argv]
         return [*argv, f"paths.store={folder / 'store'}", f"paths.renders={folder / 'renders'}", *output]
 
     @property
     def models(self) -> bool:
         """Whether it needs what `models` writes."""
         return any("MODELS" in part for part in self.argv)
+
+    @property
+    def comfyui(self) -> bool:
+        """Whether it needs the server that `comfy` gives."""
+        return any("COMFYUI" in part for part in self.argv)
 
     def look(self, folder: Path) -> Made:
         return self.made(folder / "store", folder / "out")
@@ -69,13 +79,13 @@ def digests(record: RenderRecord) -> dict[str, str]:
     return {f"{number} {stage.op}": stage.digest for number, stage in enumerate(record.stages)}
 
 
-def _render(store: Path, output: Path, flow: str = "dance") -> Made:
-    record = records(store, flow)[-1]
-    return {**digests(record), "film": (output / "movie.mp4").stat().st_size}
+def _rendered(flow: str) -> Callable[[Path, Path], Made]:
+    """Reads what a flow's last render has made."""
 
+    def made(store: Path, output: Path) -> Made:
+        return {**digests(records(store, flow)[-1]), "film": (output / "movie.mp4").stat().st_size}
 
-def _animate(store: Path, output: Path) -> Made:
-    return _render(store, output, "animate")
+    return made
 
 
 def _storyboard(store: Path, output: Path) -> Made:
@@ -84,15 +94,7 @@ def _storyboard(store: Path, output: Path) -> Made:
     shots = {one.title: digests(one) for one in records(store, "shot") if one.parent == film.run}
     made: Made = {f"{title} {name}": digest for title, own in shots.items() for name, digest in own.items()}
     beside = {name: (output / name).stat().st_size > 0 for name in ("film.html", "contact_sheet.png", "story.yaml")}
-    return {**_render(store, output, "storyboard"), **made, **beside}
-
-
-def _timeframe(store: Path, output: Path) -> Made:
-    return _render(store, output, "timeframe")
-
-
-def _loop(store: Path, output: Path) -> Made:
-    return _render(store, output, "loop")
+    return {**_rendered("storyboard")(store, output), **made, **beside}
 
 
 def _bakeoff(store: Path, output: Path) -> Made:
@@ -169,6 +171,14 @@ VACE = (
     *("stylize.num_inference_steps=2", "compute.dtype=float32", "tracking=none", "assemble.side_by_side=false"),
     *("assemble.contact_sheet=2", "measure=none", "prompt=the figure waves slowly and turns to the left"),
 )
+TEXT2VIDEO = (
+    *("text2video", "prompt=a girl who waves", f"frames={FRAMES}", "width=64", "height=64", "tracking=none"),
+    *("stylize.num_inference_steps=2", "compute.dtype=float32", "assemble.contact_sheet=2", "measure=[flicker]"),
+)
+COMFYUI = (
+    *("comfyui", "workflow=MODELS/graph.json", "server=COMFYUI", "tracking=none", "assemble.contact_sheet=2"),
+    "measure=[flicker]",
+)
 _ALL = [part for part in ANIMATE[1:] if not part.startswith("model")]
 _EACH = f"each={{ltx_2b: {{model.base: {TINY_LTX}}}, ltx_13b: {{model.base: {TINY_LTX}}}}}"
 BAKEOFF = ("bakeoff", "animators=[ltx_2b,ltx_13b]", _EACH, *_ALL)
@@ -181,7 +191,7 @@ def models(folder: Path) -> Iterator[None]:
     before = os.environ.get("ROTOSCOPE_MODELS")
     os.environ["ROTOSCOPE_MODELS"] = str(place)
     try:
-        if not (place / "story.yaml").exists():
+        if not (place / "graph.json").exists():  # the last that is written
             subprocess.run([sys.executable, "-c", write], cwd=ROOT, check=True)  # no torch where processes are watched
         yield
     finally:
@@ -206,18 +216,21 @@ def write_models() -> None:
     tiny.picture(1, 96, 96).save(place / "key2.png")
     film_samples.tone(place / "song.wav", 2)
     (place / "story.yaml").write_text(STORY, "utf-8")
+    comfy.write_graph(place / "graph.json")
 
 
-LIGHT = Subject("dance", ("dance", *SMALL, "control=[]", "measure=none"), _render)
+LIGHT = Subject("dance", ("dance", *SMALL, "control=[]", "measure=none"), _rendered("dance"))
 """The least of a render that still has every kind of stage."""
 
 SUBJECTS: Sequence[Subject] = (
-    Subject("dance", ("dance", *SMALL), _render),
-    Subject("animate", ANIMATE, _animate),
+    Subject("dance", ("dance", *SMALL), _rendered("dance")),
+    Subject("animate", ANIMATE, _rendered("animate")),
     Subject("storyboard", FILM, _storyboard),
-    Subject("loop", LOOP, _loop),
-    Subject("timeframe", TIMEFRAME, _timeframe),
-    Subject("vace", VACE, _render),
+    Subject("loop", LOOP, _rendered("loop")),
+    Subject("timeframe", TIMEFRAME, _rendered("timeframe")),
+    Subject("vace", VACE, _rendered("dance")),
+    Subject("text2video", TEXT2VIDEO, _rendered("text2video")),
+    Subject("comfyui", COMFYUI, _rendered("comfyui"), waits=3.0),
     Subject("bakeoff", BAKEOFF, _bakeoff),
     Subject("sweep", ("dance", "-m", *SMALL, "controls.pose.weight=0,1", "seed=1,2"), _sweep, base="dance"),
     Subject(
