@@ -28,12 +28,17 @@ def settle(found: Found, draft: Draft) -> None:
     chosen: list[str] = []
     taken: set[str] = set()
     for group in groups:
-        _control(group, draft, chosen, taken)
+        take(group, draft, chosen, taken)
     draft.choices["control"] = chosen
 
 
-def _control(group: Group, draft: Draft, chosen: list[str], taken: set[str]) -> None:
-    kind, why, fact = _kind(group)
+def take(group: Group, draft: Draft, chosen: list[str], taken: set[str]) -> None:
+    """One control, or why it is none.
+
+    Args:
+        chosen: files of conf/control/ that are used, added to; ``taken``: all controls' names.
+    """
+    kind, why, fact = kind_of(group)
     if kind is None:
         for one in group.facts:
             draft.left(one, why)
@@ -62,7 +67,7 @@ def _control(group: Group, draft: Draft, chosen: list[str], taken: set[str]) -> 
             draft.left(one, "a control here has no such setting")
 
 
-def _kind(group: Group) -> tuple[str | None, str, Fact | None]:
+def kind_of(group: Group) -> tuple[str | None, str, Fact | None]:
     """Our kind of ControlNet, what is not the same or why there is none, and what says so."""
     model, maker = group.get("model"), group.get("maker")
     if model is not None and str(model.value).strip().lower() not in ("", "none"):
@@ -147,8 +152,8 @@ def _mode(fact: Fact, at: str, draft: Draft) -> None:
 def picture_beside_the_prompt(group: Group, draft: Draft, first: bool) -> None:
     """An IP-Adapter: one picture as a part of the prompt."""
     why = "" if first else "one picture stands beside the prompt here"
-    if draft.flow == "animate":
-        why = "`animate` has no IP-Adapter"
+    if draft.takes in ("animate", "vace"):
+        why = f"`{draft.called}` has no IP-Adapter"
     if why:
         for fact in group.facts:
             draft.left(fact, why)

@@ -65,8 +65,8 @@ def whole(value: Any) -> tuple[Any, str]:
     return found, ""
 
 
-def seed(value: Any) -> tuple[Any, str]:
-    """A seed, which counts to 2**63 here."""
+def seed(value: Any, bits: int = 63) -> tuple[Any, str]:
+    """A seed; those of AnimateDiff and of film models count to 2**63 here."""
     if isinstance(value, str) and value.strip().lstrip("-").isdecimal() and len(value) < 25:
         value = int(value)
     if isinstance(value, float) and value.is_integer():
@@ -75,8 +75,8 @@ def seed(value: Any) -> tuple[Any, str]:
         raise Refused(f"must be a whole number, got {_shown(value)}")
     if value < 0:
         raise Refused("it stands for another seed each time; here every render has its seed")
-    if value >= 2**63:
-        raise Refused("seeds are below 2**63 here")
+    if value >= 2**bits:
+        raise Refused(f"seeds are below 2**{bits} here")
     return value, ""
 
 
@@ -119,6 +119,7 @@ class Draft:
         values: settings by dotted key; `ASK` for what is asked for.
         asked: why, by key.
         implied: keys that no leaf gives, with the reason.
+        renderer: of the flow; empty: its own.
     """
 
     flow: str
@@ -130,6 +131,17 @@ class Draft:
     values: dict[str, Any] = field(default_factory=dict)
     asked: dict[str, str] = field(default_factory=dict)
     implied: dict[str, str] = field(default_factory=dict)
+    renderer: str = ""
+
+    @property
+    def takes(self) -> str:
+        """Whose settings it has, as the tables name them: a flow, or a renderer of one."""
+        return self.renderer or self.flow
+
+    @property
+    def called(self) -> str:
+        """The same for messages."""
+        return f"{self.flow} renderer={self.renderer}" if self.renderer else self.flow
 
     def put(self, key: str, value: Any, fact: Fact, how: str = "") -> None:
         """A setting that a fact gives."""

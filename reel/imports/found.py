@@ -122,6 +122,7 @@ class Found:
         entries: what needs no setting: what has no effect, and what is not mapped.
         notes: what the file does not say and the tool takes from elsewhere, and what else is good to know.
         implied: settings that follow from what the tool does, with the reason: in the words of facts.
+        renderer: of the flow; empty: its own.
     """
 
     format: str
@@ -132,6 +133,7 @@ class Found:
     entries: list[Entry] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     implied: list[Fact] = field(default_factory=list)
+    renderer: str = ""
 
     def say(self, name: str, leaf: Leaf | None, value: Any = None, how: str = "", group: Group | None = None) -> None:
         """A fact of one leaf; nothing where there is no leaf.

@@ -106,6 +106,8 @@ def _distilled(found: Found, draft: Draft) -> None:
 
 def loras(found: Found, draft: Draft, more: list[Group]) -> None:
     """LoRAs of the file and of the tags in its prompts; those of motion modules apart."""
+    if draft.takes == "vace":
+        return _no_loras(found, draft, more)
     at = "animate" if draft.flow == "animate" else "stylize"
     rows: dict[str, list[dict[str, Any]]] = {}
     for group in [*found.of("lora"), *found.of("motion_lora"), *more]:
@@ -116,6 +118,13 @@ def loras(found: Found, draft: Draft, more: list[Group]) -> None:
             continue
         _lora(group, key, rows.setdefault(key, []), draft)
     draft.values |= {key: found_ for key, found_ in rows.items() if found_}
+    return None
+
+
+def _no_loras(found: Found, draft: Draft, more: list[Group]) -> None:
+    for fact in [fact for kind in ("lora", "motion_lora") for group in found.of(kind) for fact in group.facts]:
+        draft.left(fact, f"`{draft.called}` takes no LoRAs")
+    draft.notes += [f"<lora:{group.value('file')}> of {group.place}: `{draft.called}` takes no LoRAs" for group in more]
 
 
 def _lora(group: Group, key: str, rows: list[dict[str, Any]], draft: Draft) -> None:

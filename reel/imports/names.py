@@ -166,21 +166,27 @@ VIDEO = (
     Known(rf"ltxv?-?(video-)?13b-(v?0\.9\.8)-distilled{_EIGHT_BITS}", family="ltx_distilled"),
     Known(rf"ltx-2-19b-dev{_EIGHT_BITS}", family="ltx2"),
     Known(
-        rf"wan2[._]1[-_]vace[-_]1[._]3b.*{_EIGHT_BITS}", {"hub": "Wan-AI/Wan2.1-VACE-1.3B-diffusers"}, "wan_vace_1_3b"
+        rf"wan2[._]1[-_]vace[-_](module_)?1[._]3b.*?{_EIGHT_BITS}",
+        {"hub": "Wan-AI/Wan2.1-VACE-1.3B-diffusers"},
+        "wan_vace_1_3b",
     ),
-    Known(rf"wan2[._]1[-_]vace[-_]14b.*{_EIGHT_BITS}", {"hub": "Wan-AI/Wan2.1-VACE-14B-diffusers"}, "wan_vace_14b"),
-    Known(rf"wan2[._]1[-_]i2v[-_]480p.*{_EIGHT_BITS}", {"hub": "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers"}, "wan21"),
-    Known(rf"wan2[._]1[-_]i2v[-_]720p.*{_EIGHT_BITS}", {"hub": "Wan-AI/Wan2.1-I2V-14B-720P-Diffusers"}, "wan21_720p"),
-    Known(rf"wan2[._]1[-_]flf2v.*{_EIGHT_BITS}", {"hub": "Wan-AI/Wan2.1-FLF2V-14B-720P-diffusers"}, "wan21_flf"),
     Known(
-        rf"hunyuan_video_(image_to_video|i2v).*{_EIGHT_BITS}",
+        rf"wan2[._]1[-_]vace[-_](module_)?14b.*?{_EIGHT_BITS}",
+        {"hub": "Wan-AI/Wan2.1-VACE-14B-diffusers"},
+        "wan_vace_14b",
+    ),
+    Known(rf"wan2[._]1[-_]i2v[-_]480p.*?{_EIGHT_BITS}", {"hub": "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers"}, "wan21"),
+    Known(rf"wan2[._]1[-_]i2v[-_]720p.*?{_EIGHT_BITS}", {"hub": "Wan-AI/Wan2.1-I2V-14B-720P-Diffusers"}, "wan21_720p"),
+    Known(rf"wan2[._]1[-_]flf2v.*?{_EIGHT_BITS}", {"hub": "Wan-AI/Wan2.1-FLF2V-14B-720P-diffusers"}, "wan21_flf"),
+    Known(
+        rf"hunyuan_video_(image_to_video|i2v).*?{_EIGHT_BITS}",
         {"hub": "hunyuanvideo-community/HunyuanVideo-I2V"},
         "hunyuan",
     ),
-    Known(rf"wan2[._]2[-_]i2v.*14b.*{_EIGHT_BITS}", {"hub": "Wan-AI/Wan2.2-I2V-A14B-Diffusers"}, "wan22"),
-    Known(rf"wan2[._]2[-_]ti2v.*5b.*{_EIGHT_BITS}", {"hub": "Wan-AI/Wan2.2-TI2V-5B-Diffusers"}, "wan22_5b"),
-    Known(rf"wan2[._]1[-_]t2v[-_]1[._]3b.*{_EIGHT_BITS}", {"hub": "Wan-AI/Wan2.1-T2V-1.3B-Diffusers"}),
-    Known(rf"wan2[._]1[-_]t2v[-_]14b.*{_EIGHT_BITS}", {"hub": "Wan-AI/Wan2.1-T2V-14B-Diffusers"}),
+    Known(rf"wan2[._]2[-_]i2v.*14b.*?{_EIGHT_BITS}", {"hub": "Wan-AI/Wan2.2-I2V-A14B-Diffusers"}, "wan22"),
+    Known(rf"wan2[._]2[-_]ti2v.*5b.*?{_EIGHT_BITS}", {"hub": "Wan-AI/Wan2.2-TI2V-5B-Diffusers"}, "wan22_5b"),
+    Known(rf"wan2[._]1[-_]t2v[-_]1[._]3b.*?{_EIGHT_BITS}", {"hub": "Wan-AI/Wan2.1-T2V-1.3B-Diffusers"}),
+    Known(rf"wan2[._]1[-_]t2v[-_]14b.*?{_EIGHT_BITS}", {"hub": "Wan-AI/Wan2.1-T2V-14B-Diffusers"}),
 )
 """Models that make films: the family of conf/model/ where there is one of that name, and where the weights are."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -49,6 +50,16 @@ def _schedule_of_windows(value: Any) -> tuple[Any, str]:
     if value in ("uniform", "composite"):  # of prompt travel and of older nodes
         return "looped-uniform", "" if value == "uniform" else "composite is uniform here"
     raise Refused(f"there are no context windows of kind {value} here")
+
+
+VACE_RATE = 16
+"""Frames a second that VACE was trained at."""
+
+
+def _vace_rate(value: Any) -> tuple[Any, str]:
+    if number(value)[0] != VACE_RATE:
+        raise Refused(f"it was trained at {VACE_RATE} frames a second, and is told no other rate")
+    return VACE_RATE, ""
 
 
 _FORMATS = {
@@ -108,6 +119,20 @@ PLACES: dict[str, dict[str, Place]] = {
         "width": Place("extract.width", side(8)),
         "height": Place("extract.height", side(8)),
     },
+    "vace": {
+        **_FINISHED,
+        "prompt": Place("prompt"),
+        "negative": Place("negative_prompt"),
+        "seed": Place("seed", functools.partial(seed, bits=62)),
+        "steps": Place("stylize.num_inference_steps", whole),
+        "cfg": Place("stylize.guidance_scale", number),
+        "shift": Place("stylize.flow_shift", number),
+        "frames": Place("extract.max_frames", whole),
+        "fps": Place("extract.fps", _vace_rate),
+        "start": Place("extract.start", number),
+        "width": Place("extract.width", side(16)),
+        "height": Place("extract.height", side(16)),
+    },
     "animate": {
         **_FINISHED,
         "prompt": Place("prompt"),
@@ -124,7 +149,7 @@ PLACES: dict[str, dict[str, Place]] = {
         "extra_frames": Place("animate.extra_frames", whole),
     },
 }
-"""Key of each fact in each flow."""
+"""Key of each fact in each flow, and in each renderer that has settings of its own (`Draft.takes`)."""
 WHY = {
     "strength": "`{flow}` begins from noise alone",
     "start": "`{flow}` has no source",
@@ -135,6 +160,9 @@ WHY = {
     "spacing": "the model's own scheduler is used",
     "motion": "`{flow}` has no motion modules",
     "vae": "the model's own VAE is used",
+    "shift": "the family's own shift of its times",
+    "reference": "`{flow}` takes no pictures of the character",
+    "reference_film": "a picture stands for the character, and no film",
     "clip_skip": "`{flow}` reads the whole text encoder",
 }
 """Why a flow has no place for a fact, where that is not plain."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reel.imports import controls, model_files, schedules
+from reel.imports import controls, model_files, schedules, vace
 from reel.imports.draft import ASK, Draft, Refused, number, text
 from reel.imports.found import Fact, Found, Group
 from reel.imports.names import sampler
@@ -35,24 +35,25 @@ def settle(found: Found, families: Collection[str], flow: str | None = None) -> 
     draft = Draft(
         flow or found.flow, found.format, found.source, {one.leaf.path: one for one in found.entries}, list(found.notes)
     )
+    if draft.flow == found.flow and found.renderer:
+        draft.renderer = draft.choices["renderer"] = found.renderer
     state = _Settling(found, draft, families)
-    animated = draft.flow == "animate"
-    (model_files.film_model if animated else model_files.animatediff)(found, draft, families)
+    _MODELS[draft.takes](found, draft, families)
     _texts(state)
     for name, what in _SPECIAL.items():
         for at, fact in enumerate([fact for fact in found.facts if fact.name == name]):
             if at:
                 draft.left(fact, "another one is taken")
-            elif name not in _TAKES[draft.flow]:
-                draft.left(fact, _why(name, draft.flow))
+            elif name not in _TAKES[draft.takes]:
+                draft.left(fact, _why(name, draft))
             else:
                 what(state, fact)
     _plain(state)
-    controls.settle(found, draft)
+    (vace.control if draft.takes == "vace" else controls.settle)(found, draft)
     _pictures(state)
     model_files.loras(found, draft, state.loras)
     for fact in found.implied:
-        if (place := PLACES[draft.flow].get(fact.name)) is not None and place.key not in draft.values:
+        if (place := PLACES[draft.takes].get(fact.name)) is not None and place.key not in draft.values:
             draft.imply(place.key, fact.value, fact.how)
     for path, leaf in found.source.leaves.items():
         if path not in draft.known:
@@ -61,8 +62,8 @@ def settle(found: Found, families: Collection[str], flow: str | None = None) -> 
     return draft
 
 
-def _why(name: str, flow: str) -> str:
-    return WHY.get(name, "`{flow}` has no setting for it").format(flow=flow)
+def _why(name: str, draft: Draft) -> str:
+    return WHY.get(name, "`{flow}` has no setting for it").format(flow=draft.called)
 
 
 def _texts(state: _Settling) -> None:
@@ -75,7 +76,7 @@ def _texts(state: _Settling) -> None:
         else:
             draft.left(fact, "another one is taken")
     for name in ("prompt", "negative"):
-        place = PLACES[draft.flow][name]
+        place = PLACES[draft.takes][name]
         for fact in [fact for fact in state.found.facts if fact.name == name]:
             if name == "prompt" and (scheduled is not None or place.key in draft.values):
                 draft.left(fact, "a prompt schedule takes its place" if scheduled else "another text is the prompt")
@@ -101,7 +102,7 @@ def _take(state: _Settling, words: Words, fact: Fact) -> None:
         group = Group("lora", [Fact("file", name), Fact("weight", weight)], fact.place)
         state.loras.append(group)
     for name in words.embeddings:
-        if state.draft.flow != "animate":
+        if state.draft.takes not in ("animate", "vace"):
             state.draft.embedding(name, fact.place)
 
 
@@ -117,8 +118,10 @@ def _prompt_schedule(state: _Settling, fact: Fact) -> None:
         draft.put("prompt", taken.constant, fact, taken.how)
         if taken.negative:
             draft.put("negative_prompt", taken.negative, fact)
-    elif draft.flow == "animate":
+    elif draft.takes == "animate":
         draft.left(fact, "one prompt holds for the whole film (model=ltx_long alone reads a schedule)")
+    elif draft.takes == "vace":
+        draft.left(fact, "one prompt holds for all frames")
     else:
         draft.put("prompt_schedule", taken.value, fact, taken.how)
     return None
@@ -126,13 +129,13 @@ def _prompt_schedule(state: _Settling, fact: Fact) -> None:
 
 def _plain(state: _Settling) -> None:
     """Facts that are a value at a key."""
-    draft, places = state.draft, PLACES[state.draft.flow]
+    draft, places = state.draft, PLACES[state.draft.takes]
     for fact in state.found.facts:
         if fact.name in ("prompt", "negative", "prompt_schedule", *_SPECIAL, *model_files.NAMES):
             continue
         place = places.get(fact.name)
         if place is None:
-            draft.left(fact, _why(fact.name, draft.flow))
+            draft.left(fact, _why(fact.name, draft))
         else:
             draft.read(place.key, place.read, fact)
 
@@ -192,13 +195,21 @@ _SPECIAL: Mapping[str, Callable[[_Settling, Fact], None]] = {
     "clip": _clip,
     "picture": _picture("picture", "the film's first frame"),
     "last": _picture("last", "the film's last frame"),
+    "reference": lambda state, fact: vace.reference(fact, state.draft),
     "cfg_schedule": _guidance,
     "strength_schedule": _strengths,
 }
 _TAKES = {
     "text2video": {"sampler", "spacing", "cfg_schedule"},
     "dance": {"sampler", "spacing", "clip", "cfg_schedule", "strength_schedule"},
+    "vace": {"clip", "reference"},
     "animate": {"picture", "last"},
+}
+_MODELS: Mapping[str, Callable[[Found, Draft, Collection[str]], None]] = {
+    "text2video": model_files.animatediff,
+    "dance": model_files.animatediff,
+    "vace": vace.model,
+    "animate": model_files.film_model,
 }
 
 
@@ -220,7 +231,7 @@ def _guide(group: Group, draft: Draft, rows: list[dict[str, Any]]) -> None:
     frame = int(number(at.value)[0]) if at is not None and _is_number(at.value) else 0
     if draft.flow != "animate" or picture is None:
         for fact in group.facts:
-            draft.left(fact, f"`{draft.flow}` takes no guiding pictures" if picture else "no picture is named for it")
+            draft.left(fact, f"`{draft.called}` takes no guiding pictures" if picture else "no picture is named for it")
         return
     strength = group.get("strength")
     if frame == 0 and "picture" not in draft.values:

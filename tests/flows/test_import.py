@@ -46,7 +46,8 @@ def conf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def given_all(text: str) -> str:
     """An experiment with something in the place of all that it asks for."""
     text = text.replace(f"override /model: {HYDRAS}", "override /model: ltx_2b")
-    return text.replace(f": {ASK}", f": {STAND_IN}")
+    text = text.replace(f"override /control: {HYDRAS}", "override /control: [pose]")
+    return text.replace(ASK, STAND_IN)
 
 
 @functools.cache
@@ -73,7 +74,7 @@ def _listed(choice: Any) -> str:
     return f"[{','.join(choice)}]" if isinstance(choice, list) else str(choice)
 
 
-@pytest.mark.parametrize("name", ["controls.json", "travel.txt", "cn.txt", "ltx_guides_api.json"])
+@pytest.mark.parametrize("name", ["controls.json", "travel.txt", "cn.txt", "ltx_guides_api.json", "vace_api.json"])
 def test_an_experiment_is_composed_from_its_file(tmp_path: Path, conf: Path, name: str) -> None:
     file = next(file for file in FILES if file.name == name)
     (tmp_path / name).write_bytes(file.data)
@@ -85,6 +86,8 @@ def test_an_experiment_is_composed_from_its_file(tmp_path: Path, conf: Path, nam
     data = composed(root, [f"experiment={draft.flow}/imported"]).data
     for key, value in file.settings.items():
         assert at(data, key) == value, key
+    if draft.choices.get("model") in names():
+        assert at(data, "model.name") == draft.choices["model"], "also beside a renderer that brings another"
 
 
 def test_what_a_flow_refuses_is_taken_back_and_told(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ MODELS: dict[str, Row] = {
         {**_LORA, "strength_clip": No("one weight holds for both networks: strength_model"), "clip": Go()}, opens="lora"
     ),
     "LoraLoaderModelOnly": Row(_LORA, opens="lora"),
-    "ModelSamplingSD3": Row({"shift": No("the family's own shift of its times"), "model": Go()}),
+    "ModelSamplingSD3": Row({"shift": Is("shift"), "model": Go()}),
     "ModelSamplingLTXV": Row(
         {
             "max_shift": Plain((2.05,), "the family's own"),

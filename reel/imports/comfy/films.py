@@ -1,4 +1,4 @@
-"""Nodes that films and pictures come from and end in: VideoHelperSuite's, ComfyUI's, those of LTX, Wan and VACE."""
+"""Nodes that films and pictures come from and end in: VideoHelperSuite's, ComfyUI's, those of LTX, Wan and Hunyuan."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ def _reached(value: Any) -> Any:
     return (value - 1) // 8 * 8 + 1 if isinstance(value, int) and value > 0 else value
 
 
-def _reached4(value: Any) -> Any:
+def reached4(value: Any) -> Any:
+    """Wan's and Hunyuan's: one for every four."""
     return (value - 1) // 4 * 4 + 1 if isinstance(value, int) and value > 0 else value
 
 
-def _sides(frames: Callable[[Any], Any], unit: int) -> dict[str, Input]:
+def sides(frames: Callable[[Any], Any], unit: int) -> dict[str, Input]:
     """Size and length of a film's latents.
 
     Args:
@@ -109,8 +110,8 @@ SOURCES: dict[str, Row] = {
     "EmptyLatentImage": Row(
         {"width": Is("width"), "height": Is("height"), "batch_size": Is("frames")}, gives={"empty": True}
     ),
-    "EmptyLTXVLatentVideo": Row(_sides(_reached, 32), gives={"film": "LTX"}),
-    "EmptyHunyuanLatentVideo": Row(_sides(_reached4, 16), gives={"film": "Wan or Hunyuan"}),
+    "EmptyLTXVLatentVideo": Row(sides(_reached, 32), gives={"film": "LTX"}),
+    "EmptyHunyuanLatentVideo": Row(sides(reached4, 16), gives={"film": "Wan or Hunyuan"}),
     "VAEEncode": Row({"pixels": Go(), "vae": Go("vae")}),
     "VAEEncodeTiled": Row(
         {
@@ -126,7 +127,7 @@ _SEEN = No("the family's pipeline encodes its pictures itself")
 FILMS: dict[str, Row] = {
     "LTXVConditioning": Row({"positive": Go("positive"), "negative": Go("negative"), "frame_rate": Is("fps")}),
     "LTXVImgToVideo": Row(
-        {**_BOTH, "image": Go("start"), **_sides(_reached, 32), "strength": Is("start_strength")}, gives={"film": "LTX"}
+        {**_BOTH, "image": Go("start"), **sides(_reached, 32), "strength": Is("start_strength")}, gives={"film": "LTX"}
     ),
     "LTXVImgToVideoInplace": Row(
         {
@@ -151,7 +152,7 @@ FILMS: dict[str, Row] = {
     ),
     "LTXVCropGuides": Row({"positive": Go("positive"), "negative": Go("negative"), "latent": Go("latent")}),
     "WanImageToVideo": Row(
-        {**_BOTH, "start_image": Go("start"), **_sides(_reached4, 16), "clip_vision_output": _SEEN},
+        {**_BOTH, "start_image": Go("start"), **sides(reached4, 16), "clip_vision_output": _SEEN},
         gives={"film": "Wan"},
     ),
     "WanFirstLastFrameToVideo": Row(
@@ -159,29 +160,17 @@ FILMS: dict[str, Row] = {
             **_BOTH,
             "start_image": Go("start"),
             "end_image": Go("end"),
-            **_sides(_reached4, 16),
+            **sides(reached4, 16),
             "clip_vision_start_image": _SEEN,
             "clip_vision_end_image": _SEEN,
         },
         gives={"film": "Wan"},
     ),
     "Wan22ImageToVideoLatent": Row(
-        {"vae": Go("vae"), "start_image": Go("start"), **_sides(_reached4, 16)}, gives={"film": "Wan"}
+        {"vae": Go("vae"), "start_image": Go("start"), **sides(reached4, 16)}, gives={"film": "Wan"}
     ),
-    "WanVaceToVideo": Row(
-        {
-            **_BOTH,
-            **_sides(_reached4, 16),
-            "strength": Is("vace_strength"),
-            "control_video": Go("vace"),
-            "control_masks": No("what of the film is made anew: no setting says that of a graph's masks"),
-            "reference_image": Go("reference"),
-        },
-        gives={"film": "VACE"},
-    ),
-    "TrimVideoLatent": Row({"samples": Go(), "trim_amount": Go()}),
     "HunyuanImageToVideo": Row(
-        {**_BOTH, "start_image": Go("start"), **_sides(_reached4, 16), "guidance_type": No("the family's own")},
+        {**_BOTH, "start_image": Go("start"), **sides(reached4, 16), "guidance_type": No("the family's own")},
         gives={"film": "Hunyuan"},
     ),
 }

@@ -22,14 +22,17 @@ def read(data: Mapping[str, Any], source: Source, around: Path_ = ()) -> Found:
     follow(graph(data), found, around)
     hints = _taken(found, "film", "a node of film models")
     empty = _taken(found, "empty", "begins from noise alone")
-    if hints:
+    vace = any(fact.value == "VACE" for fact in hints)
+    if vace and (_drawn(found) or found.get("clip") is not None):
+        _repainted(found)
+    elif hints:
         _film(found)
     elif found.get("clip") is not None or found.of("control"):
         _redrawn(found, empty)
     else:
         _from_noise(found)
-    if hints and hints[0].value == "VACE":
-        _vace(found)
+    if vace and not found.renderer:
+        _undriven(found)
     return found
 
 
@@ -67,14 +70,23 @@ def _film(found: Found) -> None:
     found.flow = "animate"
     found.imply("extra_frames", 0, "the graph makes no frames to be cut off")
     _whole_denoising(found)
+    _own_scheduler(found, "euler")
+    if (rate := _only(found, "clip_rate")) is not None:
+        _left(found, rate, "`animate` takes no clip to redraw")
+
+
+def _own_scheduler(found: Found, *like: str) -> None:
+    """A film model's scheduler is its family's.
+
+    Args:
+        like: samplers that are the same.
+    """
     sampler, spacing = _only(found, "sampler"), _only(found, "spacing")
     for fact in filter(None, (sampler, spacing)):
-        if fact.value in ("euler", "simple", "normal"):
+        if fact.value in (*like, "simple", "normal"):
             _used(found, fact, "as the family's own scheduler")
         else:
             _left(found, fact, "the family's own scheduler is used")
-    if (rate := _only(found, "clip_rate")) is not None:
-        _left(found, rate, "`animate` takes no clip to redraw")
 
 
 def _whole_denoising(found: Found) -> None:
@@ -142,10 +154,24 @@ def _rates(found: Found) -> None:
         )
 
 
-def _vace(found: Found) -> None:
-    """What VACE is given beside its words: another renderer than ours of first pictures takes it."""
-    why = "`dance renderer=vace` repaints a clip by its maps, and a graph of VACE is not made into its settings yet"
-    for name in ("clip", "film_model"):
-        if (fact := _only(found, name)) is not None:
-            _left(found, fact, why)
-    found.notes.append(f"{why} (docs/vace.md); words, size, length and sampling are here")
+def _drawn(found: Found) -> bool:
+    """Whether a node draws the map that VACE is given."""
+    return any(group.get("maker") is not None for group in found.of("control"))
+
+
+def _repainted(found: Found) -> None:
+    """VACE repaints a clip after a map of it."""
+    found.flow, found.renderer = "dance", "vace"
+    _whole_denoising(found)
+    _own_scheduler(found, "uni_pc", "uni_pc_bh2", "unipc")
+    _rates(found)
+    if not _drawn(found) and (clip := _only(found, "clip")) is not None:
+        _left(found, clip, "a finished map, or frames to be filled in: maps are drawn from the clip of the person here")
+
+
+def _undriven(found: Found) -> None:
+    """VACE without a control video: `dance renderer=vace` has nothing to draw after."""
+    why = "without a control video: `dance renderer=vace` repaints a clip after its map (docs/vace.md)"
+    if (model := _only(found, "film_model")) is not None:
+        _left(found, model, why)
+    found.notes.append(f"VACE {why}; words, size, length, pictures and sampling are here")

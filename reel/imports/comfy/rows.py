@@ -75,7 +75,7 @@ BY_WAY = {
     "text": {"negative": "negative", "": "prompt"},
     "image": {"start": "picture", "end": "last", "guide": "guide.picture", "adapter": "ip_adapter.picture",
               "control": "control.picture", "reference": "reference", "": "picture"},
-    "video": {"": "clip"},
+    "video": {"reference": "reference_film", "": "clip"},
 }  # fmt: skip
 """The fact of an input named ``@text`` and the like, by the way; under the empty way what else it is."""
 GPU = "of one machine, no part of a film"

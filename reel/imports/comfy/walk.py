@@ -183,7 +183,7 @@ _MADE = ("frames", "width", "height")
 _AGAIN = "a further pass over the film has no counterpart; finish=[upscale] makes films larger"
 _LEAVES = {
     "lora": ("positive", "negative", "latent", "start", "guide", "vae"),
-    "control": ("positive", "negative", "model", "latent", "vae", "clip"),
+    "control": ("positive", "negative", "model", "latent", "vae", "clip", "reference", "start", "end"),
     "guide": ("positive", "negative", "latent", "vae"),
     "ip_adapter": ("model",),
 }

@@ -235,6 +235,39 @@ def wan(kind: str, unet: str, **inputs: Any) -> Graph:
     }
 
 
+def vace(**inputs: Any) -> Graph:
+    """A clip that Wan VACE repaints after its skeleton, by ComfyUI's own nodes."""
+    given = {"strength": 0.8, "control_video": link("60"), "reference_image": link("52"), **inputs}
+    return wan("WanVaceToVideo", "wan2.1_vace_14B_fp16.safetensors", **given) | {
+        "60": node("DWPreprocessor", image=link("61"), resolution=512),
+        "61": node("LoadVideo", file="dance.mp4"),
+        "58": node("TrimVideoLatent", samples=link("3"), trim_amount=link("50", 3)),
+        "8": node("VAEDecode", samples=link("58"), vae=link("39")),
+    }
+
+
+def wrapped(**encoded: Any) -> Graph:
+    """The same after its depth, by the nodes of WanVideoWrapper."""
+    given: dict[str, Any] = {"width": 832, "height": 480, "num_frames": 49, "strength": 1.0, "vace_start_percent": 0.0,
+                             "vace_end_percent": 1.0, "tiled_vae": False, **encoded}  # fmt: skip
+    return {
+        "1": node("WanVideoVACEModelSelect", vace_model="Wan2_1-VACE_module_14B_fp8_e4m3fn.safetensors"),
+        "2": node("WanVideoModelLoader", model="Wan2_1-T2V-14B_fp8_e4m3fn.safetensors", base_precision="fp16",
+                  quantization="fp8_e4m3fn", load_device="offload_device", vace_model=link("1")),
+        "3": node("WanVideoVAELoader", model_name="Wan2_1_VAE_bf16.safetensors", precision="bf16"),
+        "4": node("LoadWanVideoT5TextEncoder", model_name="umt5-xxl-enc-bf16.safetensors", precision="bf16"),
+        "5": node("WanVideoTextEncode", positive_prompt="A fox runs.", negative_prompt="static", t5=link("4")),
+        "6": node("VHS_LoadVideo", video="dance.mp4", force_rate=16, custom_width=0, custom_height=0,
+                  frame_load_cap=0, skip_first_frames=0, select_every_nth=1),
+        "7": node("DepthAnythingPreprocessor", image=link("6"), ckpt_name="depth_anything_vitl14.pth", resolution=512),
+        "8": node("WanVideoVACEEncode", vae=link("3"), input_frames=link("7"), **given),
+        "9": node("WanVideoSampler", model=link("2"), image_embeds=link("8"), text_embeds=link("5"), steps=20, cfg=4.0,
+                  shift=5.0, seed=7, force_offload=True, scheduler="unipc", riflex_freq_index=0, denoise_strength=1.0),
+        "10": node("WanVideoDecode", vae=link("3"), samples=link("9"), enable_vae_tiling=False),
+        "11": combined(link("10"), frame_rate=16),
+    }  # fmt: skip
+
+
 def of_editor(graph: Graph, *, named: bool = True) -> dict[str, Any]:
     """The same graph as the editor saves it; ``named``: widgets are listed by name, as newer ones do."""
     nodes: list[dict[str, Any]] = []
@@ -600,17 +633,46 @@ GRAPHS = [
     ),
     _file(
         "vace_api.json",
-        wan(
-            "WanVaceToVideo",
-            "wan2.1_vace_1.3B_fp16.safetensors",
-            strength=1.0,
-            control_video=link("60"),
-            reference_image=link("52"),
-        )
-        | {"60": node("DWPreprocessor", image=link("61"), resolution=512), "61": node("LoadVideo", file="dance.mp4")},
-        "animate",
-        {"frames": 81, "width": 832, "animate.num_inference_steps": 30},
-        "model",
+        vace(),
+        "dance",
+        {
+            "controls.pose.kind": "openpose",
+            "controls.pose.weight": 0.8,
+            "controls.pose.preprocess": "dwpose",
+            "extract.max_frames": 81,
+            "extract.width": 832,
+            "extract.fps": 16,
+            "stylize.num_inference_steps": 30,
+            "stylize.guidance_scale": 6,
+            "stylize.flow_shift": 8,
+        },
+        "clip",
+        "stylize.references[0]",
+    ),
+    _file(
+        "vace_finished_api.json",
+        vace(control_video=link("61")),
+        "dance",
+        {"stylize.flow_shift": 8},
+        "clip",
+        "control",
+    ),
+    _file("vace_words_api.json", vace(control_video=0), "animate", {"frames": 81}, "model", "picture"),
+    _file(
+        "vace_wrapper_api.json",
+        wrapped(),
+        "dance",
+        {
+            "prompt": "A fox runs.",
+            "negative_prompt": "static",
+            "controls.depth.weight": 1,
+            "controls.depth.preprocess": "depth_anything",
+            "extract.max_frames": 49,
+            "stylize.num_inference_steps": 20,
+            "stylize.flow_shift": 5,
+            "seed": 7,
+        },
+        "clip",
     ),
     _file(
         "wan_ends_api.json",

@@ -117,12 +117,6 @@ def test_what_a_flow_cannot_do_without_is_asked_for_and_no_sample_is_taken(tmp_p
     assert film.values["negative_prompt"] == ""
 
 
-def test_a_reference_of_vace_is_no_first_frame(tmp_path: Path) -> None:
-    draft = imported(tmp_path, next(file for file in GRAPHS if file.name == "vace_api.json"))
-    assert why(draft, "52", "inputs", "image") == ("not mapped", "`animate` has no setting for it")
-    assert "dance renderer=vace" in why(draft, "61", "inputs", "file")[1]
-
-
 def test_a_distilled_model_keeps_its_times(tmp_path: Path) -> None:
     from tests.reel.imports.graphs import ltx
 
