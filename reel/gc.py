@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from reel.errors import UserError
-from reel.files import flocked
+from reel.files import flocked, read_file
 from reel.history.record import RenderRecord, list_records
 from reel.history.recorder import alive
 from reel.keys import entries
@@ -155,6 +155,9 @@ def _split(
     for folder, kind in (("keys", "key"), ("results", "pointer")):
         for path in _files(store.root / folder):
             (staying if path.name.removesuffix(".json") in stay else going).append(_item(kind, path))
+    for path in _files(store.root / "comfyui"):  # keys by what a server was asked for
+        key = (read_file(path) or b"").decode("ascii", "replace")
+        (staying if key in stay else going).append(_item("request", path))
     staying.extend(_item("record", path) for path in _files(store.root / "records"))
     for path in sorted((store.root / "journals").glob("*")):  # of renders that were broken off
         (going if time.time() - path.stat().st_mtime > 30 * DAY else staying).append(_item("checkpoint", path))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.comfyui import asked
 from flows.comfyui.settings import ComfyUI
 from flows.comfyui.stages import ComfyPlan, Upload
 from flows.flow import Source
@@ -20,7 +21,7 @@ from reel.store import Store
 from tasks.assemble import Assemble
 from tasks.comfyui.address import Address
 from tasks.comfyui.run import version
-from tasks.comfyui.server import Server, uploaded_name
+from tasks.comfyui.server import Server, Unreachable, uploaded_name
 from tasks.comfyui.settings import Frames, Run
 from tasks.stylize.settings.compute import check_compute
 
@@ -62,26 +63,12 @@ def plan(cfg: ComfyUI, store: Store) -> ComfyPlan:
         )
     graph = load(cfg.workflow)
     filled = fill(graph, cfg)
-    if cfg.output:
-        graph.find(cfg.output, "output")
-    server = Server(Address(cfg.server))
-    about = version(server.system())
-    known = definitions(server.object_info())
-    output = _output(filled.graph, cfg.output, known)
-    part = filled.graph.only(filled.graph.behind([output]))
-    part = _looked(part, known, filled, f"workflow: {cfg.workflow.name}")
-    uploads = [one for (node, _), one in filled.uploads.items() if node in part.nodes]
-    modules = {node.kind: known[node.kind].module for node in part.nodes.values() if known[node.kind].custom}
+    named = graph.find(cfg.output, "output").id if cfg.output else ""
+    run = _run(cfg, filled, named, store)
     return ComfyPlan(
         workflow=Source(cfg.workflow, sha256_file(cfg.workflow)),
-        run=Run(
-            graph=part.plain,
-            uploads={one.input: one.name for one in uploads},
-            output=output,
-            packs=modules,
-            server=about,
-        ),
-        uploads=uploads,
+        run=run,
+        uploads=[one for one in filled.uploads.values() if one.input in run.uploads],
         address=cfg.server,
         frames=Frames(fps=cfg.fps),
         assembly=_assembly(cfg, cfg.workflow.name),
@@ -90,6 +77,53 @@ def plan(cfg: ComfyUI, store: Store) -> ComfyPlan:
         measures=measures.plan(cfg.measure, measures.Subject(cfg.prompt, model="comfyui", reference=cfg.reference,
                                                              original=False)),
     )  # fmt: skip
+
+
+def _run(cfg: ComfyUI, filled: Filled, named: str, store: Store) -> Run:
+    """What is run, by what the server says of itself now; while it does not answer, by what it said last.
+
+    Args:
+        named: id of the node whose files are taken; empty: the one that saves.
+
+    Raises:
+        Unreachable: the server does not answer, and the store does not have what it would make.
+        UserError: as `plan`.
+    """
+    files = {one.input: one.source.digest for one in filled.uploads.values()}
+    names = {one.input: one.name for one in filled.uploads.values()}
+    request = {"graph": filled.graph.plain, "uploads": names, "output": named, "server": cfg.server}
+    try:
+        run = _asked(cfg, filled, named)
+    except Unreachable as error:
+        if (known := asked.recalled(store, request, files)) is None:
+            raise
+        about = f"ComfyUI {known.server.comfyui} on {known.server.device}"
+        log.warning("%s; what it made of this graph when it last answered (%s) is in the store", error.message, about)
+        return known
+    asked.note(store, request, run, {name: files[name] for name in run.uploads})
+    return run
+
+
+def _asked(cfg: ComfyUI, filled: Filled, named: str) -> Run:
+    """What is run, the server asked.
+
+    Raises:
+        UserError: the graph does not fit the server.
+    """
+    assert cfg.workflow is not None
+    server = Server(Address(cfg.server))
+    about = version(server.system())
+    known = definitions(server.object_info())
+    output = _output(filled.graph, named, known)
+    part = filled.graph.only(filled.graph.behind([output]))
+    part = _looked(part, known, filled, f"workflow: {cfg.workflow.name}")
+    return Run(
+        graph=part.plain,
+        uploads={one.input: one.name for (node, _), one in filled.uploads.items() if node in part.nodes},
+        output=output,
+        packs={node.kind: known[node.kind].module for node in part.nodes.values() if known[node.kind].custom},
+        server=about,
+    )
 
 
 def fill(graph: Graph, cfg: ComfyUI) -> Filled:
@@ -133,13 +167,16 @@ def _upload(path: Path, setting: str, number: int) -> Upload:
 def _output(graph: Graph, named: str, known: Mapping[str, Definition]) -> str:
     """Id of the node whose files are taken.
 
+    Args:
+        named: id of the one that is named; empty: none is.
+
     Raises:
         UserError: the named one saves nothing; or none, or several do, and none is named.
     """
     saving = [node for node in graph.nodes.values() if (of := known.get(node.kind)) and of.saves]
     names = [node.name for node in saving]
     if named:
-        chosen = graph.find(named, "output")
+        chosen = graph.nodes[named]
         if chosen.kind in known and chosen not in saving:
             raise UserError(f"output: node {chosen.name} saves nothing", fix=f"nodes that save: {listed(names)}")
         return chosen.id

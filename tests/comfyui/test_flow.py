@@ -10,10 +10,15 @@ import pytest
 from PIL import Image
 
 from flows import cli
+from flows.comfyui import asked
 from reel.clip import Clip
 from reel.history.record import RenderRecord, list_records
 from reel.history.sweep import Manifest
+from reel.keys import make_key, remember
+from reel.op import get
+from reel.pointer import write_pointer
 from reel.store import Store
+from tasks.comfyui.settings import Run, Version
 from tests.comfyui.record import graph
 from tests.comfyui.server import Scripted, serving
 from tests.flows.rendering import computed
@@ -22,10 +27,16 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 OPS = ["comfyui.run", "comfyui.frames", "assemble"]
 
 
+def with_pictures() -> Scripted:
+    """A server whose probe takes a picture, too."""
+    script = Scripted()
+    script.info["RotoscopeProbe"]["input"]["optional"]["image"] = [["example.png"], {"image_upload": True}]
+    return script
+
+
 @pytest.fixture(scope="module")
 def comfy() -> Iterator[Scripted]:
-    with serving() as script:
-        script.info["RotoscopeProbe"]["input"]["optional"]["image"] = [["example.png"], {"image_upload": True}]
+    with serving(with_pictures()) as script:
         yield script
 
 
@@ -79,6 +90,43 @@ def test_a_graph_becomes_a_film_and_only_what_changed_is_made_again(comfy: Scrip
     comfy.system["system"]["comfyui_version"] = "0.9.0"
     assert computed(rendered(comfy, workflow))[0] == "comfyui.run"
     comfy.system["system"]["comfyui_version"] = "0.8.0"
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_what_is_in_the_store_needs_no_server(workflow: Path, capsys: pytest.CaptureFixture[str]):
+    Image.new("RGB", (8, 8)).save(picture := workflow.parent / "key.png")
+    given = ["inputs.1.seed=3", f"files.1.image={picture}"]
+    with serving(with_pictures()) as gone:
+        rendered(gone, workflow, *given)
+    capsys.readouterr()
+    assert computed(rendered(gone, workflow, *given)) == []
+    said = capsys.readouterr().err
+    assert f"{gone.url} cannot be reached" in said
+    assert "when it last answered (ComfyUI 0.8.0 on cpu) is in the store" in said
+    assert computed(rendered(gone, workflow, *given, "fps=12")) == ["comfyui.frames", "assemble"]
+
+    assert cli.main(["comfyui", *command(gone, workflow, *given, "inputs.1.steps=4")]) == 2
+    Image.new("RGB", (8, 8), "red").save(picture)
+    assert cli.main(["comfyui", *command(gone, workflow, *given)]) == 2
+    assert capsys.readouterr().err.count("error: server: ") == 2
+
+
+def test_only_the_version_that_the_server_stated_last_stands_for_it(tmp_path: Path):
+    """What it made before it was another one is not what it would make now."""
+    store, request = Store(tmp_path), {"graph": graph()}
+    then = Run(graph=graph(), output="3", server=Version(comfyui="0.8.0", pytorch="2", device="cpu"))
+    now = then.model_copy(update={"server": Version(comfyui="0.9.0", pytorch="2", device="cpu")})
+    asked.note(store, request, then, {})
+    assert asked.recalled(store, request, {}) is None, "it was never made"
+    key = make_key(get("comfyui", "run"), then, {}, {})
+    remember(store, key, "0" * 64, {}, 1.0)
+    write_pointer(store, key.digest, "0" * 64)
+    assert asked.recalled(store, request, {}) == then
+    assert asked.recalled(store, {**request, "output": "2"}, {}) is None
+    asked.note(store, request, now, {})
+    assert asked.recalled(store, request, {}) is None
+    next((tmp_path / "comfyui").iterdir()).write_bytes(b"\xff")
+    assert asked.recalled(store, request, {}) is None
 
 
 @pytest.mark.usefixtures("prefect_server")

@@ -63,6 +63,9 @@ def test_a_kept_render_keeps_its_ancestors_and_the_others_go(store):
     lost_keys = [made(store, other_map, poses=poses), made(store, other_film, map_pose=other_map)]
     kept = render(store, film)  # only the end of the chain: the rest is found through the keys
     lost = render(store, other_map, other_film)
+    (store.root / "comfyui").mkdir()
+    for request, key in (("a", kept_keys[2]), ("b", lost_keys[1]), ("c", "damaged")):
+        (store.root / "comfyui" / request).write_text(key)
     plan = collect(store, [kept])
     assert {item.name for item in plan.items if item.kind.startswith("object")} == {other_map, other_film}
     assert there(store, other_film), "planning touches nothing"
@@ -76,6 +79,7 @@ def test_a_kept_render_keeps_its_ancestors_and_the_others_go(store):
     for key in lost_keys:
         assert not (store.root / "keys" / f"{key}.json").exists()
         assert not (store.root / "results" / key).exists()
+    assert [path.name for path in (store.root / "comfyui").iterdir()] == ["a"]
     assert load(record_path(store, lost)).status == "done", "history is kept"
     assert collect(store, [kept]).items == ()
 
