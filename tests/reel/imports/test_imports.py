@@ -16,7 +16,8 @@ from reel.imports.settle import settle
 from reel.imports.write import HYDRAS, experiment
 from reel.nested import at
 from tests.reel.imports.files import DEFORUM, INFOTEXTS, TRAVEL, File, deforum, infotext, png, travel
-from tests.reel.imports.graphs import GRAPHS, animatediff, controlled, link, node, of_editor
+from tests.reel.imports.graph_files import GRAPHS
+from tests.reel.imports.graphs import animatediff, controlled, link, node, of_editor
 
 FILES = [*TRAVEL, *INFOTEXTS, *DEFORUM, *GRAPHS]
 FAMILIES = [path.stem for path in (Path(__file__).parents[3] / "conf" / "model").glob("*.yaml")]
