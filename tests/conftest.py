@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
@@ -55,9 +56,9 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a real Prefect server on loopback; this process and the ones it starts use it."""
     home = servers.common(tmp_path_factory) / "prefect"
     with servers.shared(home):
-        from prefect.logging.configuration import setup_logging
-
-        setup_logging()  # else the first flow run does, and takes away the handler of the test that looks at the log
+        # It sets up logging as it is imported, and takes the root's handlers away where another library has done so
+        # before (uvicorn): better here than inside a test that looks at the log.
+        importlib.import_module("prefect.main")
         yield home
 
 

@@ -18,8 +18,8 @@ import pytest
 
 from benchmarks.runs import ROOT, command
 from flows.edge.job import Job, call
+from flows.prefect_server import lost, servers, stale
 from flows.prefect_server import run as flowrun
-from flows.prefect_server import servers, stale
 from reel import interrupt
 from reel.errors import UserError
 from reel.history.recorder import begin, reconcile
@@ -136,6 +136,7 @@ def test_a_server_that_does_not_take_a_run_is_done_without(monkeypatch: pytest.M
         raise PrefectHTTPStatusError("database is locked", request=None, response=None)
 
     monkeypatch.setattr(SyncPrefectClient, "create_flow_run", refuse)
+    monkeypatch.setattr(lost, "_TOLD", set())  # a server is told of once a process, and all tests have the same one
     assert flowrun.as_flow(lambda: 7, "refused", "refused") == 7
     assert "does not take it (PrefectHTTPStatusError): this run is not shown there" in caplog.text
 
