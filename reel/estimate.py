@@ -100,8 +100,10 @@ def line(estimate: Estimate, spell: Callable[[float], str]) -> str:
     for call in known:
         parts[_short(call.op)] += call.own or 0.0
     parts["imports and loading"] = sum(call.once for call in estimate.calls)
+    parts["beside the stages"] = estimate.beside
     longest = sorted(parts.items(), key=lambda part: -part[1])[:3]
-    told = ", ".join(f"{what} {spell(took)}" for what, took in longest if took >= estimate.seconds / 20)
+    least = min(estimate.seconds / 20, longest[0][1])  # of many short ones the longest is told, too
+    told = ", ".join(f"{what} {spell(took)}" for what, took in longest if took >= least)
     runs = min(call.runs for call in known)
     how = "scaled" if any(call.basis == "scaled" for call in known) else "as"
     text = f"about {spell(estimate.seconds)} ({spell(estimate.low)} to {spell(estimate.high)}): {told}"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from reel.estimate import line
+from reel.estimate import Estimate, Guess, line
 from reel.forecast import History, needs
 from reel.history.record import RenderRecord, StageRecord, save
 from reel.keys import Key, remember
@@ -243,6 +243,19 @@ def test_one_line_tells_it(past: Past):
     assert told.endswith("): denoise 48 s, imports and loading 6 s; scaled from 1 past run")
     told = line(past.history.estimate("dance", [Call(), Call("stylize.decode")]), spell)
     assert told.endswith("as from 1 past run; and decode, not known from any past run")
+
+
+@pytest.mark.parametrize(
+    ("estimate", "told"),
+    [
+        (Estimate([Guess("a.draw", own=0.1, runs=3)], beside=6.0), "about 6 s (3 s to 9 s): beside the stages 6 s; as"),
+        (Estimate([Guess(f"a.draw{n}", own=1.0, runs=3) for n in range(30)]), "draw0 1 s, draw1 1 s, draw2 1 s; as"),
+        (Estimate([Guess("a.draw", own=10.0, runs=3)], beside=0.1), "): draw 10 s; as"),
+    ],
+    ids=["short stages", "many stages", "next to nothing beside"],
+)
+def test_the_line_names_what_takes_the_time(estimate: Estimate, told: str):
+    assert told in line(estimate, "{:.0f} s".format)
 
 
 def test_a_forecast_writes_nothing(past: Past):
