@@ -12,8 +12,8 @@ PROMPT = "'prompt=a girl with pink hair dances on a green lawn'"
 VACE = [
     case("dance renderer=wan", "renderer=wan: no such choice", "animatediff", "vace"),
     case("dance renderer=vase", "renderer=vase: no such choice; nearest: vace"),
-    case("dance renderer=vace model=sprite", "model: the chosen one has no limits.frames.most", "rotoscope models"),
-    case("dance model=wan_vace_1_3b", "model: the chosen one has no advice.strength", "rotoscope models"),
+    case("dance renderer=vace model=sprite", "model: the chosen one has no limits.frames.most", "renderer=animatediff"),
+    case("dance model=wan_vace_1_3b", "model: the chosen one has no advice.strength", "renderer=vace"),
     case("dance renderer=vace stylize=animatediff", "model: the chosen one has no advice.strength"),
     case("animate model=wan_vace_1_3b picture=a.png", "it is made for another flow"),
     *cases(

@@ -25,7 +25,7 @@ from flows.config.diagnose import (
     parse_overrides,
     read_overrides,
 )
-from flows.config.engine import Base, Engine, hydra_ready, note_variables
+from flows.config.engine import Base, Engine, hydra_ready, note_variables, resolved
 from flows.config.overrides import Override
 from flows.config.quoting import literal_overrides, unmarked
 from flows.config.root import Root
@@ -205,7 +205,7 @@ def _set_on(base: Base, values: Sequence[Override]) -> dict[str, Any]:
     OmegaConf.set_struct(config, True)
     for one in values:  # as `hydra_private.apply_overrides` does it
         OmegaConf.update(config, one.key_or_group, one.value(), merge=True, force_add=one.is_force_add())
-    return _resolved(config)
+    return resolved(config)
 
 
 def _compose(engine: Engine, parsed: Sequence[Any], written: Sequence[str], *, logs: bool) -> Given:
@@ -217,7 +217,7 @@ def _compose(engine: Engine, parsed: Sequence[Any], written: Sequence[str], *, l
         cfg = with_values(engine, picks, values)
         job_logging: Any = OmegaConf.to_container(cfg.hydra.job_logging, resolve=True) if logs else None
         choices: Any = OmegaConf.to_container(cfg.hydra.runtime.choices)
-        return Given(_resolved(cfg), [one.input_line for one in parsed], choices, job_logging)
+        return Given(resolved(cfg), [one.input_line for one in parsed], choices, job_logging)
 
     return diagnosed(engine, read, written)
 
@@ -272,7 +272,7 @@ def diagnosed(engine: Engine, action: Callable[[], T], written: Sequence[str]) -
             raise
         pairs = (text.lstrip("+").partition("=") for text in written)
         picked = {group: choice for group, _, choice in pairs if group in engine.options}
-        raise placed(diagnose(engine, error), Origins(engine.root, list(written), picked)) from error
+        raise placed(diagnose(engine, error, picked), Origins(engine.root, list(written), picked)) from error
 
 
 def part(cfg: Any, name: str) -> dict[str, Any]:
@@ -294,13 +294,5 @@ def raw_texts(node: Any) -> list[str]:
 
 def plain(cfg: Any, root: Root[Any]) -> dict[str, Any]:
     """A composed config as plain data: without Hydra's own and the sweep's part, resolved, literal texts unmarked."""
-    data: dict[str, Any] = unmarked(_resolved(cfg), root.keys)
-    return data
-
-
-def _resolved(cfg: Any) -> dict[str, Any]:
-    from omegaconf import OmegaConf
-
-    own = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in ("hydra", "sweep")])
-    data: Any = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+    data: dict[str, Any] = unmarked(resolved(cfg), root.keys)
     return data

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.config import hydra_private
 from flows.config.causes import without_package
+from flows.config.companions import made_for_another
 from flows.config.meant import nearest, written
 from flows.config.overrides import MOST_DIGITS, Override, read
 from flows.config.root import entries, group_of
@@ -138,8 +139,12 @@ def _check_unreadable(engine: Engine, overrides: Sequence[str]) -> None:
             raise _unknown_key(engine, name, known)
 
 
-def diagnose(engine: Engine, error: Exception) -> UserError:
-    """The error to show when overrides did not compose."""
+def diagnose(engine: Engine, error: Exception, picked: Mapping[str, str]) -> UserError:
+    """The error to show when overrides did not compose.
+
+    Args:
+        picked: choices by group, as they were typed.
+    """
     said_in = re.search(r"In '([^']+)': (.*)", str(error))
     file = f"{engine.root.folder / said_in[1]}.yaml: " if said_in else ""
     missing = getattr(error, "missing_cfg_file", None)
@@ -172,15 +177,10 @@ def diagnose(engine: Engine, error: Exception) -> UserError:
     lacking = re.search(r"Interpolation key '(\w+)\.([\w.]+)' not found\s+full_key: (\S+)", str(error))
     if lacking and lacking[1] in engine.defaults:
         group, rest, key = lacking.groups()
-        return UserError(
-            f"{group}: the chosen one has no {rest}, which {key} starts from: it is made for another flow",
-            fix=f"another {group}=NAME; rotoscope models says what each is for"
-            if group == "model"
-            else f"another {group}",
-        )
+        return made_for_another(engine, group, rest, key, picked)
     text = re.split(r"\n\s+(?:full_key|object_type)|\nSet the environment", str(error))[0]
-    key = re.search(r"full_key: (\S+)", str(error))
-    return UserError(f"{key[1]}: {text.strip()}" if key else text.strip())
+    full = re.search(r"full_key: (\S+)", str(error))
+    return UserError(f"{full[1]}: {text.strip()}" if full else text.strip())
 
 
 def _choosing(engine: Engine, group: str, choice: str) -> Iterator[Path]:

@@ -212,3 +212,12 @@ def note_variables() -> None:
         return oc.env(key, *default)
 
     OmegaConf.register_new_resolver("oc.env", env, replace=True)
+
+
+def resolved(cfg: Any) -> dict[str, Any]:
+    """A composed config as plain data: without Hydra's own and the sweep's part, interpolations as what they give."""
+    from omegaconf import OmegaConf
+
+    own = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in ("hydra", "sweep")])
+    data: Any = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+    return data

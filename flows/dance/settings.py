@@ -132,11 +132,14 @@ class Dance(Rendering):
 
     @model_validator(mode="after")
     def _one_renderer(self) -> Dance:
-        if isinstance(self.stylize, Vace) != (self.model.architecture == VACE):
-            taken = "vace" if isinstance(self.stylize, Vace) else "animatediff"
+        drawn = VACE if self.model.architecture == VACE else None
+        if isinstance(self.model, AnimateDiff):
+            drawn = "animatediff"
+        taken = VACE if isinstance(self.stylize, Vace) else "animatediff"
+        if drawn != taken:
             raise ValueError(
-                f"model {self.model.name} ({self.model.architecture}) is not drawn by stylize={taken}: renderer=vace "
-                "takes wan_vace_1_3b and wan_vace_14b, renderer=animatediff the others"
+                f"model {self.model.name} ({self.model.architecture}) is not drawn by stylize={taken}: "
+                + (f"renderer={drawn} draws it" if drawn else "it brings pictures to life, with rotoscope animate")
             )
         return self
 

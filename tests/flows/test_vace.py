@@ -205,7 +205,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"stylize.references": ["$/girl.png"] * 5}, "takes 4 pictures at most, got 5"),
     ({"stylize.strength": 0.5}, "unknown key 'stylize.strength'"),
     ({"stylize.num_inference_steps": 0}, "stylize.num_inference_steps: must be greater"),
-    ({"model.architecture": "ltx"}, "is not drawn by stylize=vace: renderer=vace takes wan_vace_1_3b"),
+    ({"model.architecture": "ltx"}, "is not drawn by stylize=vace: it brings pictures to life, with rotoscope animate"),
     ({"model.motion_window": 16}, "unknown key 'model.motion_window'"),
     ({"model.call": {"conditioning_scale": 2.0}}, "model.call: conditioning_scale is not set there"),
 ]
@@ -222,6 +222,20 @@ def test_what_vace_does_not_make_is_refused(
 def test_a_family_of_vace_is_no_animator_of_pictures(files: Path, capsys: pytest.CaptureFixture[str]):
     assert cli.main(["animate", "model=wan_vace_1_3b", f"picture={files}/girl.png", "prompt=she waves"]) == 2
     assert "it is made for another flow" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        (["model=wan_vace_14b"], "it is made for another renderer fix: renderer=vace, or another model=NAME"),
+        (["renderer=vace", "model=sprite"], "made for another renderer fix: renderer=animatediff, or another model"),
+        (["model=svd"], "it is made for another flow fix: another model=NAME"),
+    ],
+    ids=["of VACE", "of AnimateDiff", "of neither"],
+)
+def test_a_family_of_another_renderer_names_it(chosen: list[str], told: str, capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["dance", *chosen]) == 2
+    assert told in " ".join(capsys.readouterr().err.split())
 
 
 def test_search_says_that_a_clip_is_made_in_one(store: Store, capsys: pytest.CaptureFixture[str]):
