@@ -17,6 +17,7 @@ from flows.render.settings import Rendering
 from reel.config import parse
 from reel.errors import UserError
 from reel.models.animator import Animator
+from reel.models.stock import StockFamily
 from reel.store import Store
 from tasks.animate import checks, memory
 from tasks.animate.catalogue import RECIPES
@@ -64,7 +65,7 @@ def plan(cfg: Animate, store: Store) -> AnimatePlan:
         measures=measures.plan(cfg.measure, _subject(cfg)),
     )
     checks.packages(cfg.model)
-    tell_licence(cfg.model, store)
+    tell_licence("model", cfg.model, store)
     fetch([source for op, chosen in [*todo.ops, *todo.measures.ops] for source in op.models(chosen)])
     check_models(passes.denoise, cfg.model)
     return dataclasses.replace(todo, passes=fitting(passes, cfg))
@@ -108,12 +109,21 @@ def texts(cfg: Animate, compiled: schedules.Compiled, length: int, made: int) ->
     return found
 
 
-def tell_licence(model: Animator, store: Store) -> None:
-    """Say once a store what a model's licence asks of its user."""
-    said = store.root / "told" / model.name
-    if not model.territory or said.exists():
+def tell_licence(key: str, family: StockFamily, store: Store) -> None:
+    """Say once a store what a family's licence asks of its user, before anything of it is fetched.
+
+    Args:
+        key: the setting that chooses the family.
+    """
+    asked = []
+    if family.territory:
+        asked.append(f"its licence does not allow it in {family.territory}")
+    if family.gated and not all(present(source) for source in family.sources().values()):
+        asked.append("its files are handed out to those who have agreed to that on the hub (HF_TOKEN)")
+    said = store.root / "told" / f"{key}={family.name}"
+    if not asked or said.exists():
         return
-    log.warning("model %s: %s; its licence does not allow it in %s", model.name, model.license, model.territory)
+    log.warning("%s %s: %s; %s", key, family.name, family.license, "; ".join(asked))
     said.parent.mkdir(parents=True, exist_ok=True)
     said.touch()
 

@@ -22,7 +22,7 @@ from tasks.animate.preflight import check_models
 from tasks.film import build
 from tasks.film import settings as film
 from tasks.stylize.settings.compute import check_compute
-from tasks.weights.fetch import fetch, present
+from tasks.weights.fetch import fetch
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def plan(cfg: Story, store: Store) -> StoryPlan:
     """
     check_compute(cfg.compute)
     check_named(cfg.model)
-    _check_painter(cfg)
+    tell_licence("keyframe", cfg.keyframe, store)
     story = written(cfg, store)
     shots = worked_out(cfg, story.file)
     film_shots = [_film_shot(shot) for shot in shots]
@@ -52,7 +52,7 @@ def plan(cfg: Story, store: Store) -> StoryPlan:
     )
     for model in {shot.model.name: shot.model for shot in shots}.values():
         checks.packages(model)
-        tell_licence(model, store)
+        tell_licence("model", model, store)
     fetch([source for op, chosen in [*todo.ops, *todo.measures.ops] for source in op.models(chosen)])
     for shot in {shot.model.name: shot for shot in shots}.values():
         check_models(shot.passes.denoise, shot.model)
@@ -60,15 +60,6 @@ def plan(cfg: Story, store: Store) -> StoryPlan:
     if any(shot.shot.speech for shot in shots):
         log.warning("speech is kept in the storyboard, and nobody speaks it here: record it, and name it as sound")
     return todo
-
-
-def _check_painter(cfg: Story) -> None:
-    """Say what the key pictures' licence asks of its user, before anything is fetched."""
-    painter = cfg.keyframe
-    absent = [source for source in painter.sources().values() if not present(source)]
-    if absent and painter.gated and current().flow:
-        log.warning("keyframe %s: %s; its files are handed out to those who have agreed to that on the hub (HF_TOKEN)",
-                    painter.name, painter.license)  # fmt: skip
 
 
 def _film_shot(shot: ShotPlan) -> film.Shot:

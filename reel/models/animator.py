@@ -125,8 +125,6 @@ class Animator(StockFamily):
     generation: Annotated[str, OPERATIONAL] = ""
     """What LoRAs for it say they are made for (`ltxv 0.9.7 13b`); those of other generations do not fit."""
     limits: Annotated[Limits, OPERATIONAL]
-    territory: str = Field(default="", exclude=True)
-    """Where its licence does not allow it to be used; empty: no such place."""
     advice: AnimatorAdvice = Field(default_factory=AnimatorAdvice, exclude=True)
 
     def facts(self) -> dict[str, str]:
@@ -152,7 +150,7 @@ class Animator(StockFamily):
             **({"maps": ", ".join(limits.maps)} if limits.maps else {}),
             "sound": "yes" if limits.sound else "no",
             "prompt": limits.prompt,
-            **({"not licensed in": self.territory} if self.territory else {}),
+            **super().facts(),
         }
 
 

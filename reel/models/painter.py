@@ -47,8 +47,6 @@ class Painter(StockFamily):
     max_tokens: int = Field(default=77, ge=1)
     """Of a prompt; what is longer is refused, as the pipeline would cut it off."""
     limits: Annotated[PainterLimits, OPERATIONAL] = PainterLimits()
-    gated: bool = Field(default=False, exclude=True)
-    """Whether its files are handed out only to those who have agreed to its licence on the hub."""
     advice: PainterAdvice = Field(default_factory=PainterAdvice, exclude=True)
 
     @classmethod
@@ -67,4 +65,4 @@ class Painter(StockFamily):
 
     def facts(self) -> dict[str, str]:
         found = {"reference pictures": str(self.limits.references)} if self.draws else {}
-        return {**found, **({"gated": "agree to its licence on the hub, and set HF_TOKEN"} if self.gated else {})}
+        return {**found, **super().facts()}

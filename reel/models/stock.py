@@ -34,6 +34,10 @@ class StockFamily(Family):
     """Further arguments of the pipeline's call that belong to the family: {stg_scale: 1.0}."""
     max_tokens: int = Field(default=256, ge=1)
     """Of a prompt; what is longer is cut off by the pipeline, so it is refused."""
+    gated: bool = Field(default=False, exclude=True)
+    """Whether its files are handed out only to those who have agreed to its licence on the hub."""
+    territory: str = Field(default="", exclude=True)
+    """Where its licence does not allow it to be used; empty: no such place."""
 
     @classmethod
     def architectures(cls) -> tuple[str, ...]:
@@ -80,6 +84,12 @@ class StockFamily(Family):
             part, _, what = name.partition(":")
             found[name] = self.part(part, "config.json") if what == "config" else self.part(part)
         return found
+
+    def facts(self) -> dict[str, str]:
+        return {
+            **({"not licensed in": self.territory} if self.territory else {}),
+            **({"gated": "agree to its licence on the hub, and set HF_TOKEN"} if self.gated else {}),
+        }
 
 
 @functools.cache
