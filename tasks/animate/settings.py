@@ -11,6 +11,7 @@ from pydantic import AfterValidator, model_validator
 from reel.compute import Attention
 from reel.config import Config, Field, Finite, Text
 from reel.models.source import LoraSource, ModelSource
+from reel.models.stock import Argument, Scalar
 from reel.units import Factor
 from tasks.stylize.settings.compute import Dtype
 
@@ -25,7 +26,6 @@ def _descending(values: list[float] | None) -> list[float] | None:
 
 Timesteps = Annotated[list[Finite] | None, AfterValidator(_descending)]
 """Time steps of a distilled model, descending from 1000 at most; None: as many as there are steps, by the scheduler."""
-Scalar = bool | int | float | str | list[int] | list[float] | None
 
 
 class Stage(Config):
@@ -48,7 +48,7 @@ class Embed(Stage):
     """Whether the negative ones are read."""
     max_tokens: int = Field(default=256, ge=1)
     """Of a text, which is filled up to them."""
-    seen: dict[str, Scalar] | None = None
+    seen: dict[str, Argument] | None = None
     """How pictures are looked at where they are embedded with the text; None: they are not."""
 
 
@@ -102,8 +102,8 @@ class Denoise(Stage):
     picture_noise: Finite = Field(default=0.0, ge=0, le=1)
     denoise_strength: Finite = Field(default=1.0, gt=0, le=1)
     """Of a second pass over latents that are given; 1: from noise."""
-    scheduler_config: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
-    call: dict[str, Scalar] = Field(default_factory=dict)
+    scheduler_config: dict[str, Scalar] = Field(default_factory=dict)
+    call: dict[str, Argument] = Field(default_factory=dict)
     max_tokens: int = Field(default=256, ge=1)
     loras: list[LoraSource] = Field(default_factory=list)
     seed: int = Field(default=0, ge=0, lt=2**63)
@@ -135,7 +135,7 @@ class Denoise(Stage):
         return self
 
 
-def is_guided(scale: float, call: Mapping[str, Scalar]) -> bool:
+def is_guided(scale: float, call: Mapping[str, Argument]) -> bool:
     """Whether the pipeline runs with and without the prompt: for the picture, or for the sound alone."""
     sound = call.get("audio_guidance_scale")
     return scale > 1 or (isinstance(sound, int | float) and sound > 1)
