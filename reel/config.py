@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -21,10 +19,10 @@ from pydantic import (
     Tag,
     ValidationError,
 )
-from pydantic.fields import FieldInfo
 
 from reel.canonical import canonical
 from reel.errors import UserError, suggest
+from reel.places import INDEX, NAME, Marker, Place, below, leaves, marked_fields, place, places
 from reel.values import (
     arms,
     check_colour,
@@ -36,14 +34,6 @@ from reel.values import (
     shortened,
     wrong_numbers,
 )
-
-
-@dataclass(frozen=True)
-class Marker:
-    """Says something of a setting that its type does not: ``Annotated[str, TEXT]``. `places` finds it."""
-
-    name: str
-
 
 TEXT = Marker("text")
 """Free text: the command line hands it over byte for byte, whatever it contains."""
@@ -101,7 +91,7 @@ class Config(BaseModel):
         plain, left_out = self.model_dump(mode="json"), {OPERATIONAL, *without}
         return {
             name: _result_part(getattr(self, name), plain[name], without)
-            for name, marks in _marked_fields(type(self)).items()
+            for name, marks in marked_fields(type(self)).items()
             if name in plain and not left_out & marks
         }
 
@@ -118,123 +108,6 @@ def _result_part(value: Any, plain: Any, without: Collection[Marker]) -> Any:
     if isinstance(value, list | tuple):
         return [_result_part(item, one, without) for item, one in zip(value, plain, strict=True)]
     return canonical(plain)
-
-
-NAME, INDEX = "*", "[]"
-"""Parts of a place's path that stand for any name of a mapping, and for any number of a list."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a setting can stand in the tree of a settings class.
-
-    Attributes:
-        path: names of the fields from the root down; `NAME` for any name of a mapping, `INDEX` for any item of a list.
-        annotation: the type of what stands there, as it is written (``Path | None``).
-        field: the field that says so; for what a mapping or a list holds, the field that holds these.
-        owner: the class that has the field.
-        markers: of the field and of all that it stands in.
-        inner: further places stand under it.
-    """
-
-    path: tuple[str, ...]
-    annotation: Any
-    field: FieldInfo
-    owner: type[Config]
-    markers: frozenset[Marker]
-    inner: bool
-
-    @property
-    def key(self) -> str:
-        return ".".join(self.path)
-
-    def matches(self, path: Sequence[str]) -> bool:
-        """Whether a path of names ends here."""
-        return len(path) == len(self.path) and self.begins(path)
-
-    def begins(self, path: Sequence[str]) -> bool:
-        """Whether a path of names leads here or stops on the way."""
-        return len(path) <= len(self.path) and all(
-            mine in (NAME, part) or (mine == INDEX and part.isdecimal())
-            for mine, part in zip(self.path, path, strict=False)
-        )
-
-
-@functools.cache
-def places(cls: type[Config]) -> tuple[Place, ...]:
-    """Every place of a settings class, each before those under it, in the order of the fields.
-
-    Nested classes, values of mappings and classes in lists are walked through, each type that a union allows in turn.
-    A class that holds itself is walked through once.
-    """
-    return tuple(_fields(cls, (), frozenset(), frozenset()))
-
-
-def leaves(cls: type[Config]) -> tuple[Place, ...]:
-    """The places of a settings class that hold a value: those that nothing stands under."""
-    return tuple(place for place in places(cls) if not place.inner)
-
-
-def place(cls: type[Config], path: Sequence[str]) -> Place | None:
-    """The place that a path of names leads to; None: there is none. The first, where a union allows several."""
-    return next((one for one in places(cls) if one.matches(path)), None)
-
-
-def below(cls: type[Config], path: Sequence[str]) -> list[str]:
-    """Names of the fields that can stand directly under a path; none for what a mapping or a list holds."""
-    depth = len(path)
-    found = [one.path[depth] for one in places(cls) if len(one.path) == depth + 1 and one.begins(path)]
-    return [name for name in dict.fromkeys(found) if name not in (NAME, INDEX)]
-
-
-def _fields(
-    cls: type[Config], path: tuple[str, ...], markers: frozenset[Marker], seen: frozenset[type]
-) -> Iterator[Place]:
-    for name, field in cls.model_fields.items() if cls not in seen else ():
-        found = Place((*path, name), field.annotation, field, cls, markers | _field_marks(field), inner=False)
-        yield from _place(found, seen | {cls})
-
-
-def _place(found: Place, seen: frozenset[type]) -> Iterator[Place]:
-    """A place, and before it is known what stands under it, all of that."""
-    markers = found.markers | _marks(_metadata(found.annotation))
-    under: list[Place] = []
-    for arm in arms(found.annotation):
-        origin, arguments = get_origin(arm), get_args(arm)
-        if isinstance(arm, type) and issubclass(arm, Config):
-            under += _fields(arm, found.path, markers, seen)
-        elif is_a(origin, Mapping):
-            item = replace(found, path=(*found.path, NAME), annotation=arguments[1], markers=markers)
-            under += _place(item, seen)
-        elif is_a(origin, Sequence):
-            item = replace(found, path=(*found.path, INDEX), annotation=arguments[0], markers=markers)
-            items = list(_place(item, seen))
-            under += items if items[0].inner else []  # a list of plain values is one value
-    yield replace(found, markers=markers, inner=bool(under))
-    yield from under
-
-
-def _metadata(annotation: Any) -> Iterator[Any]:
-    """What ``Annotated`` adds to a type, or to those of a union."""
-    if get_origin(annotation) in (Union, UnionType):
-        for arm in get_args(annotation):
-            yield from _metadata(arm)
-    elif get_origin(annotation) is Annotated:
-        yield from annotation.__metadata__
-        yield from _metadata(get_args(annotation)[0])
-
-
-@functools.cache
-def _marked_fields(cls: type[Config]) -> dict[str, frozenset[Marker]]:
-    return {name: _field_marks(field) for name, field in cls.model_fields.items()}
-
-
-def _field_marks(field: FieldInfo) -> frozenset[Marker]:
-    return _marks([*field.metadata, *_metadata(field.annotation)])
-
-
-def _marks(metadata: Iterable[Any]) -> frozenset[Marker]:
-    return frozenset(one for one in metadata if isinstance(one, Marker))
 
 
 def counts(cls: type[Config], key: str) -> bool:

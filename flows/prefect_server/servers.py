@@ -14,20 +14,18 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from flows.edge.exits import debugging
+from flows.prefect_server.launch import keep_inside, last_lines, launch, log_path, page_folder
 from flows.prefect_server.login import CLIENT, SERVER, login
+from flows.prefect_server.place import HOST, environment, folder
 from reel.errors import UserError
 from reel.files import flocked, make_folder, read_regular, write_atomic
 
-HOST = "127.0.0.1"
 NAMES = ("prefect", "mlflow")
 PORTS = {"prefect": 4200, "mlflow": 5000}
 _HEALTH = {"prefect": "/api/health", "mlflow": "/health"}
@@ -59,27 +57,6 @@ class Server:
     def is_at(self, url: str) -> bool:
         """Whether an address is that of this server's API, by either name of loopback."""
         return url.rstrip("/") in (self.api, self.api.replace(HOST, "localhost"))
-
-
-def folder(store: Path) -> Path:
-    return store.absolute() / "servers"
-
-
-def environment(store: Path) -> dict[str, str]:
-    """What Prefect and MLflow must find in the environment, before either is imported: nothing leaks into the home."""
-    home = folder(store) / "prefect"
-    return {
-        "PREFECT_HOME": str(home),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
-        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "none",  # a page that is not the server's own reads nothing of it
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
-        "PREFECT_LOGGING_LEVEL": "CRITICAL",  # a failed task's traceback; the entry tells the error itself
-        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
-        "PREFECT_CLI_PROMPT": "false",
-    }
 
 
 def prepare(store: Path) -> str | None:
@@ -213,7 +190,7 @@ def up(store: Path, name: str, port: int | None = None) -> tuple[Server, bool]:
                 fix=f"choose another: rotoscope up --{name}-port {port + 1}",
             )
         with _tables(store, name):
-            started = _await(store, _start(store, name, port))
+            started = _await(store, _started_now(store, name, port))
         if name == "prefect":
             keep_inside(page_folder(store))
         return started, True
@@ -244,73 +221,10 @@ def down(store: Path, name: str) -> bool:
         return True
 
 
-def command(store: Path, name: str, port: int) -> list[str]:
-    """Command line of a server; MLflow's keeps its data where conf/tracking says by default."""
-    if name == "prefect":
-        return [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
-    data = store.absolute() / "mlflow"
-    data.mkdir(parents=True, exist_ok=True)
-    return [
-        *(sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", f"sqlite:///{data / 'mlflow.db'}"),
-        *("--artifacts-destination", str(data / "artifacts")),
-    ]
-
-
-def page_folder(store: Path) -> Path:
-    """Where Prefect's server copies the files of its pages to when it starts."""
-    return folder(store) / "prefect" / "pages"
-
-
-_POLICY = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; form-action 'self'; base-uri 'self'"
-"""A page takes everything from its own server and sends everything there."""
-
-
-def keep_inside(pages: Path) -> None:
-    """Write into Prefect's pages that the browser lets them talk to their own server alone.
-
-    With usage data switched off (PREFECT_SERVER_ANALYTICS_ENABLED) they send none, but the library that would do it
-    asks its makers' host for its settings whenever a page is opened.
-    """
-    tag = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-    for page in pages.glob("*/index.html"):
-        text = page.read_text("utf-8")
-        if tag not in text:
-            write_atomic(page, text.replace("<head>", f"<head>{tag}", 1).encode())
-
-
-def log_path(store: Path, name: str) -> Path:
-    return folder(store) / f"{name}.log"
-
-
-def _start(store: Path, name: str, port: int) -> Server:
-    space = {**os.environ, **environment(store), "PREFECT_LOGGING_LEVEL": "INFO"}
-    space["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # no job runners for models that are not served
-    if name == "prefect":
-        space["PREFECT_API_URL"] = f"http://{HOST}:{port}/api"
-        space["PREFECT_UI_API_URL"] = "/api"  # what its page in the browser talks to, by whatever name it was opened
-        page_folder(store).mkdir(parents=True, exist_ok=True)
-        space["PREFECT_SERVER_UI_STATIC_DIRECTORY"] = str(page_folder(store))
-        space |= {SERVER: login(store), CLIENT: login(store)}
-        # Slots that are held outlive a restart of the server; kept in memory alone, they would stay taken for ever.
-        space["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"] = "prefect.server.concurrency.lease_storage.filesystem"
-    else:
-        # Both names, and no other: a page whose own name was made to lead here (DNS rebinding) is sent away, and what a
-        # page of another host asks to be changed is not. Pages of other programs on loopback MLflow lets through.
-        space["MLFLOW_SERVER_ALLOWED_HOSTS"] = f"{HOST}:{port},localhost:{port}"
-        space["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"] = f"http://{HOST}:{port}"
-    Path(space["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
-    with log_path(store, name).open("ab") as log:
-        process = subprocess.Popen(
-            command(store, name, port),
-            cwd=folder(store),
-            env=space,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    server = Server(name, process.pid, port, _started(process.pid) or "")
+def _started_now(store: Path, name: str, port: int) -> Server:
+    """Start a server, and note for later processes which it is."""
+    pid = launch(store, name, port)
+    server = Server(name, pid, port, _started(pid) or "")
     write_atomic(folder(store) / f"{name}.json", json.dumps(asdict(server)).encode())
     return server
 
@@ -323,10 +237,10 @@ def _await(store: Path, server: Server) -> Server:
         if _started(server.pid) != server.started:
             break
         time.sleep(0.25)
-    tail = "\n".join(_tail(log_path(store, server.name)))
+    told = last_lines(store, server.name)
     down_quietly(store, server)
     raise UserError(
-        f"{server.name} did not start on {server.url}; the end of its log:\n{tail}",
+        f"{server.name} did not start on {server.url}; the end of its log:\n{told}",
         fix=f"the whole log: {log_path(store, server.name)}",
     )
 
@@ -367,8 +281,3 @@ def _free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def _tail(path: Path, lines: int = 12) -> Iterator[str]:
-    with contextlib.suppress(FileNotFoundError):
-        yield from path.read_text("utf-8", "replace").splitlines()[-lines:]

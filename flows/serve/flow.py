@@ -60,12 +60,13 @@ def _serve(cfg: Serve, plans: Sequence[Plan]) -> None:
     """Find or start the server, say what is served, and serve in a second thread until this one is interrupted."""
     from prefect.settings import temporary_settings
 
-    from flows.serve.supervise import Supervisor, check_pool, reach, start_local, unreachable
+    from flows.serve.api_server import check_pool, reach, start_local, unreachable
+    from flows.serve.supervise import Supervisor, say
 
     own = servers.running(cfg.paths.store, "prefect")
     url = os.environ.get("PREFECT_API_URL")
     local = url is None or (own is not None and own.is_at(url))
-    os.environ["PREFECT_API_URL"] = url = start_local(cfg.paths.store) if url is None or local else url
+    os.environ["PREFECT_API_URL"] = url = start_local(cfg.paths.store, say) if url is None or local else url
     with temporary_settings(reach(url)):
         if why := asyncio.run(unreachable()):
             raise UserError(

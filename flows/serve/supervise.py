@@ -10,33 +10,24 @@ import asyncio
 import contextlib
 import datetime
 import logging
-import os
 import signal
 import threading
 import time
 import urllib.parse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from prefect.client.orchestration import get_client
-from prefect.settings import (
-    PREFECT_API_AUTH_STRING,
-    PREFECT_API_URL,
-    PREFECT_CLIENT_MAX_RETRIES,
-    PREFECT_LOGGING_EXTRA_LOGGERS,
-    temporary_settings,
-)
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, PREFECT_LOGGING_EXTRA_LOGGERS, temporary_settings
 
 from flows.prefect_server import servers
-from flows.prefect_server.login import CLIENT
-from flows.serve import guard, recover, register, served, slots
+from flows.serve import api_server, guard, recover, register, served, slots
 from flows.serve.guard import OwnRunner
 from flows.serve.inbox import Inbox
 from flows.serve.register import Plan, Registered
+from flows.serve.renders import end_renders
 from flows.serve.settings import Serve
 from flows.serve.state import State
-from reel.config import suggest
 from reel.errors import UserError
 
 LOOK_EVERY = 3.0
@@ -103,7 +94,7 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # of this thread; its children inherit it
         logging.getLogger("prefect.runner").setLevel(logging.WARNING)  # otherwise a line for each run that must wait
         try:
-            with temporary_settings(reach(self.url), set_defaults=DEFAULTS):
+            with temporary_settings(api_server.reach(self.url), set_defaults=DEFAULTS):
                 asyncio.run(self._serve())
         except BaseException as error:
             failed.append(error)
@@ -212,7 +203,7 @@ class Supervisor:
                     await recover.sweep(client, self.served, self.state, self.began, say)
                     if not await recover.under_way(client, self.served):
                         return
-            if await unreachable() and (not self.local or self._own() is None):
+            if await api_server.unreachable() and (not self.local or self._own() is None):
                 return
             await asyncio.sleep(0.5)
 
@@ -265,12 +256,12 @@ class Supervisor:
                 await asyncio.sleep(10)
 
     async def _answers(self) -> bool:
-        return await unreachable() is None
+        return await api_server.unreachable() is None
 
     def _revive(self) -> None:
         """Start the project's own server again when its process is gone."""
         gone = self.local and self._own() is None
-        if gone and not _starting.locked():
+        if gone and not api_server.is_starting():
             say("the Prefect server has ended; starting it again")
             threading.Thread(target=self._start, daemon=True).start()
 
@@ -280,7 +271,7 @@ class Supervisor:
 
     def _start(self) -> None:
         try:
-            start_local(self.settings.paths.store, urllib.parse.urlsplit(self.url).port)
+            api_server.start_local(self.settings.paths.store, say, urllib.parse.urlsplit(self.url).port)
         except UserError as error:
             say(f"it could not be started: {error.message}")
 
@@ -289,93 +280,3 @@ def _told(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """What no task waits for any more. Prefect's own observers are cancelled so when the server goes away."""
     if not isinstance(context.get("exception"), asyncio.CancelledError):
         loop.default_exception_handler(context)
-
-
-_starting = threading.Lock()
-
-
-def start_local(store: Path, port: int | None = None) -> str:
-    """Start the project's own Prefect server, or find it up.
-
-    Returns:
-        the address of its API.
-    """
-    with _starting:
-        server, new = servers.up(store, "prefect", port)
-    os.environ.update(servers.access(store, server.api, server))
-    if new:
-        say(f"Prefect server started: {server.url} (rotoscope down stops it)")
-    return server.api
-
-
-def reach(url: str) -> dict[Any, Any]:
-    """Prefect's settings for a server: its address, and the log-in that this process has for it."""
-    login = os.environ.get(CLIENT)
-    return {PREFECT_API_URL: url, **({PREFECT_API_AUTH_STRING: login} if login else {})}
-
-
-async def end_renders(grace: float) -> None:
-    """End the processes that Prefect's runner has started here for runs of flows.
-
-    Args:
-        grace: seconds between SIGTERM and SIGKILL; 0: SIGKILL at once.
-    """
-    import psutil
-
-    renders = [process for process in psutil.Process().children() if _is_render(process)]
-    if renders and grace:
-        for process in renders:
-            with contextlib.suppress(psutil.Error):
-                process.terminate()
-        end = time.monotonic() + grace
-        while time.monotonic() < end and any(_lives(process) for process in renders):
-            await asyncio.sleep(0.05)
-    for process in renders:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-
-
-def _is_render(process: Any) -> bool:
-    import psutil
-
-    try:
-        return "PREFECT__FLOW_RUN_ID" in process.environ()
-    except psutil.Error:
-        return False
-
-
-def _lives(process: Any) -> bool:
-    import psutil
-
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False
-
-
-async def check_pool(name: str) -> None:
-    """
-    Raises:
-        UserError: the server has no such work pool.
-    """
-    from prefect.exceptions import ObjectNotFound
-
-    async with get_client() as client:
-        try:
-            await client.read_work_pool(name)
-        except ObjectNotFound:
-            known = [pool.name for pool in await client.read_work_pools()]
-            raise UserError(
-                f"work_pool: the Prefect server has no work pool {name!r}{suggest(name, known)}",
-                fix=f"prefect work-pool create {name} --type process",
-            ) from None
-
-
-async def unreachable() -> Exception | None:
-    """Why the Prefect server does not answer; None when it does."""
-    try:
-        async with asyncio.timeout(10):
-            async with get_client() as client:
-                return await client.api_healthcheck()
-    except Exception as error:
-        return error

@@ -19,8 +19,9 @@ from flows.edge.job import Job, call
 from reel.config import parse
 from reel.errors import UserError
 from reel.history.recorder import as_point
-from reel.history.sweep import Claim, Manifest
+from reel.history.sweep import Manifest
 from reel.history.sweep_files import PointStatus
+from reel.history.sweep_points import Claim
 from reel.store import Store
 
 

@@ -52,7 +52,7 @@ class StageLike(Protocol):
 
 
 class PointLike(Protocol):
-    """The point of a sweep that a render is; `reel.history.sweep.Claim` is one."""
+    """The point of a sweep that a render is; `reel.history.sweep_points.Claim` is one."""
 
     @property
     def sweep(self) -> str: ...

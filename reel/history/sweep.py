@@ -17,22 +17,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import platform
 import secrets
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from reel import clock
 from reel.config import suggest
 from reel.errors import UserError
-from reel.files import flocked, make_folder, read_file, write_atomic
+from reel.files import flocked, make_folder
 from reel.history.record import load, record_path
 from reel.history.sweep_files import (
     Axis,
@@ -50,6 +45,7 @@ from reel.history.sweep_files import (
     sweeps_folder,
     write_definition,
 )
+from reel.history.sweep_points import Claim, PointFiles
 from reel.store import Store
 
 DEATHS = 3
@@ -67,6 +63,7 @@ class Manifest:
     def __init__(self, store: Store, definition: Definition) -> None:
         self.store = store
         self._definition = definition
+        self._files = PointFiles(self.folder)
         self.driver = ""
         """Id of this process as one that works on the sweep, while it does (`driving`)."""
         self._seen: dict[Path, tuple[tuple[int, int], bool]] = {}
@@ -109,8 +106,8 @@ class Manifest:
 
     def point(self, index: int) -> Point:
         planned = self.planned[index]
-        state = self._state(index)
-        if state.status == "running" and not self._held(index):
+        state = self._files.state(index)
+        if state.status == "running" and not self._files.held(index):
             state = state.model_copy(update={"status": "pending"})
         elif state.status in ("done", "failed") and (state.digest != planned.digest or self._lost(state)):
             state = State(attempts=state.attempts)
@@ -199,7 +196,7 @@ class Manifest:
     def driving(self) -> Iterator[None]:
         """Held by a process that works on the sweep; while anybody holds it the sweep is not abandoned."""
         driver = secrets.token_hex(4)
-        lock = self._driver_lock(driver)
+        lock = self._files.driver_lock(driver)
         for left in lock.parent.glob("driver-*.lock"):  # by processes that were killed
             with flocked(left, wait=False) as free:
                 if free:
@@ -228,53 +225,29 @@ class Manifest:
         """
         held = contextlib.ExitStack()
         for attempt in range(TRIES):
-            if held.enter_context(flocked(self._lock(index), wait=False)):
+            if held.enter_context(flocked(self._files.lock(index), wait=False)):
                 break
             held.close()
             time.sleep(PAUSE * (attempt + 1))
         else:
             return None
-        before = self._state(index)
+        before = self._files.state(index)
         died = before.status == "running"
         now = self.point(index).state if not died else before.model_copy(update={"status": "pending"})
         if now.status not in statuses:
             held.close()
             return None
-        own = died and self._lives(before.driver)
+        own = died and self._files.lives(before.driver)
         if died and not own:
             log.warning("point #%d was under way when the whole sweep was killed; it goes on from the store", index)
         deaths = before.deaths + own if died else 0
         driver = self.driver if driver is None else driver
-        claim = Claim(self, index, before.attempts + (deaths < DEATHS), deaths, held, driver)
+        attempts = before.attempts + (deaths < DEATHS)
+        claim = Claim(self.id, self.planned[index], self._files, held, attempts=attempts, deaths=deaths, driver=driver)
         if deaths >= DEATHS:
             claim.fail(f"the process that ran it died {deaths} times (killed, or out of memory)", "died")
             return None
         return claim
-
-    def _state(self, index: int) -> State:
-        path = self._state_path(index)
-        try:
-            data = read_file(path)
-            if data is not None or not path.exists():
-                return State.model_validate_json(data) if data is not None else State()
-        except ValidationError:
-            pass
-        log.warning("%s: damaged; the point counts as pending", path)
-        return State()
-
-    def _held(self, index: int) -> bool:
-        with flocked(self._lock(index), wait=False) as free:
-            return not free
-
-    def _lives(self, driver: str) -> bool:
-        """Whether a process that worked on the sweep still does."""
-        if not driver or not self._driver_lock(driver).exists():
-            return False
-        with flocked(self._driver_lock(driver), wait=False) as free:
-            return not free
-
-    def _driver_lock(self, driver: str) -> Path:
-        return self.folder / "locks" / f"driver-{driver}.lock"
 
     def _lost(self, state: State) -> bool:
         """Whether a finished point's record is gone, or damaged."""
@@ -297,73 +270,6 @@ class Manifest:
             log.warning("%s; its point is pending again", error.message)
             return False
         return True
-
-    def _state_path(self, index: int) -> Path:
-        return self.folder / "points" / f"{index}.json"
-
-    def _lock(self, index: int) -> Path:
-        return self.folder / "locks" / f"{index}.lock"
-
-
-class Claim:
-    """A point that this process runs, until `done`, `fail` or `release`. Its state says "running" meanwhile."""
-
-    def __init__(
-        self, manifest: Manifest, index: int, attempts: int, deaths: int, held: contextlib.ExitStack, driver: str
-    ) -> None:
-        self.manifest = manifest
-        self.index = index
-        self._held = held
-        self._began = time.perf_counter()
-        self._state = State(
-            status="running",
-            digest=manifest.planned[index].digest,
-            attempts=attempts,
-            deaths=deaths,
-            driver=driver,
-            started=clock.now(),
-            host=platform.node(),
-            pid=os.getpid(),
-        )
-        self._save()
-
-    @property
-    def sweep(self) -> str:
-        return self.manifest.id
-
-    @property
-    def run(self) -> str | None:
-        return self._state.run
-
-    def began(self, run: str) -> None:
-        """Note the id of the point's render record."""
-        self._save(run=run)
-
-    def done(self) -> None:
-        self._close(status="done", deaths=0)
-
-    def fail(self, reason: str, kind: str) -> None:
-        """Close the point as failed.
-
-        Args:
-            reason: for people, one line first.
-            kind: class of the error.
-        """
-        self._close(status="failed", reason=reason, kind=kind, deaths=0)
-
-    def release(self) -> None:
-        """Give the point back unfinished: it is pending again."""
-        self._close(status="pending", deaths=0)
-
-    def _close(self, **fields: Any) -> None:
-        try:
-            self._save(seconds=round(time.perf_counter() - self._began, 3), **fields)
-        finally:
-            self._held.close()  # where the disk is full the point is pending again
-
-    def _save(self, **fields: Any) -> None:
-        self._state = self._state.model_copy(update=fields)
-        write_atomic(self.manifest._state_path(self.index), self._state.model_dump_json(indent=1).encode())
 
 
 def list_sweeps(store: Store) -> list[Manifest]:
