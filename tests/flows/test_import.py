@@ -29,7 +29,8 @@ from reel.imports.settle import settle
 from reel.imports.write import HYDRAS, experiment
 from reel.nested import at
 from tests.examples import examples
-from tests.reel.imports.files import DEFORUM, INFOTEXTS, TRAVEL, File, deforum, infotext, png, travel
+from tests.reel.imports.deforum import DEFORUM, deforum
+from tests.reel.imports.files import INFOTEXTS, TRAVEL, File, infotext, png, travel
 from tests.reel.imports.graph_files import GRAPHS
 from tests.reel.imports.graphs import animatediff, controlled, ltx, of_editor, wan
 

@@ -15,9 +15,10 @@ from reel.imports.read import read
 from reel.imports.settle import settle
 from reel.imports.write import HYDRAS, experiment
 from reel.nested import at
-from tests.reel.imports.files import DEFORUM, INFOTEXTS, TRAVEL, File, deforum, infotext, png, travel
+from tests.reel.imports.deforum import DEFORUM, deforum
+from tests.reel.imports.files import INFOTEXTS, TRAVEL, File, infotext, png, travel
 from tests.reel.imports.graph_files import GRAPHS
-from tests.reel.imports.graphs import animatediff, controlled, link, node, of_editor
+from tests.reel.imports.graphs import animatediff, controlled, link, ltx, node, of_editor
 
 FILES = [*TRAVEL, *INFOTEXTS, *DEFORUM, *GRAPHS]
 FAMILIES = [path.stem for path in (Path(__file__).parents[3] / "conf" / "model").glob("*.yaml")]
@@ -119,8 +120,6 @@ def test_what_a_flow_cannot_do_without_is_asked_for_and_no_sample_is_taken(tmp_p
 
 
 def test_a_distilled_model_keeps_its_times(tmp_path: Path) -> None:
-    from tests.reel.imports.graphs import ltx
-
     graph = ltx(**{"ck": node("CheckpointLoaderSimple", ckpt_name="ltxv-13b-0.9.8-distilled-fp8.safetensors")})
     draft = of_text(tmp_path, json.dumps(graph))
     assert draft.choices["model"] == "ltx_distilled"
@@ -191,8 +190,6 @@ def test_bypassed_and_muted_nodes_of_the_editor(tmp_path: Path) -> None:
 
 
 def test_numbers_of_frames_are_those_that_comfyui_makes(tmp_path: Path) -> None:
-    from tests.reel.imports.graphs import ltx
-
     graph = ltx()
     graph["i2v"]["inputs"]["length"] = 96
     draft = of_text(tmp_path, json.dumps(graph))
