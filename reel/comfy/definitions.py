@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reel.comfy.graph import Graph, Link, Node, listed
+from reel.comfy.graph import Graph, listed
+from reel.comfy.node import Link, Node
 from reel.comfy.packs import pack_of
 from reel.errors import suggest
 from reel.values import shortened

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from reel.comfy.node import Node, link
 from reel.errors import UserError, suggest
 from reel.reading import Unreadable, read_small
 from reel.values import shortened
@@ -24,49 +25,6 @@ MOST_NODES = 10_000
 MOST_DIGITS = 4000
 """Of a whole number in a file: Python reads no longer ones."""
 _EXPORT = "in ComfyUI: Workflow > Export (API), or with the developer options Save (API Format)"
-
-
-@dataclass(frozen=True)
-class Link:
-    """Output number ``output`` of the node ``node``."""
-
-    node: str
-    output: int
-
-
-@dataclass(frozen=True)
-class Node:
-    """One node.
-
-    Attributes:
-        kind: its class, ``class_type``.
-        inputs: values, and links where a value comes from another node.
-        title: as its author called it; empty: they did not.
-    """
-
-    id: str
-    kind: str
-    inputs: Mapping[str, Any]
-    title: str = ""
-
-    @property
-    def name(self) -> str:
-        """For messages: ``3 (Sampler)``."""
-        return f"{self.id} ({self.title or self.kind})"
-
-    @property
-    def links(self) -> dict[str, Link]:
-        found = {name: link(value) for name, value in self.inputs.items()}
-        return {name: one for name, one in found.items() if one is not None}
-
-
-def link(value: Any) -> Link | None:
-    """The link that an input's value is; None: it is a value. As ComfyUI tells them: a list of an id and a number."""
-    if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):
-        number = value[1]
-        if isinstance(number, int) and not isinstance(number, bool):
-            return Link(value[0], number)
-    return None
 
 
 @dataclass(frozen=True)
@@ -106,7 +64,7 @@ class Graph:
     def changed(self, id: str, name: str, value: Any) -> Graph:
         """The same with another value at an input."""
         node = self.nodes[id]
-        inputs = {**node.inputs, name: value}
+        inputs = {**node.inputs, name: link(value) or value}
         return Graph({**self.nodes, id: replace(node, inputs=inputs)})
 
     def behind(self, ids: list[str]) -> set[str]:
@@ -125,9 +83,7 @@ class Graph:
     @property
     def plain(self) -> dict[str, Any]:
         """As ComfyUI takes it, without titles, which change nothing."""
-        return {
-            node.id: {"class_type": node.kind, "inputs": dict(node.inputs)} for node in self.nodes.values()
-        }  # fmt: skip
+        return {node.id: node.plain for node in self.nodes.values()}
 
 
 def as_key(title: str) -> str:
@@ -196,14 +152,13 @@ def _no_number(word: str) -> Any:
 def _node(id: str, found: Any) -> Node:
     if not isinstance(found, dict) or not isinstance(found.get("class_type"), str) or not found["class_type"]:
         raise UserError(f"node {shortened(id)} has no class_type, which says what it does", fix=_EXPORT)
-    inputs, meta = found.get("inputs", {}), found.get("_meta")
+    inputs = found.get("inputs", {})
     if not isinstance(inputs, dict):
         raise UserError(f"node {shortened(id)}: its inputs are not a mapping from names to values", fix=_EXPORT)
     for name, value in inputs.items():
         if isinstance(value, float) and not math.isfinite(value):  # 1e999
             raise UserError(f"node {shortened(id)}: {shortened(name)} is a number without end")
-    title = meta.get("title") if isinstance(meta, dict) else ""
-    return Node(id, found["class_type"], inputs, title if isinstance(title, str) else "")
+    return Node.of(id, found)
 
 
 def _check_links(graph: Graph) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from reel.imports.comfy.graph import Link
+from reel.comfy.node import Link
 from reel.imports.draft import Draft
 from reel.imports.found import Entry
 

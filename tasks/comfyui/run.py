@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from reel.comfy.definitions import is_model_file
-from reel.comfy.graph import Graph, Node
+from reel.comfy.graph import Graph
+from reel.comfy.node import Node
 from reel.errors import UserError
 from reel.files import canonical_json, sha256_bytes, sha256_file
 from reel.op import Context, op
@@ -84,7 +85,7 @@ def version(system: Mapping[str, Any]) -> Version:
 
 def of_plain(data: Mapping[str, Any]) -> Graph:
     """A graph out of an op's settings."""
-    return Graph({id: Node(id, one["class_type"], one["inputs"]) for id, one in data.items()})
+    return Graph({id: Node.of(id, one) for id, one in data.items()})
 
 
 def unknown(cfg: Run) -> list[str]:

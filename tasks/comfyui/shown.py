@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from reel.comfy.graph import Node
+from reel.comfy.node import Node
 from reel.op import Context
 from tasks.comfyui.messages import Message
 

@@ -264,7 +264,7 @@ def test_names_of_the_server_are_no_names_here(comfy: Scripted, tmp_path: Path):
 
 
 def graph_node() -> Any:
-    from reel.comfy.graph import Node
+    from reel.comfy.node import Node
 
     return Node("3", "SaveImage", {})
 

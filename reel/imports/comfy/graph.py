@@ -3,34 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from reel.comfy.node import Link, Node, link
 from reel.imports.found import Leaf, Path_, leaves
-
-
-@dataclass(frozen=True)
-class Link:
-    """An output of another node."""
-
-    node: str
-    slot: int
-
-    def __str__(self) -> str:
-        return f"[{self.node}, {self.slot}]"
-
-
-@dataclass(frozen=True)
-class Node:
-    id: str
-    kind: str
-    """Its class, ``class_type``."""
-    inputs: Mapping[str, Any]
-    """Values and `Link`s."""
-
-    @property
-    def name(self) -> str:
-        return f"node {self.id} {self.kind}"
 
 
 class Graph:
@@ -90,33 +66,10 @@ def node_ids(data: Mapping[str, Any]) -> set[str]:
     return {id_ for id_, node in data.items() if isinstance(node, Mapping) and isinstance(node.get("class_type"), str)}
 
 
-def is_link(value: Any, ids: Collection[str]) -> bool:
-    """Whether an input's value is a link to a node that is there."""
-    return (
-        isinstance(value, list)
-        and len(value) == 2
-        and isinstance(value[0], str | int)
-        and not isinstance(value[0], bool)
-        and isinstance(value[1], int)
-        and not isinstance(value[1], bool)
-        and str(value[0]) in ids
-    )
-
-
 def graph(data: Mapping[str, Any]) -> Graph:
     """The nodes of plain data that `is_graph`; what is no node there stays in the leaves alone."""
-    nodes = {}
     ids = node_ids(data)
-    for id_, node in data.items():
-        if id_ in ids:
-            given = node.get("inputs")
-            inputs = given if isinstance(given, Mapping) else {}
-            read = {
-                str(name): Link(str(value[0]), value[1]) if is_link(value, ids) else value
-                for name, value in inputs.items()
-            }
-            nodes[str(id_)] = Node(str(id_), node["class_type"], read)
-    return Graph(nodes)
+    return Graph({id_: Node.of(id_, node, ids) for id_, node in data.items() if id_ in ids})
 
 
 def graph_leaves(data: Mapping[str, Any], around: Path_ = ()) -> Iterator[Leaf]:
@@ -124,23 +77,23 @@ def graph_leaves(data: Mapping[str, Any], around: Path_ = ()) -> Iterator[Leaf]:
     ids = node_ids(data)
     for id_, node in data.items():
         if id_ not in ids:
-            yield from leaves(node, (*around, str(id_)))
+            yield from leaves(node, (*around, id_))
             continue
-        name = f"node {id_} {node['class_type']}"
+        name = Node.of(id_, node, ids).place
         for key, value in node.items():
             if key == "class_type":
-                yield Leaf((*around, str(id_), "class_type"), name, value)
+                yield Leaf((*around, id_, "class_type"), name, value)
             elif key == "inputs" and isinstance(value, Mapping) and value:
                 for input_, given in value.items():
-                    yield from _input((*around, str(id_), "inputs", str(input_)), f"{name}: {input_}", given, ids)
+                    yield from _input((*around, id_, "inputs", str(input_)), f"{name}: {input_}", given, ids)
             else:
-                for leaf in leaves(value, (*around, str(id_), str(key))):
+                for leaf in leaves(value, (*around, id_, str(key))):
                     yield Leaf(leaf.path, f"{name}, {'.'.join(leaf.path[len(around) + 1 :])}", leaf.value)
 
 
 def _input(path: Path_, place: str, value: Any, ids: Collection[str]) -> Iterator[Leaf]:
-    if is_link(value, ids):
-        yield Leaf(path, place, Link(str(value[0]), value[1]))
+    if (found := link(value, ids)) is not None:
+        yield Leaf(path, place, found)
         return
     for leaf in leaves(value, path):
         more = ".".join(leaf.path[len(path) :])

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from reel.comfy.node import Link, Node
 from reel.imports import schedules
-from reel.imports.comfy.graph import Link, Node
 from reel.imports.file import number
 from reel.imports.found import Fact, Found, Leaf
 from reel.schedule.dialects.base import Options

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reel.comfy.node import Link, Node
 from reel.imports.comfy import several
 from reel.imports.comfy.films import VALUES
-from reel.imports.comfy.graph import Graph, Link, Node
+from reel.imports.comfy.graph import Graph
 from reel.imports.comfy.nodes import NODES
 from reel.imports.comfy.rows import BY_WAY, Go, Input, Is, No, Plain, Row
 from reel.imports.found import Fact, Found, Group, Leaf, Path_
@@ -75,7 +76,7 @@ class Walk:
             return self._links(node, {"latent_image": Go("film")}, way)
         if row.opens:
             if node.id not in self.groups:
-                self.groups[node.id] = Group(row.opens, place=node.name)
+                self.groups[node.id] = Group(row.opens, place=node.place)
                 self.found.groups.append(self.groups[node.id])
             way = Way(way.name, {**way.groups, row.opens: self.groups[node.id]})
         self._gives(row, named, way)
@@ -150,7 +151,7 @@ class Walk:
             inner = "" if from_.kind == "Reroute" and from_.inputs else VALUES.get(from_.kind, None)
             if inner is None or (inner and inner not in from_.inputs):
                 self.reasons.setdefault(from_.id, "computes a value, and is not read")
-                return leaves, None, f"{from_.name} computes it, which is not read"
+                return leaves, None, f"{from_.place} computes it, which is not read"
             inner = inner or next(iter(from_.inputs))
             self.found.used(self.found.source.take(*self.around, from_.id, "class_type"), "gives a value")
             self.reasons.setdefault(from_.id, "a setting of a node that gives a value")

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reel.comfy.node import Link
 from reel.errors import UserError
-from reel.imports.comfy.graph import Link, graph_leaves
+from reel.imports.comfy.graph import graph_leaves
 from reel.imports.found import Entry, Leaf, Path_, leaves
 
 HOW = (
@@ -138,7 +139,7 @@ def _inputs(
             continue
         value = _from(links.get(link), str(one.get("type")), nodes, links)
         if isinstance(value, Link):
-            value = [value.node, value.slot]
+            value = value.plain
         if value is not None:
             found[one["name"]] = value
             made.origin[id_, "inputs", one["name"]] = ("nodes", str(at), "inputs", str(number), "link")
