@@ -64,7 +64,6 @@ def plan(cfg: Animate, store: Store) -> AnimatePlan:
         finish=finishing.plan(cfg.finish),
         measures=measures.plan(cfg.measure, _subject(cfg)),
     )
-    checks.packages(cfg.model)
     tell_licence("model", cfg.model, store)
     fetch([source for op, chosen in [*todo.ops, *todo.measures.ops] for source in op.models(chosen)])
     check_models(passes.denoise, cfg.model)

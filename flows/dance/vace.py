@@ -22,7 +22,6 @@ from reel.models.animator import Animator
 from tasks.animate import checks, memory, pictures
 from tasks.animate.catalogue import RECIPES
 from tasks.animate.parts import part_folder
-from tasks.animate.replay import mending
 from tasks.animate.settings import Decode, Denoise, Embed, Encode, Key
 from tasks.extract import Extract
 from tasks.networks.files import read_json
@@ -59,7 +58,6 @@ def plan_vace(cfg: Dance, how: Vace, model: Animator) -> VacePlan:
     live = live_controls(cfg.controls)
     check_controls(live, how, model)
     checks.prompt(cfg.prompt, model)
-    mending.check([(cfg.prompt, cfg.negative_prompt)])
     _, job = prepare(cfg.extract, cfg.clip)
     width, height, count = job.plan.width, job.plan.height, len(job.expected)
     check_clip(width, height, count, float(job.rate), how, model)

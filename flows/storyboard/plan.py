@@ -17,7 +17,6 @@ from reel.errors import UserError
 from reel.store import Store
 from reel.story.file import StoryFile
 from reel.story.model import Transition
-from tasks.animate import checks
 from tasks.animate.preflight import check_models
 from tasks.film import build
 from tasks.film import settings as film
@@ -51,7 +50,6 @@ def plan(cfg: Story, store: Store) -> StoryPlan:
         take=_take(cfg, story.file),
     )
     for model in {shot.model.name: shot.model for shot in shots}.values():
-        checks.packages(model)
         tell_licence("model", model, store)
     fetch([source for op, chosen in [*todo.ops, *todo.measures.ops] for source in op.models(chosen)])
     for shot in {shot.model.name: shot for shot in shots}.values():

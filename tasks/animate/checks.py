@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -230,16 +229,6 @@ def sampling(cfg: Sampling, model: Animator) -> None:
     if unknown:
         known = ", ".join(sorted(recipe.call)) or "none"
         raise UserError(f"model.call: {', '.join(unknown)} is not set there; known for {recipe.name}: {known}")
-
-
-def packages(model: Animator) -> None:
-    """Raises: UserError: a package that the family's pipeline imports is not installed."""
-    absent = [name for name in RECIPES[model.architecture].packages if importlib.util.find_spec(name) is None]
-    if absent:
-        raise UserError(
-            f"model {model.name}: its pipeline needs the package {absent[0]}, which is not installed",
-            fix=f"pip install {absent[0]}",
-        )
 
 
 def _read(cfg: Sampling, read: Collection[str], model: Animator) -> None:

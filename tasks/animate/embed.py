@@ -25,7 +25,7 @@ from tasks.networks.work import LIBRARIES, set_up
     version=1,
     config=Embed,
     inputs=("frames_*",),
-    distributions=LIBRARIES,
+    distributions=(*LIBRARIES, "ftfy"),
     models=parts.sources,
     gives="embeddings",
     work=lambda cfg, given, ctx: Work({"texts": len(cfg.texts)}, choices(cfg)),

@@ -111,7 +111,6 @@ class Recipe:
         steps_a_round: how often a scheduler steps between two runs of the denoiser.
         call: arguments that a family may set for itself.
         reads: the settings of `READ` that it does not ignore.
-        packages: what its pipeline imports beside what Rotoscope installs.
     """
 
     name: str
@@ -150,7 +149,6 @@ class Recipe:
     steps_a_round: int = 1
     call: frozenset[str] = frozenset()
     reads: frozenset[str] = READ
-    packages: Sequence[str] = ()
 
     @property
     def shells(self) -> list[str]:

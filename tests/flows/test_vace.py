@@ -25,7 +25,6 @@ from reel.errors import UserError
 from reel.history.record import RenderRecord, list_records
 from reel.store import Store
 from tasks.animate.decode import eight_bit
-from tasks.animate.replay.mending import mended
 from tests.flows.rendering import computed
 from tests.tasks import animate_models as tiny
 from tests.tasks.animate_models import one_thread  # noqa: F401
@@ -91,20 +90,19 @@ def test_a_clip_of_one_window_is_the_stock_pipelines_film(warm: Store, files: Pa
     assert (shown[:10] == 255).all(), "on white, as the picture is wider than the frame"
     pipe = WanVACEPipeline(**tiny.read_vace(files / "models" / "tiny_vace"))
     pipe.set_progress_bar_config(disable=True)
-    with mended(WanVACEPipeline):
-        stock = pipe(
-            prompt="the figure waves slowly and turns",
-            negative_prompt="",
-            video=[Image.fromarray(frame) for frame in maps.frames()],
-            reference_images=[Image.fromarray(shown)],
-            width=64,
-            height=64,
-            num_frames=9,
-            num_inference_steps=2,
-            guidance_scale=5.0,
-            max_sequence_length=512,
-            generator=torch.Generator().manual_seed(3),
-        ).frames[0]
+    stock = pipe(
+        prompt="the figure waves slowly and turns",
+        negative_prompt="",
+        video=[Image.fromarray(frame) for frame in maps.frames()],
+        reference_images=[Image.fromarray(shown)],
+        width=64,
+        height=64,
+        num_frames=9,
+        num_inference_steps=2,
+        guidance_scale=5.0,
+        max_sequence_length=512,
+        generator=torch.Generator().manual_seed(3),
+    ).frames[0]
     assert np.array_equal(film.array(), eight_bit(stock))
     assert film.pts == Clip.open(warm, record.pictures["original"]).pts, "shown when the source's frames are"
     assert film.fps == 16

@@ -16,7 +16,6 @@ from PIL import Image
 from tasks.animate.replay import call
 from tasks.animate.replay.call import Stock
 from tasks.animate.replay.journal import Checkpoint, Journal
-from tasks.animate.replay.mending import mended
 from tasks.animate.replay.seams import SeamMoved
 from tasks.animate.replay.shell import buffer_names, shell
 from tests.tasks import animate_models as tiny
@@ -70,8 +69,7 @@ class Case:
         pipe = self.pipeline(**self.parts())
         pipe.set_progress_bar_config(disable=True)
         torch.manual_seed(SEED)
-        with mended(self.pipeline):
-            result = pipe(**self.given, generator=torch.Generator().manual_seed(SEED), output_type=kind)
+        result = pipe(**self.given, generator=torch.Generator().manual_seed(SEED), output_type=kind)
         return [torch.as_tensor(np.asarray(one)) for one in call._outputs(result)]
 
     def embedded(self) -> None:

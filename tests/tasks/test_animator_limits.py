@@ -358,12 +358,15 @@ def test_settings_that_a_pipeline_does_not_read_are_refused(model: Animator):
         assert said.value.fix.startswith(f"animate.{name}=")
 
 
-def test_words_for_a_model_without_and_a_package_that_is_not_there(monkeypatch: pytest.MonkeyPatch):
+def test_words_for_a_model_without():
     with pytest.raises(UserError, match="prompt: model svd reads none"):
         checks.prompt("she waves", animator("svd"))
     checks.prompt("", animator("svd"))
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UserError, match="wan22: its pipeline needs the package ftfy") as said:
-        checks.packages(animator("wan22"))
-    assert said.value.fix == "pip install ftfy"
-    checks.packages(animator("svd"))
+
+
+@pytest.mark.parametrize("name", ["wan21", "vace"])
+def test_wans_pipelines_find_the_package_that_they_mend_texts_with(name: str):
+    """They call it for every text, and import it only where it is there."""
+    module = inspect.getmodule(loaded_class(RECIPES[name].pipeline))
+    assert module is not None
+    assert module.prompt_clean("the cafÃ© &amp; bar") == "the café & bar"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -30,15 +29,6 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def here(families: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROTOSCOPE_MODELS", str(families))
     monkeypatch.setenv("ROTOSCOPE_CACHE", str(tmp_path / "cache"))
-    without_ftfy(monkeypatch)
-
-
-def without_ftfy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wan's pipeline repairs texts by a package that need not be here; these are whole already."""
-    import diffusers.pipelines.wan.pipeline_wan_i2v as module
-
-    if not hasattr(module, "ftfy"):
-        monkeypatch.setattr(module, "ftfy", SimpleNamespace(fix_text=lambda text: text), raising=False)
 
 
 def family(name: str, root: Path) -> tiny.Parts:

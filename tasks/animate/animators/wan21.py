@@ -51,5 +51,4 @@ RECIPE = Recipe(
     frames_decoded=4,
     tile=256,
     reads=READS,
-    packages=("ftfy",),
 )

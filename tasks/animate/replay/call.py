@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tasks.animate.replay.journal import Checkpoint, Journal
-from tasks.animate.replay.mending import mended
 from tasks.animate.replay.seams import (
     CONNECTORS,
     PICTURE,
@@ -88,7 +87,7 @@ def embed(
     taken = inspect.signature(pipe.encode_prompt).parameters
     usual = {"device": torch.device(device), "max_sequence_length": limit, "do_classifier_free_guidance": guided}
     common = {name: value for name, value in usual.items() if name in taken}
-    with torch.no_grad(), mended(stock.pipeline), recorded(pipe, PROMPT, kept):
+    with torch.no_grad(), recorded(pipe, PROMPT, kept):
         for positive, negative in texts:
             if "negative_prompt" not in taken:  # called once for each
                 for text, more in list(zip((positive, negative), seen, strict=True))[: 2 if guided else 1]:
