@@ -6,11 +6,10 @@ beside others (a mask's size without a mask) may count all the same, but each mu
 
 from __future__ import annotations
 
-import copy
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,15 +28,17 @@ from flows.search.plan import Job
 from flows.search.settings import EXTENT, Searched
 from flows.sweep.axes import digest
 from reel.canonical import canonical
-from reel.config import FIGURES, FILES, INDEX, NAME, OPERATIONAL, Config, Marker, Place, arms, leaves, parse, places
+from reel.config import FIGURES, FILES, OPERATIONAL, Place, leaves, parse, places
 from reel.errors import UserError
 from reel.history.comparison import settings as compared
 from reel.history.record import RenderRecord
-from reel.models.source import ModelSource
-from reel.op import Context, get
+from reel.op import Context
 from reel.store import Store
 from tasks.cached import dry_run
 from tests.comfyui.server import serving
+from tests.flows.counting.bases import BASES, DECIDED, SMALL
+from tests.flows.counting.values import ELSEWHERE, NO_OTHER, NO_OTHER_OF, PASSED_OVER
+from tests.flows.counting.walking import at, candidates, filled, for_people, put, walk, walked
 from tests.other_values import others
 from tests.tasks import animate_models, sprite_sparse
 
@@ -47,151 +48,6 @@ def pair(layer: str, width: int) -> dict[str, tuple[int, ...]]:
     return {f"{layer}.lora_A.weight": (2, width), f"{layer}.lora_B.weight": (width, 2)}
 
 
-SPARSECTRLS = "model.sparsectrls={rgb: {kind: embedded, id: sparse}, scribble: {kind: embedded, id: sparse2}}"
-BASES: dict[str, Sequence[Sequence[str]]] = {
-    "dance": [
-        [
-            *("control=[pose,lineart,depth]", "controls.lineart.mask.region=face", "controls.depth.mask.region=file"),
-            *("controls.depth.mask_file=$mask", "negative_prompt=blurred", "assemble.metadata={artist: me}"),
-            "controls.lineart.timestep_keyframes=[{at: 0.0, scale: 1.0}, {at: 0.5, scale: 0.5}]",
-            "regions={wall: {prompt: green, mask: {region: background}}, "
-            "sign: {prompt: red, mask: {region: file}, mask_file: $mask}}",
-            *("measure=[flicker,motion,palette,ssim]", "finish=[interpolate,upscale,grain]"),
-        ],
-        [
-            *("control=[lineart]", "measure=[pose,probe_attributes,probe_joints]", "measure.pose.embedded=true"),
-            *("extract.short_side=null", "extract.width=64", "extract.height=64"),
-            *("stylize.composite=keep_background", "stylize.strength=0.7", "stylize.free_init.iterations=2"),
-            *("stylize.windows.context_length=4", "stylize.windows.context_overlap=1"),
-            *("stylize.windows.context_schedule=looped-uniform", "stylize.guidance_scale=4"),
-            *("prompt=a girl with embedding:bad hair", "stylize.embeddings={bad: {kind: file, id: $embedding}}"),
-            *(f"{key}=[{{source: {{kind: file, id: $lora}}}}]" for key in ("stylize.loras", "model.loras")),
-            "stylize.motion_loras=[{source: {kind: file, id: $motion_lora}}]",
-            *("model.ip_adapter={kind: file, id: $ip_adapter}", "stylize.ip_adapter={picture: $mask}"),
-            "model.ip_image_encoder={kind: embedded, id: sprite, subfolder: unet}",
-            "model.scheduler_config={clip_sample: false}",
-        ],
-        [
-            *("renderer=vace", "model.base={kind: embedded, id: tiny_vace, files: null}", "extract.max_frames=17"),
-            *("control=[pose,depth]", "controls.depth.weight=1", "stylize.overlay=[depth,pose]", "measure=[flicker]"),
-            *("stylize.windows.frames=9", "stylize.references=[$picture]", "stylize.composite=keep_background"),
-            *("controls.pose.layer_weights=[1,0.5]", "controls.depth.layer_weights=[1,0.5]"),
-            *("stylize.windows.overlap=1", "prompt=the figure waves slowly and turns to the left"),
-            "model.parts={tokenizer: {kind: embedded, id: tiny_vace, subfolder: tokenizer}}",
-        ],
-    ],
-    "animate": [
-        [
-            *("model.base={kind: embedded, id: tiny_ltx, files: null}", "picture=$mask", "last=$picture", "frames=17"),
-            *("width=64", "height=64", "prompt=she waves", "animate.num_inference_steps=4", "background='#ffffff'"),
-            *("pictures=[{picture: $picture, at: 4, strength: 0.5}]", "model.scheduler_config={shift: 1.0}"),
-            *("animate.loras=[{source: {kind: file, id: $ltx_lora}}]", "assemble.metadata={artist: me}"),
-            "model.parts={latent_upsampler: {kind: embedded, id: tiny_ltx, subfolder: latent_upsampler}}",
-            *("animate.two_pass=true", "animate.refine_steps=4", "animate.refine_strength=0.5", "finish=[grain]"),
-        ],
-        [
-            *("model.base={kind: embedded, id: tiny_ltx, files: null}", f"extend={ROOT}/data/source/sample.mp4"),
-            *("frames=25", "width=64", "height=64", "prompt=she waves", "animate.timesteps=[1000, 500]"),
-        ],
-        [
-            *("model=ltx_long", "model.base={kind: embedded, id: tiny_ltx, files: null}", "picture=$mask", "width=64"),
-            *("height=64", "prompt=she waves", "frames=97", "+model.limits.sizes=[{width: 64, height: 64}]"),
-        ],
-        [
-            *("model=ltx2", "model.base={kind: embedded, id: tiny_av, files: null}", "picture=$mask", "frames=17"),
-            *("width=64", "height=64", "prompt=she waves"),
-        ],
-    ],
-    "storyboard": [
-        [
-            *("model.base={kind: embedded, id: tiny_ltx, files: null}", "width=64", "height=64", "frames=9"),
-            *("story=A girl waits. She waves.", "count=2", "keyframe.call={clip_skip: 1}"),
-            "keyframe.parts={vae: {kind: embedded, id: sprite, subfolder: vae}}",
-            "keyframe.scheduler_config={clip_sample: false}",
-        ],
-        [
-            *("model.base={kind: embedded, id: tiny_ltx, files: null}", "width=64", "height=64", "frames=9"),
-            *("file=$story", "shots.1.seed=3", "shots.1.caption=Hello", "seconds=1", "film.captions.show=soft"),
-            *("shots.1.transition.kind=fade", "shots.1.transition.frames=2", "shots.2.transition.kind=fade"),
-        ],
-        [
-            *("model.base={kind: embedded, id: tiny_ltx, files: null}", "width=64", "height=64", "frames=9"),
-            *("file=$story", "shots.1.frames=9", "film.captions.show=none", "background='#ffffff'", "fit=pad"),
-            *("shots.1.transition.kind=fade", "shots.1.transition.seconds=0.1"),
-        ],
-    ],
-    "text2video": [
-        [
-            *("frames=4", "width=64", "height=64", "negative_prompt=blurred", "assemble.metadata={artist: me}"),
-            *("measure=[flicker,movement,probe_attributes]", "model.scheduler_config={clip_sample: false}"),
-            *("stylize.windows.context_length=4", "stylize.windows.context_overlap=1"),
-            *(f"{key}=[{{source: {{kind: file, id: $lora}}}}]" for key in ("stylize.loras", "model.loras")),
-            *("prompt=a girl with embedding:bad hair", "stylize.embeddings={bad: {kind: file, id: $embedding}}"),
-            "stylize.motion_loras=[{source: {kind: file, id: $motion_lora}}]",
-            *("model.camera=true", "moves={push: {source: {kind: file, id: $motion_lora}, weight: 0.5}}"),
-            *("model.ip_adapter={kind: file, id: $ip_adapter}", "stylize.ip_adapter={picture: $mask}"),
-            "model.ip_image_encoder={kind: embedded, id: sprite, subfolder: unet}",
-        ],
-        [
-            *("frames=6", "width=64", "height=64", "model.scheduler_config={rescale_betas_zero_snr: false}"),
-            *("stylize.windows.context_length=4", "stylize.windows.context_overlap=1", "measure=none"),
-            *("stylize.windows.context_schedule=looped-uniform", "stylize.free_init.iterations=2"),
-        ],
-        [
-            *("frames=4", "width=64", "height=64", "motion=$clip", "control=[pose,lineart]", "measure=none"),
-            "controls.lineart.timestep_keyframes=[{at: 0.0, scale: 1.0}, {at: 0.5, scale: 0.5}]",
-        ],
-    ],
-    "loop": [
-        [
-            *("frames=6", "width=64", "height=64", "negative_prompt=blurred", "assemble.metadata={artist: me}"),
-            "pictures=[{picture: $mask, at: 0, strength: 0.5}, {picture: $picture, at: 3}]",
-            *("match_colour=0.5", "model.scheduler_config={clip_sample: false}", SPARSECTRLS),
-            *("stylize.windows.context_length=4", "stylize.windows.context_overlap=1", "background='#ffffff'"),
-            *(f"{key}=[{{source: {{kind: file, id: $lora}}}}]" for key in ("stylize.loras", "model.loras")),
-            *("prompt=a girl with embedding:bad hair", "stylize.embeddings={bad: {kind: file, id: $embedding}}"),
-            "stylize.motion_loras=[{source: {kind: file, id: $motion_lora}}]",
-            *("model.ip_adapter={kind: file, id: $ip_adapter}", "stylize.ip_adapter={picture: $mask}"),
-            "model.ip_image_encoder={kind: embedded, id: sprite, subfolder: unet}",
-        ],
-        [
-            *("frames=6", "width=64", "height=64", "stills=[red top, blue top]", "prompt=a girl", SPARSECTRLS),
-            *("model.scheduler_config={rescale_betas_zero_snr: false}", "keyframe.call={clip_skip: 1}"),
-            *("stylize.windows.context_length=4", "stylize.windows.context_overlap=1", "measure=none"),
-            "keyframe.parts={vae: {kind: embedded, id: sprite, subfolder: vae}}",
-            *("keyframe.scheduler_config={clip_sample: false}", "stylize.free_init.iterations=2"),
-        ],
-    ],
-    "comfyui": [
-        [
-            *("workflow=$graph", "server=$comfyui", "files.LoadImage.image=$mask", "inputs.Size.width=32"),
-            *("output=Save", "prompt=grey", "assemble.metadata={artist: me}", "measure=[flicker]", "finish=[grain]"),
-        ]
-    ],
-    "timeframe": [
-        [
-            "track=0-3: red top --pic $mask; 3-6: blue top --pic $picture --by sparsectrl; 6-8: green top",
-            *("width=64", "height=64", "negative_prompt=blurred", "assemble.metadata={artist: me}", SPARSECTRLS),
-            *("model.scheduler_config={clip_sample: false}", "background='#ffffff'", "prompt=a girl"),
-            *("stylize.windows.context_length=4", "stylize.windows.context_overlap=1"),
-            *(f"{key}=[{{source: {{kind: file, id: $lora}}}}]" for key in ("stylize.loras", "model.loras")),
-            "stylize.motion_loras=[{source: {kind: file, id: $motion_lora}}]",
-        ],
-        [
-            *("track=0-3: red top; 3-6: blue top", "drawn=true", "width=64", "height=64", "by=ip_adapter"),
-            *("model.scheduler_config={rescale_betas_zero_snr: false}", "keyframe.call={clip_skip: 1}", SPARSECTRLS),
-            *("stylize.windows.context_length=4", "stylize.windows.context_overlap=1", "measure=none"),
-            *("stylize.windows.context_schedule=looped-uniform", "stylize.free_init.iterations=2"),
-            "keyframe.parts={vae: {kind: embedded, id: sprite, subfolder: vae}}",
-            *("keyframe.scheduler_config={clip_sample: false}", "model.ip_adapter={kind: file, id: $ip_adapter}"),
-            "model.ip_image_encoder={kind: embedded, id: sprite, subfolder: unet}",
-            *("prompt=a girl with embedding:bad hair", "stylize.embeddings={bad: {kind: file, id: $embedding}}"),
-        ],
-    ],
-    "compare": [["sweep_id=x"]],
-}
-"""Settings to start from, by flow; a flow that is not here starts from its defaults."""
-BASES["bakeoff"] = BASES["animate"]
 TO_Q = "transformer_blocks.0.attn1.to_q"
 MODEL_FILES: dict[str, dict[str, tuple[int, ...]]] = {
     "lora": pair(f"unet.down_blocks.0.attentions.0.{TO_Q}", 48),
@@ -201,131 +57,6 @@ MODEL_FILES: dict[str, dict[str, tuple[int, ...]]] = {
     "ip_adapter": {"image_proj.proj.weight": (96, 96), "ip_adapter.1.to_k_ip.weight": (96, 96)},
 }
 """What makes a file's header right for the setting that names it: layers and their shapes."""
-SMALL = ("extract.max_frames=4", "extract.short_side=64", "stylize.num_inference_steps=4", "paths.output=$here/out")
-DECIDED = ("compute.dtype=float32", "compute.memory_format=contiguous")
-"""Of every base where the flow has these settings: a dry run takes little, and nothing is left to the machine."""
-VALUES: dict[str, Any] = {
-    "clip": "$clip",
-    "motion": f"{ROOT}/data/source/sample.mp4",
-    "controls.*.kind": "openpose",
-    "controls.*.preprocess": "canny",
-    "controls.*.layer_weights": [0.5] * 7,
-    "controls.*.mask_file": "$picture",
-    "regions.*.mask_file": "$picture",
-    "prompt_schedule": "0: a red top; -1: a blue top",
-    "strength_schedule": "0: 1; -1: 0.5",
-    "guidance_schedule": "0: 1; -1: 0.5",
-    "controls.*.weight_schedule": "0: 1; -1: 0.5",
-    "compute.max_memory": "96MiB",
-    "model.schedulers": ["ddim", "euler"],
-    "stylize.ip_adapter.picture": "$picture",
-    "stylize.references": ["$mask"],
-    "stylize.overlay": ["pose", "depth"],
-    "stylize.windows.overlap": 5,
-    "reference": "$picture",
-    "finish.upscale.file": "$lora",
-    "file": "$story2",
-    "story": "A boy bows. He jumps.",
-    "shots.*.picture": "$picture",
-    "shots.*.last": "$mask",
-    "shots.*.sound": "$clip",
-    "shots.*.frames": 17,
-    "shots.*.seconds": 2.0,
-    "shots.*.transition.frames": 4,
-    "seconds": 2.0,
-    "picture": "$picture",
-    "last": "$mask",
-    "pictures.[].picture": "$mask",
-    "track": "8-12: --pic $picture",
-    "extend": "$clip",
-    "extend_frames": 17,
-    "width": 128,
-    "height": 128,
-    "frames": 25,
-    "stills": ["red top", "green top"],
-    "stills.[]": "green top",
-    "kind": "scribble",
-    "sparsectrl.kind": "scribble",
-    "animate.timesteps": [1000, 400],
-    "animate.refine_timesteps": [900, 400, 0],
-    "animate.extra_frames": 16,
-    "workflow": "$other_graph",
-    "files.*.*": "$picture",
-    "inputs.*.*": "64",
-    "output": "4",
-}
-"""Other values of settings whose type does not tell them: names of something, files, texts in a language."""
-HUB = "what else there is has its weights on a hub"
-NO_OTHER = {
-    "model.architecture": "families of one architecture can be rendered",
-    "stylize.detector": HUB,
-    "preprocess.figure_depth.detector": HUB,
-    "measure.pose.detector": HUB,
-    "measure.probe_joints.detector": HUB,
-    "reference": HUB,
-    "measure.probe_attributes.prompt": "the render's own takes its place",
-    **{f"write.template.{name}": "the flow's own takes its place" for name in ("story", "shots", "style")},
-}
-"""Settings that can be changed to no effect here, with the reason."""
-NO_SOURCE = "there is no source of which anything could be kept or encoded"
-NO_OTHER_OF = {
-    "dance": {"stylize.renderer": "it says which renderer the settings are for"},
-    "text2video": {
-        **{f"stylize.{name}": NO_SOURCE for name in ("strength", "composite", "composite_dilate")},
-        **{f"stylize.{name}": NO_SOURCE for name in ("encode_chunk_size", "encode_tiling")},
-        **{f"controls.*.mask.{name}": "a control counts everywhere" for name in ("region", "dilate", "feather")},
-    },
-    "timeframe": {
-        **{f"stylize.{name}": NO_SOURCE for name in ("strength", "composite", "composite_dilate")},
-        "renderer": HUB,
-        "animator": HUB,
-        **{f"stylize.ip_adapter{name}": "ranges have pictures of their own" for name in ("", ".picture", ".weight")},
-        "model.controlnets.*": "one of them is read",
-        "keyframe.name": "it is what people call it",
-        "keyframe.architecture": HUB,
-        "keyframe.base": HUB,
-        "keyframe.multiple_of": "it refuses what does not fit, and changes no byte of what does",
-    },
-    "loop": {
-        **{f"stylize.{name}": NO_SOURCE for name in ("strength", "composite", "composite_dilate")},
-        "stylize.control_every": "it has no controls",
-        "model.controlnets.*": "it has no controls",
-        "stylize.windows.closed_loop": "a loop is closed",
-        "stylize.windows.context_schedule": "a closed loop has one",
-        "keyframe.name": "it is what people call it",
-        "keyframe.architecture": HUB,
-        "keyframe.base": HUB,
-        "keyframe.multiple_of": "it refuses what does not fit, and changes no byte of what does",
-    },
-    "animate": {
-        "compute.memory_format": "its pipelines arrange their activations themselves",
-        "compute.max_memory": "its toy family fits into what the embedded one does",
-    },
-    "comfyui": {
-        f"compute.{name}": "how the server computes is its own affair"
-        for name in ("dtype", "memory_format", "attention", "compile", "max_memory")
-    },
-    "storyboard": {
-        "compute.memory_format": "its pipelines arrange their activations themselves",
-        "compute.max_memory": "its toy family fits into what the embedded one does",
-        "shots.*.model": HUB,
-        "draw.reference_scale": "its key pictures know no IP-Adapter",
-        "keyframe.name": "it is what people call it",
-        "keyframe.architecture": HUB,
-        "keyframe.base": HUB,
-        "keyframe.multiple_of": "it refuses what does not fit, and changes no byte of what does",
-    },
-}
-"""The same of settings that have an effect in other flows."""
-ELSEWHERE = {
-    "dance": ("model.call.*", "model.limits.sizes.[].width", "model.limits.sizes.[].height", "model.sparsectrls.*"),
-    "text2video": ("model.sparsectrls.*",),
-}
-"""Settings of model families that have no place in a flow, and that are walked for another."""
-PASSED_OVER = {"storyboard": ("model", "animate", "film")}
-"""Groups that are not walked again: `animate` walks the first two, and the film's settings are those of its own ops."""
-OPEN = ("preprocess", "measure", "write", "finish")
-"""Mappings from names of ops to their settings, which the flow's classes do not know; named like the ops' kind."""
 
 
 @pytest.fixture(scope="module")
@@ -379,14 +110,6 @@ def comfyui_graph(height: int) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def families(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROTOSCOPE_MODELS", f"{files['$here']}/families")
-
-
-def filled(value: Any, files: Mapping[str, str]) -> Any:
-    """A value with the files' paths in it."""
-    if isinstance(value, str):
-        for word, path in files.items():
-            value = value.replace(word, path)
-    return [filled(one, files) for one in value] if isinstance(value, list) else value
 
 
 def composed(flow: Flow[Any], base: Sequence[str], files: Mapping[str, str]) -> dict[str, Any]:
@@ -446,86 +169,6 @@ def seen(flow: Flow[Any], data: Mapping[str, Any], store: Store) -> Seen:
         page=compared(record),
         search=canonical(job.about()),
     )
-
-
-def walk(
-    cls: type[Config], data: Mapping[str, Any], ops: Sequence[str] = ()
-) -> Iterator[tuple[str, Place, tuple[str, ...]]]:
-    """Every setting of a class that some data has a place for: its key, itself, and the path to it in the data.
-
-    Args:
-        ops: ids of those in use; settings of others are passed over.
-    """
-    for place in walked(cls):
-        yield from ((place.key, place, path) for path in paths(place.path, data))
-    for group in OPEN:
-        for name in (name for name in data.get(group, {}) if f"{group}.{name}" in ops):
-            for place in leaves(get(group, name).config):
-                marked = replace(place, markers=place.markers | markers(cls, group))
-                yield f"{group}.{name}.{place.key}", marked, (group, name, *place.path)
-
-
-def walked(cls: type[Config]) -> list[Place]:
-    """The settings of a class, a model's source as one; without those of ops."""
-    sources = [place for place in places(cls) if ModelSource in arms(place.annotation)]
-    single = [place for place in leaves(cls) if not any(place.key.startswith(f"{source.key}.") for source in sources)]
-    return [place for place in [*single, *sources] if place.path[0] not in OPEN]
-
-
-def markers(cls: type[Config], name: str) -> frozenset[Marker]:
-    return next(place.markers for place in places(cls) if place.key == name)
-
-
-def for_people(cls: type[Config], place: Place) -> bool:
-    """Whether a setting is kept out of all data, or stands under one that is."""
-    return any(each.field.exclude for each in places(cls) if each.path == place.path[: len(each.path)])
-
-
-def paths(path: Sequence[str], data: Any) -> Iterator[tuple[str, ...]]:
-    """The ways into some data that a place's path stands for."""
-    if not path:
-        yield ()
-        return
-    head, *rest = path
-    if head == NAME:
-        steps: Sequence[Any] = list(data) if isinstance(data, Mapping) else []
-    elif head == INDEX:
-        steps = list(range(len(data))) if isinstance(data, list) else []
-    else:
-        steps = [head]
-    for step in steps:
-        inner = data.get(step) if isinstance(data, Mapping) else data[step] if isinstance(data, list) else None
-        yield from ((step, *more) for more in paths(rest, inner))
-
-
-def at(data: Any, path: Sequence[Any]) -> Any:
-    for step in path:
-        data = data[step] if isinstance(data, list) else (data or {}).get(step)
-    return data
-
-
-def put(data: Mapping[str, Any], path: Sequence[Any], value: Any) -> dict[str, Any]:
-    """A copy of some data with another value at a path."""
-    changed: Any = copy.deepcopy(data)
-    place = changed
-    for step in path[:-1]:
-        if isinstance(place, dict) and place.get(step) is None:
-            place[step] = {}
-        place = place[step]
-    place[path[-1]] = value
-    return changed  # type: ignore[no-any-return]
-
-
-def candidates(key: str, place: Place, now: Any, files: Mapping[str, str]) -> Iterator[Any]:
-    """Other values for a setting; a model's source is one value, of which another is named."""
-    if key in VALUES:
-        yield from (value for value in [filled(VALUES[key], files)] if value != now)
-    elif ModelSource in arms(place.annotation):
-        source = now or {"kind": "embedded", "id": ""}
-        name, dot, end = (source["id"] or "sprite").partition(".safetensors")
-        yield {**source, "id": f"{name}2{dot}{end}"}
-    else:
-        yield from others(place, now)
 
 
 ASKED = ("sweep", "file", "page", "search")
