@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,33 +12,16 @@ from flows.config.diagnose import parse_overrides
 from flows.config.engine import hydra_ready
 from flows.config.root import Root
 from flows.config.shape import shape
-from flows.edge import entry, exits, job
+from flows.edge import entry, job
 from flows.sweep.axes import span
-from reel import interrupt
 from tests.flows import demo
+from tests.flows.demo_runs import caller, ran, settle, spawn
 from tests.flows.hostile import HOSTILE
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def call(tmp_path, monkeypatch, capsys):
-    """Run the demo flow; gives (exit code, settings of every run, stdout, stderr)."""
-    out = tmp_path / "out.jsonl"
-    monkeypatch.setenv("DEMO_OUT", str(out))
-    monkeypatch.setenv("ROTOSCOPE_STORE", str(tmp_path / "store"))
-    monkeypatch.setenv("ROTOSCOPE_ROOT", str(tmp_path))
-    monkeypatch.setenv("ROTOSCOPE_DEBUG", "0")  # put back afterwards: --debug sets it
-    monkeypatch.chdir(tmp_path)
-
-    def run(*argv):
-        out.unlink(missing_ok=True)
-        code = demo.main(list(argv))
-        lines = out.read_text("utf-8").splitlines() if out.exists() else []
-        captured = capsys.readouterr()
-        return code, [json.loads(line) for line in lines], captured.out, captured.err
-
-    return run
+    return caller(settle(tmp_path, monkeypatch), capsys)
 
 
 def test_defaults_and_overrides(call):
@@ -235,65 +213,6 @@ def test_a_bug_in_a_point_gives_exit_code_1(call):
     assert "RuntimeError: a bug" in err
 
 
-def test_help_teaches(call):
-    code, got, out, _ = call("--help")
-    assert (code, got) == (0, [])
-    for wanted in (
-        "A small flow for the tests",
-        'rotoscope demo prompt="a blue dancer"',
-        "control lineart pose*",
-        "model big small*",
-        "steps=8",
-        "Denoising steps. (integer, 1 to 100)",
-        "(number, above 0 to 1)",
-        "controls.pose.weight=1.0",
-        "Frame width (px). (integer, 8 or more)",
-        "mask=null",
-        "(path | null)",
-        "130 interrupted",
-    ):
-        assert wanted in " ".join(out.split())  # wherever lines are broken
-
-
-@pytest.mark.parametrize(
-    "argv",
-    [["prmpt=x", "-h"], ["--bogus", "--help", "steps=0"], ["--cfg", "no", "my.mp4", "--help"], ["steps=1,2", "-mh"]],
-    ids=" ".join,
-)
-def test_help_wins_over_wrong_settings(call, argv):
-    assert call(*argv) == call("--help")
-
-
-def test_help_needs_no_valid_settings(tmp_path, capsys):
-    """What conf/ holds may be what somebody needs help with."""
-    conf = tmp_path / "conf"
-    shutil.copytree(Path(demo.__file__).parent / "demo_conf", conf)
-    root = conf / "demo.yaml"
-    root.write_text(root.read_text("utf-8").replace("steps: 8", "steps: many"), "utf-8")
-    assert entry.run_flow(demo.FLOW, ["--help", "steps"], conf=conf) == 0
-    assert "steps=many  Denoising steps. (integer, 1 to 100)" in " ".join(capsys.readouterr().out.split(" " * 3))
-
-
-def test_help_on_a_key_that_does_not_exist(call):
-    code, _, _, err = call("--help", "stesp")
-    assert (code, "error: --help stesp: no such key; nearest: steps" in err) == (2, True)
-
-
-def test_help_follows_the_config(call):
-    """Defaults in the help come from the YAML files, not from the classes."""
-    assert demo.Control.model_fields["weight"].default == 1.0
-    out = call("--help")[2]
-    assert "prompt=a dancer" in out
-    assert "model.width=128" in out
-
-
-def test_cfg_prints_the_composed_config(call):
-    code, got, out, _ = call("--cfg", "job", "-p", "model", "model=big")
-    assert (code, got) == (0, [])
-    assert "width: 512" in out
-    assert "steps" not in out
-
-
 def test_nothing_is_left_in_the_folder(call, tmp_path):
     call("steps=5")
     assert {path.name for path in tmp_path.iterdir()} <= {"out.jsonl", "store"}
@@ -324,77 +243,13 @@ def test_keys_of_a_class():
     assert not keys.has("model.width.deeper")
 
 
-def spawn(tmp_path, *argv):
-    space = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("ROTOSCOPE_")},
-        "DEMO_OUT": str(tmp_path / "out"),
-        "ROTOSCOPE_STORE": str(tmp_path / "store"),
-        "ROTOSCOPE_ROOT": str(tmp_path),
-        "PYTHONPATH": str(ROOT),
-    }
-    command = [sys.executable, "-m", "tests.flows.demo", *argv]
-    return subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        env=space,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background ignores Ctrl-C
-    )
-
-
-@pytest.mark.parametrize("argv", [["fail_at=1000"], ["-m", "fail_at=1000,1"]], ids=["single", "multirun"])
-def test_ctrl_c_exits_130(tmp_path, argv):
-    process = spawn(tmp_path, *argv)
-    assert process.stdout.readline() == "waiting\n"
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert "interrupted" in err
-    assert "go on    the same command" in err, "of a program that is not rotoscope's nothing can be pasted"
-    assert "Traceback" not in err
-
-
-@pytest.mark.parametrize(
-    ("argv", "shown"),
-    [
-        (["/x/bin/rotoscope", "dance", "prompt=a girl, red"], "rotoscope dance 'prompt=a girl, red'"),
-        (["/x/flows/cli.py", "dance", "-m", "seed=1,2"], "python -m flows.cli dance -m seed=1,2"),
-        (["/x/bin/pytest", "-q"], "the same command"),
-    ],
-)
-def test_ctrl_c_says_what_is_kept_and_the_command_that_goes_on(argv, shown, monkeypatch, capsys):
-    from flows.edge import exits
-
-    def work() -> None:
-        with exits.keeping(lambda: "2 of 6 points"), exits.keeping(lambda: ""), exits.keeping(lambda: "4 steps"):
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr("sys.argv", argv)
-    assert exits.guarded(work) == 130
-    assert capsys.readouterr().err.splitlines()[1:] == [
-        "interrupted",
-        "  kept     4 steps",
-        "  kept     2 of 6 points",
-        f"  go on    {shown}",
-    ]
-
-
-def test_what_cannot_be_told_hides_no_interruption():
-    from flows.edge import exits
-
-    with pytest.raises(KeyboardInterrupt), exits.keeping(lambda: 1 // 0):
-        raise KeyboardInterrupt
-
-
 @pytest.mark.slow
 def test_a_launcher_with_processes_of_its_own(tmp_path, prefect_server):
     process = spawn(
         tmp_path, "-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "steps=4,5,6", "fail_at=5", "prompt=a, ${b}"
     )
     err = process.communicate(timeout=120)[1]
-    lines = [json.loads(line) for line in (tmp_path / "out").read_text("utf-8").splitlines()]
+    lines = ran(tmp_path)
     assert sorted((one["steps"], one["_num"], one["prompt"]) for one in lines) == [(4, 0, "a, ${b}"), (6, 2, "a, ${b}")]
     assert "steps: 5 is where it fails" in err
     assert process.returncode == 2
@@ -404,54 +259,4 @@ def test_words_of_the_shell_arrive_unchanged(tmp_path):
     text = "1girl, (red:1.2) 'x' ${oc.env:HOME} 🕺"
     process = spawn(tmp_path, f"prompt={text}")
     assert process.communicate(timeout=120)[1] == ""
-    assert json.loads((tmp_path / "out").read_text("utf-8"))["prompt"] == text
-
-
-HEAVY = ("torch", "diffusers", "transformers", "cv2", "mlflow", "controlnet_aux", "prefect")
-
-
-@pytest.mark.parametrize("argv", [["--help"], ["steps=0"], ["prmpt=x"], ["-m", "steps=0,1"]], ids=" ".join)
-def test_help_and_errors_import_nothing_heavy(tmp_path, argv):
-    code = (
-        "import sys; from tests.flows import demo; demo.main(sys.argv[1:]);"
-        f"print('heavy:', [name for name in {HEAVY!r} if name in sys.modules])"
-    )
-    space = {**os.environ, "PYTHONPATH": str(ROOT), "ROTOSCOPE_STORE": str(tmp_path), "ROTOSCOPE_ROOT": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code, *argv], env=space, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "heavy: []"
-
-
-def test_an_interruption_inside_exec_ends_with_the_same_code(tmp_path):
-    """Dataclasses are made by exec(), so that importing anything may be interrupted in one."""
-    (tmp_path / "made.py").write_text(
-        "import sys\nfrom flows.edge.exits import guarded\nsys.exit(guarded(lambda: exec('raise KeyboardInterrupt')))\n"
-    )
-    done = subprocess.run([sys.executable, "-m", "made"], cwd=tmp_path, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (exits.INTERRUPTED, "")
-    assert "interrupted" in done.stderr
-
-
-class Finalised:
-    """Python drops what its end raises ("Exception ignored in ...")."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-    def __del__(self) -> None:
-        raise self.error
-
-
-def test_an_interruption_that_python_drops_alarms_nobody_while_it_is_remembered(monkeypatch):
-    told = []
-    monkeypatch.setattr(sys, "unraisablehook", lambda lost: told.append(lost.exc_type))
-
-    def work():
-        Finalised(KeyboardInterrupt())
-        Finalised(ValueError())
-        interrupt.remember("why")
-        Finalised(KeyboardInterrupt())
-
-    assert exits.guarded(work) == exits.OK
-    assert told == [KeyboardInterrupt, ValueError]
-    Finalised(KeyboardInterrupt())
-    assert len(told) == 3
+    assert [one["prompt"] for one in ran(tmp_path)] == [text]

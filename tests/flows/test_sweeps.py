@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import resource
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,44 +11,19 @@ from flows.config.engine import hydra_ready
 from flows.config.root import Root
 from flows.sweep.axes import run_order, span
 from reel.errors import UserError
-from reel.history.sweep import DEATHS, Manifest, list_sweeps
 from reel.history.sweep_files import Axis
-from reel.store import Store
 from tests.flows import demo
-
-ROOT = Path(__file__).parents[2]
+from tests.flows.demo_runs import ROOT, caller, settle, sweeps
 
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    monkeypatch.setenv("DEMO_OUT", str(tmp_path / "out.jsonl"))
-    monkeypatch.setenv("ROTOSCOPE_STORE", str(tmp_path / "store"))
-    monkeypatch.setenv("ROTOSCOPE_ROOT", str(tmp_path))
-    monkeypatch.setenv("ROTOSCOPE_DEBUG", "0")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    return settle(tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def call(place, capsys):
-    """Run a sweep of the demo flow; gives (exit code, settings of every run, stdout, stderr)."""
-    out = place / "out.jsonl"
-
-    def run(*argv):
-        out.unlink(missing_ok=True)
-        code = demo.main(["-m", *argv])
-        captured = capsys.readouterr()
-        return code, ran(out), captured.out, captured.err
-
-    return run
-
-
-def ran(out):
-    return [json.loads(line) for line in out.read_text("utf-8").splitlines()] if out.exists() else []
-
-
-def sweeps(place):
-    return list_sweeps(Store(place / "store"))
+    return caller(place, capsys, "-m")
 
 
 def test_the_same_command_again_runs_nothing_and_another_order_of_axes_is_the_same_sweep(call, place):
@@ -306,86 +275,6 @@ def test_points_stand_in_the_order_of_hydras_own_sweeper():
         expected = BasicSweeper.split_arguments(parsed, None)[0]
         assert [list(point.overrides) for point in span(parsed).points] == expected
     assert len(expected) == 12
-
-
-def spawn(place, *argv, hook="", limit=None):
-    space = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("ROTOSCOPE_")},
-        "DEMO_OUT": str(place / "out.jsonl"),
-        "DEMO_HOOK": hook,
-        "ROTOSCOPE_STORE": str(place / "store"),
-        "ROTOSCOPE_ROOT": str(place),
-        "PYTHONPATH": str(ROOT),
-    }
-
-    def prepare():
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        if limit:
-            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.flows.demo", "-m", *argv],
-        cwd=place,
-        env=space,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=prepare,
-    )
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
-def test_after_a_kill_exactly_the_missing_points_are_run(call, place, number):
-    process = spawn(place, "steps=4,5,6,7", hook="6:wait")
-    assert process.stdout.readline() == "waiting\n"
-    [sweep] = sweeps(place)
-    assert [point.status for point in sweep.points] == ["done", "done", "running", "pending"]
-    assert sweep.driven
-    process.send_signal(number)
-    process.communicate(timeout=120)
-    assert not sweep.driven
-    assert [point.status for point in sweep.points] == ["done", "done", "pending", "pending"]
-    code, got, _, err = call("steps=4,5,6,7")
-    assert (code, [one["steps"] for one in got]) == (0, [6, 7]), err
-    assert [point.attempts for point in sweep.points] == [1, 1, 2, 1]
-
-
-@pytest.mark.slow
-def test_two_processes_on_one_sweep_run_no_point_twice(place):
-    axes = ("steps=range(4,10)", "seed=1,2")
-    processes = [spawn(place, *axes, hook="*:pause") for _ in range(2)]
-    errors = [process.communicate(timeout=300)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], errors
-    points = [(one["steps"], one["seed"]) for one in ran(place / "out.jsonl")]
-    assert sorted(points) == [(steps, seed) for steps in range(4, 10) for seed in (1, 2)]
-    [sweep] = sweeps(place)
-    assert sweep.counts["done"] == 12
-    assert [point.attempts for point in sweep.points] == [1] * 12
-
-
-@pytest.mark.slow
-def test_a_point_that_runs_out_of_memory_does_not_stop_the_rest(place):
-    process = spawn(place, "steps=4,5,6", hook="5:memory", limit=8 << 30)
-    err = process.communicate(timeout=300)[1]
-    assert process.returncode == 1
-    assert [one["steps"] for one in ran(place / "out.jsonl")] == [4, 6], err
-    [sweep] = sweeps(place)
-    assert "MemoryError" in sweep.points[1].reason
-
-
-@pytest.mark.slow
-def test_a_worker_that_is_killed_takes_no_other_point_with_it(place, prefect_server):
-    """As the kernel kills a process that takes too much memory: joblib gives up its whole pool then, each time."""
-    joblib = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    process = spawn(place, "steps=4,5,6,7", *joblib, hook="5:die,4:slow")
-    err = process.communicate(timeout=300)[1]
-    assert process.returncode == 1, err
-    sweep = Manifest.load(Store(place / "store"), "latest")
-    assert [point.status for point in sweep.points] == ["done", "failed", "done", "done"], err
-    assert f"died {DEATHS} times" in sweep.points[1].reason
-    assert [point.attempts <= 2 for point in sweep.points] == [True, False, True, True], "run again one by one"
-    assert sorted({one["steps"] for one in ran(place / "out.jsonl")}) == [4, 6, 7]
 
 
 @pytest.mark.timeout(60)

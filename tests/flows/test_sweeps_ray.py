@@ -13,7 +13,7 @@ import pytest
 
 from reel.history.sweep import Manifest
 from reel.store import Store
-from tests.flows.test_sweeps import ROOT, ran
+from tests.flows.demo_runs import ROOT, ran
 
 pytest.importorskip("ray")
 pytestmark = pytest.mark.skipif(
@@ -116,4 +116,4 @@ def test_a_node_that_is_killed_loses_its_points_progress_and_nothing_else(cluste
     assert process.returncode == 0, output
     assert [point.status for point in found.points] == ["done"] * 5
     assert [point.attempts for point in found.points] == [1, 1, 2, 1, 1]
-    assert sorted(one["steps"] for one in ran(tmp_path / "out.jsonl")) == [4, 5, 6, 7, 8]
+    assert sorted(one["steps"] for one in ran(tmp_path)) == [4, 5, 6, 7, 8]
