@@ -1,7 +1,7 @@
 """`rotoscope serve` from outside: a schedule that fires, a clip that comes out, Ctrl-C, `kill`, a killed server.
 
 It starts a Prefect server of its own and kills it, which takes minutes: `make test-live` runs it. What it is made of is
-tested one by one in test_serve_server.
+tested one by one in test_serve_server, test_serve_recover and test_serve_inbox.
 """
 
 from __future__ import annotations
