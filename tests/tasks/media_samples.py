@@ -20,6 +20,8 @@ from tasks.media.source import source_digest
 
 STEP = 8
 """Grey levels between one numbered frame and the next."""
+PLAIN = {"side_by_side": False, "contact_sheet": 0}
+"""Settings of `assembled` for the movie alone."""
 
 
 def run(*arguments: object) -> None:
