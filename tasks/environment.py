@@ -6,10 +6,10 @@ Noted beside every computed output, so that a render that reuses it still says w
 from __future__ import annotations
 
 import functools
-import os
 import platform
 import re
 import subprocess
+import sys
 
 from reel.compute import Compute
 from reel.errors import UserError
@@ -22,11 +22,20 @@ def environment(op: Op, compute: Compute) -> dict[str, str]:
     torch = "torch" in op.distributions
     device = resolve_device(compute) if torch else "cpu"
     found = {"device": f"{device}: {card() if device == 'cuda' else processor()}"}
-    if torch:
-        found["threads"] = str(compute.threads or os.cpu_count() or 1)
+    if torch and (threads := _threads(compute)) is not None:
+        found["threads"] = str(threads)
     if "imageio-ffmpeg" in op.distributions:
         found["ffmpeg"] = ffmpeg_build()
     return {**found, "python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
+
+
+def _threads(compute: Compute) -> int | None:
+    """On how many PyTorch computes: unset, as many as it takes by itself, which need not be the machine's processors.
+
+    None: it is not loaded, so none of this was its work.
+    """
+    torch = sys.modules.get("torch")
+    return None if torch is None else compute.threads or int(torch.get_num_threads())
 
 
 @functools.cache

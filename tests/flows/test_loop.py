@@ -67,6 +67,7 @@ def test_two_pictures_become_a_loop_and_only_what_changed_is_computed_again(run,
     ]
     assert first.metrics["key_pictures.changed"] == 1
     assert first.metrics["flash.luminance"] == first.metrics["flash.luminance_before"] > 2
+    assert cli.main(["verify", first.run, f"--store={tmp_path / 'store'}"]) == 0, "made again to the last bit"
 
     assert run(pictures, "match_colour=1") == 0
     matched = last(tmp_path)

@@ -125,5 +125,6 @@ def test_a_track_becomes_a_clip_and_only_what_changed_is_computed_again(run, tmp
     shown = Clip.open(store, first.pictures["map_pictures"])
     assert [int(shown.frame(number)[0, 0, 0]) for number in range(4)] == [200, 200, 60, 60]
     assert len(Clip.open(store, first.pictures["frames"])) == 4
+    assert cli.main(["verify", first.run, f"--store={store.root}"]) == 0, "made again to the last bit"
     weaker = run(f"{track} --strength 0.5")
     assert computed(weaker)[:2] == ["stylize.denoise", "stylize.decode"]
