@@ -88,7 +88,8 @@ def _picks(engine: Engine, settings: Mapping[str, Any]) -> dict[str, str]:
     """Overrides by group that choose the files of then, where others are chosen today.
 
     A record holds values. A list of files (``control=[pose,lineart]``) shows in the names of what they set, and one
-    file of several in the name that it gives itself (``model.name``). Values of a file that is no more are set singly.
+    file of several in the name that it gives itself (``model.name``), or that those give it which it chooses
+    (``stylize.renderer``). Values of a file that is no more are set singly.
     """
     found = {}
     for group, today in engine.defaults.items():
@@ -105,11 +106,13 @@ def _picks(engine: Engine, settings: Mapping[str, Any]) -> dict[str, str]:
 
 def _names(engine: Engine, group: str, settings: Mapping[str, Any], *, listed: bool) -> list[str] | None:
     """Names of the files of then; None where the settings do not show them."""
+    packages = {_package(engine, group, name) for name in engine.options.get(group, ())}
     if not listed:
         part = settings.get(group)
         name = part.get("name") if isinstance(part, Mapping) else None
+        if name is None and packages == {""}:  # its files choose others, which say whose they are: stylize.renderer
+            name = next((one[group] for one in settings.values() if isinstance(one, Mapping) and group in one), None)
         return [name] if isinstance(name, str) else None
-    packages = {_package(engine, group, name) for name in engine.options.get(group, ())}
     parts = [at(settings, parent) for parent in {one.rpartition(".")[0] for one in packages} - {""}]
     if not any(isinstance(part, Mapping) for part in parts):
         return None

@@ -36,6 +36,8 @@ DANCE = [
     ["extract.start=0:01", "extract.fps=source", "assemble.format=prores", "assemble.metadata.author=me, myself"],
     ["compute.dtype=float32", "preprocess.canny.low_threshold=7", "measure=[ssim,flicker]", "extract.width=64"],
     ["controls.pose.mask.region=file", "controls.pose.mask_file=masks/a b.png", "reference=face.png"],
+    ["renderer=vace", "control=[depth]", "stylize.references=[girl.png]", "stylize.windows.overlap=9"],
+    ["renderer=vace", "model=wan_vace_14b", "measure=[flicker]"],
 ]
 ANIMATE = [
     ["picture=a.png", "pictures=[{picture: 'b, c.png', at: 48, strength: 0.8},{picture: d.png, at: last}]"],
