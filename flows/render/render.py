@@ -107,7 +107,10 @@ def render(
                 todo.hand_over(made, ctx, recorder)
 
         found = dry(todo, ctx)
-        if all_there(found, store):
+        there = all_there(found, store)
+        if not there and all(one.stage.reused for one in found):
+            found = dry(todo, ctx)  # what is damaged is out of the way now, and seen to be missing
+        if there:
             with dry_run(found), recorder.at_once():
                 everything()
         else:

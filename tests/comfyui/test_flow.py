@@ -71,6 +71,8 @@ def test_a_graph_becomes_a_film_and_only_what_changed_is_made_again(comfy: Scrip
     assert facts["server"] == {"comfyui": "0.8.0", "pytorch": "2.14.1+cu130", "device": "cpu"}
     assert facts["unknown"] == ["code of the custom nodes in rotoscope_probe"]
 
+    verify = ["verify", first.run, f"server={comfy.url}", f"--store={store.root}"]
+    assert cli.main(verify) == 0, "made again to the last bit; the lock holds no address"
     queued = len(comfy.prompts)
     assert computed(rendered(comfy, workflow)) == []
     nodes = json.loads(workflow.read_text())
@@ -90,6 +92,18 @@ def test_a_graph_becomes_a_film_and_only_what_changed_is_made_again(comfy: Scrip
     comfy.system["system"]["comfyui_version"] = "0.9.0"
     assert computed(rendered(comfy, workflow))[0] == "comfyui.run"
     comfy.system["system"]["comfyui_version"] = "0.8.0"
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_what_is_damaged_is_told_as_work_and_made_again(
+    comfy: Scripted, workflow: Path, capsys: pytest.CaptureFixture[str]
+):
+    first = rendered(comfy, workflow)
+    folder = Store(workflow.parent / "store").folder(first.pictures["frames"])
+    (folder / "manifest.json").write_text("{}")
+    capsys.readouterr()
+    assert computed(rendered(comfy, workflow)) == ["comfyui.frames"]
+    assert "  to do    frames, assemble\n" in capsys.readouterr().err, "what comes after it may be the same again"
 
 
 @pytest.mark.usefixtures("prefect_server")
