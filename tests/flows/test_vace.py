@@ -108,6 +108,11 @@ def test_a_clip_of_one_window_is_the_stock_pipelines_film(warm: Store, files: Pa
     assert film.fps == 16
 
 
+def test_a_film_is_made_again_to_the_last_bit(warm: Store, capsys: Any):
+    assert cli.main(["verify", "last", f"--store={warm.root}"]) == 0
+    assert "frames   the same, to the last bit" in capsys.readouterr().out
+
+
 def test_what_changes_runs_again_and_nothing_else(render: Render, files: Path):
     given = f"stylize.references=[{files}/girl.png]"
     tail = ["animate.denoise", "animate.decode", "vace.join", "assemble"]
