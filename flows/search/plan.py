@@ -21,6 +21,7 @@ from reel.search.goals import Goal, Limit, Rung, affordable, entrants, parse_lim
 from reel.search.search_axes import Axis, axes
 from reel.store import Store
 
+FEWEST = 8  # steps of a proxy: models of fewer are distilled, and draw in those alone
 USUAL_LIMITS = {"flicker.mean": "1.5x", "background.steady": "0.95x", "background.place": "0.9x"}
 
 
@@ -149,7 +150,7 @@ def prepare(flow: Flow[Any], cfg: Search, store: Store) -> Job:
 def levels(poses: Sequence[Any], search: Searched, steps: int) -> list[Rung]:
     """See `Job.rungs`."""
     count, proxy = len(poses), search.proxy
-    few = min(proxy.steps or math.ceil(steps / 2), steps)
+    few = min(proxy.steps or max(FEWEST, math.ceil(steps / 2)), steps)
     full = rung("full", [range(count)], steps, count, steps)
     half = rung("half", passages(poses, math.ceil(count / 2), proxy.passages), steps, count, steps)
     first = rung("proxy", passages(poses, proxy.frames, proxy.passages), few, count, steps)

@@ -23,7 +23,8 @@ class Proxy(Config):
     passages: int = Field(2, ge=1)
     """Runs of consecutive frames that they come in; each is rendered as a clip of its own."""
     steps: int | None = Field(None, ge=1)
-    """stylize.num_inference_steps; empty: half of the render's, rounded up."""
+    """stylize.num_inference_steps; empty: half of the render's, but at least 8 or all of them, since
+    a distilled model draws in the steps that it was made for."""
 
 
 class Searched(Config):

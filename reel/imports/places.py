@@ -44,6 +44,12 @@ def _filter(value: Any) -> tuple[Any, str]:
     raise Refused(f"there is no filter {value}: butterworth, gaussian or ideal")
 
 
+def _noise(value: Any) -> tuple[Any, str]:
+    if value in ("default", "constant"):
+        return value, ""
+    raise Refused(f"there is no noise_type {value}: default or constant")
+
+
 def _schedule_of_windows(value: Any) -> tuple[Any, str]:
     if value in ("standard-static", "standard-uniform", "looped-uniform"):
         return value, ""
@@ -96,6 +102,7 @@ _ANIMATEDIFF: dict[str, Place] = {
     "windows.schedule": Place("stylize.windows.context_schedule", _schedule_of_windows),
     "windows.fuse": Place("stylize.windows.fuse_method", _fuse),
     "windows.closed_loop": Place("stylize.windows.closed_loop", flag),
+    "noise": Place("stylize.noise_type", _noise),
     "free_init.iterations": Place("stylize.free_init.iterations", whole),
     "free_init.method": Place("stylize.free_init.method", _filter),
     "free_init.order": Place("stylize.free_init.order", whole),

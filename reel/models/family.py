@@ -15,6 +15,8 @@ Scheduler = Literal[
     "ddim", "ddpm", "euler", "euler_a", "dpmpp_2m", "dpmpp_2m_karras", "dpmpp_2m_sde", "heun", "lcm", "pndm", "unipc"
 ]
 """Registered scheduler names; what each is stands in tasks/stylize/engine/schedulers.py."""
+NoiseType = Literal["default", "constant"]
+"""Where a clip's noise comes from, by AnimateDiff-Evolved's names: each frame has its own, or all have the same."""
 
 
 class Size(Config):
@@ -31,6 +33,7 @@ class Advice(Config):
     scheduler: Scheduler | None = None
     num_inference_steps: int | None = Field(default=None, ge=1)
     guidance_scale: float | None = Field(default=None, ge=0)
+    noise_type: NoiseType = "default"
     sizes: list[Size] = Field(default_factory=list)
 
 

@@ -17,6 +17,8 @@ from benchmarks.runs import ROOT
 from flows import cli
 from flows.search.definition import Definition, find
 from flows.search.flow import BASE, FLOW
+from flows.search.plan import levels
+from flows.search.settings import Searched
 from reel.history.record import RenderRecord, list_records
 from reel.search.goals import Goal
 from reel.search.search_axes import Axis
@@ -235,6 +237,11 @@ def test_a_second_process_on_a_search_is_refused(tmp_path: Path, capsys: pytest.
         assert cli.main(["search", *at(tmp_path)]) == 2
     assert f"another process works on search {held[0]}" in capsys.readouterr().err
     assert list_records(Store(tmp_path / "store")) == ([], [])
+
+
+@pytest.mark.parametrize(("steps", "few"), [(30, 15), (16, 8), (10, 8), (4, 4), (1, 1)])
+def test_a_proxy_has_half_the_steps_but_not_too_few_for_a_distilled_model(steps: int, few: int):
+    assert levels([None] * 48, Searched(), steps)[0].steps == few
 
 
 def test_failed_trials_and_other_rungs_are_kept(tmp_path: Path):

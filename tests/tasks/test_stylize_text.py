@@ -34,3 +34,11 @@ def test_emphasis_changes_the_picture_and_escaped_brackets_are_text(world: Store
     assert render(world, prompt="a (red:1.0) hat") == plain
     assert render(world, prompt="a (red:1.5) hat") != plain
     assert render(world, prompt=r"a \(red\) hat") != plain
+
+
+def test_negative_words_that_nothing_reads_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    settings(negative_prompt="blurred", guidance_scale=4.0)
+    settings(guidance_scale=1.0)
+    assert "not read" not in caplog.text
+    assert settings(negative_prompt="blurred", guidance_scale=1.0).embed.texts == [("a dancer", "")]
+    assert "negative_prompt: its negative words are not read" in caplog.text

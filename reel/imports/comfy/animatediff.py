@@ -77,7 +77,7 @@ ANIMATEDIFF: dict[str, Row] = {
     "ADE_AnimateDiffSamplingSettings": Row(
         {
             "batchoffset": Plain((0,), "noise is drawn from the seed as it is"),
-            "noise_type": Plain(("default",), "noise is drawn for each frame by itself"),
+            "noise_type": Is("noise"),
             "seed_gen": Plain(("comfy",), "noise is drawn in one way"),
             "seedoffset": Plain((0,), "noise is drawn from the seed as it is"),
             "adapt_denoise_steps": Plain((False,), "strength divides the steps"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.stylize.engine.checkpoint import Checkpoint, restore
-from tasks.stylize.engine.loop import Hold, Keeper, denoise
+from tasks.stylize.engine.loop import Hold, Keeper, denoise, new_noise
 
 if TYPE_CHECKING:
     import torch
@@ -47,6 +47,7 @@ def denoise_in_rounds(
     keeper: Keeper | None = None,
     hold: Hold | None = None,
     noise: torch.Tensor | None = None,
+    constant: bool = False,
     **more: Any,
 ) -> torch.Tensor:
     """Denoise ``plan.iterations`` times; once is plain denoising.
@@ -56,6 +57,7 @@ def denoise_in_rounds(
         latents: where the first round begins; later ones begin from its low frequencies and new high ones.
         resumed: a checkpoint to go on from, its steps counted over all rounds.
         noise: of ``latents``, where they are a noised source; None: all of them.
+        constant: whether new noise is the same for all frames.
         keeper, hold, more: as for `tasks.stylize.engine.loop.denoise`.
     """
     import torch
@@ -69,7 +71,7 @@ def denoise_in_rounds(
             timesteps = reset()
             if number:
                 first_noise = beginning if noise is None or _is_whole(scheduler, timesteps) else noise
-                latents = renoised(plan, latents, first_noise, scheduler, timesteps, generator)
+                latents = renoised(plan, latents, first_noise, scheduler, timesteps, generator, constant)
                 if hold is not None:  # places that begin later are at the beginning what they were in the first round
                     latents = torch.where(hold.until > 0, beginning, latents)
         else:
@@ -87,6 +89,7 @@ def renoised(
     scheduler: Any,
     timesteps: torch.Tensor,
     generator: torch.Generator,
+    constant: bool = False,
 ) -> torch.Tensor:
     """Low frequencies of the noised result, high frequencies of new noise; ``(1, C, F, H, W)``.
 
@@ -95,7 +98,6 @@ def renoised(
     """
     import torch
     from diffusers.pipelines.free_init_utils import FreeInitMixin
-    from diffusers.utils.torch_utils import randn_tensor
 
     filters = FreeInitMixin()
     low = filters._get_free_init_freq_filter(
@@ -106,7 +108,7 @@ def renoised(
         spatial_stop_frequency=plan.spatial_stop_frequency,
         temporal_stop_frequency=plan.temporal_stop_frequency,
     )
-    fresh = randn_tensor(latents.shape, generator=generator, device=latents.device, dtype=torch.float32)
+    fresh = new_noise(latents.shape, 2, generator, latents.device, constant)
     whole, at = _is_whole(scheduler, timesteps), timesteps[:1]
     if whole and not hasattr(scheduler, "index_for_timestep"):  # others take a step that is not theirs for the last
         at = torch.full((1,), scheduler.config.num_train_timesteps - 1, device=latents.device)

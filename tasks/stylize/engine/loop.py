@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -68,30 +68,42 @@ def first_step(num_inference_steps: int, strength: float) -> int:
     return num_inference_steps - min(int(num_inference_steps * strength), num_inference_steps)
 
 
+def new_noise(
+    shape: Sequence[int], frames: int, generator: torch.Generator, device: Any = "cpu", constant: bool = False
+) -> torch.Tensor:
+    """Noise float32 of that shape.
+
+    Args:
+        frames: which dimension is that of the frames.
+        constant: the first frame's for all of them.
+    """
+    import torch
+    from diffusers.utils.torch_utils import randn_tensor
+
+    noise = randn_tensor(tuple(shape), generator=generator, device=torch.device(device), dtype=torch.float32)
+    return noise.narrow(frames, 0, 1).expand_as(noise).contiguous() if constant else noise
+
+
 def noised(
-    source: torch.Tensor, scheduler: Any, timesteps: torch.Tensor, generator: torch.Generator
+    source: torch.Tensor, scheduler: Any, timesteps: torch.Tensor, generator: torch.Generator, constant: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Source latents at the first timestep, and the noise that was added.
 
     Args:
-        source: ``(1, C, F, H, W)``.
+        source: ``(1, C, F, H, W)`` float32.
+        constant: see `new_noise`.
     """
-    from diffusers.utils.torch_utils import randn_tensor
-
     # drawn frame by frame, as diffusers' video-to-video pipelines do
     framewise = source.transpose(1, 2)
-    noise = randn_tensor(framewise.shape, generator=generator, device=source.device, dtype=source.dtype)
-    noise = noise.transpose(1, 2)
+    noise = new_noise(framewise.shape, 1, generator, source.device, constant).transpose(1, 2)
     return scheduler.add_noise(source, noise, timesteps[:1]), noise
 
 
-def pure_noise(shape: tuple[int, ...], scheduler: Any, generator: torch.Generator, device: Any = "cpu") -> torch.Tensor:
-    """Latents ``(1, C, F, H, W)`` to begin from when there is no source."""
-    import torch
-    from diffusers.utils.torch_utils import randn_tensor
-
-    noise = randn_tensor(shape, generator=generator, device=torch.device(device), dtype=torch.float32)
-    return noise * scheduler.init_noise_sigma
+def pure_noise(
+    shape: Sequence[int], scheduler: Any, generator: torch.Generator, device: Any = "cpu", constant: bool = False
+) -> torch.Tensor:
+    """Latents ``(1, C, F, H, W)`` to begin from when there is no source; `constant`: see `new_noise`."""
+    return new_noise(shape, 2, generator, device, constant) * scheduler.init_noise_sigma
 
 
 def denoise(

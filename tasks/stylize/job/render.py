@@ -58,15 +58,15 @@ def run(job: Job, ctx: Context, journal: Journal, clock: Clock, keep: int | None
     def reset() -> Any:
         return timesteps_of(scheduler, cfg.num_inference_steps, cfg.strength, device)
 
-    timesteps = reset()
+    timesteps, constant = reset(), cfg.noise_type == "constant"
     if job.source:
         source = codec.sample(job.source["mean"], job.source["std"], int(job.encoded["chunk_size"]), generator)
         source = (source * float(job.encoded["scaling_factor"])).transpose(0, 1)[None].to(device)
-        latents, noise = noised(source, scheduler, timesteps, generator)
+        latents, noise = noised(source, scheduler, timesteps, generator, constant)
         hold = source_hold(job, source, noise, len(timesteps), scheduler.order)
     else:
         shape = (1, int(found.pipe.unet.config.in_channels), job.count, *job.cells)
-        latents, noise, hold = pure_noise(shape, scheduler, generator, device), None, None
+        latents, noise, hold = pure_noise(shape, scheduler, generator, device, constant), None, None
     rounds = cfg.free_init.plan()
     steps = len(timesteps) * rounds.iterations
     if (resumed := journal.resume()) is not None:
@@ -90,6 +90,7 @@ def run(job: Job, ctx: Context, journal: Journal, clock: Clock, keep: int | None
             keeper=journal,
             hold=hold,
             noise=noise,
+            constant=constant,
             look=watcher(ctx, cfg.model.architecture, cfg.model.base, latents.shape[1], job.meta),
             tick=lambda: bar.update(1),
             clock=clock,

@@ -9,7 +9,7 @@ from pydantic import field_validator, model_validator
 
 from reel.config import Config, Field, Finite
 from reel.errors import UserError
-from reel.models.family import Scheduler
+from reel.models.family import NoiseType, Scheduler
 from reel.models.source import LoraSource, ModelSource, only_safetensors
 from reel.units import Factor, PixelLength
 from tasks.stylize.engine import schedulers
@@ -30,6 +30,9 @@ class Denoising(Config):
     """Classifier-free guidance; up to 1 none (half the work)."""
     guidance_end: Factor = Field(default=1.0, gt=0, le=1)
     """Part of the denoising after which there is no guidance: saves half the work of the rest, changes the picture."""
+    noise_type: NoiseType = "default"
+    """Noise that a clip begins from. default: each frame's own; constant: the same for all frames, which keeps what the
+    prompt leaves open and flickers less, but holds still what no control moves. Samplers' own noise is each frame's."""
     control_every: int = Field(default=1, ge=1, le=8)
     """k: ControlNets run every k-th step, their residuals are used again in between: faster, another picture."""
     first_block_cache: Finite = Field(default=0.0, ge=0, le=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from tasks.stylize.settings.regions import Region, RegionalText, live_regions
 
 if TYPE_CHECKING:
     from reel.schedule.compile import PromptTrack
+
+log = logging.getLogger(__name__)
 
 Pair = tuple[str, str]
 """A positive and a negative text, or the settings that they come from."""
@@ -62,6 +65,9 @@ def gathered(
     else:
         pairs, keys = list(track.texts), [("prompt_schedule", "prompt_schedule")] * len(track.texts)
     if not guided:
+        if any(negative.strip() for _, negative in pairs):
+            log.warning("%s: its negative words are not read: stylize.guidance_scale up to 1 is no guidance. "
+                        "Above 1 they are, at twice the work.", keys[0][1])  # fmt: skip
         pairs = [(positive, "") for positive, _ in pairs]
     live = live_regions(regions)
     regional = {
