@@ -1,6 +1,6 @@
 """What the machinery costs: `dance` against a bare script that does the same decoding, maps and denoising.
 
-    python -m benchmarks.dance_cost --frames 16 --steps 16
+    python -m benchmarks.dance_cost --frames 16
 
 Prints wall and CPU seconds (all processes of a run but the servers), taken one after the other in one run, each in a
 process of its own, with Prefect's server up and MLflow on: the bare script, a first `dance`, an unchanged one, one with
@@ -21,10 +21,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.runs import ROOT, command, last_record, server
+from benchmarks.runs import ROOT, SPRITE, command, last_record, server
 from reel.store import Store
+from tasks.sprite.clips import sampling_of
+from tasks.sprite.spec import load as load_spec
 from tasks.tracking.links import pending
 
+HOW = sampling_of(SPRITE)
 PROMPT = "a girl with long pink hair in a red top and a blue skirt, green background, dancing"
 
 
@@ -47,19 +50,19 @@ def bare(frames: int, steps: int, output: Path) -> None:
     from tasks.preprocess.blazepose import BlazePose, finder
     from tasks.preprocess.pose_map import draw_poses
 
+    side = load_spec(SPRITE).frame
     with av.open(str(ROOT / "data" / "source" / "sample.mp4")) as file:
-        pictures = [frame.to_image().resize((128, 128)) for frame in file.decode(video=0)][::3][:frames]
+        pictures = [frame.to_image().resize((side, side)) for frame in file.decode(video=0)][::3][:frames]
     find = finder(BlazePose())
-    maps = [Image.fromarray(draw_poses(find(np.asarray(picture)).people, 128, 128)) for picture in pictures]
-    root = ROOT / "data" / "models" / "sprite"
+    maps = [Image.fromarray(draw_poses(find(np.asarray(picture)).people, side, side)) for picture in pictures]
     pipe = AnimateDiffVideoToVideoControlNetPipeline(
-        vae=AutoencoderKL.from_pretrained(root / "vae", torch_dtype=torch.float32),
-        text_encoder=CLIPTextModel.from_pretrained(root / "text_encoder", torch_dtype=torch.float32),
-        tokenizer=CLIPTokenizer.from_pretrained(root / "tokenizer"),
-        unet=UNet2DConditionModel.from_pretrained(root / "unet", torch_dtype=torch.float32),
-        motion_adapter=MotionAdapter.from_pretrained(root / "motion_adapter", torch_dtype=torch.float32),
-        controlnet=ControlNetModel.from_pretrained(root / "controlnet_openpose", torch_dtype=torch.float32),
-        scheduler=DDIMScheduler.from_pretrained(root / "scheduler"),
+        vae=AutoencoderKL.from_pretrained(SPRITE / "vae", torch_dtype=torch.float32),
+        text_encoder=CLIPTextModel.from_pretrained(SPRITE / "text_encoder", torch_dtype=torch.float32),
+        tokenizer=CLIPTokenizer.from_pretrained(SPRITE / "tokenizer"),
+        unet=UNet2DConditionModel.from_pretrained(SPRITE / "unet", torch_dtype=torch.float32),
+        motion_adapter=MotionAdapter.from_pretrained(SPRITE / "motion_adapter", torch_dtype=torch.float32),
+        controlnet=ControlNetModel.from_pretrained(SPRITE / "controlnet_openpose", torch_dtype=torch.float32),
+        scheduler=DDIMScheduler.from_pretrained(SPRITE / "scheduler"),
     )
     pipe.set_progress_bar_config(disable=True)
     done = pipe(
@@ -68,14 +71,14 @@ def bare(frames: int, steps: int, output: Path) -> None:
         prompt=PROMPT,
         strength=1.0,
         num_inference_steps=steps,
-        guidance_scale=4.0,
+        guidance_scale=HOW.guidance_scale,
         controlnet_conditioning_scale=1.0,
         generator=torch.Generator("cpu").manual_seed(0),
         output_type="np",
     ).frames[0]
     with av.open(str(output), "w") as file:
         stream = file.add_stream("libx264", rate=8)
-        stream.width, stream.height, stream.pix_fmt = 128, 128, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = side, side, "yuv420p"
         for picture in (done * 255).round().astype("uint8"):
             file.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
         file.mux(stream.encode())
@@ -122,7 +125,7 @@ def _computed(store: Path) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=HOW.steps)
     parser.add_argument("--bare", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.bare:
@@ -132,7 +135,7 @@ def main() -> int:
     store = folder / "store"
     settings = [
         *(f"extract.max_frames={options.frames}", f"stylize.num_inference_steps={options.steps}", f"prompt={PROMPT}"),
-        *("control=[pose]", "stylize.strength=1.0", "stylize.guidance_scale=4.0", "measure=none"),
+        *("control=[pose]", "stylize.strength=1.0", f"stylize.guidance_scale={HOW.guidance_scale}", "measure=none"),
     ]
     size = ["--frames", str(options.frames), "--steps", str(options.steps)]
     script = [sys.executable, "-m", "benchmarks.dance_cost", *size, "--bare", str(folder / "bare.mp4")]

@@ -28,6 +28,7 @@ import numpy as np
 import yaml
 
 from benchmarks import renderer
+from benchmarks.runs import ROOT, SPRITE
 from reel import op
 from reel.clip import Clip, ClipWriter
 from reel.compute import Compute
@@ -36,13 +37,11 @@ from reel.store import Store
 from tasks.sprite import probe
 from tasks.sprite.attributes import Attributes, Choices, random_attributes
 from tasks.sprite.captions import plain_caption
-from tasks.sprite.clips import flicker
+from tasks.sprite.clips import flicker, sampling_of
 from tasks.sprite.drawing import draw_figure
 from tasks.sprite.maps import control_map
 from tasks.sprite.poses import sized
 from tasks.sprite.skeleton import random_clip
-
-ROOT = Path(__file__).parents[1]
 
 
 @dataclass
@@ -68,7 +67,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.model = yaml.safe_load((ROOT / "conf" / "model" / "sprite.yaml").read_text())
-        self.probe = probe.load(ROOT / "data" / "models" / "sprite" / "probe.safetensors")
+        self.probe = probe.load(SPRITE / "probe.safetensors")
         self.spec = self.probe.spec
         self.side = self.spec.frame
 
@@ -92,14 +91,14 @@ class Bench:
             "prompt": plain_caption(dancer.wanted, self.spec.choices),
             "strength": 1.0,
             "num_inference_steps": self.steps,
-            "guidance_scale": 4.0,
+            "guidance_scale": sampling_of(SPRITE).guidance_scale,
             "memory_format": "channels_last",
             "seed": self.seed,
             "controls": controls,
         }
         stages = renderer.stages(self.model, **{**given, **more})
         ctx = op.Context(self.store, Compute(device="cpu", threads=self.threads))
-        drawings = [draw_figure(person, dancer.drawn, self.side, self.spec.style) for person in dancer.people]
+        drawings = [draw_figure(person, dancer.drawn, self.side) for person in dancer.people]
         inputs = {
             f"map_{name}": self._clip(
                 "map",
@@ -166,9 +165,7 @@ def seams(bench: Bench) -> None:
         dancer = bench.dancer(number, 96)
         clip, _ = bench.render(dancer, {"pose": pose()})
         steps = np.array([flicker(clip[i : i + 2]) for i in range(95)])
-        drawn = np.stack(
-            [draw_figure(person, dancer.wanted, bench.side, bench.spec.style).rgb for person in dancer.people]
-        )
+        drawn = np.stack([draw_figure(person, dancer.wanted, bench.side).rgb for person in dancer.people])
         steps = steps - np.array([flicker(drawn[i : i + 2]) for i in range(95)])  # what the dance itself does
         borders = {edge for start in range(12, 81, 12) for edge in (start - 1, start + 3)}  # enters, leaves
         border += [steps[i] for i in range(95) if i in borders]
@@ -327,7 +324,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=list(GROUPS), default=list(GROUPS))
     parser.add_argument("--n", type=int, default=8, help="clips of the masks group; the others take a part of it")
-    parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=sampling_of(SPRITE).steps)
     parser.add_argument("--seed", type=int, default=20270000)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--sheet", type=Path, help="folder for contact sheets")

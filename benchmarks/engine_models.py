@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from benchmarks.runs import SPRITE
 from tasks.bench.random_models import Models, random_models
 from tasks.bench.sides import Work
-
-SPRITE = Path(__file__).parents[1] / "data" / "models" / "sprite"
 
 
 def build(size: str, dtype: str, device: str = "cpu") -> Models:

@@ -30,8 +30,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.engine_models import build, work_of
+from benchmarks.runs import SPRITE
 from tasks.bench.random_models import SIZES, Models
 from tasks.bench.sides import Marks, Work, engine, network, pipeline, stock
+from tasks.sprite.spec import load as load_spec
 
 SIDES = ("stock", "freenoise", "engine", "contiguous", "compile", "flash", "math")
 Took = tuple[float, float]
@@ -68,7 +70,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--size", choices=[*SIZES, "sprite"], default="sprite")
     parser.add_argument("--frames", type=int, default=16)
     parser.add_argument("--steps", type=int, default=2)
-    parser.add_argument("--side-px", type=int, default=None, help="width and height (px); 128 for sprite, else 256")
+    parser.add_argument("--side-px", type=int, default=None, help="width and height (px); its own for sprite, else 256")
     parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -81,7 +83,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--profile", action="store_true", help="engine: seconds by kind of work")
     parser.add_argument("--count", action="store_true", help="count operations instead of time")
     args = parser.parse_args()
-    args.side_px = args.side_px or (128 if args.size == "sprite" else 256)
+    args.side_px = args.side_px or (load_spec(SPRITE).frame if args.size == "sprite" else 256)
     return args
 
 

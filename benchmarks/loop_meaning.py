@@ -25,6 +25,7 @@ import numpy as np
 import yaml
 
 from benchmarks import renderer
+from benchmarks.runs import ROOT, SPRITE
 from reel import op
 from reel.clip import Clip, ClipWriter
 from reel.compute import Compute
@@ -43,8 +44,6 @@ from tasks.stylize.blank import Blank
 from tasks.stylize.match_colour import MatchColour
 from tasks.stylize.ordered import Ordered
 
-ROOT = Path(__file__).parents[1]
-FAMILY = ROOT / "data" / "models" / "sprite"
 FRAMES = 16
 RANGES = ((0, 4), (4, 8), (8, 12), (12, 16))
 LATE = 2
@@ -67,8 +66,8 @@ class Bench:
         self.model = yaml.safe_load((ROOT / "conf" / "model" / "sprite.yaml").read_text())
         if self.sparsectrl:
             self.model["sparsectrls"] = {"rgb": {"kind": "embedded", "id": self.sparsectrl}}
-        self.probe = probe.load(FAMILY / "probe.safetensors")
-        self.spec, self.sampling = self.probe.spec, sampling_of(FAMILY)
+        self.probe = probe.load(SPRITE / "probe.safetensors")
+        self.spec, self.sampling = self.probe.spec, sampling_of(SPRITE)
         self.ctx = op.Context(self.store, Compute(device="cpu", threads=self.threads))
 
     def row(self, what: str, figure: str, bar: str) -> None:
@@ -95,7 +94,7 @@ class Bench:
             :count
         ]
         wanted = [replace(first, top_color=str(colour)) for colour in colours]
-        return np.stack([draw_figure(person, one, self.spec.frame, self.spec.style).rgb for one in wanted]), wanted
+        return np.stack([draw_figure(person, one, self.spec.frame).rgb for one in wanted]), wanted
 
     def words(self, wanted: Attributes) -> str:
         return plain_caption(wanted, self.spec.choices)

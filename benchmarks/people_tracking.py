@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.runs import SPRITE
+
 if TYPE_CHECKING:
     from reel.store import Store
 
@@ -143,12 +145,12 @@ def figure(rng: np.random.Generator) -> list[Cut]:
     from tasks.sprite.drawing import draw_figure
     from tasks.sprite.skeleton import place, pose_joints, random_dance, random_proportions
 
-    family, side = spec.load(Path(__file__).parents[1] / "data" / "models" / "sprite"), 256
+    family, side = spec.load(SPRITE), 256
     angles, _ = random_dance(rng, COUNT)
     angles[:, 0] *= 0.2
     body, looks = random_proportions(rng), random_attributes(rng, family.choices)
     joints = [place(pose_joints(row, body), side / 2, 0.56 * side, 0.72 * side) for row in angles]
-    pictures = [draw_figure(person, looks, side, family.style) for person in joints]
+    pictures = [draw_figure(person, looks, side) for person in joints]
     return [_cropped(one.rgb, one.mask > 127) for one in pictures]
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
+from benchmarks.runs import SPRITE
 from reel import pose
 from tasks.preprocess.blazepose import BlazePose, finder
 from tasks.preprocess.figure_depth import RELIEF, figure_depth_map
@@ -26,18 +27,18 @@ from tasks.sprite.attributes import random_attributes
 from tasks.sprite.drawing import Drawing, draw_figure, standing_height
 from tasks.sprite.skeleton import FRAME, random_person
 
-FAMILY = spec.load(Path(__file__).parents[1] / "data" / "models" / "sprite")
+FAMILY = spec.load(SPRITE)
 ARMS = ((pose.R_SHOULDER, pose.R_ELBOW, pose.R_WRIST), (pose.L_SHOULDER, pose.L_ELBOW, pose.L_WRIST))
-# The drawn body as solids, radii as fractions of the standing height: as tasks/sprite/drawing_flat.py paints.
+# The drawn body as solids, radii as fractions of the standing height: about as tasks/sprite/figure.py paints.
 SOLIDS = (
-    (pose.R_SHOULDER, pose.R_ELBOW, 0.036),
-    (pose.R_ELBOW, pose.R_WRIST, 0.030),
-    (pose.L_SHOULDER, pose.L_ELBOW, 0.036),
-    (pose.L_ELBOW, pose.L_WRIST, 0.030),
-    (pose.R_HIP, pose.R_KNEE, 0.049),
-    (pose.R_KNEE, pose.R_ANKLE, 0.049),
-    (pose.L_HIP, pose.L_KNEE, 0.049),
-    (pose.L_KNEE, pose.L_ANKLE, 0.049),
+    (pose.R_SHOULDER, pose.R_ELBOW, 0.041),
+    (pose.R_ELBOW, pose.R_WRIST, 0.027),
+    (pose.L_SHOULDER, pose.L_ELBOW, 0.041),
+    (pose.L_ELBOW, pose.L_WRIST, 0.027),
+    (pose.R_HIP, pose.R_KNEE, 0.052),
+    (pose.R_KNEE, pose.R_ANKLE, 0.043),
+    (pose.L_HIP, pose.L_KNEE, 0.052),
+    (pose.L_KNEE, pose.L_ANKLE, 0.043),
 )
 
 
@@ -130,7 +131,7 @@ def figures(count: int, seed: int = 0) -> Iterator[tuple[np.ndarray, Drawing]]:
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         person = random_person(rng)
-        yield person, draw_figure(person, random_attributes(rng, FAMILY.choices), style=FAMILY.style)
+        yield person, draw_figure(person, random_attributes(rng, FAMILY.choices))
 
 
 def redetected(count: int) -> None:
@@ -180,7 +181,7 @@ def crossing_order(count: int) -> list[bool]:
         rng = np.random.default_rng([1, number])
         person = random_person(rng)
         if any(True for _ in crossings(person)):
-            mask = draw_figure(person, random_attributes(rng, FAMILY.choices), style=FAMILY.style).mask
+            mask = draw_figure(person, random_attributes(rng, FAMILY.choices)).mask
             order += order_right(person, figure_depth_map([person], mask, FRAME, FRAME))
     return order
 

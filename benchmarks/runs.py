@@ -15,6 +15,8 @@ from typing import Any
 from flows.prefect_server import servers
 
 ROOT = Path(__file__).parents[1]
+SPRITE = ROOT / "data" / "models" / "sprite"
+"""The embedded family."""
 QUICK = [
     *("stylize.num_inference_steps=4", "extract.max_frames=8", "extract.short_side=64"),
     *("measure=none", "tracking=none", "compute.dtype=float32"),

@@ -51,7 +51,7 @@ def blueness(frames: np.ndarray) -> np.ndarray:
     from tasks.sprite import probe
     from tasks.sprite.stage_vae import to_signed
 
-    reader = probe.load(runs.ROOT / "data" / "models" / "sprite" / "probe.safetensors")
+    reader = probe.load(runs.SPRITE / "probe.safetensors")
     with torch.no_grad():
         logits = reader(to_signed(frames))[0]
     colours = reader.spec.choices["top_color"]

@@ -54,7 +54,7 @@ class Bench:
 
     def drawn(self, attributes: list[Attributes]) -> list[Drawing]:
         spec = self.spec
-        return [draw_figure(p, a, spec.frame, spec.style) for p, a in zip(self.people, attributes, strict=True)]
+        return [draw_figure(p, a, spec.frame) for p, a in zip(self.people, attributes, strict=True)]
 
     def maps(self, kind: str, drawn: list[Drawing]) -> Tensor:
         """Maps `(n, 3, S, S)` in 0..1 of one kind."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from benchmarks.sprite_bench import Bench
 from tasks.sprite import networks, probe
@@ -76,7 +77,8 @@ def left_open(bench: Bench) -> None:
     for number in range(max(60, bench.n // CLIP_FRAMES)):
         people, wanted = sized(random_clip(rng), spec.frame), random_attributes(rng, spec.choices)
         name = list(OPEN)[number % len(OPEN)]
-        how = (people, wanted, bench.seed + number, False, spec, bench.sampling, OPEN[name])
+        shared = bench.sampling.constant_noise
+        how = (people, wanted, bench.seed + number, shared, spec, bench.sampling, OPEN[name])
         parts = ["controlnet_openpose", "motion_adapter"]
         video, *_ = bench.renders.video(partial(_dance, pipe, *how), parts, *how)
         labels = probe.read(bench.probe, video).labels[:, list(spec.choices).index(name)]
@@ -100,18 +102,19 @@ def _against(bench: Bench, noise: str, control_noise: str, on: np.ndarray, off: 
 def _dance(pipe: Any, people: np.ndarray, wanted: Any, seed: int, shared: bool, spec: Spec, sampling: Sampling,
            without: Sequence[str] = ()) -> np.ndarray:  # fmt: skip
     """without: words that mark the clauses of the prompt to leave out."""
-    import torch
-
     maps = pose_maps(people, spec.frame)
-    generator = torch.Generator().manual_seed(seed)
-    shape = (1, networks.LATENT_CHANNELS, len(people), spec.cells, spec.cells)
-    noise = torch.randn(shape, generator=generator)
-    if shared:
-        noise = noise[:, :, :1].expand_as(noise).contiguous()
+    noise = _noise(seed, len(people), spec, shared)
     clauses = plain_caption(wanted, spec.choices).split(", ")
     prompt = ", ".join(clause for clause in clauses if not any(word in clause for word in without))
     gray = np.full_like(maps, 128)
     return render_clip(pipe, prompt, gray, maps, seed=seed, latents=noise, sampling=sampling)
+
+
+def _noise(seed: int, frames: int, spec: Spec, shared: bool) -> torch.Tensor:
+    """What a clip begins from `(1, 8, F, h, w)`; shared: the same in all frames."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn((1, networks.LATENT_CHANNELS, frames, spec.cells, spec.cells), generator=generator)
+    return noise[:, :, :1].expand_as(noise).contiguous() if shared else noise
 
 
 def read_clip(path: Path, frame: int, count: int = 16, every: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -161,11 +164,12 @@ def real(bench: Bench) -> None:
         maps = pose_maps(people, side)
         sheets.append(maps)
         for strength in bench.strengths:
+            shared = strength == 1 and bench.sampling.constant_noise  # of less the stock pipeline makes no such noise
+            latents = _noise(bench.seed, len(frames), bench.spec, shared=True) if shared else None
             render = partial(render_clip, pipe, REAL, frames, maps, seed=bench.seed, strength=strength,
-                             sampling=bench.sampling)  # fmt: skip
-            video, *_ = bench.renders.video(
-                render, ["controlnet_openpose", "motion_adapter"], REAL, frames, maps, bench.seed, strength
-            )
+                             latents=latents, sampling=bench.sampling)  # fmt: skip
+            key = (REAL, frames, maps, bench.seed, strength, shared)
+            video, *_ = bench.renders.video(render, ["controlnet_openpose", "motion_adapter"], *key)
             sheets.append(video)
             reading = probe.read(bench.probe, video)
             each = np.array([bench.error(j[None], p[None]) for j, p in zip(reading.joints, people, strict=True)])

@@ -1,7 +1,7 @@
 """How much of a drawn face outlives a VAE.
 
     python -m benchmarks.sprite_faces                                  # of the family in git
-    python -m benchmarks.sprite_faces --folder /tmp/sprite3/family --sheet faces.png
+    python -m benchmarks.sprite_faces --folder data/models/sprite --sheet faces.png
 
 Unseen drawings of today's style whose face is seen go through the VAE. The decoded face is compared with the four
 drawings of the same figure whose eyes and mouth are open or closed; it counts as told apart when its own is nearest.

@@ -1,6 +1,6 @@
 """What a sweep costs beside its ops: 3 x 3 ControlNet weights over the sample clip in one process, as people run it.
 
-    python -m benchmarks.sweep_cost --frames 16 --steps 16
+    python -m benchmarks.sweep_cost --frames 16
 
 Prints how often each op was computed and each model loaded (counted, from the records), the wall time against the sum
 of the ops' times (allowed: 1.05 x the sum + 1 s a point), and what the same command takes a second time.
@@ -18,9 +18,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.runs import ROOT, server
+from benchmarks.runs import ROOT, SPRITE, server
 from reel.history.record import RenderRecord, list_records
 from reel.store import Store
+from tasks.sprite.clips import sampling_of
 
 WEIGHTS = ("controls.pose.weight=0.4,0.6,0.8", "controls.lineart.weight=0.2,0.4,0.6")
 
@@ -54,7 +55,7 @@ def loads(records: list[RenderRecord]) -> Counter[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=sampling_of(SPRITE).steps)
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="rotoscope-sweep-"))
     settings = [f"extract.max_frames={options.frames}", f"stylize.num_inference_steps={options.steps}"]

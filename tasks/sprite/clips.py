@@ -23,15 +23,21 @@ from tasks.sprite.spec import Spec
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a clip is rendered; `teacher`: without the few-step LoRA, if the family has one."""
+    """How a clip is rendered.
+
+    Attributes:
+        teacher: without the few-step LoRA, if the family has one.
+        constant_noise: all frames begin from the first one's noise.
+    """
 
     steps: int
     guidance_scale: float
     teacher: bool
+    constant_noise: bool = False
 
 
 TEACHER = Sampling(16, 4.0, teacher=True)
-FEW = Sampling(4, 1.0, teacher=False)
+FEW = Sampling(4, 1.0, teacher=False, constant_noise=True)
 
 
 def sampling_of(folder: Path) -> Sampling:
@@ -46,7 +52,7 @@ def pose_maps(people: np.ndarray, side: int) -> np.ndarray:
 
 def drawn_clip(people: np.ndarray, attributes: Attributes, spec: Spec) -> np.ndarray:
     """The drawn truth `(F, S, S, 3)` uint8."""
-    return np.stack([draw_figure(person, attributes, spec.frame, spec.style).rgb for person in people])
+    return np.stack([draw_figure(person, attributes, spec.frame).rgb for person in people])
 
 
 def stock_pipeline(parts: dict[str, Any], nets: Sequence[Any], unet: Any, adapter: Any = None) -> Any:

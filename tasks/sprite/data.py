@@ -87,6 +87,6 @@ def _draw_span(data: DataSet, seed: int, start: int, stop: int, clips: bool) -> 
         people = clip_of(rng, spec) if clips else person_of(rng, spec)[None]
         rows = data.clip_rows(number) if clips else [number]
         for row, person in zip(rows, people, strict=True):
-            drawing = draw_figure(person, attributes, spec.frame, spec.style)
+            drawing = draw_figure(person, attributes, spec.frame)
             files["rgb"][row], files["parts"][row] = drawing.rgb, drawing.parts
             files["people"][row], files["labels"][row] = person, attributes.to_indices(spec.choices)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tasks.sprite import drawing_flat, figure
+from tasks.sprite import figure
 from tasks.sprite.attributes import Attributes
 from tasks.sprite.parts import (
     BACKGROUND,
@@ -29,14 +29,12 @@ __all__ = ["BACKGROUND", "BOTTOM", "EYES", "HAIR", "MOUTH", "PARTS", "SHOES", "S
            "standing_height"]  # fmt: skip
 
 
-def draw_figure(person: np.ndarray, attributes: Attributes, size: int = FRAME, style: int = 3) -> Drawing:
+def draw_figure(person: np.ndarray, attributes: Attributes, size: int = FRAME) -> Drawing:
     """Draw one figure on its flat background.
 
     Args:
         person: `(18, 4)` x, y, z px and score; every joint is used, whatever its score (a drawn figure is never
             partial).
         size: side of the picture, px.
-        style: one of `spec.STYLES`.
     """
-    draw = {2: drawing_flat.draw, 3: figure.draw}[style]
-    return draw(np.asarray(person, dtype=np.float64), attributes, size)
+    return figure.draw(np.asarray(person, dtype=np.float64), attributes, size)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 FOLDER = "few_lora"
-"""Part of the family; families of the second generation lack it."""
+"""Part of the family once stage `few` is done."""
 FILE = "pytorch_lora_weights.safetensors"
 CHANGED = ("unet", "motion_adapter")
 """Parts that it changes."""

@@ -1,4 +1,4 @@
-"""The drawing of today's generation: a chibi dancer in two tones, with a face, hands, and arms before or behind hair.
+"""How a figure is drawn: a chibi dancer in two tones, with a face, hands, and arms before or behind hair.
 
 All sizes are fractions of the standing height `h` or of the head's radius `r`. 5-8 ms a figure of 192 px.
 """

@@ -77,13 +77,13 @@ def blank_region(person: np.ndarray, parts: np.ndarray, rng: np.random.Generator
     return region
 
 
-def head_region(person: np.ndarray, size: int, margin: float = 4.0, style: int = 3) -> np.ndarray:
+def head_region(person: np.ndarray, size: int, margin: float = 4.0) -> np.ndarray:
     """The box around a figure's head and its hair, were it long: bool `(size, size)`, `margin` px wider.
 
     It is the same whatever hair the figure has, so its shape tells nothing of that.
     """
     longest = Attributes("long", "black", "red", "trousers", "blue", "white", "light")
-    ys, xs = np.nonzero(draw_figure(person, longest, size, style).parts == HAIR)
+    ys, xs = np.nonzero(draw_figure(person, longest, size).parts == HAIR)
     region = np.zeros((size, size), bool)
     if len(xs):
         around = round(margin + 0.02 * standing_height(person))

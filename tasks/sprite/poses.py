@@ -33,7 +33,7 @@ from tasks.sprite.skeleton import (
 from tasks.sprite.spec import Spec
 
 FILE = Path(__file__).parents[2] / "data" / "poses" / "real.npz"
-REAL = 0.3  # share of skeletons that were seen in real clips, from the third style on
+REAL = 0.3  # share of skeletons that were seen in real clips
 MIRRORED = [NOSE, NECK, L_SHOULDER, L_ELBOW, L_SHOULDER + 2, R_SHOULDER, R_ELBOW, R_SHOULDER + 2,
             L_HIP, L_KNEE, L_HIP + 2, R_HIP, R_KNEE, R_HIP + 2, L_EYE, R_EYE, L_EAR, R_EAR]  # fmt: skip
 
@@ -75,7 +75,7 @@ def real_poses() -> RealPoses:
 
 def person_of(rng: np.random.Generator, spec: Spec) -> np.ndarray:
     """One person in a still frame of the family's size: `(18, 4)` px."""
-    if _real(rng, spec):
+    if _real(rng):
         joints = real_poses().still(rng)
         return sized(place(joints, *random_placement(rng, joints)), spec.frame)
     return sized(random_person(rng), spec.frame)
@@ -83,7 +83,7 @@ def person_of(rng: np.random.Generator, spec: Spec) -> np.ndarray:
 
 def clip_of(rng: np.random.Generator, spec: Spec, count: int = CLIP_FRAMES) -> np.ndarray:
     """One moving person `(count, 18, 4)` px of the family's size."""
-    if _real(rng, spec):
+    if _real(rng):
         joints = real_poses().clip(rng, count)
         where = random_placement(rng, joints)
         return sized(np.stack([place(j, *where) for j in joints]), spec.frame)
@@ -97,8 +97,8 @@ def sized(people: np.ndarray, frame: int) -> np.ndarray:
     return out
 
 
-def _real(rng: np.random.Generator, spec: Spec) -> bool:
-    return spec.style >= 3 and rng.random() < REAL
+def _real(rng: np.random.Generator) -> bool:
+    return rng.random() < REAL
 
 
 def _varied(joints: np.ndarray, rng: np.random.Generator) -> np.ndarray:

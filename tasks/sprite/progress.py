@@ -46,7 +46,7 @@ class RenderCheck:
         rng = np.random.default_rng(20260101)
         self.attributes: list[Attributes] = [random_attributes(rng, spec.choices) for _ in range(COUNT)]
         self.people = np.stack([person_of(rng, spec) for _ in range(COUNT)])
-        drawn = [draw_figure(p, a, spec.frame, spec.style) for p, a in zip(self.people, self.attributes, strict=True)]
+        drawn = [draw_figure(p, a, spec.frame) for p, a in zip(self.people, self.attributes, strict=True)]
         self.truth = np.stack([d.rgb for d in drawn])
         self.visible = probe.visible(np.stack([d.parts for d in drawn]), spec)
         self.maps = {

@@ -1,7 +1,7 @@
-"""What one family draws: the side of its frame, the style of its drawing, its attributes.
+"""What one family draws: the side of its frame and its attributes, and which drawing it was trained on.
 
 It stands as `family.json` beside the weights, and whoever reads a family (metrics, benchmarks, tests) takes it from
-there: the probe's outputs, captions and drawings of an older generation differ from those that are trained today.
+there: the probe's outputs and captions of another family may differ from those that are trained today.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from reel.errors import UserError
 from tasks.sprite.attributes import CHOICES, Choices
 
 FILE = "family.json"
-STYLES = (2, 3)
-"""2: flat figures without a mouth that opens, of 128 px. 3: two tones, a face, hands."""
+STYLE = 3
+"""Which drawing a family was trained on: raise it when `figure.py` draws otherwise, so that no probe reads pictures of
+another kind than it knows."""
 STRIDE = 8  # px a latent cell, of every VAE of the family
 
 
@@ -26,16 +27,12 @@ class Spec:
 
     frame: int = 192
     """Side of a picture, px."""
-    style: int = 3
-    """One of `STYLES`: which drawing the family was trained on."""
     choices: Choices = field(default_factory=lambda: dict(CHOICES))
     """Attribute -> values, in the order of the probe's outputs."""
 
     def __post_init__(self) -> None:
         if self.frame < 64 or self.frame % (4 * STRIDE):  # the UNet halves its latents twice
             raise ValueError(f"frame: {self.frame} px is not a multiple of {4 * STRIDE} from 64")
-        if self.style not in STYLES:
-            raise ValueError(f"style: {self.style!r} is not one of {', '.join(map(str, STYLES))}")
         if not self.choices:
             raise ValueError("choices: a family has at least one attribute")
         for name, values in self.choices.items():
@@ -50,7 +47,7 @@ class Spec:
 
     def content(self) -> dict[str, Any]:
         """The spec as plain data."""
-        return {"frame": self.frame, "style": self.style, "choices": {k: list(v) for k, v in self.choices.items()}}
+        return {"frame": self.frame, "style": STYLE, "choices": {k: list(v) for k, v in self.choices.items()}}
 
     def save(self, folder: Path) -> None:
         """Write `family.json`, whole or not at all."""
@@ -75,6 +72,8 @@ def load(folder: Path) -> Spec:
     try:
         content: dict[str, Any] = json.loads(path.read_text())
         choices = {name: tuple(values) for name, values in content["choices"].items()}
-        return Spec(content["frame"], content["style"], choices)
+        if content["style"] != STYLE:
+            raise ValueError(f"style: {content['style']!r} is the drawing of another version, this one draws {STYLE}")
+        return Spec(content["frame"], choices)
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise UserError(f"{path}: {error}; it is not a family that this version knows", fix="git checkout it") from None

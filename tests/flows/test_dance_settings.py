@@ -29,6 +29,7 @@ OPS = ("encode", "embed", "denoise", "decode")
 BASE = {
     "compute": {"device": "cpu", "dtype": "float32", "memory_format": "contiguous"},
     "extract": {"max_frames": 8},
+    "stylize": {"guidance_scale": 4.0},  # so that negative words and schedules of guidance count
 }
 """The same on every machine, for a clip of a second."""
 

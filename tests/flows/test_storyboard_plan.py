@@ -103,7 +103,7 @@ CHANGES: list[tuple[str, Sequence[str]]] = [
                       "film.shot", "film.cut"]),
     ("film.fade_out=0.1", ["film.cut"]),
     ("shots.bow.transition=cut", ["film.cut"]),
-    ("draw.guidance_scale=2", ["keyframe.draw", "keyframe.draw", "keyframe.sheet", *CLIP[1:], *CLIP[1:], "film.shot",
+    ("draw.guidance_scale=3", ["keyframe.draw", "keyframe.draw", "keyframe.sheet", *CLIP[1:], *CLIP[1:], "film.shot",
                                "film.shot", "film.cut"]),
     ("approve=yes", []),
     ("measure=none", []),

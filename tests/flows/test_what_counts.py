@@ -248,7 +248,8 @@ def test_a_flow_that_renders_nothing_itself_counts_all_that_is_not_marked(name: 
                 except UserError:
                     continue
                 counts[key] = counts.get(key, False) or after != before
-                break
+                if counts[key] or key != "compute.dtype":  # one of its values is what `auto` comes to on this machine
+                    break
     assert quiet
     assert {key for key, found in counts.items() if not found} == quiet & counts.keys()
 

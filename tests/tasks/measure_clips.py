@@ -12,7 +12,6 @@ from reel.compute import Compute
 from reel.measure import Result, load
 from reel.op import Context, get
 from reel.store import Store
-from tasks.sprite import spec
 from tasks.sprite.attributes import Attributes
 from tasks.sprite.drawing import draw_figure
 from tasks.sprite.skeleton import FRAME, place, pose_joints, random_dance, random_proportions
@@ -36,7 +35,7 @@ def dance() -> np.ndarray:
 
 def drawn(people: np.ndarray, attributes: Attributes = PINK) -> list[np.ndarray]:
     """The people `(F, 18, 4)` px of 128, as the family in this checkout draws them, `(128, 128, 3)` each."""
-    return [draw_figure(person, attributes, FRAME, spec.load(FAMILY).style).rgb for person in people]
+    return [draw_figure(person, attributes, FRAME).rgb for person in people]
 
 
 def panned(speed: float, frames: int = FRAMES, seed: int = 0) -> list[np.ndarray]:

@@ -57,7 +57,7 @@ def test_every_part_is_there_as_fp16_and_the_whole_is_small():
 
 
 def test_drawings_survive_the_vae(family, wanted, world):
-    drawn = [draw_figure(p, a, world.frame, world.style) for a, p in zip(*wanted, strict=True)]
+    drawn = [draw_figure(p, a, world.frame) for a, p in zip(*wanted, strict=True)]
     pictures = to_signed(np.stack([drawing.rgb for drawing in drawn]))
     with torch.no_grad():
         z = family.vae.encode(pictures).latent_dist.mean

@@ -184,7 +184,7 @@ def test_wrong_settings_are_named_before_anything_is_drawn(tmp_path):
 
 
 def test_a_family_of_another_generation_is_not_written_over(tmp_path):
-    spec.Spec(128, 2, {"skin": ("light",)}).save(tmp_path / "out")
+    spec.Spec(128, {"skin": ("light",)}).save(tmp_path / "out")
     with pytest.raises(UserError, match=r"output: .* draws other pictures(.|\n)*output="):
         check_settings(settings(output=tmp_path / "out"))
     check_settings(settings(output=tmp_path / "out", stages=[]))  # nothing is written there

@@ -206,7 +206,7 @@ def attribute_shares(reading: probe.Reading, clips: Sequence[DrawnClip], frames:
     spec = reading.spec
     found = reading.labels.reshape(len(clips), frames, -1)[:, -1]
     wanted = np.stack([clip.attributes.to_indices(spec.choices) for clip in clips])
-    seen = probe.visible(np.stack([draw_figure(clip.people[-1], clip.attributes, FRAME, spec.style).parts
+    seen = probe.visible(np.stack([draw_figure(clip.people[-1], clip.attributes, FRAME).parts
                                    for clip in clips]), spec)  # fmt: skip
     shares = {}
     for i, name in enumerate(spec.choices):

@@ -67,9 +67,7 @@ def draw_clip(rng: np.random.Generator, spec: Spec, motion: Motion | None = None
     motion = motion or random_motion(rng)
     chance = {} if posed is None else {"posed": posed}
     people = moving_person(rng, motion, frames, **chance)
-    return DrawnClip(
-        np.stack([draw_figure(p, attributes, FRAME, spec.style).rgb for p in people]), people, attributes, motion
-    )
+    return DrawnClip(np.stack([draw_figure(p, attributes, FRAME).rgb for p in people]), people, attributes, motion)
 
 
 def draw_clips(folder: Path, clips: int, seed: int, workers: int, spec: Spec, frames: int = CLIP_FRAMES) -> ClipSet:

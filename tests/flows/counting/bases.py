@@ -11,7 +11,12 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
     "dance": [
         [
             *("control=[pose,lineart,depth]", "controls.lineart.mask.region=face", "controls.depth.mask.region=file"),
-            *("controls.depth.mask_file=$mask", "negative_prompt=blurred", "assemble.metadata={artist: me}"),
+            *(
+                "controls.depth.mask_file=$mask",
+                "negative_prompt=blurred",
+                "stylize.guidance_scale=4",
+                "assemble.metadata={artist: me}",
+            ),
             "controls.lineart.timestep_keyframes=[{at: 0.0, scale: 1.0}, {at: 0.5, scale: 0.5}]",
             "regions={wall: {prompt: green, mask: {region: background}}, "
             "sign: {prompt: red, mask: {region: file}, mask_file: $mask}}",
@@ -81,7 +86,14 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
     ],
     "text2video": [
         [
-            *("frames=4", "width=64", "height=64", "negative_prompt=blurred", "assemble.metadata={artist: me}"),
+            *(
+                "frames=4",
+                "width=64",
+                "height=64",
+                "negative_prompt=blurred",
+                "stylize.guidance_scale=4",
+                "assemble.metadata={artist: me}",
+            ),
             *("measure=[flicker,movement,probe_attributes]", "model.scheduler_config={clip_sample: false}"),
             *("stylize.windows.context_length=4", "stylize.windows.context_overlap=1"),
             *(f"{key}=[{{source: {{kind: file, id: $lora}}}}]" for key in ("stylize.loras", "model.loras")),
@@ -98,12 +110,20 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
         ],
         [
             *("frames=4", "width=64", "height=64", "motion=$clip", "control=[pose,lineart]", "measure=none"),
+            "stylize.guidance_scale=4",
             "controls.lineart.timestep_keyframes=[{at: 0.0, scale: 1.0}, {at: 0.5, scale: 0.5}]",
         ],
     ],
     "loop": [
         [
-            *("frames=6", "width=64", "height=64", "negative_prompt=blurred", "assemble.metadata={artist: me}"),
+            *(
+                "frames=6",
+                "width=64",
+                "height=64",
+                "negative_prompt=blurred",
+                "stylize.guidance_scale=4",
+                "assemble.metadata={artist: me}",
+            ),
             "pictures=[{picture: $mask, at: 0, strength: 0.5}, {picture: $picture, at: 3}]",
             *("match_colour=0.5", "model.scheduler_config={clip_sample: false}", SPARSECTRLS),
             *("stylize.windows.context_length=4", "stylize.windows.context_overlap=1", "background='#ffffff'"),
@@ -130,7 +150,14 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
     "timeframe": [
         [
             "track=0-3: red top --pic $mask; 3-6: blue top --pic $picture --by sparsectrl; 6-8: green top",
-            *("width=64", "height=64", "negative_prompt=blurred", "assemble.metadata={artist: me}", SPARSECTRLS),
+            *(
+                "width=64",
+                "height=64",
+                "negative_prompt=blurred",
+                "stylize.guidance_scale=4",
+                "assemble.metadata={artist: me}",
+                SPARSECTRLS,
+            ),
             *("model.scheduler_config={clip_sample: false}", "background='#ffffff'", "prompt=a girl"),
             *("stylize.windows.context_length=4", "stylize.windows.context_overlap=1"),
             *(f"{key}=[{{source: {{kind: file, id: $lora}}}}]" for key in ("stylize.loras", "model.loras")),
