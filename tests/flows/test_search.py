@@ -27,7 +27,8 @@ from tasks.search.optuna_study import Study, Trial
 
 SMALL = [
     *("extract.max_frames=4", "extract.short_side=64", "stylize.num_inference_steps=2", "tracking=none"),
-    *("search.proxy.frames=2", "search.proxy.passages=1", "search.trials=4", "search.budget=null"),
+    *("search.proxy.frames=2", "search.proxy.passages=1", "search.proxy.steps=1", "search.trials=4"),
+    "search.budget=null",
     *("assemble.side_by_side=false", "assemble.contact_sheet=2", "compute.dtype=float32"),
 ]
 
