@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from reel import op
 from reel.clip import ClipWriter
@@ -16,6 +18,19 @@ from tasks.animate.settings import Decode, Denoise, Embed, Encode, Key
 from tests.tasks import animate_models as tiny
 
 LTX = RECIPES["ltx"]
+
+
+@pytest.fixture(scope="module", name="family")
+def toy_family(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("models")
+    tiny.write_ltx(root / "tiny_ltx")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def here(family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROTOSCOPE_MODELS", str(family))
+    monkeypatch.setenv("ROTOSCOPE_CACHE", str(tmp_path / "cache"))
 
 
 def sources(names: list[str], family: str = "tiny_ltx") -> dict[str, Any]:

@@ -20,23 +20,10 @@ from tasks.animate.settings import Decode, Embed, Encode, Key, Sound, Upsample
 from tasks.animate.sound import wav
 from tasks.animate.stored import put_kept
 from tests.tasks import animate_models as tiny
-from tests.tasks.animate_film import LTX, Film, decoding, denoising, sources
+from tests.tasks.animate_film import LTX, Film, decoding, denoising, here, sources, toy_family  # noqa: F401
 from tests.tasks.animate_models import one_thread  # noqa: F401
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-@pytest.fixture(scope="module")
-def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("models")
-    tiny.write_ltx(root / "tiny_ltx")
-    return root
-
-
-@pytest.fixture(autouse=True)
-def here(family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ROTOSCOPE_MODELS", str(family))
-    monkeypatch.setenv("ROTOSCOPE_CACHE", str(tmp_path / "cache"))
 
 
 def test_two_passes_are_the_stock_pipelines(store: Store, family: Path):

@@ -17,7 +17,7 @@ from tasks.networks.packing import pack, unpack
 from tasks.stylize.engine import schedulers
 from tasks.stylize.engine.checkpoint import restore
 from tasks.stylize.engine.freeinit import FreeInitPlan, denoise_in_rounds, renoised
-from tasks.stylize.engine.loop import Hold, denoise, noised, timesteps_of
+from tasks.stylize.engine.loop import Hold, denoise, noised, pure_noise, timesteps_of
 from tasks.stylize.job.journal import Journal
 from tests.tasks.engine_models import one_thread  # noqa: F401  (autouse)
 
@@ -133,6 +133,23 @@ def test_a_later_round_begins_with_as_much_noise_as_the_first(name, strength):
     assert abs(float(found.std() / beginning.std()) - 1) < 0.1
     share = [float((x * picture).mean()) for x in (beginning, found)]
     assert abs(share[1] - share[0]) < 0.1, "the picture counts for as much as at that timestep"
+
+
+def test_constant_noise_is_the_first_frames_in_all_frames_and_stays_so_in_later_rounds():
+    scheduler, _, _, _ = fresh("ddim")
+    timesteps = timesteps_of(scheduler, STEPS, 0.8)
+    still = torch.zeros(1, 4, 8, 16, 16)
+
+    def made(constant: bool) -> list[torch.Tensor]:
+        draw = torch.Generator().manual_seed(1)
+        latents, noise = noised(still, scheduler, timesteps, draw, constant)
+        later = renoised(FreeInitPlan(2), still, noise, scheduler, timesteps, draw, constant)
+        return [latents, noise, later, pure_noise(still.shape, scheduler, draw, constant=constant)]
+
+    for own, same in zip(made(False), made(True), strict=True):
+        assert own.diff(dim=2).abs().mean() > 0.1
+        assert torch.equal(same, same[:, :, :1].expand_as(same))
+    assert torch.equal(made(True)[1][:, :, 0], made(False)[1][:, :, 0]), "the seed gives the first frame the same noise"
 
 
 def test_multistep_state_is_needed_for_that(tmp_path):

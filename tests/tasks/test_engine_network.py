@@ -18,8 +18,7 @@ from tasks.stylize.engine.buffers import Buffers, blocks
 from tasks.stylize.engine.clock import Clock
 from tasks.stylize.engine.control_weights import Keyframe, keyframe_scale, soft_weights
 from tasks.stylize.engine.controls import Controls, ControlTrack, add_scaled
-from tasks.stylize.engine.freeinit import FreeInitPlan, renoised
-from tasks.stylize.engine.loop import Hold, denoise, noised, pure_noise, timesteps_of
+from tasks.stylize.engine.loop import Hold, denoise, noised, timesteps_of
 from tasks.stylize.engine.network import Network
 from tasks.stylize.engine.prompts import Conditioning, TextTrack, slerp
 from tasks.stylize.engine.windows import WindowPlan
@@ -292,23 +291,6 @@ def test_strength_per_frame_is_that_strength():
     assert close(found[:, :, [0, 3, 6, 7]], render(0.75)[:, :, [0, 3, 6, 7]])
     assert close(found[:, :, [1, 4]], render(0.5)[:, :, [1, 4]])
     assert torch.equal(found[:, :, [2, 5]], LATENTS[:, :, [2, 5]])
-
-
-def test_constant_noise_is_the_first_frames_in_all_frames_and_stays_so_in_later_rounds():
-    scheduler = DDIMScheduler(**tiny.SCHEDULE, clip_sample=False)
-    timesteps = timesteps_of(scheduler, 8, 0.75)
-    still = LATENTS[:, :, :1].expand_as(LATENTS)
-
-    def made(constant: bool) -> list[torch.Tensor]:
-        draw = torch.Generator().manual_seed(1)
-        latents, noise = noised(still, scheduler, timesteps, draw, constant)
-        later = renoised(FreeInitPlan(2), still, noise, scheduler, timesteps, draw, constant)
-        return [latents, noise, later, pure_noise(still.shape, scheduler, draw, constant=constant)]
-
-    for own, same in zip(made(False), made(True), strict=True):
-        assert own.diff(dim=2).abs().mean() > 0.1
-        assert torch.equal(same, same[:, :, :1].expand_as(same))
-    assert torch.equal(made(True)[1][:, :, 0], made(False)[1][:, :, 0]), "the seed gives the first frame the same noise"
 
 
 @torch.no_grad()

@@ -6,7 +6,19 @@ import json
 from typing import Any
 
 from tests.reel.imports.files import File, infotext, png
-from tests.reel.imports.graphs import animatediff, controlled, link, ltx, node, of_editor, sampled, vace, wan, wrapped
+from tests.reel.imports.graphs import (
+    animatediff,
+    controlled,
+    link,
+    ltx,
+    ltx_sampler,
+    node,
+    of_editor,
+    sampled,
+    vace,
+    wan,
+    wrapped,
+)
 
 
 def _file(name: str, graph: Any, flow: str, settings: dict[str, Any], *asked: str) -> File:
@@ -293,27 +305,7 @@ GRAPHS = [
                 ),
                 "img2": node("LoadImage", image="later.png"),
                 "cond": node("LTXVConditioning", positive=link("g2"), negative=link("g2", 1), frame_rate=25.0),
-                "ks": node(
-                    "SamplerCustom",
-                    add_noise=True,
-                    noise_seed=7,
-                    cfg=3.0,
-                    model=link("ck"),
-                    positive=link("cond"),
-                    negative=link("cond", 1),
-                    sampler=link("sel"),
-                    sigmas=link("sch"),
-                    latent_image=link("g2", 2),
-                ),
-                "sch": node(
-                    "LTXVScheduler",
-                    steps=30,
-                    max_shift=2.05,
-                    base_shift=0.95,
-                    stretch=True,
-                    terminal=0.2,
-                    latent=link("g2", 2),
-                ),
+                **ltx_sampler(link("g2", 2), terminal=0.2),
                 "crop": node("LTXVCropGuides", positive=link("cond"), negative=link("cond", 1), latent=link("ks")),
                 "dec": node("VAEDecode", samples=link("crop", 2), vae=link("ck", 2)),
             }

@@ -138,6 +138,33 @@ def controlled(**more: Any) -> Graph:
     )
 
 
+def ltx_sampler(latent: list[Any], terminal: float = 0.1) -> Graph:
+    """What `ltx` is sampled by, from that latent."""
+    return {
+        "sch": node(
+            "LTXVScheduler",
+            steps=30,
+            max_shift=2.05,
+            base_shift=0.95,
+            stretch=True,
+            terminal=terminal,
+            latent=latent,
+        ),
+        "ks": node(
+            "SamplerCustom",
+            add_noise=True,
+            noise_seed=7,
+            cfg=3.0,
+            model=link("ck"),
+            positive=link("cond"),
+            negative=link("cond", 1),
+            sampler=link("sel"),
+            sigmas=link("sch"),
+            latent_image=latent,
+        ),
+    }
+
+
 def ltx(**more: Any) -> Graph:
     return {
         "ck": node("CheckpointLoaderSimple", ckpt_name="ltx-video-2b-v0.9.5.safetensors"),
@@ -158,28 +185,8 @@ def ltx(**more: Any) -> Graph:
             strength=0.9,
         ),
         "cond": node("LTXVConditioning", positive=link("i2v"), negative=link("i2v", 1), frame_rate=25.0),
-        "sch": node(
-            "LTXVScheduler",
-            steps=30,
-            max_shift=2.05,
-            base_shift=0.95,
-            stretch=True,
-            terminal=0.1,
-            latent=link("i2v", 2),
-        ),
+        **ltx_sampler(link("i2v", 2)),
         "sel": node("KSamplerSelect", sampler_name="euler"),
-        "ks": node(
-            "SamplerCustom",
-            add_noise=True,
-            noise_seed=7,
-            cfg=3.0,
-            model=link("ck"),
-            positive=link("cond"),
-            negative=link("cond", 1),
-            sampler=link("sel"),
-            sigmas=link("sch"),
-            latent_image=link("i2v", 2),
-        ),
         "dec": node("VAEDecode", samples=link("ks"), vae=link("ck", 2)),
         "out": node("CreateVideo", images=link("dec"), fps=25),
         "save": node("SaveVideo", video=link("out"), filename_prefix="x", format="mp4", codec="h264"),
