@@ -90,7 +90,7 @@ def test_a_server_makes_its_tables_while_no_render_makes_them(store: Store, monk
             free.append(got)
         return servers.Server("mlflow", 0, 1, "")
 
-    monkeypatch.setattr(servers, "_start", started)
+    monkeypatch.setattr(servers, "_started_now", started)
     monkeypatch.setattr(servers, "_await", lambda store, server: server)
     servers.up(store.root, "mlflow", free_port())
     assert free == [False]

