@@ -1,6 +1,6 @@
 """Do pictures follow a prompt schedule? The sample clip with the embedded family, from a red top to a blue one.
 
-``python -m benchmarks.schedule_meaning --work /tmp/meaning --picture docs/schedules/red-to-blue.png`` renders the clip
+``python -m benchmarks.schedule_meaning --work /tmp/meaning --picture /tmp/red-to-blue.png`` renders the clip
 twice with `dance`, switching (hold) and mixing (blend), lets the family's probe say at every frame how probable a blue
 top is against a red one, and exits with 1 when a bar is missed: the switch within 2 frames of its place, and a rank
 correlation with the compiled weights of at least 0.8.
