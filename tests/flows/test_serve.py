@@ -43,7 +43,7 @@ def test_the_examples_compose(usual):
     assert sorted(plans) == sorted(names(usual))
     assert {"nightly", "inbox"} <= set(plans)
     nightly = plans["nightly"]
-    assert nightly.point.config.stylize.num_inference_steps == 20
+    assert nightly.point.config.controls["pose"].weight == 0.9
     assert nightly.point.config.clip == ROOT / "data/source/sample.mp4"  # relative to the checkout, wherever one stands
     assert (nightly.deployment.missed, nightly.deployment.collision_strategy) == ("once", "CANCEL_NEW")
 
