@@ -12,6 +12,8 @@ from reel.history import summary
 from reel.history.comparison import place_of, settings
 from reel.history.record import RenderRecord, load, locate, record_path
 from reel.history.sweep import Manifest
+from reel.history.sweep_files import Point
+from reel.nested import flat
 from reel.store import Store
 from tasks.tracking.client import allowed, connect, each_reachable, experiment_id
 from tasks.tracking.links import Link, read_link, save_link
@@ -51,7 +53,7 @@ def catch_up(store: Store, runs: Iterable[str]) -> tuple[list[str], dict[str, st
 
 def _opened(client: Any, store: Store, link: Link, record: RenderRecord) -> Link:
     """The link with its MLflow run: the noted one, one that carries our tag, or a new one."""
-    experiment = experiment_id(client, link)
+    experiment, point = experiment_id(client, link), _point(store, record)
     dress(client, experiment, record)
     tags = {RUN_TAG: record.run, "mlflow.user": os.environ.get("USER", ""), **_sweep_tags(client, store, link, record)}
     known = client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{record.run}'", max_results=1)
@@ -59,13 +61,13 @@ def _opened(client: Any, store: Store, link: Link, record: RenderRecord) -> Link
         mlflow_run = known[0].info.run_id
     else:
         started = int(record.started.timestamp() * 1000)
-        name = _name(store, record)
+        name = _name(record, point)
         mlflow_run = client.create_run(experiment, start_time=started, tags=tags, run_name=name).info.run_id
     link = link.model_copy(update={"mlflow_run": mlflow_run, "experiment_id": experiment})
     save_link(store, link)
     from mlflow.entities import Param, RunTag
 
-    found = [Param(key, value) for key, value in params(record).items()]
+    found = [Param(key, value) for key, value in params(record, point.values if point else {}).items()]
     client.log_batch(
         mlflow_run,
         params=found[:PARAMS],
@@ -133,9 +135,16 @@ def _compared(client: Any, store: Store, link: Link, record: RenderRecord) -> st
     return parent_run(client, store, link, record.sweep)
 
 
-def params(record: RenderRecord) -> dict[str, str]:
-    """The settings that can change the result, as MLflow takes them; all of them are in config.yaml."""
-    return {allowed(key): str(value)[:500] for key, value in settings(record).items()}
+def params(record: RenderRecord, axes: Mapping[str, str]) -> dict[str, str]:
+    """The settings that can change the result, as MLflow takes them; all of them are in config.yaml.
+
+    Args:
+        axes: text of the value by key of the axes whose point this is. They are parameters even where the result does
+            not depend on them, as on the weight 0 of a control: MLflow draws a run without it at the axis's upper end.
+    """
+    own = {key: value for key, value in flat(record.config) if key in axes and value is not None}
+    found = {**axes, **own, **settings(record)}
+    return {allowed(key): str(value)[:500] for key, value in found.items() if str(value)}
 
 
 def metrics(record: RenderRecord) -> dict[str, float]:
@@ -191,12 +200,17 @@ def _run_tags(record: RenderRecord) -> list[Any]:
     return [RunTag(key, value) for key, value in known.items() if value]
 
 
-def _name(store: Store, record: RenderRecord) -> str:
-    """What the run is called: its title, the values of its point in a sweep, or its clip and weights."""
-    if not record.title and record.sweep is not None and record.point is not None:
+def _point(store: Store, record: RenderRecord) -> Point | None:
+    """The point of a sweep that the render is; None where it is none, or its sweep cannot be read any more."""
+    if record.sweep is not None and record.point is not None:
         with contextlib.suppress(UserError, FileNotFoundError, IndexError):
-            return Manifest.load(store, record.sweep).point(record.point).label[:250]
-    return summary.name(record)[:250]
+            return Manifest.load(store, record.sweep).point(record.point)
+    return None
+
+
+def _name(record: RenderRecord, point: Point | None) -> str:
+    """What the run is called: its title, the values of its point in a sweep, or its clip and weights."""
+    return (point.label if point and not record.title else summary.name(record))[:250]
 
 
 def _yaml(config: Mapping[str, Any]) -> str:

@@ -308,7 +308,7 @@ def test_parameters_are_the_settings_people_compare():
             "empty": {},
         },
     )
-    assert params(record) == {
+    assert params(record, {}) == {
         "prompt": "a" * 500,
         "seed": "0",
         "controls.pose.weight": "0.5",
@@ -320,6 +320,26 @@ def test_parameters_are_the_settings_people_compare():
         "compute.dtype": "float32",
         "model.base.id": "sprite",
         "model.base.sha256": "ab",
+    }
+
+
+def test_a_points_axes_are_parameters_even_where_a_value_takes_its_setting_out_of_the_result():
+    from tasks.tracking.record import params
+
+    record = RenderRecord(
+        run="20260101-000000-abcdef",
+        flow="dance",
+        started=datetime.now(UTC),
+        config={"controls": {"lineart": {"weight": 0.0}, "pose": {"weight": 0.4}}, "strength_schedule": None},
+        result={"controls": {"pose": {"weight": 0.4}}},
+    )
+    axes = {"controls.lineart.weight": "0", "controls.pose.weight": "0.4", "control": "[pose,lineart]"}
+    axes |= {"strength_schedule": "null", "negative_prompt": ""}
+    assert params(record, axes) == {
+        "controls.lineart.weight": "0.0",  # as the other points have theirs: by the settings
+        "controls.pose.weight": "0.4",
+        "control": "[pose,lineart]",
+        "strength_schedule": "null",
     }
 
 
