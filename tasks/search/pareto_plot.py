@@ -47,7 +47,7 @@ def plot(trials: Mapping[str, Sequence[Trial]], goals: Sequence[Goal], front: Se
         if not goal.higher:
             invert()
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8, loc="lower left")
+    axes.legend(frameon=False, fontsize=8, loc="best")  # where the fewest points lie
     _names(figure, axes, line, knee, (x, y), _columns(inside, x, y))
     return _png(figure)
 

@@ -29,6 +29,9 @@ def test_numbers_of_crowded_front_points_do_not_cover_one_another(monkeypatch):
     over = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :] if boxes[a].overlaps(boxes[b])]
     assert over == []
     assert figure.legends[0].get_title().get_text() == "front: pose"
+    covered = axes.get_legend().get_window_extent(renderer)
+    assert not any(covered.contains(*axes.transData.transform((t.values["error"], t.values["probability"])))
+                   for t in (*crowd, far))  # fmt: skip
 
 
 @pytest.mark.parametrize("count", [1, 2])
