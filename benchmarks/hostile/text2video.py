@@ -62,7 +62,10 @@ TEXT2VIDEO = [
     case("text2video control=[pose] motion=nowhere.mp4", "motion: there is no file nowhere.mp4"),
     case("text2video control=[pose] motion=/dev/zero", "motion: /dev/zero is neither a regular file nor a folder"),
     case("text2video control=[edges] motion=a.mp4", "canny", "model sprite"),
-    case("text2video stylize.windows.closed_loop=true frames=8", "a loop of 8 frames is shorter than a window"),
+    case(
+        "text2video stylize.windows.closed_loop=true stylize.windows.context_schedule=looped-uniform frames=8",
+        "a loop of 8 frames is shorter than a window",
+    ),
     case("text2video stylize.windows.context_length=32 frames=40", "32 frames are over the motion module's window"),
     case("text2video prompt=red top prompt_schedule=x", "top"),
     case("text2video 'prompt=red top' 'prompt_schedule=0: x'", "prompt and prompt_schedule are both given"),

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from flows.prefect_server.services import handed_over
 from reel import interrupt
 from reel.errors import UserError
 from reel.masking import masked
@@ -41,7 +42,7 @@ def guarded(action: Callable[[], int | None], *, debug: bool = False) -> int:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it looks for them in all that is installed
     atexit.register(gc.freeze)  # or the interpreter's end looks through all that torch and Prefect made, for seconds
     try:
-        with stoppable():
+        with stoppable(), handed_over():
             return action() or OK
     except UserError as error:
         if debugging():

@@ -15,6 +15,7 @@ import urllib.parse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from flows.prefect_server import services
 from reel import interrupt
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ AWAY = 600.0
 """Seconds that a flow run of `serve` waits for the server, which `serve` starts again."""
 
 WRITING = 10.0
-"""Seconds that a server may take to write something down; a database that is locked for longer counts as gone."""
+"""Seconds that a server may take to answer a request or to write something down; one that takes longer counts as gone.
+"""
 
 RETRIES = 2
 """How often one of Prefect's own requests is tried again, after 2 and 4 s."""
@@ -79,7 +81,7 @@ class Ending(Generic[Result]):
             with temporary_settings(known):
                 return self._work()
         finally:
-            let_go()
+            services.let_go()
 
     def instead_of(self, trouble: BaseException) -> Result:
         """What the work came to, where what Prefect raised at its end is not from the work."""
@@ -87,6 +89,7 @@ class Ending(Generic[Result]):
 
         if trouble is self.error or not isinstance(trouble, (Exception, Abort)):
             raise trouble
+        services.let_go()
         interrupt.check()
         why = (
             "does not answer any more"
@@ -94,7 +97,6 @@ class Ending(Generic[Result]):
             else f"failed at the end ({type(trouble).__name__})"
         )
         tell(self._url, why, "this run stays unfinished there, and is whole here")
-        let_go()
         if self.error is not None:
             raise self.error
         return self._result[0]
@@ -180,20 +182,4 @@ def tell(url: str, why: str, so: str) -> None:
 _TOLD: set[str] = set()
 
 
-def let_go() -> None:
-    """End Prefect's background services: at the end of the process they would try for minutes to hand over events."""
-    from prefect._internal.concurrency import services
-
-    logging.getLogger("prefect._internal.concurrency").addFilter(_unheard)  # it would tell of each of them
-    active: list[Any] = list(services._active_services)
-    for service in active:
-        loop, task = service._loop, service._task
-        if loop is not None and task is not None and loop.is_running():
-            loop.call_soon_threadsafe(task.cancel)
-
-
-def _unheard(record: logging.LogRecord) -> bool:
-    return False
-
-
-__all__ = ["AWAY", "PATIENCE", "RETRIES", "Ending", "answers", "caused", "let_go", "takes", "tell"]
+__all__ = ["AWAY", "PATIENCE", "RETRIES", "WRITING", "Ending", "answers", "caused", "takes", "tell"]

@@ -113,9 +113,17 @@ def _as_we_run_flows() -> contextlib.AbstractContextManager[object]:
     are made once: `temporary_settings` takes a tenth of a second.
     """
     from prefect.context import SettingsContext, get_settings_context
-    from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, PREFECT_FLOWS_HEARTBEAT_FREQUENCY
+    from prefect.settings import (
+        PREFECT_API_REQUEST_TIMEOUT,
+        PREFECT_CLIENT_MAX_RETRIES,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    )
 
-    ours: dict[Any, Any] = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_CLIENT_MAX_RETRIES: lost.RETRIES}
+    ours: dict[Any, Any] = {
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+        PREFECT_CLIENT_MAX_RETRIES: lost.RETRIES,
+        PREFECT_API_REQUEST_TIMEOUT: lost.WRITING,
+    }
     ours = {setting: value for setting, value in ours.items() if setting.name not in os.environ}
     context = get_settings_context()
     if not _OURS or _OURS[0] is not context.settings or _OURS[1] != ours:

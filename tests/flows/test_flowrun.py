@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.runs import ROOT, command
+from flows.edge import exits
 from flows.edge.job import Job, call
 from flows.prefect_server import lost, servers, stale
 from flows.prefect_server import run as flowrun
@@ -168,8 +169,74 @@ def test_runs_that_the_server_takes_for_running_are_closed_as_their_records_say(
     assert states == {"killed": "CRASHED", "done": "COMPLETED", "alive": "RUNNING", "unnamed": "CRASHED"}
 
 
+MUTE = """
+import sys, time
+from pathlib import Path
+from flows.edge import exits
+from flows.prefect_server import lost, run
+from reel import interrupt
+from reel.op import Context, get
+from reel.store import Store
+from tasks.cached import call
+from tests.tasks.counting import Counting
+
+folder, interrupted = Path(sys.argv[1]), sys.argv[2] == "interrupted"
+lost.WRITING, takes, asked = 1.0, lost.takes, []
+
+def last(*given):
+    asked.append(takes(*given))
+    if len(asked) == 2:  # when the run began, and when its work has ended
+        (folder / "ended").touch()
+        while not (folder / "mute").exists():
+            time.sleep(0.02)
+    return asked[-1]
+
+def work():
+    call(get("test", "counting"), Counting(value=1), {"source": "s"}, Context(Store(folder / "store")))
+    if interrupted:
+        interrupt.stop()
+
+lost.takes = last
+sys.exit(exits.guarded(lambda: run.as_flow(work, "mute", "mute")))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("how", "code"), [("interrupted", exits.INTERRUPTED), ("done", exits.OK)])
+def test_a_server_that_falls_mute_at_the_end_keeps_no_command_from_ending(
+    tmp_path: Path, prefect_server: Path, how: str, code: int
+):
+    """It has just said that it takes what it is told. Prefect alone would wait a minute for each of its requests, and
+    for its events without an end.
+    """
+    (servers.folder(tmp_path) / "prefect").mkdir(parents=True)
+    with Relay(servers.running(prefect_server, "prefect")) as relay:
+        space = {**os.environ, **servers.environment(tmp_path), "PREFECT_API_URL": f"http://127.0.0.1:{relay.port}/api"}
+        process = subprocess.Popen(
+            [sys.executable, "-c", MUTE, str(tmp_path), how], cwd=ROOT, env=space,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        while process.poll() is None and not (tmp_path / "ended").exists():
+            time.sleep(0.02)
+        relay.mute = True
+        (tmp_path / "mute").touch()
+        began = time.monotonic()
+        _, told = process.communicate()
+        took = time.monotonic() - began
+    assert process.returncode == code, told
+    assert took < 60, told
+    assert "Traceback" not in told
+
+
 class Relay:
-    """A way to a server that can be closed, as if the server were gone."""
+    """A way to a server that can be closed, as if the server were gone.
+
+    Attributes:
+        mute: nothing passes any more, though the connections stay: a server that hangs.
+    """
+
+    mute = False
 
     def __init__(self, server: servers.Server | None) -> None:
         assert server is not None
@@ -198,11 +265,11 @@ class Relay:
                 for one, other in ((near, far), (far, near)):
                     threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
 
-    @staticmethod
-    def _pass(one: socket.socket, other: socket.socket) -> None:
+    def _pass(self, one: socket.socket, other: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := one.recv(65536):
-                other.sendall(data)
+                if not self.mute:
+                    other.sendall(data)
         with contextlib.suppress(OSError):
             other.shutdown(socket.SHUT_WR)
 
