@@ -20,6 +20,9 @@ from reel.history.sweep import Manifest
 from reel.history.sweep_files import PointStatus
 from tasks.tracking.render import log_later
 
+PATIENCE = 30.0
+"""Seconds in which a process that makes films must end once it is told to; the server may take some of them."""
+
 
 def run(contest: Contest, cfg: Bakeoff, folder: Path) -> int:
     """Make what is not made yet; what goes wrong with one is noted as its result.
@@ -103,10 +106,19 @@ def _process(task: dict[str, Any], manifest: Manifest) -> int:
         return process.wait()
     finally:
         if process.poll() is None:
-            process.terminate()
-            process.wait()
+            _stopped(process)
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
+
+
+def _stopped(process: subprocess.Popen[bytes]) -> None:
+    """End the process of an animator; what it has finished is kept either way."""
+    process.terminate()
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _fail(manifest: Manifest, todo: Sequence[int], wanted: Sequence[PointStatus], reason: str, kind: str) -> None:

@@ -19,6 +19,7 @@ from flows.animate.flow import FLOW
 from flows.animate.settings import Animate
 from flows.edge.exits import INTERRUPTED, stoppable
 from flows.edge.job import Job, call
+from flows.prefect_server.services import handed_over
 from flows.sweep.point import claimed, out_of_memory
 from reel.config import parse
 from reel.history.sweep import Manifest
@@ -33,7 +34,7 @@ def main() -> int:
     task = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_stop_with_them, daemon=True).start()
     try:
-        with stoppable():
+        with stoppable(), handed_over():
             return work(task)
     except KeyboardInterrupt:  # what was under way goes on from its step another time
         return INTERRUPTED

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import shutil
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -236,3 +238,14 @@ def test_what_is_wrong_whoever_takes_part_is_told_at_once(
 ):
     with pytest.raises(UserError, match=said):
         prepared(store, files, *more)
+
+
+def test_an_animators_process_that_does_not_stop_when_told_is_killed(monkeypatch: pytest.MonkeyPatch):
+    deaf = "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
+    process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    monkeypatch.setattr(run, "PATIENCE", 0.2)
+    run._stopped(process)
+    process.stdout.close()
+    assert process.returncode == -signal.SIGKILL
