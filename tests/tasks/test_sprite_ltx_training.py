@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tasks.sprite.ltx.settings import LTX_STAGES, LtxSettings, NetworkSettings, 
 from tasks.sprite.ltx.stage_few import schedule_levels  # noqa: E402
 from tasks.sprite.ltx.stage_latents import encode_clips, read_latents  # noqa: E402
 from tasks.sprite.ltx.stage_text import embed  # noqa: E402
+from tasks.sprite.ltx.stills import quicken  # noqa: E402
 from tasks.sprite.ltx.tokenizer import build_tokenizer  # noqa: E402
 from tasks.sprite.ltx.training import LIMIT, LtxTraining, export_random  # noqa: E402
 from tasks.sprite.ltx.video import decode, encode, frames_psnr, normalise, to_frames, to_video  # noqa: E402
@@ -182,12 +184,37 @@ def test_a_clips_first_frame_is_the_picture_through_the_vae_once(pipe):
     assert frames_psnr(decode(pipe.vae, encode(pipe.vae, clip))[:, 0], alone[:, 0]).min() > 55
 
 
-def test_a_decoder_of_pictures_shows_latents_that_repeat_as_a_picture_held_still():
+def random_vae(**changes):
+    """A VAE whose every convolution counts, those in time too."""
     torch.manual_seed(0)
-    vae = networks.build_vae(NetworkSettings.model_validate(NETWORK)).eval()
-    for module in vae.decoder.modules():
+    vae = networks.build_vae(NetworkSettings.model_validate(NETWORK | changes)).eval()
+    for module in vae.modules():
         if isinstance(module, torch.nn.Conv3d):
             torch.nn.init.normal_(module.weight, std=0.2)
+    return vae
+
+
+HALVED = {"decoder": [8, 8, 16, 16], "decoder_factors": [1, 1, 2, 1]}  # no block of which normalises the way around
+
+
+@pytest.mark.parametrize("changes", [{}, HALVED])
+@pytest.mark.parametrize("frames", [1, 9])
+def test_a_picture_is_encoded_and_decoded_quicker_with_the_same_result(frames: int, changes: dict):
+    vae = random_vae(**changes).double()
+    quick = copy.deepcopy(vae)
+    quicken(quick)
+    video = torch.rand(2, 3, frames, 64, 96).double() * 2 - 1
+    for net in (vae, quick):
+        net.decode(net.encode(video).latent_dist.mean).sample.square().mean().backward()
+    with torch.no_grad():
+        torch.testing.assert_close(quick(video).sample, vae(video).sample)
+    for slow, fast in zip(vae.parameters(), quick.parameters(), strict=True):
+        torch.testing.assert_close(fast.grad, slow.grad)
+
+
+@pytest.mark.parametrize("changes", [{}, HALVED])
+def test_a_decoder_of_pictures_shows_latents_that_repeat_as_a_picture_held_still(changes: dict):
+    vae = random_vae(**changes)
     z = torch.randn(1, 8, 1, 2, 2).repeat(1, 1, 2, 1, 1)
     with torch.no_grad():
         moving = vae.decode(z).sample

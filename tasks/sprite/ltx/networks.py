@@ -45,7 +45,8 @@ def build_vae(size: NetworkSettings) -> AutoencoderKLLTXVideo:
         decoder_block_out_channels=tuple(size.decoder), layers_per_block=tuple(size.encoder_layers),
         decoder_layers_per_block=tuple(size.decoder_layers), spatio_temporal_scaling=(True,) * 4,
         decoder_spatio_temporal_scaling=UP, decoder_inject_noise=(False,) * 5, upsample_residual=(True,) * 4,
-        upsample_factor=(1,) * 4, down_block_types=("LTXVideo095DownBlock3D",) * 4, downsample_type=DOWN, patch_size=4,
+        upsample_factor=tuple(size.decoder_factors), down_block_types=("LTXVideo095DownBlock3D",) * 4,
+        downsample_type=DOWN, patch_size=4,
         patch_size_t=1, timestep_conditioning=False, encoder_causal=True, decoder_causal=True,
         spatial_compression_ratio=SPACE, temporal_compression_ratio=TIME,
     )  # fmt: skip
@@ -116,7 +117,7 @@ def _same_way_around(weight: Tensor) -> None:
     """Output (c, time, height, width) has input (c mod C/8, time, height, width) added to it: give the first frame that
     of the second, in the place's own tap."""
     channels = weight.shape[1]
-    for out in range(channels):
+    for out in range(weight.shape[0] // 8):
         first = out % (channels // 8) * 8
         for place in range(4):  # (height, width) of the four
             own = weight[out * 8 + place, :, -1, 1, 1]

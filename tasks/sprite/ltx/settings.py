@@ -30,6 +30,9 @@ class NetworkSettings(Config):
     """Channels of the decoder, the finest first; multiples of 8."""
     decoder_layers: list[int] = Field(min_length=5, max_length=5)
     """Residual blocks of the decoder, the finest first, and in the middle."""
+    decoder_factors: list[int] = Field(default=[1, 1, 1, 1], min_length=4, max_length=4)
+    """What each block of the decoder divides its channels by as it doubles the sides, the finest first. Where this
+    leads to the next block's channels, nothing normalises the way around."""
     layers: int = Field(ge=1)
     """Transformer blocks."""
     heads: int = Field(ge=1)

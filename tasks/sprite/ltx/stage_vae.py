@@ -12,6 +12,7 @@ from tasks.sprite.backdrops import random_backdrop
 from tasks.sprite.loop import Draw, Stage
 from tasks.sprite.ltx.data import ClipSet
 from tasks.sprite.ltx.networks import hold_still
+from tasks.sprite.ltx.stills import quicken
 from tasks.sprite.ltx.video import decode, encode, frames_psnr, to_video
 from tasks.sprite.skeleton import FRAME
 from tasks.sprite.stage_vae import psnr
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
     from tasks.sprite.ltx.settings import LtxVaeSettings
 
 SQUARE = 8.0  # weight of the mean square: what is left of the error lies at edges, where it is large
-EDGES, CHANGE, KL = 0.5, 0.5, 1e-5  # weights of errors of the gradient in the picture and in time, and of the prior
+EDGES, CHANGE, KL = (
+    0.5,
+    0.5,
+    1e-5,
+)  # weights of errors of the gradient in the picture (at the end) and in time, of the prior
 CHECKED = 32  # unseen clips of a check
 
 
@@ -40,6 +45,7 @@ class LtxVaeStage:
         self.data, self.vae, self.cfg, self.shards = data, vae, cfg, shards
         self.batch = max(1, cfg.batch // shards)
         self.rgb, self.people = data.read("rgb"), np.array(data.read("people"))
+        quicken(vae)
 
     def stage(self) -> Stage:
         return Stage("ltx_vae", {"vae": self.vae}, self.loss, self.check, shards=self.shards, muon=self.cfg.muon,
@@ -59,7 +65,7 @@ class LtxVaeStage:
         edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
         change = error.diff(dim=2).abs().mean() if error.shape[2] > 1 else error.new_zeros(())
         kl = 0.5 * (posterior.mean.square() + posterior.var - 1 - posterior.logvar).mean()
-        loss = error.abs().mean() + SQUARE * square + EDGES * edges + CHANGE * change + KL * kl
+        loss = error.abs().mean() + SQUARE * square + progress * EDGES * edges + CHANGE * change + KL * kl
         return loss, {"psnr": psnr(float(square.detach())), "kl": float(kl.detach())}
 
     def _batch(self, rng: np.random.Generator, progress: float) -> np.ndarray:
