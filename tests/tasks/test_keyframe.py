@@ -16,10 +16,8 @@ import torch
 from PIL import Image
 
 from benchmarks.runs import ROOT
-from flows.config.compose import plain_settings
-from flows.config.root import Root
+from flows.commands.models import painter
 from reel.clip import Clip, ClipWriter
-from reel.config import parse
 from reel.errors import UserError
 from reel.models.painter import OWN, Painter
 from reel.models.source import ModelSource
@@ -35,11 +33,6 @@ from tests.tasks.animate_models import one_thread  # noqa: F401
 pytestmark = pytest.mark.filterwarnings("ignore")
 CONF = sorted(path.stem for path in (ROOT / "conf" / "keyframe").glob("*.yaml"))
 PROMPT = "a girl with short blonde hair in a red top, green background"
-
-
-def family(name: str) -> Painter:
-    data = plain_settings(Root(f"keyframe/{name}", Painter))
-    return parse(Painter, data.get("keyframe", data), f"keyframe={name}")
 
 
 def settings(architecture: str, folder: str, **more: Any) -> Draw:
@@ -226,7 +219,7 @@ def test_pictures_that_are_no_numbers_are_refused():
 
 @pytest.mark.parametrize("name", CONF)
 def test_every_file_of_the_registry_is_whole(name: str):
-    one = family(name)
+    one = painter(name)
     assert one.name == name
     assert one.title
     assert one.license
@@ -258,7 +251,7 @@ def test_full_size_denoisers_are_as_large_as_said_and_fit_the_memory_said(name: 
         model = named(kind)(**config)
     count = sum(one.numel() for one in model.parameters()) / 1e9
     assert count == pytest.approx(billions, rel=0.02)
-    assert 2 * count <= (family(name).memory_gb or 0)  # bytes of bfloat16, with the denoiser alone on the device
+    assert 2 * count <= (painter(name).memory_gb or 0)  # bytes of bfloat16, with the denoiser alone on the device
 
 
 def test_a_sheet_shows_every_picture(store: Store):
