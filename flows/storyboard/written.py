@@ -18,6 +18,7 @@ from reel.op import Context, Op, get
 from reel.store import Store
 from reel.story.file import StoryFile, read
 from tasks.cached import call, sound
+from tasks.write.server import check_key
 from tasks.write.settings import take
 
 
@@ -75,6 +76,7 @@ def _answered(op: Op, settings: Config, cfg: Story, store: Store) -> str:
         return str(known["output"])
     if not store.writable:
         raise UserError(f"paths.store: {store.root} is read-only, and the storyboard is not in it")
+    check_key(settings)
     found: list[str] = []
     as_flow(lambda: found.append(call(op, settings, {}, Context(store, cfg.compute)).digest), "write", new_run_id())
     return found[0]

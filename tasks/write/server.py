@@ -14,9 +14,11 @@ from time import sleep
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from reel.config import Config
 from reel.errors import UserError
 from reel.masking import masked
 from reel.op import Context
+from tasks.write.settings import OpenaiCompatible
 
 if TYPE_CHECKING:
     import httpx
@@ -183,6 +185,16 @@ def _post(url: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> http
                 raise UserError(f"write: {url} answers with more than {MOST_BYTES >> 20} MiB")
         kept = {name: value for name, value in response.headers.items() if name in ("retry-after", "content-type")}
         return httpx.Response(response.status_code, headers=kept, content=bytes(data), request=response.request)
+
+
+def check_key(settings: Config) -> None:
+    """What a writer's server asks for first can be told before anything is begun.
+
+    Raises:
+        UserError: as `_headers`.
+    """
+    if isinstance(settings, OpenaiCompatible):
+        _headers(settings.url)
 
 
 def _headers(url: str) -> dict[str, str]:

@@ -224,3 +224,18 @@ def test_what_cannot_be_made_is_said_before_anything_is_computed(
     assert told in said
     assert "Traceback" not in said
     assert list_records(store)[0] == []
+
+
+def test_a_key_that_a_writers_server_needs_is_asked_for_before_anything_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """No server of Prefect's is started for a request that cannot be sent."""
+    for name in ("OPENAI_API_KEY", "WRITER_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("flows.storyboard.written.as_flow", lambda *_: pytest.fail("a run was begun"))
+    url = "write.openai_compatible.url=https://api.openai.com/v1"
+    film = ["storyboard", "model=ltx_2b", "approve=yes", "story=a", "write=openai_compatible", url]
+    assert cli.main([*film, f"paths.store={tmp_path / 'store'}", f"paths.output={tmp_path / 'out'}"]) == 2
+    told = capsys.readouterr().err
+    assert "needs a key, and there is none" in told
+    assert "fix: export OPENAI_API_KEY=..." in told
