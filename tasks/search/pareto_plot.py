@@ -73,7 +73,7 @@ def _names(figure: Any, axes: Any, front: Sequence[Trial], knee: int, goals: tup
         for trial in front
     ]
     line = {"arrowstyle": "-", "color": _QUIET, "lw": 0.6}
-    adjust_text(numbers, *others, ax=axes, expand=(1.6, 2.0), arrowprops=line)
+    adjust_text(numbers, *others, ax=axes, expand=(1.6, 2.0), arrowprops=line, iter_lim=500)  # not by the clock
 
 
 def _columns(trials: Sequence[Trial], x: Goal, y: Goal) -> tuple[list[float], list[float]]:
