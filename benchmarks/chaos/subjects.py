@@ -193,10 +193,21 @@ def models(folder: Path) -> Iterator[None]:
     try:
         if not (place / "graph.json").exists():  # the last that is written
             subprocess.run([sys.executable, "-c", write], cwd=ROOT, check=True)  # no torch where processes are watched
+        _link_families(place)
         yield
     finally:
         del os.environ["ROTOSCOPE_MODELS"]
         os.environ |= {"ROTOSCOPE_MODELS": before} if before is not None else {}
+
+
+def _link_families(place: Path) -> None:
+    """Let this checkout's families be seen in `place`, which another one may have begun."""
+    for family in (ROOT / "data" / "models").iterdir():
+        link = place / family.name
+        if link.is_symlink():
+            link.unlink()
+        if not link.exists():
+            link.symlink_to(family)
 
 
 def write_models() -> None:
@@ -206,9 +217,6 @@ def write_models() -> None:
 
     place = Path(os.environ["ROTOSCOPE_MODELS"])
     place.mkdir(exist_ok=True)
-    for family in (ROOT / "data" / "models").iterdir():
-        if not (place / family.name).exists():
-            (place / family.name).symlink_to(family)
     tiny.write_ltx(place / "tiny_ltx")
     sprite_sparse.save(place / "random_sparsectrl")
     tiny.write_vace(place / "tiny_vace")
