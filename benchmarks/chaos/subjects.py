@@ -99,7 +99,7 @@ def _storyboard(store: Path, output: Path) -> Made:
 
 def _bakeoff(store: Path, output: Path) -> Made:
     with (output / "bakeoff.csv").open(encoding="utf-8") as file:
-        rows = [(row["animator"], row["seed"], row["outcome"], row["frames"]) for row in csv.DictReader(file)]
+        rows = [[row[name] for name in ("animator", "seed", "outcome", "frames")] for row in csv.DictReader(file)]
     return {**_sweep(store, output), "rows": rows, "page": (output / "compare.html").stat().st_size > 0}
 
 
