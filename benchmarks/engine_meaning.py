@@ -181,7 +181,7 @@ def seams(bench: Bench) -> None:
     figure = f"{a.mean():.2f} / {b.mean():.2f}, difference {a.mean() - b.mean():+.2f} [{low:+.2f}, {high:+.2f}]"
     bench.row("flicker over the drawn dance's, at borders / inside (0..255)", figure, "interval holds 0 or less")
     share = np.concatenate(same).mean()
-    bench.row("attributes the same around frame 5 and frame 90", f"{share:.2f} of {len(same)} x 7", "all")
+    bench.row("attributes the same around frame 5 and frame 90", f"{share:.2f} of {len(same)} x {len(same[0])}", "all")
 
 
 def masks(bench: Bench) -> None:
