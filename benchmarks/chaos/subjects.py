@@ -204,9 +204,8 @@ def _link_families(place: Path) -> None:
     """Let this checkout's families be seen in `place`, which another one may have begun."""
     for family in (ROOT / "data" / "models").iterdir():
         link = place / family.name
-        if link.is_symlink():
-            link.unlink()
-        if not link.exists():
+        if not link.is_symlink() or link.readlink() != family:  # one that is right may be in use
+            link.unlink(missing_ok=True)
             link.symlink_to(family)
 
 

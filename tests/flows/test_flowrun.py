@@ -221,11 +221,11 @@ def test_a_server_that_falls_mute_at_the_end_keeps_no_command_from_ending(
             time.sleep(0.02)
         relay.mute = True
         (tmp_path / "mute").touch()
-        began = time.monotonic()
-        _, told = process.communicate()
-        took = time.monotonic() - began
+        try:
+            _, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == code, told
-    assert took < 60, told
     assert "Traceback" not in told
 
 

@@ -23,11 +23,8 @@ if TYPE_CHECKING:
     from tasks.sprite.ltx.settings import LtxVaeSettings
 
 SQUARE = 8.0  # weight of the mean square: what is left of the error lies at edges, where it is large
-EDGES, CHANGE, KL = (
-    0.5,
-    0.5,
-    1e-5,
-)  # weights of errors of the gradient in the picture (at the end) and in time, of the prior
+EDGES = 0.5  # weight, at the end, of errors of the gradient in the picture: shapes come first
+CHANGE, KL = 0.5, 1e-5  # weights of errors of the gradient in time, and of the prior
 CHECKED = 32  # unseen clips of a check
 
 

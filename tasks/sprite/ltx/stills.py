@@ -1,8 +1,8 @@
 """Single pictures through the video autoencoder at the price of pictures, with the same result.
 
 A causal convolution before a single frame repeats it for each of its taps in time, and what halves or doubles frames
-makes a second one that is the first again, or is dropped. For training alone: a step of pictures takes a fourth of the
-time.
+makes a second one that is the first again, or is dropped. For training alone: a step of pictures takes two fifths
+of the time.
 """
 
 from __future__ import annotations
