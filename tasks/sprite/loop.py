@@ -10,9 +10,9 @@ import math
 import os
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,6 @@ class Stage:
         their gradients are averaged in a fixed order. On a CPU two threads that share a step's operators spend much of
         their time waiting for one another; two that have a half of the batch each do not.
     muon: as in `Optimizers`.
-    before: called before each step with its number and the number of all.
     """
 
     name: str
@@ -76,7 +75,6 @@ class Stage:
     keep: Callable[[], None] | None = None
     shards: int = 1
     muon: float = math.inf
-    before: Callable[[int, int], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,15 +84,19 @@ class Precision:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
 
-    @contextmanager
-    def mixed(self) -> Iterator[None]:
-        """The context of a step's forward pass.
+    def mixed(self) -> AbstractContextManager[None]:
+        """The context of a forward pass; of the thread that enters it alone."""
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
-        A CPU's fused attention is slow backwards: a quarter of a step here. Plain products take a third of that.
+    def plain(self) -> AbstractContextManager[None]:
+        """The context of a step: in bfloat16 a CPU's fused attention is slow backwards, a quarter of a step; plain
+        products take a third of that. In float32 the fused one takes half as long as they do.
+
+        PyTorch keeps this choice for the whole process. Threads that enter and leave it by turns leave it behind, and
+        all that the process computes from then on has other last bits: one thread enters it, around the others.
         """
-        plain = sdpa_kernel(SDPBackend.MATH) if self.device.type == "cpu" else nullcontext()
-        with plain, torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            yield
+        slow = self.device.type == "cpu" and self.dtype == torch.bfloat16
+        return sdpa_kernel(SDPBackend.MATH) if slow else nullcontext()
 
 
 @dataclass
@@ -149,8 +151,6 @@ def train(
     saved, begun, first = time.time(), time.time(), step
     sums: dict[str, list[float]] = {}
     while step < schedule.steps:
-        if stage.before is not None:
-            stage.before(step, schedule.steps)
         metrics = _gradients(stage, optimizers.params, seed, step, step / schedule.steps, where)
         norm = optimizers.step(schedule.rate(step))
         if not math.isfinite(norm):
@@ -186,7 +186,7 @@ def _gradients(
 ) -> dict[str, float]:
     """Put the step's gradients into the parameters; returns its loss and what `Stage.loss` reports."""
     if stage.shards == 1:
-        with where.mixed():
+        with where.plain(), where.mixed():
             loss, metrics = stage.loss(Draw.of(seed, stage.name, step, where.device), step, progress)
         loss.backward()
         return {"loss": loss.item(), **metrics}
@@ -198,7 +198,7 @@ def _gradients(
             loss, metrics = stage.loss(draw, step, progress)
         return torch.autograd.grad(loss, params, allow_unused=True), {"loss": loss.item(), **metrics}
 
-    with ThreadPoolExecutor(stage.shards) as pool:
+    with where.plain(), ThreadPoolExecutor(stage.shards) as pool:
         parts = list(pool.map(shard, range(stage.shards)))
     for i, p in enumerate(params):
         found = [grads[i] for grads, _ in parts if grads[i] is not None]

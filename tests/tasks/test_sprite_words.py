@@ -6,6 +6,9 @@ import pytest
 
 from tasks.sprite.attributes import CHOICES
 from tasks.sprite.captions import plain_caption, random_caption
+from tasks.sprite.ltx.words import moves
+from tasks.sprite.ltx.words import unknown as motion_unknown
+from tasks.sprite.ltx.words import warnings as motion_warnings
 from tasks.sprite.words import unknown, unsaid, warnings
 
 FEW = {**{name: values for name, values in CHOICES.items() if name not in ("eyes", "mouth")},
@@ -46,3 +49,29 @@ def test_what_a_prompt_leaves_open() -> None:
     assert list(warnings("sprite", ["long pink hair, red top, blue skirt, green background"], FEW)) == [], (
         "the skin alone is left out by most"
     )
+
+
+def test_what_the_second_half_does_not_know_is_told() -> None:
+    told = list(motion_warnings("sprite_ltx", ["The warrior waves her sword"]))
+    assert len(told) == 1
+    assert told[0].startswith("sprite_ltx does not know: warrior, sword. It knows: stands still, waves")
+    (told_of_motion,) = motion_warnings("sprite_ltx", ["a girl in a red top"])
+    assert told_of_motion.startswith("the prompt names no motion that sprite_ltx knows, so any may come: ")
+    for prompt in ("she waves, slow push-in", "Camera pan to the left.", "he turns his back"):
+        assert list(motion_warnings("sprite_ltx", [prompt])) == []
+
+
+def test_all_that_the_second_half_is_trained_with_is_known() -> None:
+    import numpy as np
+
+    from tasks.sprite.attributes import random_attributes
+    from tasks.sprite.ltx.captions import random_caption as random_motion_caption
+    from tasks.sprite.ltx.motions import ACTIONS, CAMERAS, Motion
+
+    rng = np.random.default_rng(0)
+    for number in range(300):
+        motion = Motion(ACTIONS[number % len(ACTIONS)], CAMERAS[number % len(CAMERAS)])
+        caption = random_motion_caption(motion, random_attributes(rng), rng)
+        assert motion_unknown(caption.text) == []
+        if caption.labels[0] >= 0:
+            assert moves(caption.text)

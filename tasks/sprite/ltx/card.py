@@ -83,9 +83,9 @@ tags: [image-to-video, ltx-video, tiny]
 # sprite_ltx: the second half of Rotoscope's embedded model family
 
 An image-to-video family of {total:.1f} million parameters ({size:.1f} MB): a drawn figure of 128 x 128 px comes to
-life for {frames} frames as a prompt says. It is made of the classes of LTX-Video, has its geometry (8 frames and
-32 x 32 px a latent cell, 8k+1 frames, sides of multiples of 32) and is trained from nothing, on drawn clips alone: no
-photograph, no film and no other model's output was used.
+life for {frames} frames as a prompt says. It is made of the classes of LTX-Video, with 8 frames a latent cell and 8k+1
+frames as there, but with patches of 2 px instead of 4, so that a cell has 16 x 16 px: its pictures are so small. It is
+trained from nothing, on drawn clips alone: no photograph, no film and no other model's output was used.
 
 **What it is for**: running and testing an image-to-video workflow for meaning on a CPU in seconds. **What it is not**:
 an artist. It knows one kind of figure before a flat background and the motions below. It must not be used to judge what

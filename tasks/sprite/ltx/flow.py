@@ -33,7 +33,7 @@ class Noisy:
     """A transformer's input and what it shall predict, S tokens each.
 
     tokens `(B, S, C)`, timesteps `(B, S)` in 0..1000, coords `(B, 3, S)` seconds and px, target `(B, S, C)` (noise
-    minus clean), weights `(B, S)`: 0 where there is nothing to predict.
+    minus clean), weights `(B, S)`: 0 where there is nothing to predict, more than 1 where something moves.
     """
 
     tokens: Tensor
@@ -79,31 +79,42 @@ def mix(clean: Tensor, noise: Tensor, level: Tensor, strengths: Tensor | float, 
     return tokens, own
 
 
+def moved(latents: Tensor) -> Tensor:
+    """How much cells of normalised clips `(B, C, f, h, w)` are others than at the first frame: `(B, 1, f, h, w)`, 0..1.
+
+    Latents have variance 1, so 1 is half of what two cells have that have nothing to do with one another.
+    """
+    return (latents - latents[:, :, :1]).square().mean(1, keepdim=True).clamp(max=1)
+
+
 def noisy(
     latents: Tensor, noise: Tensor, level: Tensor, first: Tensor, pictures: Sequence[Picture], fps: Tensor,
-    generator: torch.Generator,
+    generator: torch.Generator, emphasis: float = 0.0,
 ) -> Noisy:  # fmt: skip
     """Clips `(B, C, f, h, w)` at noise levels `(B,)` in 0..1, with what is given of them.
 
     first: strengths `(B,)` of the first frame's picture, which is the clip's own first latent frame; 0: none is given.
     pictures: stand before the clip's tokens, as in the pipeline.
     fps: frame rates `(B,)`.
+    emphasis: how much more a cell weighs that is another one than at the first frame, see `moved`.
     """
     batch, _, frames, height, width = latents.shape
     cells = height * width
     strengths = torch.zeros(batch, frames * cells)
     strengths[:, :cells] = first[:, None]
-    parts = [(pack(latents), pack(noise), strengths, coordinates(frames, height, width).repeat(batch, 1, 1))]
+    weights = 1 + emphasis * pack(moved(latents))
+    parts = [(pack(latents), pack(noise), strengths, coordinates(frames, height, width).repeat(batch, 1, 1), weights)]
     for picture in pictures:
         clean = pack(picture.latents)
         given = torch.randn(clean.shape, generator=generator)
         at = coordinates(1, height, width, picture.frames)
-        parts.insert(len(parts) - 1, (clean, given, picture.strengths[:, None].expand(batch, cells), at))
-    clean, random, strength = (torch.cat([part[i] for part in parts], dim=1) for i in range(3))
+        strength = picture.strengths[:, None].expand(batch, cells)
+        parts.insert(len(parts) - 1, (clean, given, strength, at, torch.ones(batch, cells, 1)))
+    clean, random, strength, weights = (torch.cat([part[i] for part in parts], dim=1) for i in (0, 1, 2, 4))
     coords = torch.cat([part[3] for part in parts], dim=2)
     coords[:, 0] /= fps[:, None]
     tokens, own = mix(clean, random, level, strength, generator)
-    return Noisy(tokens, own * 1000, coords, random - clean, (own >= LEAST).float())
+    return Noisy(tokens, own * 1000, coords, random - clean, (own >= LEAST) * weights[..., 0])
 
 
 def predict(transformer: torch.nn.Module, given: Noisy, hidden: Tensor, mask: Tensor) -> Tensor:
@@ -115,9 +126,9 @@ def predict(transformer: torch.nn.Module, given: Noisy, hidden: Tensor, mask: Te
     return result
 
 
-def loss(found: Tensor, given: Noisy) -> Tensor:
-    """Mean square of the velocity over all tokens that are noisy."""
-    square = (found - given.target).square().mean(-1)
+def loss(found: Tensor, given: Noisy, channels: Tensor) -> Tensor:
+    """Mean square of the velocity over all tokens that are noisy, by their weights and those of the channels `(C,)`."""
+    square = ((found - given.target).square() * channels).mean(-1)
     return (square * given.weights).sum() / given.weights.sum().clamp(min=1)
 
 

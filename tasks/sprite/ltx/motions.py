@@ -140,10 +140,11 @@ def _towards(values: np.ndarray, target: float, share: np.ndarray) -> np.ndarray
 
 
 def _wave(rng: np.random.Generator, a: dict[str, np.ndarray], t: np.ndarray, arms: tuple[str, ...]) -> None:
-    """The arm goes up to the side, then the forearm swings until the end."""
-    up = _ease(t, 0.0, rng.uniform(0.2, 0.28))
+    """The arm goes up to the side, then the forearm swings slowly until the end: what comes and goes within the eight
+    frames of a latent cell is lost first."""
+    up = _ease(t, 0.0, rng.uniform(0.26, 0.34))
     raised, bent = rng.uniform(1.65, 2.0), rng.uniform(1.1, 1.5)
-    swing = 0.5 - 0.5 * np.cos(2 * math.pi * rng.uniform(2.3, 2.9) * np.clip(t - 0.12, 0, None))
+    swing = 0.5 - 0.5 * np.cos(2 * math.pi * rng.uniform(1.1, 1.4) * np.clip(t - 0.12, 0, None))
     for arm in arms:
         a[f"{arm}_arm_raise"] = _towards(a[f"{arm}_arm_raise"], raised, up)
         a[f"{arm}_arm_turn"] = _towards(a[f"{arm}_arm_turn"], 0.1, up)

@@ -1,8 +1,9 @@
 """The networks of `sprite_ltx`: diffusers' and transformers' own classes, at sizes that a setting gives.
 
-The geometry is LTX-Video's: patches of 4 px, 32 px and 8 frames a latent cell, 8k+1 frames, sides of multiples of 32.
-Widths alone are smaller. The decoder is causal, as the encoder is: a clip's first frame is decoded as if it stood
-alone, so it is the picture that was given, through the VAE once.
+The geometry is LTX-Video's, 8 frames a latent cell and 8k+1 frames, but for patches of 2 px instead of 4, so that a
+cell has 16 x 16 px: one of 32 px would be a fourth of a picture's side here. Widths are smaller. The decoder is causal,
+as the encoder is: a clip's first frame is decoded as if it stood alone, so it is the picture that was given, through
+the VAE once.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
         LTXConditionPipeline,
         LTXVideoTransformer3DModel,
     )
-    from torch import Tensor, nn
+    from torch import nn
     from transformers import T5EncoderModel
 
-SPACE, TIME = 32, 8  # px and frames of one latent cell
+PATCH, SPACE, TIME = 2, 16, 8  # px of a patch; px and frames of one latent cell
 DOWN = ("spatial", "temporal", "spatiotemporal", "spatiotemporal")  # what each block of the encoder halves
 UP = (True, True, True, False)  # blocks of the decoder, the finest first, that double time, height and width
+QUIET = -6.0  # log variance of a posterior almost without noise, which training begins with
 PIPELINE = "LTXConditionPipeline"
 PARTS = ("tokenizer", "scheduler", "text_encoder", "vae", "transformer")
 
@@ -35,8 +37,9 @@ def latent_frames(frames: int) -> int:
 
 
 def build_vae(size: NetworkSettings) -> AutoencoderKLLTXVideo:
-    """8 x 32 x 32 px a cell, as LTX-Video has it since 0.9.5: what folds and unfolds has a way around its convolution,
-    without which so deep an autoencoder hardly begins to learn. Almost no posterior noise at first."""
+    """Halves time and sides as LTX-Video does since 0.9.5: what folds and unfolds has a way around its convolution,
+    without which so deep an autoencoder hardly begins to learn. Its residual blocks add nothing at first, and its
+    posterior has almost no noise."""
     import torch
     from diffusers import AutoencoderKLLTXVideo
 
@@ -46,83 +49,18 @@ def build_vae(size: NetworkSettings) -> AutoencoderKLLTXVideo:
         decoder_layers_per_block=tuple(size.decoder_layers), spatio_temporal_scaling=(True,) * 4,
         decoder_spatio_temporal_scaling=UP, decoder_inject_noise=(False,) * 5, upsample_residual=(True,) * 4,
         upsample_factor=tuple(size.decoder_factors), down_block_types=("LTXVideo095DownBlock3D",) * 4,
-        downsample_type=DOWN, patch_size=4,
-        patch_size_t=1, timestep_conditioning=False, encoder_causal=True, decoder_causal=True,
+        downsample_type=DOWN, patch_size=PATCH, patch_size_t=1,
+        timestep_conditioning=False, encoder_causal=True, decoder_causal=True,
         spatial_compression_ratio=SPACE, temporal_compression_ratio=TIME,
     )  # fmt: skip
     with torch.no_grad():
         for name, module in vae.named_modules():
-            if isinstance(module, torch.nn.Conv3d):
-                _pass_through(module, nothing=name.endswith("conv2.conv"))  # residual blocks change nothing at first
-        for outer in (
-            vae.encoder.conv_in,
-            vae.decoder.conv_in,
-        ):  # else the norms hide how far a colour is from the mean
-            torch.nn.init.normal_(outer.conv.bias, std=0.5)
-        vae.encoder.conv_out.conv.bias[-1] = -6.0  # the last channel is the log variance of all
-        vae.encoder.conv_out.conv.weight[-1] *= 0.1
+            if isinstance(module, torch.nn.Conv3d) and name.endswith("conv2.conv"):
+                torch.nn.init.zeros_(module.weight)
+                torch.nn.init.zeros_(module.bias)
+        vae.encoder.conv_out.conv.weight[-1] *= 0.1  # the last channel is the log variance of all
+        vae.encoder.conv_out.conv.bias[-1] = QUIET
     return vae
-
-
-def _pass_through(conv: nn.Conv3d, nothing: bool) -> None:
-    """Orthogonal in a place's own tap, zero in its neighbours' (Xiao et al., https://arxiv.org/abs/1806.05393).
-
-    A row of a dozen random convolutions would squeeze most directions away. In time the last tap is the own one.
-    """
-    import torch
-
-    matrix = torch.empty(conv.weight.shape[:2])
-    torch.nn.init.orthogonal_(matrix)
-    torch.nn.init.zeros_(conv.weight)
-    torch.nn.init.zeros_(conv.bias)
-    if not nothing:
-        _, height, width = conv.kernel_size
-        conv.weight[:, :, -1, height // 2, width // 2] = matrix
-
-
-def centre(vae: AutoencoderKLLTXVideo, color: Tensor) -> None:
-    """Let an untrained VAE give the mean colour `(3,)` in -1..1.
-
-    Otherwise the first thing that both halves learn together is that colour, whatever the picture: for hundreds of
-    steps the latents are all but one constant.
-    """
-    import torch
-
-    each = color.repeat_interleave(vae.config.patch_size**2)  # a patch's channels: colour by colour
-    with torch.no_grad():
-        shown = vae.decoder.conv_out.conv
-        shown.weight.mul_(0.3)
-        shown.bias.copy_(each)
-
-
-def hold_still(vae: AutoencoderKLLTXVideo) -> None:
-    """Let a decoder that has learned single pictures show a clip's latents as one picture held still.
-
-    Of the two frames that a latent one becomes, a single picture is the second alone: the first gets its weights, and
-    in them the difference between the ways that both have around the convolution.
-    """
-    import torch
-    from diffusers.models.autoencoders.autoencoder_kl_ltx import LTXVideoUpsampler3d
-
-    with torch.no_grad():
-        for module in vae.decoder.modules():
-            if isinstance(module, LTXVideoUpsampler3d):
-                for values in (module.conv.conv.weight, module.conv.conv.bias):
-                    frames = values.unflatten(0, (-1, *module.stride))  # (channels, time, height, width, ...)
-                    frames[:, 0] = frames[:, 1]
-                _same_way_around(module.conv.conv.weight)
-
-
-def _same_way_around(weight: Tensor) -> None:
-    """Output (c, time, height, width) has input (c mod C/8, time, height, width) added to it: give the first frame that
-    of the second, in the place's own tap."""
-    channels = weight.shape[1]
-    for out in range(weight.shape[0] // 8):
-        first = out % (channels // 8) * 8
-        for place in range(4):  # (height, width) of the four
-            own = weight[out * 8 + place, :, -1, 1, 1]
-            own[first + 4 + place] += 1
-            own[first + place] -= 1
 
 
 def build_text_encoder(size: NetworkSettings, vocabulary: int) -> T5EncoderModel:

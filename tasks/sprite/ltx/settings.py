@@ -18,12 +18,12 @@ FOLDED = (4, 2, 8, 8)  # how many numbers each block of the encoder folds into o
 
 
 class NetworkSettings(Config):
-    """Widths of the networks; their geometry is LTX-Video's and no setting."""
+    """Widths of the networks; their geometry is no setting."""
 
     latent_channels: int = Field(ge=4)
-    """Numbers of a latent cell of 8 frames and 32 x 32 px."""
+    """Numbers of a latent cell of 8 frames and 16 x 16 px."""
     encoder: list[int] = Field(min_length=5, max_length=5)
-    """Channels of the VAE's encoder at 4 px, 8 px, the same at half the frame rate, 16 px and 32 px."""
+    """Channels of the VAE's encoder at 2 px, 4 px, the same at half the frame rate, 8 px and 16 px."""
     encoder_layers: list[int] = Field(min_length=5, max_length=5)
     """Residual blocks at each of them; 0 leaves a place out."""
     decoder: list[int] = Field(min_length=4, max_length=4)
@@ -31,8 +31,8 @@ class NetworkSettings(Config):
     decoder_layers: list[int] = Field(min_length=5, max_length=5)
     """Residual blocks of the decoder, the finest first, and in the middle."""
     decoder_factors: list[int] = Field(default=[1, 1, 1, 1], min_length=4, max_length=4)
-    """What each block of the decoder divides its channels by as it doubles the sides, the finest first. Where this
-    leads to the next block's channels, nothing normalises the way around."""
+    """What each block of the decoder divides its channels by as it doubles the sides, the finest first: they are then
+    the next block's, so that nothing normalises the way from one to the other."""
     layers: int = Field(ge=1)
     """Transformer blocks."""
     heads: int = Field(ge=1)
@@ -48,21 +48,19 @@ class NetworkSettings(Config):
 class LtxVaeSettings(StageSettings):
     """The video autoencoder's stage.
 
-    `batch` counts crops of clips: a step of crops of pictures has eight times as many, one of whole clips a fourth, one
-    of whole pictures twice.
+    `batch` counts crops of clips: a step of whole clips has a fourth as many, one of whole pictures twice.
     """
+
+    linear: int = Field(default=160, ge=16)
+    """Drawn clips by which least squares find the weights that training begins with."""
 
     crop: int = Field(default=64, multiple_of=32, ge=32, le=128)
     """Side of the crops (px)."""
-    crop_frames: int = Field(default=9, ge=1)
-    """Frames of a crop, 8k+1."""
-    clips_from: float = Field(default=0.15, ge=0, le=1)
-    """Share of the stage that has single pictures alone, before the first clip."""
     pictures: float = Field(default=0.2, ge=0, le=1)
-    """Share of the later steps that have single whole pictures instead of clips: what a key picture is."""
+    """Share of steps that have single whole pictures instead of clips: what a key picture is."""
     textures: float = Field(default=0.08, ge=0, le=1)
     """Share of samples before (or of) photo-like textures, so that real pictures encode as well."""
-    whole_from: float = Field(default=0.7, ge=0, le=1)
+    whole_from: float = Field(default=0.3, ge=0, le=1)
     """Share of the stage after which whole clips take the place of crops."""
     muon: int = Field(default=MUON, ge=0)
     """Matrices whose shorter side is at most this are trained with Muon, the others with AdamW."""
@@ -86,6 +84,8 @@ class FlowSettings(StageSettings):
     """Matrices whose shorter side is at most this are trained with Muon, the others with AdamW."""
     last_picture: float = Field(default=0.35, ge=0, le=1)
     """Share of steps with a further picture at a frame of the clip, in half of them the last one."""
+    emphasis: float = Field(default=0.0, ge=0)
+    """How much more a cell weighs that changes over a clip: an arm is a few cells of 64."""
     start: LocalPath | None = None
     """A folder with a `transformer` to go on from instead of from nothing."""
 
@@ -113,7 +113,7 @@ class GateSettings(Config):
     steps: int = Field(default=8, ge=1)
     """Denoising steps."""
     guidance: float = Field(default=1.0, ge=1)
-    """Guidance scale; 1 after the distillation, 3 without it."""
+    """Guidance scale, of the checks of a training too; above 1 it also makes more of what is not learned yet."""
     batch: int = Field(default=12, ge=1)
     """Clips that are made together."""
     seed: int = Field(default=20270000, ge=0)
@@ -148,12 +148,9 @@ def check_ltx(cfg: LtxSettings, stages: Collection[str]) -> None:
     Raises:
         UserError: a length off the rule 8k+1, channels that do not fold, a first half or a start that is absent.
     """
-    for key, frames in (("ltx.frames", cfg.frames), ("ltx.vae.crop_frames", cfg.vae.crop_frames)):
-        if frames % 8 != 1:
-            near = max(1, (frames - 1) // 8 * 8 + 1)
-            raise UserError(f"{key}: {frames} is not 8k+1", fix=f"{key}={near}, or {near + 8}")
-    if cfg.vae.crop_frames > cfg.frames:
-        raise UserError(f"ltx.vae.crop_frames: {cfg.vae.crop_frames} is more than ltx.frames, {cfg.frames}")
+    if cfg.frames % 8 != 1:
+        near = max(1, (cfg.frames - 1) // 8 * 8 + 1)
+        raise UserError(f"ltx.frames: {cfg.frames} is not 8k+1", fix=f"ltx.frames={near}, or {near + 8}")
     for key, widths in (("encoder", cfg.network.encoder), ("decoder", cfg.network.decoder)):
         odd = [width for width in widths if width % 8]
         if odd:
@@ -162,6 +159,13 @@ def check_ltx(cfg: LtxSettings, stages: Collection[str]) -> None:
         if one * fold % other:
             told = f"{one} channels, folded by {fold}, are no multiple of the next place's {other}"
             raise UserError(f"ltx.network.encoder: {told}")
+    coarse = zip(cfg.network.decoder[1:], cfg.network.decoder_factors[1:], strict=True)
+    for finer, (width, factor) in zip(cfg.network.decoder, coarse, strict=False):
+        if finer * factor != width:
+            raise UserError(
+                f"ltx.network.decoder: {width} channels, divided by {factor} (decoder_factors), are not the next "
+                f"block's {finer}", fix="let widths and factors lead from one to the next, such as [48, 96] and [1, 2]"
+            )  # fmt: skip
     lacking = [name for name in ("probe.safetensors", "family.json") if not (cfg.first_half / name).is_file()]
     if lacking and set(LTX_STAGES) & set(stages):
         raise UserError(

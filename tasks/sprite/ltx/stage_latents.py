@@ -1,6 +1,6 @@
 """Stage `ltx_latents`: clips and single frames of them, encoded once for all later stages.
 
-Files (`.npy`, memory-mapped): `clips` `(N, C, f, 4, 4)` float16, `stills` `(N, S, C, 4, 4)` float16, `at` `(N, S)`
+Files (`.npy`, memory-mapped): `clips` `(N, C, f, 8, 8)` float16, `stills` `(N, S, C, 8, 8)` float16, `at` `(N, S)`
 int64: which frame of the clip each still is, the last one first; `encoded` `(N,)` bool.
 """
 
@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,18 +34,18 @@ CELLS = FRAME // SPACE
 
 @dataclass(frozen=True)
 class LatentSet:
-    """What the transformer learns from: normalised latents, kept in memory (5,000 clips are 150 MB)."""
+    """What the transformer learns from: normalised latents, kept in memory (5,000 clips are 600 MB)."""
 
     clips: np.ndarray
     stills: np.ndarray
     at: np.ndarray
 
     def clip(self, rows: np.ndarray) -> Tensor:
-        """`(B, C, f, 4, 4)` float32."""
+        """`(B, C, f, 8, 8)` float32."""
         return torch.from_numpy(self.clips[rows]).float()
 
     def still(self, rows: np.ndarray, which: np.ndarray) -> tuple[Tensor, np.ndarray]:
-        """Single frames `(B, C, 1, 4, 4)` float32, and which frames of their clips they are `(B,)`."""
+        """Single frames `(B, C, 1, 8, 8)` float32, and which frames of their clips they are `(B,)`."""
         return torch.from_numpy(self.stills[rows, which]).float()[:, :, None], self.at[rows, which]
 
 
@@ -56,11 +57,13 @@ def read_latents(folder: Path) -> LatentSet:
 def encode_clips(
     folder: Path, data: ClipSet, vae: AutoencoderKLLTXVideo, stills: int, identity: str, workers: int,
     report: Callable[[int, dict[str, float]], None] | None = None,
+    mixed: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> int:  # fmt: skip
     """Encode what is not encoded yet, in blocks that stay when the run is stopped; returns the number of clips.
 
     identity: names the VAE's weights; another one's latents are thrown away.
     workers: threads, each with clips of its own.
+    mixed: the precision that the encoder works in, as in training.
     """
     wanted = {"clips": data.clips, "frames": data.frames, "stills": stills, "vae": identity}
     note = folder / "latents.json"
@@ -75,9 +78,11 @@ def encode_clips(
         torch.set_num_threads(1)
         rows = slice(start, min(start + BLOCK, data.clips))
         frames, at = np.array(rgb[rows]), files["at"][rows]
-        files["clips"][rows] = encode(vae, frames).half().numpy()
         singles = frames[np.arange(len(frames))[:, None], at].reshape(-1, 1, *frames.shape[2:])
-        files["stills"][rows] = encode(vae, singles, 32)[:, :, 0].half().numpy().reshape(files["stills"][rows].shape)
+        with mixed():
+            whole, stills = encode(vae, frames), encode(vae, singles, 32)[:, :, 0]
+        files["clips"][rows] = whole.half().numpy()
+        files["stills"][rows] = stills.half().numpy().reshape(files["stills"][rows].shape)
 
     with ThreadPoolExecutor(workers) as pool:
         for done in range(0, len(todo), workers):

@@ -80,12 +80,18 @@ class Drawn:
 
 
 class LtxTransformerStage:
-    """Flow matching on drawn clips, the text encoder frozen."""
+    """Flow matching on drawn clips, the text encoder frozen.
 
-    def __init__(self, drawn: Drawn, tokenizer: T5Tokenizer, text_encoder: T5EncoderModel, transformer: nn.Module,
-                 cfg: FlowSettings, shards: int = 1, check: Check | None = None) -> None:  # fmt: skip
+    deviations: of the VAE's channels, `(C,)`. An error in a channel weighs what it does to the picture: a few of them
+    are nearly all of it, and the many others would be nearly all of a loss that counts them alike.
+    """
+
+    def __init__(self, drawn: Drawn, tokenizer: T5Tokenizer, text_encoder: T5EncoderModel,
+                 transformer: nn.Module, deviations: Tensor, cfg: FlowSettings, shards: int = 1) -> None:  # fmt: skip
         self.drawn, self.tokenizer, self.text_encoder, self.transformer = drawn, tokenizer, text_encoder, transformer
-        self.cfg, self.shards, self.batch, self.check = cfg, shards, max(1, cfg.batch // shards), check
+        self.cfg, self.shards, self.batch = cfg, shards, max(1, cfg.batch // shards)
+        self.check: Check | None = None
+        self.channels = deviations.square() / deviations.square().mean()
         text_encoder.requires_grad_(False)
 
     def stage(self) -> Stage:
@@ -105,5 +111,6 @@ def drawn_loss(stage: LtxTransformerStage, given: Given, latents: Tensor, noise:
     """The velocity's mean square for clips at noise levels `(B,)` under what is given of them."""
     with torch.no_grad():
         hidden, mask = embed(stage.tokenizer, stage.text_encoder, given.texts)
-        state = flow.noisy(latents, noise, level, given.first, given.pictures, given.fps, generator)
-    return flow.loss(flow.predict(stage.transformer, state, hidden, mask), state)
+        state = flow.noisy(latents, noise, level, given.first, given.pictures, given.fps, generator,
+                           stage.cfg.emphasis)  # fmt: skip
+    return flow.loss(flow.predict(stage.transformer, state, hidden, mask), state, stage.channels)

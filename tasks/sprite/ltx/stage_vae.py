@@ -1,8 +1,7 @@
-"""Stage `ltx_vae`: a video autoencoder for drawn clips, 8 frames and 32 x 32 px a latent cell."""
+"""Stage `ltx_vae`: a video autoencoder for drawn clips, 8 frames and 16 x 16 px a latent cell."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +10,6 @@ from torch import Tensor
 from tasks.sprite.backdrops import random_backdrop
 from tasks.sprite.loop import Draw, Stage
 from tasks.sprite.ltx.data import ClipSet
-from tasks.sprite.ltx.networks import hold_still
 from tasks.sprite.ltx.stills import quicken
 from tasks.sprite.ltx.video import decode, encode, frames_psnr, to_video
 from tasks.sprite.skeleton import FRAME
@@ -31,11 +29,8 @@ CHECKED = 32  # unseen clips of a check
 class LtxVaeStage:
     """Loss and check of the autoencoder.
 
-    It begins with single pictures. Clips come when these have a shape: a deep network that sees few and long samples
-    from the first step learns their mean colour and little else for a long time.
-
-    Every norm of this VAE looks at one place alone, so that crops show it nothing else than whole clips do, but for the
-    padding at their edges: hence whole clips at the end.
+    Every norm of this VAE looks at one place alone, so that crops around the figure show it nothing else than whole
+    clips do, but for the padding at their edges: hence whole clips at the end.
     """
 
     def __init__(self, data: ClipSet, vae: AutoencoderKLLTXVideo, cfg: LtxVaeSettings, shards: int = 1) -> None:
@@ -45,13 +40,7 @@ class LtxVaeStage:
         quicken(vae)
 
     def stage(self) -> Stage:
-        return Stage("ltx_vae", {"vae": self.vae}, self.loss, self.check, shards=self.shards, muon=self.cfg.muon,
-                     before=self.before)  # fmt: skip
-
-    def before(self, step: int, steps: int) -> None:
-        """At the first step with clips, the decoder shows pictures as clips that stand still."""
-        if step == math.ceil(self.cfg.clips_from * steps) > 0:
-            hold_still(self.vae)
+        return Stage("ltx_vae", {"vae": self.vae}, self.loss, self.check, shards=self.shards, muon=self.cfg.muon)
 
     def loss(self, draw: Draw, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
         x = to_video(self._batch(draw.rng, progress))
@@ -66,15 +55,12 @@ class LtxVaeStage:
         return loss, {"psnr": psnr(float(square.detach())), "kl": float(kl.detach())}
 
     def _batch(self, rng: np.random.Generator, progress: float) -> np.ndarray:
-        """`(B, F, H, W, 3)` uint8: crops of single pictures, then of clips, and whole clips towards the end; whole
-        pictures in between."""
-        if progress < self.cfg.clips_from:
-            return np.stack([self._sample(rng, self.cfg.crop, 1) for _ in range(8 * self.batch)])
+        """`(B, F, H, W, 3)` uint8: crops of clips, then whole clips; whole pictures in between."""
         if rng.random() < self.cfg.pictures:
             return np.stack([self._sample(rng, FRAME, 1) for _ in range(2 * self.batch)])
         if progress >= self.cfg.whole_from:
             return np.stack([self._sample(rng, FRAME, self.data.frames) for _ in range(max(1, self.batch // 4))])
-        return np.stack([self._sample(rng, self.cfg.crop, self.cfg.crop_frames) for _ in range(self.batch)])
+        return np.stack([self._sample(rng, self.cfg.crop, self.data.frames) for _ in range(self.batch)])
 
     def _sample(self, rng: np.random.Generator, side: int, frames: int) -> np.ndarray:
         """A part of a seen clip `(frames, side, side, 3)` uint8 around one of the figure's joints."""

@@ -49,14 +49,16 @@ def _down(self: LTXVideoDownsampler3d, x: Tensor) -> Tensor:
     """`(B, C, 1, H, W)`: the frame that it puts before the first one is the same, and comes out the same."""
     if x.shape[2] > 1 or not self.conv.is_causal:
         return type(self).forward(self, x)
-    time, high, wide = self.stride
+    time = self.stride[0]
+    around = fold(x.expand(-1, -1, time, -1, -1), self.stride).unflatten(1, (-1, self.group_size)).mean(2)
+    return fold(self.conv(x).expand(-1, -1, time, -1, -1), self.stride) + around
 
-    def fold(frames: Tensor) -> Tensor:
-        parts = frames.unflatten(4, (-1, wide)).unflatten(3, (-1, high)).unflatten(2, (-1, time))
-        return parts.permute(0, 1, 3, 5, 7, 2, 4, 6).flatten(1, 4)
 
-    around = fold(x.expand(-1, -1, time, -1, -1)).unflatten(1, (-1, self.group_size)).mean(2)
-    return fold(self.conv(x).expand(-1, -1, time, -1, -1)) + around
+def fold(x: Tensor, stride: tuple[int, int, int]) -> Tensor:
+    """`(B, C, F, H, W)` -> `(B, C t h w, F / t, H / h, W / w)`: the places of each block become channels."""
+    time, high, wide = stride
+    parts = x.unflatten(4, (-1, wide)).unflatten(3, (-1, high)).unflatten(2, (-1, time))
+    return parts.permute(0, 1, 3, 5, 7, 2, 4, 6).flatten(1, 4)
 
 
 def _up(self: LTXVideoUpsampler3d, x: Tensor) -> Tensor:

@@ -16,11 +16,12 @@ import torch
 
 from reel.files import sha256_file, write_atomic
 from tasks.sprite import export, preview, probe
-from tasks.sprite.loop import Log
+from tasks.sprite.loop import CHECKPOINT, Log
 from tasks.sprite.ltx import networks, reader
 from tasks.sprite.ltx.bars import PROBE, Bars, write_sheet
 from tasks.sprite.ltx.captions import plain_caption
 from tasks.sprite.ltx.card import write_card
+from tasks.sprite.ltx.closed_form import begin_linear
 from tasks.sprite.ltx.data import ClipSet, draw_clip, draw_clips
 from tasks.sprite.ltx.motions import ACTIONS, Motion
 from tasks.sprite.ltx.render import Pictures, Sampling, render
@@ -37,7 +38,6 @@ from tasks.sprite.spec import load as load_spec
 LIMIT = 24_000_000  # bytes of the whole family in git
 CLIPS_FOR_SCALE = 256  # drawn clips whose latents set the per-channel scale
 STUDENT = "transformer_few"  # the distilled transformer, beside its teacher in the working folder
-GUIDED = Sampling(steps=12, guidance=3.0)  # of checks before the distillation
 
 
 class LtxTraining(Runner):
@@ -73,15 +73,23 @@ class LtxTraining(Runner):
 
     def _fresh_vae(self) -> Any:
         vae = networks.build_vae(self.cfg.ltx.network)
-        some = np.array(self.drawn.read("rgb")[: self.drawn.seen : max(1, self.drawn.seen // 64), 0])
-        networks.centre(vae, to_video(some[:, None]).mean((0, 2, 3, 4)))
+        if (self.work / "ltx_vae" / CHECKPOINT).exists():  # which takes the place of all weights
+            return vae
+        begin_linear(vae, to_video(np.array(self.drawn.read("rgb")[: min(self.cfg.ltx.vae.linear, self.drawn.seen)])))
         return vae
 
     def ltx_latents(self) -> dict[str, float]:
         log = Log(self.work / "ltx_latents", "ltx_latents", self.sink)
         vae, stills = self._part("vae"), self.cfg.ltx.latents.stills
         count = encode_clips(
-            self._latents_folder, self.drawn, vae, stills, self._identity("vae"), self.cfg.threads, log.write
+            self._latents_folder,
+            self.drawn,
+            vae,
+            stills,
+            self._identity("vae"),
+            self.cfg.threads,
+            log.write,
+            self.where.mixed,
         )
         return {"clips": float(count)}
 
@@ -98,7 +106,7 @@ class LtxTraining(Runner):
         transformer = (networks.load(cfg.start, "transformer") if cfg.start
                        else networks.build_transformer(self.cfg.ltx.network))  # fmt: skip
         stage = self._transformer_stage(transformer)
-        stage.check = self._check("ltx_transformer", transformer, GUIDED)
+        stage.check = self._check("ltx_transformer", transformer)
         return self._train(stage.stage(), cfg, {"transformer": transformer})
 
     def ltx_few(self) -> dict[str, float]:
@@ -108,7 +116,7 @@ class LtxTraining(Runner):
         log = Log(self.work / "ltx_few", "ltx_pairs", self.sink)
         pairs = make_pairs(self.work / "ltx_few" / "pairs", self._pipeline(transformer), stage.drawn, self.drawn, cfg,
                            self.cfg.seed, self._identity("transformer"), log.write)  # fmt: skip
-        stage.check = self._check("ltx_few", transformer, Sampling(gates.steps, frames=self.cfg.ltx.frames))
+        stage.check = self._check("ltx_few", transformer)
         few = LtxFewStage(pairs, stage, cfg, schedule_levels(gates.steps))
         return self._train(few.stage(), cfg, {STUDENT: transformer})
 
@@ -140,20 +148,19 @@ class LtxTraining(Runner):
     def _transformer_stage(self, transformer: Any) -> LtxTransformerStage:
         cfg = self.cfg.ltx.transformer
         drawn = Drawn(self.drawn, read_latents(self._latents_folder), cfg.last_picture)
-        return LtxTransformerStage(
-            drawn, self._part("tokenizer"), self._part("text_encoder"), transformer, cfg, self.cfg.threads
-        )
+        texts, deviations = (self._part("tokenizer"), self._part("text_encoder")), self._part("vae").latents_std
+        return LtxTransformerStage(drawn, *texts, transformer, deviations, cfg, self.cfg.threads)
 
     def _pipeline(self, transformer: Any) -> Any:
         parts = {name: self._part(name) for name in networks.PARTS if name != "transformer"}
         return networks.pipeline({**parts, "transformer": transformer})
 
-    def _check(self, stage: str, transformer: Any, sampling: Sampling) -> RenderedMotion:
-        sampling = Sampling(sampling.steps, sampling.guidance, self.cfg.ltx.frames)
+    def _check(self, stage: str, transformer: Any) -> RenderedMotion:
+        cfg = self.cfg.ltx
         return RenderedMotion(
             self._pipeline(transformer),
-            probe.load(self.cfg.ltx.first_half / PROBE),
-            sampling,
+            probe.load(cfg.first_half / PROBE),
+            Sampling(cfg.gates.steps, cfg.gates.guidance, cfg.frames),
             self.work / stage / "sheets",
         )
 
