@@ -10,6 +10,7 @@ from flows.render.film_facts import with_facts
 from tasks.assemble import Assemble
 from tasks.stylize.settings.sampling import Sampling
 from tasks.vace.settings import Vace
+from tasks.wan_animate.settings import WanAnimate
 
 
 def subject(cfg: Dance) -> measures.Subject:
@@ -24,9 +25,9 @@ def subject(cfg: Dance) -> measures.Subject:
     )
 
 
-def _character(stylize: Sampling | Vace) -> Path | None:
+def _character(stylize: Sampling | Vace | WanAnimate) -> Path | None:
     """A picture of the character, if the renderer is given one."""
-    if isinstance(stylize, Vace):
+    if not isinstance(stylize, Sampling):
         return stylize.references[0] if stylize.references else None
     return stylize.ip_adapter.picture if stylize.ip_adapter else None
 

@@ -10,18 +10,19 @@ from reel.config import Config
 from reel.op import Op
 from tasks.stylize.settings.controls import ControlSettings, live_controls
 from tasks.stylize.settings.regions import needs_poses
+from tasks.wan_animate.settings import WanAnimate
 
 if TYPE_CHECKING:
     from flows.dance.settings import Dance
 
 
 def mask_detector(cfg: Dance, controls: Mapping[str, ControlSettings]) -> str:
-    """The detector whose poses masks and compositing need; empty: they need none.
+    """The detector whose poses masks, compositing and a driving face need; empty: they need none.
 
     Args:
         controls: the flow's own, or as compiled for a clip: only then is it known which a schedule leaves at 0.
     """
-    if not needs_poses(cfg.stylize.composite, controls, cfg.regions):
+    if not isinstance(cfg.stylize, WanAnimate) and not needs_poses(cfg.stylize.composite, controls, cfg.regions):
         return ""
     measures.pose_detector(cfg.stylize.detector, cfg.preprocess, "stylize.detector")
     return cfg.stylize.detector

@@ -11,16 +11,21 @@ from flows.dance.settings import Dance
 from flows.dance.stages import DancePlan, FrameSource
 from flows.dance.vace import plan_vace
 from flows.dance.vace_stages import VacePlan
+from flows.dance.wan_animate import plan_wan_animate
+from flows.dance.wan_animate_stages import WanAnimatePlan
 from flows.edge.job import current
 from flows.render import finishing, measures, schedules
+from reel.models.animator import Animator
 from reel.store import Store
 from tasks.stylize.job.budget import fit
 from tasks.stylize.job.preflight import check_clip, check_models
 from tasks.stylize.settings.compute import check_compute
 from tasks.stylize.settings.split import Stages, split
+from tasks.vace.settings import Vace
+from tasks.wan_animate.settings import WanAnimate
 
 
-def plan(cfg: Dance, store: Store) -> DancePlan | VacePlan:
+def plan(cfg: Dance, store: Store) -> DancePlan | VacePlan | WanAnimatePlan:
     """Check everything that can be checked without computing.
 
     Raises:
@@ -31,8 +36,11 @@ def plan(cfg: Dance, store: Store) -> DancePlan | VacePlan:
     from tasks.weights.fetch import fetch
 
     schedules.refuse_both(current().overrides)
-    if cfg.vace is not None:
-        return plan_vace(cfg, *cfg.vace)
+    match cfg.stylize, cfg.model:
+        case Vace() as vace, Animator() as family:
+            return plan_vace(cfg, vace, family)
+        case WanAnimate() as wan_animate, Animator() as family:
+            return plan_wan_animate(cfg, wan_animate, family)
     sampling, model = cfg.animatediff
     _, job = prepare(cfg.extract, cfg.clip)
     width, height, count = job.plan.width, job.plan.height, len(job.expected)

@@ -22,9 +22,10 @@ from tasks.stylize.settings.embed import check_text
 from tasks.stylize.settings.regions import Region, live_regions
 from tasks.stylize.settings.sampling import Sampling
 from tasks.vace.settings import Vace
+from tasks.wan_animate.settings import WanAnimate
 
-VACE = "vace"
-"""Architecture of the families that `renderer=vace` draws with."""
+DRIVEN: dict[str, type[Config]] = {"vace": Vace, "wan_animate": WanAnimate}
+"""Settings of the renderers that draw with an animator, by the renderer and by the architecture of its families."""
 
 
 class DanceControl(ControlSettings):
@@ -67,7 +68,7 @@ def _family(model: Mapping[str, Any]) -> type[Config]:
 
 
 def _renderer(stylize: Mapping[str, Any]) -> type[Config]:
-    return Vace if "renderer" in stylize else Sampling
+    return DRIVEN.get(str(stylize["renderer"]), Vace) if "renderer" in stylize else Sampling
 
 
 class Dance(Rendering):
@@ -94,7 +95,10 @@ class Dance(Rendering):
     controls: dict[str, DanceControl] = {}
     """ControlNets in use, by name; none (`control=[]`) is plain video-to-video."""
     model: Annotated[Annotated[AnimateDiff, tag(AnimateDiff)] | Annotated[Animator, tag(Animator)], told_apart(_family)]
-    stylize: Annotated[Annotated[Sampling, tag(Sampling)] | Annotated[Vace, tag(Vace)], told_apart(_renderer)]
+    stylize: Annotated[
+        Annotated[Sampling, tag(Sampling)] | Annotated[Vace, tag(Vace)] | Annotated[WanAnimate, tag(WanAnimate)],
+        told_apart(_renderer),
+    ]
     assemble: Annotated[Assemble, FILES]
     embed_facts: Annotated[bool, FILES] = True
     """Write render key, prompt, seed and model into the movie's metadata."""
@@ -114,7 +118,7 @@ class Dance(Rendering):
     @model_validator(mode="after")
     def _readable_texts(self) -> Dance:
         """As the renderer would read them: a deployment and the points of a sweep are checked before they run."""
-        if isinstance(self.stylize, Vace):  # whose prompts are plain texts
+        if not isinstance(self.stylize, Sampling):  # whose prompts are plain texts
             return self
         texts = {f"regions.{name}.prompt": region.prompt for name, region in live_regions(self.regions).items()}
         if self.prompt_schedule is None:
@@ -132,10 +136,10 @@ class Dance(Rendering):
 
     @model_validator(mode="after")
     def _one_renderer(self) -> Dance:
-        drawn = VACE if self.model.architecture == VACE else None
+        drawn = self.model.architecture if self.model.architecture in DRIVEN else None
         if isinstance(self.model, AnimateDiff):
             drawn = "animatediff"
-        taken = VACE if isinstance(self.stylize, Vace) else "animatediff"
+        taken = "animatediff" if isinstance(self.stylize, Sampling) else self.stylize.renderer
         if drawn != taken:
             raise ValueError(
                 f"model {self.model.name} ({self.model.architecture}) is not drawn by stylize={taken}: "
@@ -149,13 +153,6 @@ class Dance(Rendering):
         assert isinstance(self.stylize, Sampling)
         assert isinstance(self.model, AnimateDiff)
         return self.stylize, self.model
-
-    @property
-    def vace(self) -> tuple[Vace, Animator] | None:
-        """How Wan VACE is run, and its family; None: AnimateDiff is."""
-        if isinstance(self.stylize, Vace) and isinstance(self.model, Animator):
-            return self.stylize, self.model
-        return None
 
     def result_part(self, without: Collection[Marker] = ()) -> dict[str, Any]:
         """Without what has no effect: what has a weight of 0, what only that uses, a prompt under a schedule."""

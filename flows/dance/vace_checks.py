@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from flows.dance.settings import Dance, DanceControl
+from flows.dance.driven_checks import check_frames, check_maps
+from flows.dance.settings import DanceControl
 from reel.errors import UserError
 from reel.models.animator import Animator
-from tasks.stylize.settings.controls import ControlSettings
 from tasks.vace.settings import Vace
 from tasks.vace.windows import STEP
 
-ONLY_WEIGHTS = ("kind", "weight", "layer_weights")
-"""What of a control VACE reads; its YAML says the rest for AnimateDiff's sake."""
-
-
-def refuse_schedules(cfg: Dance) -> None:
-    """Raises: UserError: something over the frames or places, of which VACE knows nothing."""
-    given = {name: getattr(cfg, name) for name in ("prompt_schedule", "strength_schedule", "guidance_schedule")}
-    given |= {f"controls.{name}.weight_schedule": one.weight_schedule for name, one in cfg.controls.items()}
-    given["regions"] = cfg.regions or None
-    for key, value in given.items():
-        if value is not None:
-            raise UserError(
-                f"{key}: renderer vace has one prompt and one weight for all frames and places",
-                fix=f"leave {key} out, or renderer=animatediff",
-            )
-
-
-def check_seed(seed: int) -> None:
-    """Raises: UserError: a seed that PyTorch's generators do not take as it is."""
-    if not 0 <= seed < 2**62:
-        raise UserError(f"seed: renderer vace takes seeds from 0 to {2**62 - 1}, got {seed}", fix="seed=1")
+WEIGHTS = ("weight", "layer_weights")
+"""What of a control VACE reads beside its kind; its YAML says the rest for AnimateDiff's sake."""
 
 
 def check_controls(live: Mapping[str, DanceControl], how: Vace, model: Animator) -> None:
@@ -44,20 +24,7 @@ def check_controls(live: Mapping[str, DanceControl], how: Vace, model: Animator)
     """
     if model.call:
         raise UserError(f"model.call: {', '.join(model.call)} is not set there; the controls' weights are set")
-    if not live:
-        raise UserError("controls: renderer vace is driven by a map, and there is none", fix="control=[pose]")
-    for name, control in live.items():
-        if control.kind not in model.limits.maps:
-            raise UserError(
-                f"controls.{name}.kind: model {model.name} was not trained on maps of kind {control.kind}; on "
-                f"{', '.join(model.limits.maps)}",
-                fix="control=[pose], control=[depth] or control=[lineart]",
-            )
-        for key in _unread(control):
-            raise UserError(
-                f"controls.{name}.{key}: renderer vace does not read it; it reads weight and layer_weights",
-                fix=f"leave controls.{name}.{key} out, or renderer=animatediff",
-            )
+    check_maps(live, model, how.renderer, WEIGHTS)
     if how.overlay:
         _check_overlay(live, how)
     elif len(live) > 1:
@@ -66,16 +33,6 @@ def check_controls(live: Mapping[str, DanceControl], how: Vace, model: Animator)
             f"controls: renderer vace reads one map, got {' and '.join(names)}: it was not trained on several",
             fix=f"control=[{names[-1]}], or stylize.overlay=[{','.join(names)}] draws them into one, the last on top",
         )
-
-
-def _unread(control: DanceControl) -> Iterator[str]:
-    """Settings of a control that are not at their default and do nothing here."""
-    usual = ControlSettings(kind=control.kind)
-    for name in ControlSettings.model_fields:
-        if name not in ONLY_WEIGHTS and getattr(control, name) != getattr(usual, name):
-            yield name
-    if control.mask_file is not None:
-        yield "mask_file"
 
 
 def _check_overlay(live: Mapping[str, DanceControl], how: Vace) -> None:
@@ -101,29 +58,8 @@ def check_clip(width: int, height: int, count: int, fps: float, how: Vace, model
     Raises:
         UserError: naming what it makes, and what to set.
     """
-    limits, unit = model.limits, model.multiple_of
-    if width % unit or height % unit:
-        raise UserError(
-            f"model {model.name}: sides must be multiples of {unit} px, got {width}x{height}",
-            fix=f"extract.multiple_of={unit}",
-        )
-    if min(width, height) < limits.least_side:
-        raise UserError(
-            f"model {model.name}: sides have {limits.least_side} px at least, got {width}x{height}",
-            fix=f"extract.short_side={limits.least_side}",
-        )
-    if width * height > limits.most_pixels:
-        factor = math.sqrt(limits.most_pixels / (width * height))
-        raise UserError(
-            f"model {model.name}: {width}x{height} are more pixels than it makes ({limits.most_pixels:,})",
-            fix=f"extract.short_side={int(min(width, height) * factor) // unit * unit}",
-        )
-    if not limits.least_fps <= round(fps, 3) <= limits.most_fps:
-        raise UserError(
-            f"extract.fps: model {model.name} was trained at {limits.most_fps:g} frames a second, and is told no other "
-            f"rate; got {fps:g}",
-            fix=f"extract.fps={limits.most_fps:g}",
-        )
+    check_frames(width, height, fps, model)
+    limits = model.limits
     if count % STEP != 1 or count < limits.frames.least:
         near = max(limits.frames.least, (count - 1) // STEP * STEP + 1)
         more = " (a longer clip)" if near > count else ""
