@@ -9,9 +9,10 @@ What it does in which order stands in `flows.animate.stages`.
 
 from __future__ import annotations
 
+from flows.animate.opening import opening
 from flows.animate.plan import plan
 from flows.animate.settings import Animate
 from flows.render.dropped import picture
 from flows.render.render import renders
 
-FLOW = renders("animate", Animate, plan, about=__doc__, drop=picture("picture"))
+FLOW = renders("animate", Animate, plan, about=__doc__, drop=picture("picture"), opening=opening)

@@ -125,7 +125,8 @@ def unit(cfg: Animate) -> int:
 def _size(cfg: Animate, shown: pictures.Still) -> tuple[int, int]:
     """The film's size: as it is asked for, or of the picture's shape."""
     if cfg.width is None and cfg.height is None:
-        sizes = cfg.model.limits.only() or cfg.model.advice.sizes
+        known = cfg.model.limits.only() or cfg.model.advice.sizes
+        sizes = [one for one in known if one.width % unit(cfg) == one.height % unit(cfg) == 0]
         if not sizes:
             raise UserError(f"width, height: model {cfg.model.name} advises no size", fix="width=512 height=512")
         best = pictures.bucket(shown, sizes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flows.animate.keys import held, named
@@ -22,7 +22,7 @@ from reel.store import Store
 from tasks.animate import checks, memory
 from tasks.animate.catalogue import RECIPES
 from tasks.animate.preflight import check_models
-from tasks.animate.settings import Decode, Denoise, Embed, Encode, Key, Sound, Upsample, is_guided
+from tasks.animate.settings import Decode, Denoise, Embed, Encode, Key, Sampling, Sound, Upsample, is_guided
 from tasks.animate.shown import ShownKeys
 from tasks.stylize.settings.compute import check_compute, resolve_device
 from tasks.weights.fetch import fetch, present
@@ -66,7 +66,9 @@ def plan(cfg: Animate, store: Store) -> AnimatePlan:
     )
     tell_licence("model", cfg.model, store)
     fetch([source for op, chosen in [*todo.ops, *todo.measures.ops] for source in op.models(chosen)])
-    check_models(passes.denoise, cfg.model)
+    if passes.small is not None:
+        check_models(passes.small, cfg.model)
+    check_models(passes.denoise, cfg.model, refining=passes.small is not None)
     return dataclasses.replace(todo, passes=fitting(passes, cfg))
 
 
@@ -165,11 +167,7 @@ def passes_of(
     small = upsample = None
     if how.two_pass:
         small = parse(Denoise, {**whole, "width": width // 2, "height": height // 2}, "animate")
-        whole |= {
-            "num_inference_steps": how.refine_steps if how.refine_timesteps is None else 1,
-            "timesteps": how.refine_timesteps,
-            "denoise_strength": how.refine_strength,
-        }
+        whole |= refining(how, model)
         sources = model.sources_of(["latent_upsampler", "vae"])
         upsample = Upsample(**common, sources=sources, adain=how.adain, tone_map=how.tone_map)
     denoise = parse(Denoise, whole, "animate")
@@ -177,16 +175,10 @@ def passes_of(
     if recipe.voices:
         sources = model.sources_of(recipe.needs(*recipe.voices))
         sound = Sound(**common, sources=sources, denoise=denoise, keep=length / cfg.fps)
-    embed = None
-    if recipe.text:
-        embed = Embed(
-            **common,
-            sources=model.sources_of(recipe.embeds),
-            texts=[(one, cfg.negative_prompt if guided else "") for one in words],
-            guided=guided,
-            max_tokens=model.max_tokens,
-            seen=None if recipe.embedding is None else model.call,
-        )
+    embed = embedding(cfg, common, words, guided=denoise.guided)
+    small_embed = None
+    if small is not None and small.guided != denoise.guided:
+        small_embed = embedding(cfg, common, words, guided=small.guided)
     together = {name: getattr(denoise, name) for name in ("keys", *recipe.encoded_by)} if recipe.encoded_by else {}
     encode_sources = model.sources_of(recipe.needs(*recipe.encoders))
     return Passes(
@@ -205,7 +197,45 @@ def passes_of(
         ),
         sound=sound,
         small=small,
+        small_embed=small_embed,
         upsample=upsample,
+    )
+
+
+def refining(how: Sampling, model: Animator) -> dict[str, Any]:
+    """Settings of a second pass that are others than the first one's."""
+    scale = how.guidance_scale if how.refine_guidance_scale is None else how.refine_guidance_scale
+    arguments = {**model.call, **model.refine_call}
+    return {
+        "num_inference_steps": how.refine_steps if how.refine_timesteps is None else 1,
+        "timesteps": how.refine_timesteps,
+        "denoise_strength": how.refine_strength,
+        "guidance_scale": max(scale, 1.0),
+        "guidance_rescale": how.guidance_rescale if is_guided(scale, arguments) else 0.0,
+        "scheduler_config": {**model.scheduler_config, **model.refine_scheduler_config},
+        "call": arguments,
+        "loras": [*how.loras, *how.refine_loras],
+    }
+
+
+def embedding(cfg: Animate, common: Mapping[str, Any], words: Sequence[str], *, guided: bool) -> Embed | None:
+    """The settings of the op `embed`; None: the model reads no prompt.
+
+    Args:
+        common: what every op has.
+        words: a prompt, or that of each section.
+        guided: whether the negative one is read.
+    """
+    model, recipe = cfg.model, RECIPES[cfg.model.architecture]
+    if not recipe.text:
+        return None
+    return Embed(
+        **common,
+        sources=model.sources_of(recipe.embeds),
+        texts=[(one, cfg.negative_prompt if guided else "") for one in words],
+        guided=guided,
+        max_tokens=model.max_tokens,
+        seen=None if recipe.embedding is None else model.call,
     )
 
 

@@ -33,6 +33,8 @@ class Passes:
     decode: Decode
     sound: Sound | None = None
     small: Denoise | None = None
+    small_embed: Embed | None = None
+    """Of the texts as the first pass takes them, where one of the two is guided alone; None: ``embed`` is both's."""
     upsample: Upsample | None = None
 
 
@@ -66,6 +68,7 @@ class AnimatePlan:
         passes = self.passes
         stages = [
             ("embed", passes.embed),
+            ("embed", passes.small_embed),
             ("encode", passes.encode),
             ("denoise", passes.small),
             ("upsample", passes.upsample),
@@ -86,8 +89,8 @@ class AnimatePlan:
         """Every stage up to the decoded frames."""
         small = [] if self.passes.small is None else [one.small for one in self.held if one.small is not None]
         extracts = [one.extract for one in self.held]
-        seen = self._frames(extracts, ctx) if looks(self.passes) else []
-        embeddings = embedded(self.passes, seen, ctx)
+        seen = self._frames(extracts, ctx) if looks(self.passes.embed) else []
+        embeddings = embedded(self.passes.embed, seen, ctx)
         large = seen or self._frames(extracts, ctx)
         made = animated(self.passes, embeddings, large, self._frames(small, ctx), ctx)
         pictures = {f"frames_{index}": digest for index, digest in enumerate(large)}
@@ -111,19 +114,21 @@ class AnimatePlan:
         return self.finish.film(made, self.assembly, self.embed_facts, ctx, **sound)
 
 
-def looks(passes: Passes) -> bool:
+def looks(embed: Embed | None) -> bool:
     """Whether the text encoder looks at the pictures."""
-    return passes.embed is not None and passes.embed.seen is not None
+    return embed is not None and embed.seen is not None
 
 
-def embedded(passes: Passes, frames: Sequence[str], ctx: Context) -> str:
+def embedded(embed: Embed | None, frames: Sequence[str], ctx: Context) -> str:
     """Digest of what the text encoder makes of the film's words; empty where there is none.
 
     Args:
         frames: digests of the pictures; they count where it looks at them.
     """
-    shown = {f"frames_{index}": digest for index, digest in enumerate(frames)} if looks(passes) else {}
-    return "" if passes.embed is None else call(get("animate", "embed"), passes.embed, shown, ctx).digest
+    if embed is None:
+        return ""
+    shown = {f"frames_{index}": digest for index, digest in enumerate(frames)} if looks(embed) else {}
+    return call(get("animate", "embed"), embed, shown, ctx).digest
 
 
 def animated(passes: Passes, embeddings: str, frames: Sequence[str], small: Sequence[str], ctx: Context) -> Made:
@@ -135,9 +140,10 @@ def animated(passes: Passes, embeddings: str, frames: Sequence[str], small: Sequ
         small: the same at half the size, for a first pass.
     """
     words = {"embeddings": embeddings} if embeddings else {}
+    begun = {**words, "embeddings": embedded(passes.small_embed, small, ctx)} if passes.small_embed else words
     given = {**words, **_keys(passes, frames, ctx)}
     if passes.small is not None and passes.upsample is not None:
-        first = {**words, **_keys(passes, small, ctx)}
+        first = {**begun, **_keys(passes, small, ctx)}
         drafted = call(get("animate", "denoise"), passes.small, first, ctx).digest
         given["latents"] = call(get("animate", "upsample"), passes.upsample, {"denoised": drafted}, ctx).digest
     denoised = call(get("animate", "denoise"), passes.denoise, given, ctx)

@@ -18,8 +18,9 @@ from tasks.animate.animators import (
     wan21,
     wan22,
     wan22_5b,
+    wan_animate,
 )
 from tasks.animate.recipe import Recipe
 
-_ALL = (ltx, ltx2, ltx_long, wan21, wan22, wan22_5b, svd, cogvideox, hunyuan15, hunyuan, framepack, vace)
+_ALL = (ltx, ltx2, ltx_long, wan21, wan22, wan22_5b, svd, cogvideox, hunyuan15, hunyuan, framepack, vace, wan_animate)
 RECIPES: dict[str, Recipe] = {module.RECIPE.name: module.RECIPE for module in _ALL}

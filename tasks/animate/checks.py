@@ -220,15 +220,46 @@ def sampling(cfg: Sampling, model: Animator) -> None:
     """Raises: UserError: two passes of a family that has one, settings or arguments that its pipeline does not read."""
     recipe = RECIPES[model.architecture]
     _read(cfg, recipe.reads, model)
-    if cfg.two_pass and not (model.limits.two_pass and "latent_upsampler" in model.parts):
+    if cfg.two_pass:
+        _refining(cfg, model)
+    for key, given in (("call", model.call), ("refine_call", model.refine_call)):
+        unknown = sorted(set(given) - recipe.call)
+        if unknown:
+            known = ", ".join(sorted(recipe.call)) or "none"
+            raise UserError(f"model.{key}: {', '.join(unknown)} is not set there; known for {recipe.name}: {known}")
+
+
+def _refining(cfg: Sampling, model: Animator) -> None:
+    """Refuse a second pass that the family does not have, or that its pipeline would begin elsewhere than asked."""
+    if not model.refines:
         raise UserError(
             f"animate.two_pass: model {model.name} names no latent upsampler (model.parts.latent_upsampler)",
             fix="animate.two_pass=false",
         )
-    unknown = sorted(set(model.call) - recipe.call)
-    if unknown:
-        known = ", ".join(sorted(recipe.call)) or "none"
-        raise UserError(f"model.call: {', '.join(unknown)} is not set there; known for {recipe.name}: {known}")
+    if RECIPES[model.architecture].refines_from == "strength":
+        if cfg.refine_strength == 1:
+            raise UserError(
+                "animate.refine_strength: at 1 the second pass begins at noise alone, and nothing of the first is left",
+                fix="below 1, such as animate.refine_strength=0.4, or one pass: animate.two_pass=false",
+            )
+        return
+    if cfg.refine_timesteps is None:
+        raise UserError(
+            f"animate.refine_timesteps: the second pass of model {model.name} begins at the noise of the first of its "
+            "time steps, and without a list would begin at noise alone",
+            fix=f"animate.refine_timesteps={told(model.advice.refine_timesteps or [909.375, 725, 421.875])}",
+        )
+    if cfg.refine_strength != 1:
+        raise UserError(
+            f"animate.refine_strength: model {model.name} does not read it: the first of animate.refine_timesteps says "
+            "how far its second pass goes",
+            fix="animate.refine_strength=1",
+        )
+
+
+def told(timesteps: Sequence[float]) -> str:
+    """A list of time steps as one types it."""
+    return f"[{','.join(f'{step:g}' for step in timesteps)}]"
 
 
 def _read(cfg: Sampling, read: Collection[str], model: Animator) -> None:
@@ -240,11 +271,14 @@ def _read(cfg: Sampling, read: Collection[str], model: Animator) -> None:
             raise UserError(f"animate.{name}: model {model.name} does not read it", fix=f"animate.{name}={told}")
 
 
-def scheduler(settings: Mapping[str, Any], timesteps: Sequence[float] | None, model: Animator) -> None:
+def scheduler(
+    settings: Mapping[str, Any], timesteps: Sequence[float] | None, model: Animator, *, refining: bool = False
+) -> None:
     """Hold a list of time steps against the scheduler that would be given them.
 
     Args:
         settings: of scheduler_config.json, with the family's changes.
+        refining: whether they are a second pass's.
 
     Raises:
         UserError: a scheduler that shifts them: its noise would be another than the list says; or one of another class.
@@ -257,9 +291,10 @@ def scheduler(settings: Mapping[str, Any], timesteps: Sequence[float] | None, mo
     }
     wrong = [name for name, on in shifts.items() if on]
     if timesteps and wrong and not RECIPES[model.architecture].sampler:  # one of its own takes them as they are
+        own = "refine_" if refining else ""
         raise UserError(
-            f"animate.timesteps: the scheduler of model {model.name} would shift them ({', '.join(wrong)}), and then "
-            "the noise is not what the list says",
-            fix="model.scheduler_config={use_dynamic_shifting: false, shift: 1.0, shift_terminal: null}, or "
-            "animate.timesteps=null",
+            f"animate.{own}timesteps: the scheduler of model {model.name} would shift them ({', '.join(wrong)}), and "
+            "then the noise is not what the list says",
+            fix=f"model.{own}scheduler_config={{use_dynamic_shifting: false, shift: 1.0, shift_terminal: null}}, or "
+            f"animate.{own}timesteps=null",
         )

@@ -41,7 +41,7 @@ def _work(cfg: Decode, given: Mapping[str, Extent], ctx: Context) -> Work:
     "decode",
     version=1,
     config=Decode,
-    inputs=("denoised", "embeddings", "frames_*", "encoded_*", "control", "mask", "latents"),
+    inputs=("denoised", "embeddings", "frames_*", "encoded_*", *stored.DRIVING, "latents", "carried"),
     distributions=LIBRARIES,
     models=parts.sources,
     gives="frames",
@@ -77,6 +77,7 @@ def decode(cfg: Decode, inputs: Mapping[str, str], ctx: Context) -> str:
                 cfg.denoise.seed,
                 device,
                 unread=(SPECTRUM, VOICE) if recipe.voices else (),
+                segment=given.segment,
             )[0]
 
     pictures = eight_bit(retry_offloaded(attempt, device, ctx, FIX)[0])[: cfg.keep]
@@ -90,6 +91,8 @@ def decode(cfg: Decode, inputs: Mapping[str, str], ctx: Context) -> str:
     with ClipWriter(ctx.store, "rgb", **own) as writer:
         for number, picture in enumerate(pictures):
             writer.add(picture, number)
+        if given.segment is not None:
+            stored.carry(writer, given.segment, cfg.denoise)
     found = end_flash(pictures)
     ctx.note(end_flash=found.figures)
     if found.seen:

@@ -31,7 +31,7 @@ FIX = "fewer frames, a smaller size, animate.storage=float8, or compute.offload=
     "denoise",
     version=2,
     config=Denoise,
-    inputs=("embeddings", "frames_*", "encoded_*", "control", "mask", "latents"),
+    inputs=("embeddings", "frames_*", "encoded_*", *stored.DRIVING, "latents", "before", "carried"),
     distributions=LIBRARIES,
     models=lambda cfg: [*parts.sources(cfg), *(lora.source for lora in cfg.loras)],
     gives="latents",
@@ -41,7 +41,9 @@ def denoise(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> str:
     """Denoise; a killed run goes on from its last checkpoint and ends in the same bits.
 
     Inputs: ``embeddings``; ``frames_<n>`` and ``encoded_<n>`` of every key; ``control`` and ``mask`` of a film that is
-    driven by maps, with their ``encoded_control``; ``latents`` that a second pass refines, or to begin from.
+    driven by maps, with their ``encoded_control``, ``face`` and ``background`` where these drive it, too; ``latents``
+    that a second pass refines, or to begin from; of a later segment ``before``, the denoising of the one before, and
+    ``carried``, its frames.
 
     Returns:
         digest of an object of kind ``denoised``.
@@ -70,8 +72,9 @@ def _denoised(
     import torch
 
     recipe = parts.recipe_of(cfg)
+    skipped = given.before.calls if given.before else 0
     resumed = _resumed(file)
-    done = resumed.calls // recipe.steps_a_round if resumed else 0
+    done = (resumed.calls - skipped) // recipe.steps_a_round if resumed else 0
     steps = cfg.steps * (len(recipe.sections(cfg.call, cfg.frames)) if recipe.sections else 1)
     if resumed:
         log.info("going on after step %d of %d", done, steps)
@@ -92,8 +95,10 @@ def _denoised(
         def due(state: Checkpoint) -> None:
             file.when_due(lambda: _write(file, state, recipe.steps_a_round))
 
-        journal = Journal(torch.Generator("cpu").manual_seed(cfg.seed), resumed, due, stepped, look(cfg, ctx, made))
-        return call.denoise(parts.stock_of(recipe), made, arguments, journal, given.kept, device), journal
+        generator, start = torch.Generator("cpu").manual_seed(cfg.seed), resumed or given.before
+        journal = Journal(generator, start, due, stepped, look(cfg, ctx, made))
+        found = call.denoise(parts.stock_of(recipe), made, arguments, journal, given.kept, device, given.segment)
+        return found, journal
 
 
 def look(cfg: Denoise, ctx: Context, made: Mapping[str, Any]) -> Callable[[Callable[[], Any]], None]:
@@ -146,7 +151,17 @@ def call_arguments(cfg: Denoise, given: stored.Given, device: str) -> dict[str, 
         positive, negative = given.texts[0]
         found |= {"prompt": [one for one, _ in given.texts] if recipe.section_prompts else positive}
         found |= {"negative_prompt": negative} if cfg.guided else {}
-    return found if given.latents is None else {**found, "latents": given.latents.to(device)}
+    return {**found, **_begun(cfg, given, device)}
+
+
+def _begun(cfg: Denoise, given: stored.Given, device: str) -> dict[str, Any]:
+    """What the call begins from; enlarged latents in the number format in which the stock pipeline hands them on."""
+    import torch
+
+    found = {name: latents.to(device) for name, latents in given.latents.items()}
+    if found and parts.recipe_of(cfg).upsampler:
+        found["latents"] = found["latents"].to(getattr(torch, parts.dtype_of(cfg, "latent_upsampler")))
+    return found
 
 
 def _write(file: JournalFile, state: Checkpoint, steps_a_round: int) -> None:

@@ -10,7 +10,7 @@ from tasks.animate import parts
 from tasks.animate.codec import arranged
 from tasks.animate.replay import call
 from tasks.animate.settings import Denoise, Encode, Key
-from tasks.animate.stored import put_kept, shown_in
+from tasks.animate.stored import DRIVING, put_kept, segment_of, shown_in
 from tasks.networks.offload import placed
 from tasks.networks.quiet import quiet
 from tasks.networks.retry import retry_offloaded
@@ -25,7 +25,7 @@ FIX = "animate.encode_tiling=true, or a smaller size"
     "encode",
     version=1,
     config=Encode,
-    inputs=("frames_*", "control", "mask"),
+    inputs=("frames_*", *DRIVING, "carried"),
     distributions=LIBRARIES,
     models=parts.sources,
     gives="latents",
@@ -33,7 +33,8 @@ FIX = "animate.encode_tiling=true, or a smaller size"
 def encode(cfg: Encode, inputs: Mapping[str, str], ctx: Context) -> str:
     """What the VAE, and a picture encoder where there is one, make of pictures.
 
-    Inputs: ``frames_<n>`` of every key, of one picture ``frames_0``; or ``control`` and ``mask``, which drive a film.
+    Inputs: ``frames_<n>`` of every key, of one picture ``frames_0``; or ``control`` and ``mask``, which drive a film,
+    with ``face`` and ``background`` where these do; of a later segment ``carried``, the frames of the one before.
 
     Returns:
         digest of an object of kind ``encoded``.
@@ -48,7 +49,8 @@ def encode(cfg: Encode, inputs: Mapping[str, str], ctx: Context) -> str:
         real = {name: parts.loaded(cfg, name, device) for name in recipe.encoders}
         made = parts.around(cfg, real, device, least)
         with placed(list(real.values()), device, offload), quiet(), arranged(real["vae"], cfg):
-            return call.encode(parts.stock_of(recipe), made, {**arguments, **words}, least.seed)
+            given = {**arguments, **words}
+            return call.encode(parts.stock_of(recipe), made, given, least.seed, segment_of(least, inputs, ctx))
 
     kept = retry_offloaded(attempt, device, ctx, FIX)
     return put_kept(ctx.store, "encoded", kept)
@@ -56,7 +58,7 @@ def encode(cfg: Encode, inputs: Mapping[str, str], ctx: Context) -> str:
 
 def film_of(cfg: Encode, inputs: Mapping[str, str], ctx: Context) -> Denoise:
     """A film in which the pipeline encodes these pictures: the one that they are for, or as short a one as can be."""
-    first = Clip.open(ctx.store, inputs.get("frames_0") or inputs["control"])
+    first = Clip.open(ctx.store, inputs.get("control") or inputs["frames_0"])
     keys = [Key(at=0)] if "frames_0" in inputs else []
     return Denoise(
         architecture=cfg.architecture,
@@ -68,6 +70,7 @@ def film_of(cfg: Encode, inputs: Mapping[str, str], ctx: Context) -> Denoise:
         keys=cfg.keys or keys,
         num_inference_steps=2,
         guidance_scale=1,
+        call=cfg.call or {},
         picture_noise=cfg.picture_noise or 0.0,
         seed=cfg.seed or 0,
     )

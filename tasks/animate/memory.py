@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reel.compute import Compute
+from reel.compute import BY_LAYER, Compute
 from reel.errors import UserError
 from tasks.animate.parts import dtype_of, part_folder, recipe_of
 from tasks.animate.settings import Decode, Denoise, Embed
@@ -60,6 +60,7 @@ def denoising(cfg: Denoise, compute: Compute) -> Peak:
     each = BYTES[cfg.dtype]
     names = recipe_of(cfg).denoisers
     weights = sum(source_bytes(cfg.sources[name], 1 if cfg.storage == "float8" else each) for name in names)
+    weights += sum(source_bytes(lora.source, each) for lora in cfg.loras)
     shape = read_json(part_folder(cfg, names[0]) / "config.json")
     return Peak("denoise", weights * _resident(compute), denoiser_numbers(shape, cfg) * each)
 
@@ -122,7 +123,7 @@ def codec_numbers(shape: Mapping[str, Any], tile: float, whole: float) -> float:
 
 def _resident(compute: Compute) -> float:
     """Part of the weights that stays on the device."""
-    moved = resolve_device(compute) != "cpu" and compute.offload == "sequential"
+    moved = resolve_device(compute) != "cpu" and compute.offload in BY_LAYER
     return LAYER if moved else 1.0
 
 

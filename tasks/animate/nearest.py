@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 
 from reel.models.animator import Animator
+from reel.models.family import Family
+from reel.models.stock import StockFamily
 
 
 def rate(asked: float, model: Animator) -> float:
@@ -51,15 +53,25 @@ def size(width: int, height: int, model: Animator, unit: int) -> tuple[int, int]
     return sides[0], sides[1]
 
 
+def multiple(side: int, unit: int) -> int:
+    """A side, px, to the nearest multiple, one at least."""
+    return max(unit, round(side / unit) * unit)
+
+
 def _distance(one: tuple[int, int], other: tuple[int, int]) -> tuple[float, float]:
     """How far two sizes are apart in shape, and in pixels."""
     wide, high = (math.log(a / b) for a, b in zip(one, other, strict=True))
     return round(abs(wide - high), 9), abs(wide + high)
 
 
-def licensed(territory: str, model: Animator) -> bool:
+def licensed(territory: str, model: Family) -> bool:
     """Whether the family's licence allows it in a territory, which is compared word by word with what it excludes."""
-    excluded = model.territory.lower().replace(",", " ").split()
+    excluded = not_licensed(model).lower().replace(",", " ").split()
     words = territory.lower().split()
     places = range(len(excluded) - len(words) + 1)
     return not words or all(excluded[at : at + len(words)] != words for at in places)
+
+
+def not_licensed(model: Family) -> str:
+    """Where the family's licence does not allow it; empty: no such place is known."""
+    return model.territory if isinstance(model, StockFamily) else ""

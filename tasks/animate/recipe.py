@@ -26,15 +26,16 @@ READ = frozenset(
 """Settings that not every pipeline reads: those of `Sampling`, and the strength of a picture."""
 
 
-Role = Literal["picture", "control", "mask"]
+Role = Literal["picture", "control", "mask", "face", "background"]
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture or clip that the film is held to: frames ``(F, H, W, 3)`` uint8 of the film's size.
+    """A picture or clip that the film is held to: frames ``(F, H, W, 3)`` uint8, mostly of the film's size.
 
     Attributes:
-        role: ``control``: maps that drive the film, and frames that stay; ``mask``: white where it is drawn anew.
+        role: ``control``: maps that drive the film, and frames that stay; ``mask``: white where it is drawn anew;
+            ``face``: close, for its expression; ``background``: the place, without whom is drawn anew in it.
     """
 
     frames: np.ndarray
@@ -105,8 +106,13 @@ class Recipe:
         least: frames of the shortest film in which it encodes a picture.
         sections: first frames of the sections of a film, from ``call`` and the number of frames; None: it is made in
             one.
+        carried: where one call makes a film in segments, each decoded before the next: the argument that says how many
+            frames the next one takes over; empty: it is made in one.
         section_prompts: whether each section has a prompt of its own.
         upsampler: its pipeline for the step between two passes, ``module:Class``; empty: it has none.
+        refines: arguments by which a second pass takes up what the first returned, in that order: the latents, which
+            are enlarged between, and what goes along as it is.
+        refines_from: what says how far a second pass goes back: a ``strength``, or the first of its own ``timesteps``.
         film_first: whether the loop's tokens begin with the film's, and those of pictures come behind; else before.
         steps_a_round: how often a scheduler steps between two runs of the denoiser.
         call: arguments that a family may set for itself.
@@ -143,8 +149,11 @@ class Recipe:
     driven: bool = False
     least: int = 9
     sections: Callable[[Mapping[str, Any], int], list[int]] | None = None
+    carried: str = ""
     section_prompts: bool = False
     upsampler: str = ""
+    refines: Sequence[str] = ("latents",)
+    refines_from: Literal["strength", "timesteps"] = "strength"
     film_first: bool = False
     steps_a_round: int = 1
     call: frozenset[str] = frozenset()

@@ -80,6 +80,8 @@ class Encode(Codec):
     """Where the pictures stand."""
     frames: int | None = Field(default=None, ge=1)
     """Length of the film."""
+    call: dict[str, Argument] | None = None
+    """Arguments of the call, of which a film in segments says how many frames these share."""
     seed: int | None = Field(default=None, ge=0, lt=2**63)
     """Of noise over the picture."""
     picture_noise: Finite | None = Field(default=None, ge=0, le=1)
@@ -119,8 +121,7 @@ class Denoise(Stage):
     @property
     def steps(self) -> int:
         """How many are run."""
-        count = len(self.timesteps) if self.timesteps is not None else self.num_inference_steps
-        return min(int(count * self.denoise_strength), count)
+        return steps_run(self.num_inference_steps, self.timesteps, self.denoise_strength)
 
     @model_validator(mode="after")
     def _within(self) -> Denoise:
@@ -133,6 +134,11 @@ class Denoise(Stage):
             if key.at >= self.frames:
                 raise ValueError(f"keys: frame {key.at} is past the end: {self.frames} frames, counted from 0")
         return self
+
+
+def steps_run(count: int, timesteps: list[float] | None, strength: float = 1.0) -> int:
+    """Steps of a denoising: of a list of time steps as many as it has, and of both the share that `strength` is."""
+    return int((count if timesteps is None else len(timesteps)) * strength)
 
 
 def is_guided(scale: float, call: Mapping[str, Argument]) -> bool:
@@ -196,6 +202,10 @@ class Sampling(Config):
     """Time steps of the second pass of a distilled model."""
     refine_strength: Factor = Field(default=0.4, gt=0, le=1)
     """How far the second pass goes from the enlarged first one; int(refine_steps * refine_strength) steps are run."""
+    refine_guidance_scale: Finite | None = Field(default=None, ge=0, le=50)
+    """How strictly the second pass follows the prompt; empty: as the first."""
+    refine_loras: list[LoraSource] = Field(default_factory=list)
+    """LoRAs of the second pass alone, beside those of both: one that makes it a distilled model's few steps."""
     adain: Finite = Field(default=0.0, ge=0, le=1)
     """Two passes: how far the enlarged latents are brought to the statistics of the small ones."""
     tone_map: Finite = Field(default=0.0, ge=0, le=1)

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from reel.clip import Clip
+from reel.clip import Clip, ClipWriter
 from reel.op import Context
+from tasks.animate.catalogue import RECIPES
 from tasks.animate.recipe import Role, Shown
 from tasks.animate.replay.journal import Checkpoint
 from tasks.animate.replay.seams import Kept
+from tasks.animate.replay.segments import Segment
 from tasks.animate.settings import Denoise
 from tasks.networks import stored
 from tasks.networks.packing import pack, unpack
@@ -23,8 +25,12 @@ if TYPE_CHECKING:
     from reel.store import Store
 
 
-ROLES: tuple[Role, ...] = ("control", "mask")
+ROLES: tuple[Role, ...] = ("control", "mask", "face", "background")
 """Inputs that drive a film, by what they are to it."""
+
+
+DRIVING: tuple[Role, ...] = ("control", "mask", "face", "background")
+"""Inputs of ops: clips that drive a film, where any do, by their roles."""
 
 
 def put_kept(store: Store, kind: str, kept: Kept, **meta: Any) -> str:
@@ -44,13 +50,17 @@ def take_kept(store: Store, digest: str, kind: str) -> tuple[Kept, dict[str, Any
 class Given:
     """The inputs of an op that makes the pipeline's call: pictures, embeddings, encoded pictures, latents to refine.
 
-    ``texts`` are positive and negative ones; none of a pipeline that reads no prompt.
+    ``texts`` are positive and negative ones; none of a pipeline that reads no prompt. ``latents`` are what it begins
+    from, by the call's arguments (`Recipe.refines`); none: from noise. Of a film in segments ``segment`` is the one
+    that is made, and ``before`` where a later one begins: behind the steps of the one before.
     """
 
     shown: Sequence[Shown]
     kept: Kept
     texts: Sequence[tuple[str, str]]
-    latents: torch.Tensor | None
+    latents: Mapping[str, torch.Tensor]
+    segment: Segment | None
+    before: Checkpoint | None
 
 
 def given(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> Given:
@@ -64,9 +74,11 @@ def given(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> Given:
         own, _ = take_kept(ctx.store, inputs[name], "encoded")
         for seam, found in own.items():
             kept.setdefault(seam, {}).update(found)
-    latents = stored.take(ctx.store, inputs["latents"], "latents")[0]["latents"] if "latents" in inputs else None
+    begun = stored.take(ctx.store, inputs["latents"], "latents")[0] if "latents" in inputs else {}
+    latents = {name: begun[name] for name in RECIPES[cfg.architecture].refines} if begun else {}
     pairs = [(positive, negative) for positive, negative in texts]
-    return Given(shown_in(cfg, inputs, ctx), kept, pairs, latents)
+    before = take_end(ctx.store, inputs["before"]).behind(cfg.steps) if "before" in inputs else None
+    return Given(shown_in(cfg, inputs, ctx), kept, pairs, latents, segment_of(cfg, inputs, ctx), before)
 
 
 def shown_in(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> list[Shown]:
@@ -105,7 +117,33 @@ def take_end(store: Store, digest: str) -> Checkpoint:
     return Checkpoint.unpacked(json.loads(meta["end"]), tensors)
 
 
-def take_result(store: Store, digest: str) -> tuple[torch.Tensor, dict[str, Any]]:
-    """The latents that the pipeline returned, and the object's meta."""
+def take_results(store: Store, digest: str) -> tuple[list[torch.Tensor], dict[str, Any]]:
+    """What the pipeline returned, latents and those of the sound, and the object's meta."""
     tensors, meta = stored.take(store, digest, "denoised")
-    return tensors["result.0"], meta
+    count = sum(name.startswith("result.") for name in tensors)
+    return [tensors[f"result.{index}"] for index in range(count)], meta
+
+
+CARRIED = "carried.safetensors"
+"""Beside a segment's frames: the last of them as the decoder gave them, for the next one goes on from these."""
+
+
+def carry(writer: ClipWriter, segment: Segment, cfg: Denoise) -> None:
+    """Keep the frames that the next segment takes over beside this one's, as they are before they become 8 bits."""
+    from safetensors.torch import save
+
+    count = cfg.call[RECIPES[cfg.architecture].carried]
+    assert segment.frames is not None
+    assert isinstance(count, int)
+    writer.attach(CARRIED, save({"frames": segment.frames[:, :, -count:].cpu().contiguous()}))
+
+
+def segment_of(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> Segment | None:
+    """Which part of the film is made: one of several segments, or None: all of it."""
+    from safetensors.torch import load
+
+    if not RECIPES[cfg.architecture].carried:
+        return None
+    if "carried" not in inputs:
+        return Segment()
+    return Segment(load(ctx.store.get(inputs["carried"]).read(CARRIED))["frames"])

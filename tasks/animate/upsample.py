@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from reel.errors import UserError
 from reel.op import Context, op
 from tasks.animate import parts
 from tasks.animate.recipe import loaded_class
 from tasks.animate.replay import call
 from tasks.animate.settings import Upsample
-from tasks.animate.stored import take_result
+from tasks.animate.stored import take_results
 from tasks.networks import stored
 from tasks.networks.offload import placed
 from tasks.networks.quiet import quiet
@@ -29,12 +30,15 @@ from tasks.networks.work import LIBRARIES, set_up
     gives="latents",
 )
 def upsample(cfg: Upsample, inputs: Mapping[str, str], ctx: Context) -> str:
-    """Latents of twice the width and height, as a second pass takes them.
+    """Latents of twice the width and height, as a second pass takes them, and those of the sound as they are.
 
     Returns:
-        digest of an object of kind ``latents``.
+        digest of an object of kind ``latents``: tensors by the arguments of the second pass's call.
+
+    Raises:
+        UserError: a network that enlarges in time, or to another size than twice.
     """
-    latents, meta = take_result(ctx.store, inputs["denoised"])
+    (latents, *others), meta = take_results(ctx.store, inputs["denoised"])
     device = set_up(ctx, parts.sources(cfg))
     recipe = parts.recipe_of(cfg)
     stock = call.Stock(loaded_class(recipe.upsampler))
@@ -57,7 +61,17 @@ def upsample(cfg: Upsample, inputs: Mapping[str, str], ctx: Context) -> str:
             )
 
     found = retry_offloaded(attempt, device, ctx, "compute.offload=sequential, or one pass: animate.two_pass=false")
+    high, wide = latents.shape[-2:]
+    if found.shape != (*latents.shape[:-2], 2 * high, 2 * wide):
+        raise UserError(
+            f"{cfg.sources['latent_upsampler'].label} makes latents of {_shape(found)} of {_shape(latents)}; twice the "
+            "width and height is needed",
+            fix="the family's spatial enlarger of factor 2 as model.parts.latent_upsampler",
+        )
+    made = dict(zip(recipe.refines, [found.float().cpu(), *others], strict=True))
     times = {name: meta[name] for name in stored.TIMES}
-    return stored.put(
-        ctx.store, "latents", {"latents": found.float().cpu()}, **{**times, "width": width, "height": height}
-    )
+    return stored.put(ctx.store, "latents", made, **{**times, "width": width, "height": height})
+
+
+def _shape(latents: Any) -> str:
+    return "x".join(map(str, latents.shape[-3:]))

@@ -46,13 +46,13 @@ def picture(seed: int = 0, width: int = 32, height: int = 32) -> Image.Image:
 
 
 @functools.cache
-def tokenizer():
+def tokenizer(padding_side: str = "right"):
     from transformers import T5Tokenizer
 
     letters = [(letter, -10.0) for letter in "abcdefghijklmnopqrstuvwxyz0123456789,.-'"]
     begun = [(f"▁{word}", -2.0) for word in WORDS]
     vocab = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -8.0), *begun, ("in", -3.0), *letters]
-    return T5Tokenizer(vocab=vocab, extra_ids=0, model_max_length=128)
+    return T5Tokenizer(vocab=vocab, extra_ids=0, model_max_length=128, padding_side=padding_side)
 
 
 @functools.cache
@@ -246,149 +246,3 @@ def read_vace(folder: Path) -> dict[str, object]:
     """The parts of a written family, loaded as a script loads them."""
     models = {name: part for name, part in vace().items() if name not in ("scheduler", "tokenizer")}
     return {**vace(), **{name: type(part).from_pretrained(folder / name).eval() for name, part in models.items()}}
-
-
-def ltx2() -> dict[str, object]:
-    """Parts of an LTX-2 pipeline but its text encoder."""
-    return {
-        "transformer": _ltx2_transformer(),
-        "vae": _ltx2_vae(),
-        "audio_vae": _ltx2_audio_vae(),
-        "scheduler": scheduler(use_dynamic_shifting=True, base_shift=0.95, max_shift=2.05),
-        "connectors": _ltx2_connectors(),
-        "vocoder": _ltx2_vocoder(),
-    }
-
-
-def write_ltx2(folder: Path) -> Path:
-    """The same as diffusers saves them; a T5 lies where its text encoder would, so it cannot embed."""
-    for name, part in {**ltx2(), "text_encoder": text_encoder(), "tokenizer": tokenizer()}.items():
-        part.save_pretrained(folder / name)
-    return folder
-
-
-def read_ltx2(folder: Path) -> dict[str, object]:
-    """The parts of a written family, loaded as a script loads them; without text encoder and tokenizer."""
-    parts = {name: part for name, part in ltx2().items() if name != "scheduler"}
-    found = {name: type(part).from_pretrained(folder / name).eval() for name, part in parts.items()}
-    return {**found, "scheduler": ltx2()["scheduler"]}
-
-
-@functools.cache
-def _ltx2_transformer():
-    from diffusers import LTX2VideoTransformer3DModel
-
-    return redrawn(
-        LTX2VideoTransformer3DModel(
-            in_channels=4,
-            out_channels=4,
-            num_attention_heads=2,
-            attention_head_dim=8,
-            cross_attention_dim=16,
-            audio_in_channels=4,
-            audio_out_channels=4,
-            audio_num_attention_heads=2,
-            audio_attention_head_dim=4,
-            audio_cross_attention_dim=8,
-            num_layers=2,
-            qk_norm="rms_norm_across_heads",
-            caption_channels=TEXT,
-            rope_double_precision=False,
-            rope_type="split",
-        ),
-        6,
-    )
-
-
-@functools.cache
-def _ltx2_connectors():
-    from diffusers.pipelines.ltx2 import LTX2TextConnectors
-
-    each = {"num_attention_heads": 4, "attention_head_dim": 8, "num_layers": 1, "num_learnable_registers": None}
-    both = {f"{kind}_connector_{name}": value for kind in ("video", "audio") for name, value in each.items()}
-    return redrawn(
-        LTX2TextConnectors(
-            caption_channels=TEXT,
-            text_proj_in_factor=3,
-            connector_rope_base_seq_len=32,
-            rope_theta=10000.0,
-            rope_double_precision=False,
-            causal_temporal_positioning=False,
-            rope_type="split",
-            **both,
-        ),
-        7,
-    )
-
-
-@functools.cache
-def _ltx2_vae():
-    from diffusers import AutoencoderKLLTX2Video
-
-    found = AutoencoderKLLTX2Video(
-        latent_channels=4,
-        block_out_channels=(8,),
-        decoder_block_out_channels=(8,),
-        layers_per_block=(1,),
-        decoder_layers_per_block=(1, 1),
-        spatio_temporal_scaling=(True,),
-        decoder_spatio_temporal_scaling=(True,),
-        decoder_inject_noise=(False, False),
-        downsample_type=("spatial",),
-        upsample_residual=(False,),
-        upsample_factor=(1,),
-        timestep_conditioning=False,
-        patch_size=1,
-        patch_size_t=1,
-        encoder_causal=True,
-        decoder_causal=False,
-    )
-    found.use_framewise_encoding = found.use_framewise_decoding = False
-    return redrawn(found, 8)
-
-
-@functools.cache
-def _ltx2_audio_vae():
-    from diffusers import AutoencoderKLLTX2Audio
-
-    return redrawn(
-        AutoencoderKLLTX2Audio(
-            base_channels=4,
-            output_channels=2,
-            ch_mult=(1,),
-            num_res_blocks=1,
-            attn_resolutions=None,
-            in_channels=2,
-            resolution=32,
-            latent_channels=2,
-            norm_type="pixel",
-            causality_axis="height",
-            dropout=0.0,
-            mid_block_add_attention=False,
-            sample_rate=16000,
-            mel_hop_length=160,
-            is_causal=True,
-            mel_bins=8,
-        ),
-        9,
-    )
-
-
-@functools.cache
-def _ltx2_vocoder():
-    from diffusers.pipelines.ltx2.vocoder import LTX2Vocoder
-
-    return redrawn(
-        LTX2Vocoder(
-            in_channels=16,
-            hidden_channels=32,
-            out_channels=2,
-            upsample_kernel_sizes=[4, 4],
-            upsample_factors=[2, 2],
-            resnet_kernel_sizes=[3],
-            resnet_dilations=[[1, 3, 5]],
-            leaky_relu_negative_slope=0.1,
-            output_sampling_rate=16000,
-        ),
-        10,
-    )

@@ -123,8 +123,20 @@ def test_two_passes_need_an_enlarger_and_calls_known_arguments():
     with pytest.raises(UserError, match="model ltx_2b names no latent upsampler"):
         checks.sampling(Sampling(two_pass=True), LTX)
     checks.sampling(Sampling(two_pass=True), family("ltx_13b"))
+    with pytest.raises(UserError, match=r"refine_strength: at 1 (.+) noise alone(.|\n)*refine_strength=0\.4"):
+        checks.sampling(Sampling(two_pass=True, refine_strength=1.0), family("ltx_13b"))
+    for change, said in (
+        ({}, r"animate\.refine_timesteps: the second pass of model ltx2 begins at the noise of the first"),
+        ({"refine_timesteps": [900, 400]}, r"animate\.refine_strength: model ltx2 does not read it"),
+    ):
+        with pytest.raises(UserError, match=said):
+            checks.sampling(Sampling(two_pass=True, **change), LTX2)
+    checks.sampling(Sampling(two_pass=True, refine_timesteps=[900, 400], refine_strength=1.0), LTX2)
     wrong = LTX.model_copy(update={"call": {"stg_scael": 1.0}})
     with pytest.raises(UserError, match=r"model\.call: stg_scael is not set there; known for ltx: none"):
+        checks.sampling(Sampling(), wrong)
+    wrong = LTX2.model_copy(update={"refine_call": {"stg_scael": 1.0}})
+    with pytest.raises(UserError, match=r"model\.refine_call: stg_scael is not set there; known for ltx2: audio_"):
         checks.sampling(Sampling(), wrong)
 
 

@@ -20,12 +20,13 @@ from reel.compute import Compute
 from reel.errors import UserError
 from reel.live import PREVIEW, Live
 from reel.store import Store
-from tasks.animate import memory
+from tasks.animate import decode, denoise, embed, encode, memory
 from tasks.animate.settings import Decode, Denoise, Embed, Key
-from tasks.animate.stored import take_result
+from tasks.animate.stored import take_results
 from tasks.live.factors import Factors
 from tasks.live.picture import Watcher
 from tasks.networks.journal import unfinished
+from tasks.networks.offload import layer_by_layer
 from tests.tasks import animate_models as tiny
 from tests.tasks.animate_film import LTX, Film, decoding, denoising, here, sources, toy_family  # noqa: F401
 from tests.tasks.animate_models import one_thread  # noqa: F401
@@ -74,25 +75,23 @@ def test_the_ops_draw_the_stock_pipelines_frames(store: Store, family: Path):
 def test_a_broken_denoising_goes_on_and_ends_in_the_same_digest(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from tasks.animate import denoise as module
-
     film, cfg = Film(store), denoising()
     whole = film.run("denoise", cfg, film.given())
-    real = module._write
+    real = denoise._write
 
     def breaking(file: Any, state: Any, steps: int) -> None:
         real(file, state, steps)
         if state.calls == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "_write", breaking)
+    monkeypatch.setattr(denoise, "_write", breaking)
     monkeypatch.setattr("tasks.networks.journal.SHARE", 1e9)
     other = Film(Store(tmp_path / "other"))
     given = other.given()
     with pytest.raises(KeyboardInterrupt):
         other.run("denoise", cfg, given)
     assert {run: steps for run, (steps, _) in unfinished(other.store).items()} == {"r": 3}
-    monkeypatch.setattr(module, "_write", real)
+    monkeypatch.setattr(denoise, "_write", real)
     assert other.run("denoise", cfg, given) == whole
     assert other.ctx.facts["forwards"] == 2
     assert other.ctx.facts["resumed_at_step"] == 3
@@ -129,8 +128,28 @@ def test_a_film_that_is_looked_at_has_the_same_digest(store: Store, family: Path
         (family / "tiny_ltx" / "preview.json").unlink()
     assert len(shown) == cfg.steps
     assert (tmp_path / "out" / PREVIEW).exists()
-    last = plain.pictures(take_result(store, unseen)[0][0])
+    last = plain.pictures(take_results(store, unseen)[0][0][0])
     assert np.abs(shown[-1].astype(int) - last).max() <= 1, "the last look is the result, frame by frame"
+
+
+def test_weights_that_go_to_the_device_layer_by_layer_draw_the_same(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Also the pipeline, which asks its parts where to send its pictures."""
+
+    def frames(film: Film) -> str:
+        given = film.given()
+        return film.run("decode", decoding(denoising()), {"denoised": film.run("denoise", denoising(), given), **given})
+
+    plain, moved = frames(Film(store)), []
+    for module in (embed, encode, denoise, decode):
+        monkeypatch.setattr(
+            module, "placed", lambda parts, device, _: moved.extend(parts) or layer_by_layer(parts, device)
+        )
+    assert frames(Film(Store(tmp_path / "other"))) == plain
+    assert {type(part).__name__ for part in moved} == {
+        "T5EncoderModel", "AutoencoderKLLTXVideo", "LTXVideoTransformer3DModel"
+    }  # fmt: skip
 
 
 def test_float8_storage_and_tiles_change_little(store: Store):

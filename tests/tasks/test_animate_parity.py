@@ -19,6 +19,7 @@ from tasks.animate.replay.journal import Checkpoint, Journal
 from tasks.animate.replay.seams import SeamMoved
 from tasks.animate.replay.shell import buffer_names, shell
 from tests.tasks import animate_models as tiny
+from tests.tasks import ltx2_models
 from tests.tasks.animate_models import one_thread  # noqa: F401
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -234,7 +235,7 @@ def _ltx2_case() -> Case:
     shown = [(0, 1.0), (1, 0.5), (2, 0.8)]
     return Case(
         diffusers.LTX2ConditionPipeline,
-        lambda: {**tiny.ltx2(), "text_encoder": None, "tokenizer": None},
+        lambda: {**ltx2_models.parts(), "text_encoder": None, "tokenizer": None},
         {
             "conditions": [
                 LTX2VideoCondition(frames=tiny.picture(n), index=at, strength=much)
@@ -269,7 +270,7 @@ def test_ltx2_gives_the_stock_pipelines_picture_and_sound(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(diffusers.LTX2ConditionPipeline, "encode_prompt", encode_prompt)
     case = _ltx2_case()
-    parts = {"connectors": tiny.ltx2()["connectors"]}
+    parts = {"connectors": ltx2_models.parts()["connectors"]}
     case.kept |= call.embed(case.stock, parts, [TEXTS], guided=True, limit=6, device="cpu")
     case.encoded()
     states: list[Checkpoint] = []

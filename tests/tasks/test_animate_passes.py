@@ -20,6 +20,7 @@ from tasks.animate.settings import Decode, Embed, Encode, Key, Sound, Upsample
 from tasks.animate.sound import wav
 from tasks.animate.stored import put_kept
 from tests.tasks import animate_models as tiny
+from tests.tasks import ltx2_models
 from tests.tasks.animate_film import LTX, Film, decoding, denoising, here, sources, toy_family  # noqa: F401
 from tests.tasks.animate_models import one_thread  # noqa: F401
 
@@ -101,14 +102,14 @@ def test_ltx2_draws_picture_and_sound_by_stages(store: Store, family: Path, monk
     import diffusers
     from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
 
-    tiny.write_ltx2(family / "tiny_av")
+    ltx2_models.write(family / "tiny_av")
     drawn = torch.Generator().manual_seed(11)
     texts, mask = [torch.randn(1, 6, 3 * tiny.TEXT, generator=drawn) for _ in range(2)], torch.ones(1, 6).long()
     pipeline = diffusers.LTX2ConditionPipeline
     made = (texts[0], mask, texts[1], mask)
     monkeypatch.setattr(pipeline, "encode_prompt", lambda self, prompt, negative_prompt=None, **_: made)
     recipe, film = RECIPES["ltx2"], Film(store)
-    connectors = {"connectors": tiny.ltx2()["connectors"]}
+    connectors = {"connectors": ltx2_models.parts()["connectors"]}
     kept = call.embed(call.Stock(pipeline), connectors, [("she waves", "still")], guided=True, limit=6, device="cpu")
     given = {"embeddings": put_kept(store, "embeddings", kept, texts=[["she waves", "still"]])}
 
@@ -126,7 +127,7 @@ def test_ltx2_draws_picture_and_sound_by_stages(store: Store, family: Path, monk
     decoded = film.run("decode", Decode(**part("vae"), denoise=cfg, keep=5), denoised)
     heard = film.run("sound", Sound(**part("audio_vae", "vocoder"), denoise=cfg, keep=5 / 24), denoised)
 
-    pipe = pipeline(**tiny.read_ltx2(family / "tiny_av"), text_encoder=None, tokenizer=None)
+    pipe = pipeline(**ltx2_models.read(family / "tiny_av"), text_encoder=None, tokenizer=None)
     pipe.set_progress_bar_config(disable=True)
     stock = pipe(
         prompt="she waves",

@@ -1,4 +1,4 @@
-"""LTX-2 (arXiv:2601.03233): picture and sound at once, pictures at any frame."""
+"""LTX-2 (arXiv:2601.03233): picture and sound at once, pictures at any frame, one pass or two."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def arguments(cfg: Denoise, shown: Sequence[Shown]) -> dict[str, Any]:
     """Of `LTX2ConditionPipeline.__call__`.
 
     Frames are turned into latents, past whose end the pipeline would leave a picture out with a line in its log. It
-    would also send key pictures through a film codec first (``crf``), so that the first frame is not the picture.
+    would also send key pictures through a film codec first (``crf``), so that the first frame is not the picture. What
+    a second pass is given it noises as far as the first of its time steps says.
     """
     from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
     from PIL import Image
@@ -50,6 +51,7 @@ RECIPE = Recipe(
         "vocoder": "diffusers.pipelines.ltx2.vocoder:LTX2Vocoder",
         "text_encoder": "transformers:Gemma3ForConditionalGeneration",
         "tokenizer": "transformers:AutoTokenizer",
+        "latent_upsampler": "diffusers.pipelines.ltx2.latent_upsampler:LTX2LatentUpsamplerModel",
     },
     arguments=arguments,
     decoding=decoding,
@@ -57,6 +59,9 @@ RECIPE = Recipe(
     text=("tokenizer", "text_encoder", "connectors"),
     codecs=("vae", "audio_vae"),
     voices=("audio_vae", "vocoder"),
+    upsampler="diffusers:LTX2LatentUpsamplePipeline",
+    refines=("latents", "audio_latents"),
+    refines_from="timesteps",
     film_first=True,
     steps_a_round=2,
     call=frozenset(

@@ -8,7 +8,7 @@ is written anew here, and what comes out is what the stock pipeline gives, to th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from tasks.animate.replay.seams import (
     recorded,
     replayed,
 )
+from tasks.animate.replay.segments import Segment
 from tasks.animate.replay.shell import Stop
 
 if TYPE_CHECKING:
@@ -110,13 +111,20 @@ def _connected(pipe: Any, found: Sequence[Any], kept: Kept) -> None:
         pipe.connectors(embeds, mask, padding_side=pipe.tokenizer_padding_side)
 
 
-def encode(stock: Stock, parts: Mapping[str, Any], arguments: Mapping[str, Any], seed: int = 0) -> Kept:
+def encode(
+    stock: Stock,
+    parts: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    seed: int = 0,
+    segment: Segment | None = None,
+) -> Kept:
     """Pictures to the distributions of their latents, and to what picture encoders make of them.
 
     Args:
         parts: the VAE and the picture encoder, the scheduler, and shells of the denoisers, at which the call stops.
         arguments: of the call; the texts do not matter.
         seed: of the denoising, for pipelines that draw noise over a picture first.
+        segment: which one of the film's the call is for, where a pipeline makes several.
     """
     import torch
 
@@ -129,6 +137,9 @@ def encode(stock: Stock, parts: Mapping[str, Any], arguments: Mapping[str, Any],
         for seam in (PICTURE, VISION):
             if seam.on(pipe):
                 stack.enter_context(recorded(pipe, seam, kept))
+        if segment is not None:
+            stack.enter_context(segment.alone(pipe, decoding=False))
+            stack.enter_context(segment.passed(pipe, stock.denoisers))
         try:
             pipe(**arguments, generator=torch.Generator().manual_seed(seed), output_type="latent")
         except Stop:
@@ -137,20 +148,28 @@ def encode(stock: Stock, parts: Mapping[str, Any], arguments: Mapping[str, Any],
 
 
 def denoise(
-    stock: Stock, parts: Mapping[str, Any], arguments: Mapping[str, Any], journal: Journal, kept: Kept, device: str
+    stock: Stock,
+    parts: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    journal: Journal,
+    kept: Kept,
+    device: str,
+    segment: Segment | None = None,
 ) -> list[torch.Tensor]:
     """Everything up to the last step.
 
     Args:
         parts: the denoisers and the scheduler, and a shell of the VAE.
         kept: embeddings and encoded pictures.
+        segment: as in `encode`.
 
     Returns:
         what the pipeline returns for ``output_type="latent"``: latents, and those of the sound where it makes any; of
-        a film in sections that grows the latents of all of it.
+        a film in sections that grows the latents of all of it; of a segment what its decoder is handed.
     """
-    with _call(stock, parts, journal, kept, device) as pipe:
-        found = _outputs(pipe(**arguments, generator=journal.generator, output_type="latent"))
+    own = {**arguments, "generator": journal.generator, "output_type": "latent"}
+    with _call(stock, parts, journal, kept, device) as pipe, _cut(segment, pipe, decoding=False):
+        found = _outputs(pipe(**own)) if segment is None else [segment.denoised(pipe, own)]
         journal.end = journal.state()  # in here: outside PyTorch's generator is as the process had it
     if not journal.calls:
         raise SeamMoved("scheduler.step", pipe, "it was never called")
@@ -166,6 +185,7 @@ def decode(
     seed: int,
     device: str,
     unread: Sequence[Seam] = (),
+    segment: Segment | None = None,
 ) -> list[Any]:
     """What comes after the last step: latents to frames ``(1, F, H, W, 3)`` in 0 to 1, and to sound.
 
@@ -174,14 +194,16 @@ def decode(
         end: the journal's state after the last step.
         seed: of the denoising; what it draws before its last step is drawn again.
         unread: what is not computed, since only the other part of the result is wanted.
+        segment: as in `encode`; its frames are in it afterwards, too.
     """
     import torch
 
     journal = Journal(torch.Generator().manual_seed(seed), resumed=end)
-    with _call(stock, parts, journal, kept, device) as pipe, ExitStack() as stack:
+    own = {**arguments, "generator": journal.generator, "output_type": "np"}
+    with _call(stock, parts, journal, kept, device) as pipe, _cut(segment, pipe, decoding=True), ExitStack() as stack:
         for seam in unread:
             stack.enter_context(blanked(pipe, seam))
-        found = _outputs(pipe(**arguments, generator=journal.generator, output_type="np"))
+        found = _outputs(pipe(**own)) if segment is None else [segment.decoded(pipe, own)]
     if journal.forwards or journal.calls != end.calls:
         raise SeamMoved("scheduler.step", pipe, f"{journal.calls} steps, {end.calls} were recorded")
     return found
@@ -203,6 +225,11 @@ def _call(stock: Stock, parts: Mapping[str, Any], journal: Journal, kept: Kept, 
         for name in stock.denoisers:
             stack.enter_context(journal.denoising(parts[name]))
         yield pipe
+
+
+def _cut(segment: Segment | None, pipe: Any, *, decoding: bool) -> AbstractContextManager[None]:
+    """The call cut to a segment, where there are any."""
+    return nullcontext() if segment is None else segment.alone(pipe, decoding=decoding)
 
 
 def _outputs(result: Any) -> list[Any]:

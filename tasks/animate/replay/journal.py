@@ -14,7 +14,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from tasks.animate.replay.seams import replaced
@@ -64,6 +64,13 @@ class Checkpoint:
     last: Mapping[int, Step]
     ends: Mapping[int, Step]
     shapes: Shapes
+
+    def behind(self, calls: int) -> Checkpoint:
+        """The end of a call as that of one whose only segment so far was this one's last, of so many steps."""
+        before = self.calls - calls
+        runs = len(self.shapes) * before // self.calls
+        last = {who: replace(step, call=step.call - before) for who, step in self.last.items()}
+        return replace(self, calls=calls, last=last, ends={}, shapes=self.shapes[runs:])
 
     def packed(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """As a JSON plan and tensors by name."""
