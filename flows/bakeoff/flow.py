@@ -3,6 +3,7 @@
     rotoscope bakeoff picture=a.png prompt="She waves" animators=[ltx_distilled,ltx_13b] seeds=2
     rotoscope bakeoff picture=a.png prompt="She waves" animators=[ltx_distilled,ltx_13b,ltx2] seeds=2   (one is added)
     rotoscope bakeoff picture=a.png prompt="..." animators=[ltx_2b,ltx2] seconds=3 width=704 height=480
+    rotoscope bakeoff picture=a.png prompt="..." animators=[ltx_2b,sd15]   (AnimateDiff, held to the picture)
 
 Each animator works within its own limits and in a process of its own; one that fails is a line of the table. The same
 question asked again makes only what is missing. See docs/bakeoff.md.
@@ -11,26 +12,23 @@ question asked again makes only what is missing. See docs/bakeoff.md.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from flows.bakeoff import table
+from flows.bakeoff import page, table
 from flows.bakeoff.plan import Contest, prepare
+from flows.bakeoff.processes import Processes
 from flows.bakeoff.run import run
 from flows.bakeoff.settings import Bakeoff
-from flows.compare import flow as compare
-from flows.compare.gather import gather
-from flows.compare.portable import portable
 from flows.edge.exits import keeping
 from flows.flow import Flow
 from flows.prefect_server.pages import shown_at
-from flows.prefect_server.run import as_flow
 from flows.render.published import guard
 from reel.config import FIGURES
 from reel.errors import UserError
 from reel.files import write_atomic
 from reel.history.record import RenderRecord, list_records
 from reel.history.recorder import Recorder, new_run_id
-from reel.op import Context
 from reel.store import Store
 from tasks.tracking.links import read_link
 
@@ -44,10 +42,15 @@ def bake(cfg: Bakeoff) -> RenderRecord:
     Raises:
         UserError: something to put right, before any film is begun; or not one film came of it.
     """
+    store = Store(cfg.paths.store)
+    with Processes(store.root, page.ready) as processes:
+        return _baked(cfg, store, processes)
+
+
+def _baked(cfg: Bakeoff, store: Store, processes: Processes) -> RenderRecord:
     from tasks.media.export import check_writable
     from tasks.tracking.render import sweeping, tracked
 
-    store = Store(cfg.paths.store)
     contest = prepare(cfg, store)
     manifest, name = contest.manifest, new_run_id()
     output = (cfg.paths.output or cfg.paths.renders / manifest.id).absolute()
@@ -61,10 +64,11 @@ def bake(cfg: Bakeoff) -> RenderRecord:
     ):
         recorder.of_sweep(manifest.id)
         _announce(contest)
-        run(contest, cfg, output)
-        lines = _tables(contest, recorder, output)
+        run(contest, cfg, output, processes.do)
+        found = table.rows(manifest, {record.run: record for record in list_records(store)[0]})
+        lines = _tables(contest, found, recorder, output)
         if manifest.counts["done"]:
-            _page(contest, cfg, recorder, output)
+            page.write(contest, found, cfg, recorder, output)
     print(lines, end="")
     say(recorder.record, contest)
     return recorder.record
@@ -79,30 +83,15 @@ def _announce(contest: Contest) -> None:
             print(f"  {name:<8} {moved}", file=sys.stderr)
 
 
-def _tables(contest: Contest, recorder: Recorder, output: Path) -> str:
+def _tables(contest: Contest, found: Sequence[table.Row], recorder: Recorder, output: Path) -> str:
     """Write the table, as CSV and as the Markdown that is given back."""
-    store, manifest = contest.manifest.store, contest.manifest
-    found = table.rows(manifest, {record.run: record for record in list_records(store)[0]})
     moved = [f"{name}: {what}" for name, one in contest.entrants.items() for what in one.moved]
-    text = table.as_markdown(manifest.id, found, moved)
+    text = table.as_markdown(contest.manifest.id, found, moved)
     for suffix, content in (("md", text), ("csv", table.as_csv(found))):
         path = output / f"{TABLE}.{suffix}"
         write_atomic(path, content.encode())
-        recorder.output(path)
+        recorder.output(path, "table")
     return text
-
-
-def _page(contest: Contest, cfg: Bakeoff, recorder: Recorder, output: Path) -> None:
-    """The films on one page, and as a grid."""
-    store, manifest = contest.manifest.store, contest.manifest
-    found = gather(store, cfg.tracking, sweep=manifest.id)
-    comparison = portable(found, [cfg.paths.root, store.root, cfg.paths.renders, Path.cwd()])
-    how = compare.Compare(sweep_id=manifest.id, page=cfg.page, tracking=cfg.tracking, paths=cfg.paths)
-    todo = compare.plan(comparison, store, cfg.page)
-    ctx = Context(store, told=recorder.stage)
-    tiles, film = as_flow(lambda: compare.stages(comparison, todo, how, ctx), "bakeoff", recorder.run, store)
-    for path in compare.write(comparison, todo, how, store, tiles, film, output):
-        recorder.output(path, compare.ROLES.get(path.name, "plot"))
 
 
 def say(record: RenderRecord, contest: Contest) -> None:
@@ -113,7 +102,7 @@ def say(record: RenderRecord, contest: Contest) -> None:
     """
     points = [contest.manifest.point(index) for name in contest.entrants for index in contest.points(name)]
     for output in record.outputs:
-        if output.role == "page" or output.name.startswith(TABLE):
+        if output.role in ("page", "table"):
             print(f"  {output.role:<8} {Path(record.output or '') / output.name}")
     if link := read_link(contest.manifest.store, record.run):
         print(f"  {'MLflow':<8} {shown_at(contest.manifest.store.root, link)}")

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flows.animate import plan as animate
+from flows.animate.flow import FLOW as ANIMATE
 from flows.animate.keys import unit
 from flows.animate.settings import Animate
+from flows.bakeoff.entrant import Entrant, moved
 from flows.bakeoff.settings import OWN, Bakeoff
+from flows.commands.models import family, names
 from flows.config.compose import Composed, single
 from flows.config.engine import Engine, hydra_ready
 from flows.config.past import written
@@ -22,31 +24,10 @@ from reel.config import counts, parse
 from reel.errors import UserError, suggest
 from reel.history.sweep import Manifest
 from reel.history.sweep_files import Axis, Planned
+from reel.models.animatediff import AnimateDiff
 from reel.nested import at, placed
 from reel.store import Store
 from tasks.animate import nearest
-
-
-@dataclass(frozen=True)
-class Entrant:
-    """An animator that takes part.
-
-    Attributes:
-        data: settings of its films as plain data, the seed aside.
-        job: how they are called.
-        moved: what was asked of all and is otherwise here, in words.
-        refused: why it makes none; None: nothing is known that speaks against it.
-    """
-
-    name: str
-    data: Mapping[str, Any]
-    job: Job
-    moved: Sequence[str] = ()
-    refused: UserError | None = None
-
-    def film(self, seed: int) -> Animate:
-        """The settings of one of its films."""
-        return parse(Animate, {**self.data, "seed": seed})
 
 
 @dataclass(frozen=True)
@@ -77,11 +58,8 @@ def prepare(cfg: Bakeoff, store: Store) -> Contest:
         raise UserError("animators: there is none", fix="animators=[ltx_distilled,ltx2] (rotoscope models)")
     job = current()
     _check_keys(job.overrides)
-    root: Root[Bakeoff] = Root("bakeoff", Bakeoff)
-    with hydra_ready(root) as engine:
-        _check_names(cfg.animators, engine)
-        entrants = {name: _entrant(name, cfg, engine, job) for name in cfg.animators}
-    checked = {name: _checked(one, cfg, store) for name, one in entrants.items()}
+    _check_names(cfg.animators)
+    checked = {name: _checked(one, cfg, store) for name, one in _entrants(cfg, job).items()}
     against = [one.refused for one in checked.values() if one.refused is not None]
     if len(against) == len(checked):
         raise against[0]
@@ -96,24 +74,40 @@ def _check_keys(overrides: Sequence[str]) -> None:
             raise UserError(f"{text}: several take part", fix="animators=[...], and each={name: {key: value}}")
 
 
-def _check_names(names: Sequence[str], engine: Engine) -> None:
-    known = engine.options["model"]
-    for name in names:
+def _check_names(animators: Sequence[str]) -> None:
+    known = names()
+    for name in animators:
         if name not in known:
             raise UserError(f"animators: there is no model {name!r}{suggest(name, known)}", fix="rotoscope models")
 
 
-def _entrant(name: str, cfg: Bakeoff, engine: Engine, job: Job) -> Entrant:
+def _entrants(cfg: Bakeoff, job: Job) -> dict[str, Entrant]:
+    """Who takes part, in the order in which they are named."""
+    root: Root[Bakeoff] = Root("bakeoff", Bakeoff)
+    drawn = [name for name in cfg.animators if isinstance(family(name), AnimateDiff)]
+    with hydra_ready(root) as engine:
+        found = {name: _animator(name, cfg, engine, job) for name in cfg.animators if name not in drawn}
+        if not drawn:
+            return found
+        from flows.bakeoff import by_animatediff  # with the whole of `timeframe`
+
+        asked = by_animatediff.asked(engine, job)
+    found |= by_animatediff.entrants(drawn, cfg, asked)  # another root: composed when this one is closed
+    return {name: found[name] for name in cfg.animators}
+
+
+def _animator(name: str, cfg: Bakeoff, engine: Engine, asked: Job) -> Entrant:
     """An animator's settings as its file and `each` have them, brought within its limits."""
     own = [written(engine, key, value) for key, value in cfg.each.get(name, {}).items()]
-    given = [*job.overrides, *literal_overrides([f"model={name}", *own], engine.shape.texts, multirun=False)]
+    given = [*asked.overrides, *literal_overrides([f"model={name}", *own], engine.shape.texts, multirun=False)]
     try:
         found: Composed[Bakeoff] = single(engine, given)
     except UserError as error:
         raise UserError(f"animators: {name}: {error.message}", fix=error.fix) from None
     data = {key: value for key, value in found.data.items() if key not in OWN}
-    changes, moved = _within(parse(Animate, data), found.config.seconds)
-    return Entrant(name, placed(data, changes), Job("animate", found.overrides, dict(found.choices)), moved)
+    changes, told = _within(parse(Animate, data), found.config.seconds)
+    job = Job(ANIMATE.name, found.overrides, dict(found.choices))
+    return Entrant(name, ANIMATE, placed(data, changes), job, found.job_logging, told)
 
 
 def _within(cfg: Animate, seconds: float | None) -> tuple[dict[str, Any], list[str]]:
@@ -136,23 +130,21 @@ def _within(cfg: Animate, seconds: float | None) -> tuple[dict[str, Any], list[s
     if model.limits.prompt == "none":
         found["prompt"] = ""
     before = {key: at(cfg.model_dump(), key) for key in found} | {"frames": asked}
-    moved = [f"{key}: {_told(value)} instead of {_told(before[key])}" for key, value in found.items()
-             if value != before[key]]  # fmt: skip
-    return {**found, "snap": "nearest"}, moved
-
-
-def _told(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else repr(value)
+    return {**found, "snap": "nearest"}, moved(before, found)
 
 
 def _checked(one: Entrant, cfg: Bakeoff, store: Store) -> Entrant:
     """The same, with what speaks against its films where something does."""
+    if one.refused is not None:
+        return one
+    assert one.flow.plan is not None
     try:
         film = one.film(cfg.seed)
         if not nearest.licensed(cfg.territory, film.model):
-            raise UserError(f"model {one.name}: {film.model.license}; it is not licensed in {film.model.territory}")
+            where = nearest.not_licensed(film.model)
+            raise UserError(f"model {one.name}: {film.model.license}; it is not licensed in {where}")
         with as_job(one.job):
-            animate.plan(film, store)
+            one.flow.plan(film, store)
     except UserError as error:
         return replace(one, refused=error)
     return one

@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import signal
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flows.bakeoff.plan import Contest, Entrant
+from flows.bakeoff.entrant import Entrant
+from flows.bakeoff.plan import Contest
 from flows.bakeoff.settings import Bakeoff
-from flows.prefect_server.run import share
 from flows.sweep.point import out_of_memory
-from reel import child
-from reel.errors import UserError
+from reel.errors import NoRoom, UserError
 from reel.history.sweep import Manifest
 from reel.history.sweep_files import PointStatus
 from tasks.tracking.render import log_later
 
-PATIENCE = 30.0
-"""Seconds in which a process that makes films must end once it is told to; the server may take some of them."""
+Do = Callable[[Mapping[str, Any]], int]
+"""Has a task done: `flows.bakeoff.processes.Processes.do`."""
 
 
-def run(contest: Contest, cfg: Bakeoff, folder: Path) -> int:
+def run(contest: Contest, cfg: Bakeoff, folder: Path, do: Do) -> int:
     """Make what is not made yet; what goes wrong with one is noted as its result.
 
     Args:
         folder: of all films, each in a folder of its own.
+        do: called for each animator, one after the other.
 
     Returns:
         how many films were begun.
     """
     manifest = contest.manifest
     wanted: list[PointStatus] = ["pending", "failed"] if cfg.again else ["pending"]
+    manifest.reopen(NoRoom.__name__)
     begun = 0
     for name, one in contest.entrants.items():
         todo = [index for index in contest.points(name) if manifest.point(index).status in wanted]
@@ -42,17 +40,19 @@ def run(contest: Contest, cfg: Bakeoff, folder: Path) -> int:
             _fail(manifest, todo, wanted, one.refused.message, UserError.__name__)
         elif todo:
             begun += len(todo)
-            _films(contest, one, todo, wanted, folder)
+            _films(contest, one, todo, wanted, folder, do)
             for index in todo:
                 if (run := manifest.point(index).run) is not None:
                     log_later(manifest.store, cfg.tracking, run)
     return begun
 
 
-def _films(contest: Contest, one: Entrant, todo: Sequence[int], wanted: Sequence[PointStatus], folder: Path) -> None:
+def _films(
+    contest: Contest, one: Entrant, todo: Sequence[int], wanted: Sequence[PointStatus], folder: Path, do: Do
+) -> None:
     """Films of one animator, in a process of their own; those that it left behind have failed as well."""
     manifest = contest.manifest
-    code = _process(_task(contest, one, todo, wanted, folder), manifest)
+    code = do(_task(contest, one, todo, wanted, folder))
     left = [index for index in todo if manifest.point(index).status == "pending"]
     ended = [manifest.point(index) for index in todo if manifest.point(index).status == "failed"]
     if not left:
@@ -86,39 +86,11 @@ def _task(
         "driver": manifest.driver,
         "statuses": list(wanted),
         "folder": str(folder),
+        "flow": one.flow.name,
+        "logging": one.logging,
         "job": {"overrides": list(one.job.overrides), "choices": one.job.choices},
         "films": films,
     }
-
-
-def _process(task: dict[str, Any], manifest: Manifest) -> int:
-    """Exit code of a process that did a task; negative: the signal that ended it."""
-    share(manifest.store.root)
-    command = child.command("flows.bakeoff.worker")
-    # in a session of its own: Ctrl-C reaches this process, which stops that one
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, env=child.environment(), start_new_session=True)
-    assert process.stdin is not None
-    try:
-        process.stdin.write(json.dumps(task).encode() + b"\n")
-        process.stdin.flush()
-        return process.wait()
-    except BrokenPipeError:
-        return process.wait()
-    finally:
-        if process.poll() is None:
-            _stopped(process)
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.close()
-
-
-def _stopped(process: subprocess.Popen[bytes]) -> None:
-    """End the process of an animator; what it has finished is kept either way."""
-    process.terminate()
-    try:
-        process.wait(PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _fail(manifest: Manifest, todo: Sequence[int], wanted: Sequence[PointStatus], reason: str, kind: str) -> None:

@@ -24,7 +24,7 @@ class Bakeoff(Animate):
     seconds: Finite | None = Field(default=None, gt=0, le=120)
     """Length of all films, each by its animator's nearest number of frames; empty: what each one's authors advise."""
     each: dict[str, dict[str, Any]] = {}
-    """Further settings of one animator: {ltx_13b: {animate.num_inference_steps: 20}}."""
+    """Further settings of one: {ltx_13b: {animate.num_inference_steps: 20}}; of AnimateDiff: {sprite: {by: tile}}."""
     again: Annotated[bool, OPERATIONAL] = False
     """Try those again that failed before; else their failure is their result."""
     territory: str = Field(default="", max_length=100)

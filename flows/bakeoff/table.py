@@ -10,7 +10,7 @@ from typing import Any
 
 from flows.sweep.point import out_of_memory
 from reel.clip import Clip
-from reel.errors import UserError
+from reel.errors import NoRoom, UserError
 from reel.history.comparison import place_of
 from reel.history.record import RenderRecord
 from reel.history.sweep import Manifest
@@ -75,7 +75,7 @@ def outcome(point: Point) -> str:
     kind = point.state.kind or ""
     if kind not in KINDS and out_of_memory(point.reason or ""):
         return "out of memory"
-    return KINDS.get(kind, "refused" if kind == UserError.__name__ else "failed")
+    return KINDS.get(kind, "refused" if kind in (UserError.__name__, NoRoom.__name__) else "failed")
 
 
 def _film(record: RenderRecord, store: Store) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def _film(record: RenderRecord, store: Store) -> dict[str, Any]:
 
 def _cost(record: RenderRecord, store: Store, frames: int | None) -> dict[str, Any]:
     """What the film took from nothing: every stage's seconds when it was computed, whichever render that was."""
-    stages = [stage for stage in record.stages if not stage.op.startswith("measure.")]
+    stages = [stage for stage in record.stages if not stage.measures]
     entries = [recall(store, stage.key) or {} for stage in stages]
     found: dict[str, Any] = {}
     if all("seconds" in entry for entry in entries):

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import shutil
-import signal
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flows import cli
-from flows.bakeoff import run, table
+from flows.bakeoff import processes, run, table
 from flows.bakeoff.plan import Contest, prepare
 from flows.bakeoff.settings import Bakeoff
 from flows.config.compose import settings
 from flows.config.quoting import literal_overrides
 from flows.config.root import Root
 from flows.edge.job import Job, as_job
+from flows.sweep.point import claimed
 from reel.errors import UserError
+from reel.files import explained
 from reel.history.record import RenderRecord, list_records
 from reel.history.sweep import Manifest
 from reel.store import Store
@@ -72,13 +73,14 @@ def families(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def baked(files: Path, tmp_path_factory: pytest.TempPathFactory, prefect_server: Path) -> Iterator[Path]:
     """A bakeoff of two animators, each of which may take 1 GiB; the second asks for more."""
-    command = run.child.command
+    command = processes.child.command
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROTOSCOPE_MODELS", str(files / "models"))
         patch.setenv("MALLOC_ARENA_MAX", "1")  # each thread's arena takes address space
         limited = [sys.executable, "-c", LIMITED]
         patch.setattr(
-            run.child, "command", lambda name, *rest: limited if name.endswith("worker") else command(name, *rest)
+            *(processes.child, "command"),
+            lambda name, *rest: limited if name == "flows.bakeoff.worker" else command(name, *rest),
         )
         folder = tmp_path_factory.mktemp("baked")
         asked = ["animators=[ltx_13b,ltx_2b]", each("ltx_2b", "ltx_13b", ltx_13b=LARGE)]
@@ -122,7 +124,8 @@ def test_the_table_the_page_and_the_films_lie_in_one_folder(baked: Path):
     assert "ltx_13b" in page
     [record] = of_flow(baked, "bakeoff")
     assert record.sweep == Manifest.load(Store(baked / "store"), "latest").id
-    assert {"bakeoff.md", "bakeoff.csv", "compare.html"} <= {one.name for one in record.outputs}
+    roles = {one.name: one.role for one in record.outputs}
+    assert (roles["bakeoff.md"], roles["bakeoff.csv"], roles["compare.html"]) == ("table", "table", "page")
     [film] = [one for one in of_flow(baked, "animate") if one.status == "done"]
     assert (film.sweep, film.point) == (record.sweep, 1)
 
@@ -137,8 +140,8 @@ def test_of_a_second_bakeoff_with_one_animator_added_only_that_one_runs(
 ):
     shutil.copytree(baked / "store", tmp_path / "store")
     begun: list[Any] = []
-    process = run._process
-    monkeypatch.setattr(run, "_process", lambda task, manifest: (begun.append(task), process(task, manifest))[1])
+    do = processes.Processes.do
+    monkeypatch.setattr(processes.Processes, "do", lambda self, task: (begun.append(task), do(self, task))[1])
     names = ("ltx_2b", "ltx_distilled", "ltx_13b")
     asked = [f"animators=[{','.join(names)}]", each(*names, ltx_13b=LARGE)]
     assert bake(tmp_path, files, *asked) == 0
@@ -189,44 +192,77 @@ def test_points_grow_and_the_question_stays_the_same(store: Store, files: Path):
     assert prepared(store, files, *TWO, "seconds=2").manifest.id != first.manifest.id
 
 
-def test_what_speaks_against_one_is_its_result(store: Store, files: Path, tmp_path: Path, monkeypatch: Any):
+def test_what_speaks_against_one_is_its_result(store: Store, files: Path, tmp_path: Path):
     more = [*TWO[:1], each("ltx_2b", "ltx_13b", ltx_2b="model.territory: 'the EU, the UK'"), "territory=UK", "seeds=2"]
     contest = prepared(store, files, *more)
     assert contest.entrants["ltx_13b"].refused is None
-    monkeypatch.setattr(run, "_process", lambda task, manifest: -9)
     given = settings(Root("bakeoff", Bakeoff), [*SMALL, *more]).config
-    assert run.run(contest, given, tmp_path) == 2
+    killed = lambda task: -9  # noqa: E731
+    assert run.run(contest, given, tmp_path, killed) == 2
     found = table.rows(contest.manifest, {})
     assert [row.values["outcome"] for row in found] == ["refused", "refused", "ended", "ended"]
     assert "it is not licensed in the EU, the UK" in found[0].reason
     assert "ended by SIGKILL: out of memory, most likely" in found[2].reason
-    assert run.run(contest, given, tmp_path) == 0, "a failure is a result"
-    assert run.run(contest, given.model_copy(update={"again": True}), tmp_path) == 2
+    assert run.run(contest, given, tmp_path, killed) == 0, "a failure is a result"
+    assert run.run(contest, given.model_copy(update={"again": True}), tmp_path, killed) == 2
 
 
-def test_seeds_after_one_that_ran_out_of_memory_are_not_tried(
-    store: Store, files: Path, tmp_path: Path, monkeypatch: Any
-):
+def test_seeds_after_one_that_ran_out_of_memory_are_not_tried(store: Store, files: Path, tmp_path: Path):
     contest = prepared(store, files, "animators=[ltx_2b]", each("ltx_2b"), "seeds=3")
 
-    def out_of_memory(task: Any, manifest: Manifest) -> int:
-        claim = manifest.claim(task["films"][0]["index"])
+    def out_of_memory(task: Any) -> int:
+        claim = contest.manifest.claim(task["films"][0]["index"])
         assert claim is not None
         claim.fail("out of memory on cpu", "UserError")
         return 3
 
-    monkeypatch.setattr(run, "_process", out_of_memory)
-    run.run(contest, settings(Root("bakeoff", Bakeoff), [*SMALL, "animators=[ltx_2b]"]).config, tmp_path)
+    given = settings(Root("bakeoff", Bakeoff), [*SMALL, "animators=[ltx_2b]"]).config
+    run.run(contest, given, tmp_path, out_of_memory)
     found = table.rows(contest.manifest, {})
     assert [row.values["outcome"] for row in found] == ["out of memory", "not tried", "not tried"]
     assert found[1].reason == "not tried, since seed 0 ran out of memory"
+
+
+def on_a_full_disk() -> None:
+    with explained(Path("film.png")), Path("/dev/full").open("wb", buffering=0) as disk:
+        disk.write(b"a frame")
+
+
+def refused() -> None:
+    raise UserError("too large")
+
+
+def test_films_that_found_the_disk_full_are_made_by_the_same_command(store: Store, files: Path, tmp_path: Path):
+    contest = prepared(store, files, *TWO, "seeds=2")
+    given = settings(Root("bakeoff", Bakeoff), [*SMALL, *TWO, "seeds=2"]).config
+    begun: list[list[int]] = []
+
+    def films(*ways: Callable[[], None]) -> run.Do:
+        """A process in which each film of its animator ends in one of these ways."""
+
+        def process(task: Any) -> int:
+            begun.append([film["index"] for film in task["films"]])
+            for film, way in zip(task["films"], ways, strict=True):
+                with contextlib.suppress(UserError):
+                    claimed(contest.manifest, film["index"], task["statuses"], task["driver"], 4, way)
+            return 0
+
+        return process
+
+    assert run.run(contest, given, tmp_path, films(on_a_full_disk, refused)) == 4
+    assert "no room left while writing film.png" in table.rows(contest.manifest, {})[0].reason
+    assert run.run(contest, given, tmp_path, films(on_a_full_disk)) == 2, "what failed otherwise stays a result"
+    assert run.run(contest, given, tmp_path, films(lambda: None)) == 2
+    assert begun == [[0, 1], [2, 3], [0], [2], [0], [2]]
+    assert run.run(contest, given, tmp_path, films()) == 0
+    assert [contest.manifest.point(index).status for index in range(4)] == ["done", "failed"] * 2
 
 
 @pytest.mark.parametrize(
     ("more", "said"),
     [
         (["animators=[]"], "animators: there is none"),
-        (["animators=[ltx_2b,sd15]", each("ltx_2b")], "animators: sd15: "),
+        (["animators=[ltx_2b,wan_vace_1_3b]", each("ltx_2b")], "animators: wan_vace_1_3b: "),
         (["animators=[ltx_2c]"], "there is no model 'ltx_2c'; nearest: ltx_2b"),
         ([*TWO, "model=ltx2"], "several take part"),
         ([*TWO, "prompt="], "prompt: model ltx_2b needs one"),
@@ -238,14 +274,3 @@ def test_what_is_wrong_whoever_takes_part_is_told_at_once(
 ):
     with pytest.raises(UserError, match=said):
         prepared(store, files, *more)
-
-
-def test_an_animators_process_that_does_not_stop_when_told_is_killed(monkeypatch: pytest.MonkeyPatch):
-    deaf = "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
-    process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    process.stdout.readline()
-    monkeypatch.setattr(run, "PATIENCE", 0.2)
-    run._stopped(process)
-    process.stdout.close()
-    assert process.returncode == -signal.SIGKILL
