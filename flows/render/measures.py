@@ -197,7 +197,7 @@ def run(todo: Measures, made: Made, ctx: Context) -> None:
 def results(store: Store, record: RenderRecord) -> Iterator[Result]:
     """What the metrics of a render found, in the order in which they ran."""
     for stage in record.stages:
-        if stage.op.startswith("measure."):
+        if stage.measures:
             yield measure.load(store.get(stage.digest))
 
 

@@ -16,6 +16,7 @@ from flows.edge.job import current
 from flows.flow import Drop, Flow, HandsOver, RenderPlan
 from flows.prefect_server.pages import shown_at
 from flows.prefect_server.run import as_flow
+from flows.prefect_server.servers import look
 from flows.render import locks, measures, past
 from flows.render.published import guard, is_published
 from flows.render.settings import Looking, Rendering
@@ -116,7 +117,9 @@ def render(
         else:
             _check_writable(store, found)
             ctx = dataclasses.replace(ctx, say=say_line)
-            with announced(name, found, store) as seconds:
+            up = look() is not None
+            recorder.server(up=up)
+            with announced(name, found, store, server=up) as seconds:
                 live.expect(seconds)
                 as_flow(everything, name, run, store)
     figures = measures.lines(todo.measures, list(measures.results(store, recorder.record)))
@@ -211,10 +214,15 @@ def all_there(found: Sequence[Foreseen], store: Store) -> bool:
 
 
 @contextlib.contextmanager
-def announced(name: str, found: Sequence[Foreseen], store: Store) -> Iterator[float | None]:
+def announced(
+    name: str, found: Sequence[Foreseen], store: Store, *, server: bool | None = None
+) -> Iterator[float | None]:
     """Say on stderr what a render computes and how long that takes, as far as past runs tell; inside, how far it is.
 
     A point of a sweep has no lines of its stages: what all points share is taken from the store at each.
+
+    Args:
+        server: whether a Prefect server is up; None: not known.
 
     Yields:
         the seconds that it takes; None: nobody knows.
@@ -224,7 +232,7 @@ def announced(name: str, found: Sequence[Foreseen], store: Store) -> Iterator[fl
     from tasks.cached import used
 
     coming = [one for one in found if not one.stage.reused]
-    estimate = History(store).estimate(name, coming, used())
+    estimate = History(store).estimate(name, coming, used(), server=server)
     swept = current().num is not None
     if not swept:
         say_line("to do", ", ".join(dict.fromkeys(short(one.stage.op) for one in coming)))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flows.render.schedules import Slot, slots
+from flows.render.schedules import slots
 from reel.config import Config
 from reel.models.animatediff import AnimateDiff
+from reel.models.animator import Animator
 
 
 def of_the_words(cfg: Config, prompt: str, model: AnimateDiff) -> Iterator[str]:
@@ -15,15 +16,24 @@ def of_the_words(cfg: Config, prompt: str, model: AnimateDiff) -> Iterator[str]:
 
     choices = known(model.base)
     if choices is not None:
-        schedule = next((slot for slot in slots(cfg) if slot.key == "prompt_schedule"), None)
-        prompts = [prompt] if schedule is None else _prompts(schedule)
-        yield from warnings(model.name, prompts, choices)
+        yield from warnings(model.name, _prompts(cfg, prompt), choices)
 
 
-def _prompts(slot: Slot) -> list[str]:
-    """The texts of a schedule; none of one with mistakes, which are told by whoever compiles it."""
+def of_motions(cfg: Config, prompt: str, model: Animator) -> Iterator[str]:
+    """What the embedded animator does not know of a film's prompts; of other families nothing is known."""
+    from tasks.sprite.ltx.words import knows, warnings
+
+    if knows(model.base):
+        yield from warnings(model.name, _prompts(cfg, prompt))
+
+
+def _prompts(cfg: Config, prompt: str) -> list[str]:
+    """The prompt, or the texts of its schedule; none of one with mistakes, which are told by whoever compiles it."""
     from reel.schedule.setting import parse_setting
 
+    slot = next((slot for slot in slots(cfg) if slot.key == "prompt_schedule"), None)
+    if slot is None:
+        return [prompt]
     schedule = parse_setting(slot.text, slot.what, slot.key).schedule
     if schedule is None:
         return []

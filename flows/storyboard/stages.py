@@ -127,7 +127,7 @@ class StoryPlan:
 
     def _shot(self, shot: ShotPlan, pictures: Sequence[str], ctx: Context) -> Made:
         """A shot's clip."""
-        made = animated(shot.passes, embedded(shot.passes, pictures, ctx), pictures, (), ctx)
+        made = animated(shot.passes, embedded(shot.passes.embed, pictures, ctx), pictures, (), ctx)
         given = {f"frames_{index}": digest for index, digest in enumerate(pictures)}
         beside = call(get("animate", "shown"), shot.shown, given, ctx).digest
         return replace(made, maps={"map_pictures": beside})
@@ -156,7 +156,7 @@ class StoryPlan:
         self, made: StoryMade, film: Recorder, placed: Sequence[Mapping[str, Any]], ctx: Context
     ) -> list[dict[str, Any]]:
         """What the page tells of each shot; each gets its record."""
-        measured = iter([stage for stage in film.record.stages if stage.op.startswith("measure.")])
+        measured = iter([stage for stage in film.record.stages if stage.measures])
         rows = []
         for index, shot in enumerate(self.shots):
             figures = list(itertools.islice(measured, len(self.measures.parts[index].metrics)))

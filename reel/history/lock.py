@@ -6,7 +6,7 @@ sources and models, versions, the machine, and the digests of every stage's outp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -78,18 +78,19 @@ def of_record(store: Store, record: RenderRecord, settings: Mapping[str, Any]) -
     Raises:
         UserError: the record holds no stage.
     """
-    stages = [stage for stage in record.stages if not stage.op.startswith("measure.")]
+    stages = [stage for stage in record.stages if not stage.measures]
     if not stages:
         raise UserError(f"{record.flow} {record.run}, {record.status}: it made nothing that could be locked")
-    entries = [(recall(store, stage.key) or {}).get("fields", {}) for stage in stages]
+    entries = [_fields(store, stage) for stage in stages]
+    beside = [_fields(store, stage) for stage in record.stages if stage.measures]
     return RenderLock(
         flow=record.flow,
         run=record.run,
         folder=record.cwd,
         settings=dict(settings),
         sources=record.sources,
-        models=record.models,
-        packages=record.packages,
+        models=_without(record.models, "models", beside, entries),
+        packages=_without(record.packages, "libraries", beside, entries),
         environment=_environment(stages),
         commit=record.commit,
         dirty=record.dirty,
@@ -100,6 +101,26 @@ def of_record(store: Store, record: RenderRecord, settings: Mapping[str, Any]) -
         ),
         files={output.name: output.sha256 for output in record.outputs if output.role in ("movie", "sheet", "preview")},
     )
+
+
+def _fields(store: Store, stage: StageRecord) -> Mapping[str, Any]:
+    """Fields of a stage's key; none of one that the store does not remember any more."""
+    fields: Mapping[str, Any] = (recall(store, stage.key) or {}).get("fields", {})
+    return fields
+
+
+def _without(
+    noted: Mapping[str, str], field: str, beside: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]]
+) -> dict[str, str]:
+    """What a record notes of all its stages without what metrics alone brought in: they are not made again.
+
+    Args:
+        field: of the keys that says what it is made of.
+        beside, kept: fields of the metrics' keys, and of those of the other stages.
+    """
+    alone = {name for fields in beside for name in fields.get(field, {})}
+    alone -= {name for fields in kept for name in fields.get(field, {})}
+    return {name: value for name, value in noted.items() if name not in alone}
 
 
 def _environment(stages: list[StageRecord]) -> dict[str, str]:

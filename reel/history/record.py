@@ -49,7 +49,7 @@ RunId = Annotated[str, AfterValidator(_run_id)]
 
 Status = Literal["running", "done", "failed", "interrupted"]
 
-Role = Literal["movie", "sheet", "preview", "page", "plot", "other"]
+Role = Literal["movie", "sheet", "preview", "page", "plot", "table", "other"]
 
 _BESIDE_RESULT = ("paths", "tracking", "compute", "measure", "deployment", "hydra", "sweep")
 """Groups of settings that records of before 0.2.0 hold and that make no result: folders, addresses, the machine."""
@@ -70,6 +70,11 @@ class StageRecord(_Frozen):
     """Wall seconds in this render, look-up included."""
     facts: dict[str, Any] = Field(default_factory=dict)
 
+    @property
+    def measures(self) -> bool:
+        """Whether it is a metric of the render, and not a part of it."""
+        return self.op.startswith("measure.")
+
 
 class Output(_Frozen):
     """An exported file."""
@@ -80,7 +85,7 @@ class Output(_Frozen):
     size: int
     """Bytes."""
     role: Role = "other"
-    """What it is to a reader: the film, the contact sheet, the control maps, a page, a plot, anything else."""
+    """What it is to a reader: the film, the contact sheet, the control maps, a page, a plot, a table, anything else."""
 
 
 class RenderRecord(_Frozen):
@@ -129,6 +134,8 @@ class RenderRecord(_Frozen):
     """Folder that relative paths in the settings start from."""
     host: str = ""
     pid: int = 0
+    server: bool | None = None
+    """Whether a Prefect server was up already, and none had to be started for it; None: not said."""
 
     @property
     def made_of(self) -> dict[str, Any]:

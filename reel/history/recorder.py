@@ -121,6 +121,10 @@ class Recorder:
         """Note the files that it is made from, by the settings that name them."""
         self._update(sources=dict(digests))
 
+    def server(self, *, up: bool) -> None:
+        """Note whether a Prefect server was up already: starting one takes longer than many a render."""
+        self._update(server=up)
+
     def of_sweep(self, sweep: str) -> None:
         """Note that this is not a point of a sweep but about all of it."""
         self._update(sweep=sweep)

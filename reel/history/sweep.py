@@ -249,6 +249,16 @@ class Manifest:
             return None
         return claim
 
+    def reopen(self, kind: str) -> None:
+        """Let points be pending again that failed so through no fault of their own, as the full disk's `NoRoom` is."""
+        for point in self.points:
+            if (
+                point.status == "failed"
+                and point.state.kind == kind
+                and (claim := self.claim(point.index, ("failed",)))
+            ):
+                claim.release()
+
     def _lost(self, state: State) -> bool:
         """Whether a finished point's record is gone, or damaged."""
         if state.status != "done" or state.run is None:

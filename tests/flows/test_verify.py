@@ -57,6 +57,21 @@ def test_a_dance_is_made_again_to_the_last_bit(tmp_path: Path, capsys: pytest.Ca
     assert list((tmp_path / "store" / "verify").iterdir()) == []
 
 
+def test_metrics_of_a_render_that_was_made_before_are_no_difference(tmp_path: Path):
+    """Its lock is made of its record, and a lock that is laid when the film is made knows of no metric yet."""
+    store = tmp_path / "store"
+    for _ in range(2):  # the second time nothing is new: no folder, and no lock in it
+        settings = [*DANCE, "measure=[ssim]", f"paths.store={store}", f"paths.renders={tmp_path / 'renders'}"]
+        assert cli.main(["dance", *settings]) == 0
+    [path] = (tmp_path / "renders").glob(f"*/{lock.NAME}")
+    first = lock.read(path)
+    latest = max(list_records(Store(store))[0], key=lambda record: record.run)
+    assert latest.run != first.run
+    assert "scikit-image" in latest.packages
+    assert "scikit-image" not in first.packages
+    assert lock.environments(first, locks.find(latest.run, store)) == []
+
+
 def test_a_friend_has_the_lock_and_the_checkout_alone(words: Path, tmp_path: Path, capsys: Any):
     path = shutil.copy(words / lock.NAME, tmp_path / "from_a_friend.lock")
     assert verified(Path(path), tmp_path / "store") == 0
