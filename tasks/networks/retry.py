@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from reel.compute import BY_LAYER
 from reel.op import Context
 from tasks.networks.memory import OutOfMemory, free_memory, is_out_of_memory
 from tasks.weights.memory import LOADED
@@ -29,7 +30,7 @@ def retry_offloaded(attempt: Callable[[str], T], device: str, ctx: Context, fix:
     """
     own = ctx.compute.offload
     fallbacks = [FREED]
-    if device != "cpu" and own != "sequential":
+    if device != "cpu" and own not in BY_LAYER:
         fallbacks.append(("offloaded the models layer by layer", {"offload": "sequential"}))
 
     def give_up(tried: Sequence[str]) -> OutOfMemory:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,18 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("models")
     write_family(root / "tiny")
     return root
+
+
+@pytest.fixture(autouse=True)
+def _kernels() -> Iterator[None]:
+    """A test leaves the process the kernels that it had: PyTorch's choice is the whole process's, and other tests'
+    renders would have other last bits."""
+    yield
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        cuda = torch.backends.cuda
+        kinds = [cuda.flash_sdp_enabled(), cuda.mem_efficient_sdp_enabled(), cuda.math_sdp_enabled()]
+        assert all(kinds), f"this test switched off some of attention's kernels: {kinds}"
 
 
 @pytest.fixture
