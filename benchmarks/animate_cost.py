@@ -25,8 +25,12 @@ FRAMES, SIDE = 25, 256
 PROMPT = "she waves slowly"
 
 
-def write_family(folder: Path) -> None:
-    """Random weights; what they draw is noise, what they cost is not."""
+def write_family(folder: Path, layers: int = 8, text_layers: int = 7) -> None:
+    """Random weights; what they draw is noise, what they cost is not.
+
+    Args:
+        layers, text_layers: of the transformer and of the text encoder.
+    """
     import torch
     from diffusers import FlowMatchEulerDiscreteScheduler, LTXVideoTransformer3DModel
     from transformers import T5Config, T5EncoderModel
@@ -35,9 +39,13 @@ def write_family(folder: Path) -> None:
 
     torch.manual_seed(0)
     LTXVideoTransformer3DModel(
-        num_attention_heads=24, attention_head_dim=64, cross_attention_dim=1536, num_layers=8, caption_channels=2048
+        num_attention_heads=24,
+        attention_head_dim=64,
+        cross_attention_dim=1536,
+        num_layers=layers,
+        caption_channels=2048,
     ).save_pretrained(folder / "transformer")
-    config = {"d_model": 2048, "d_ff": 5120, "d_kv": 64, "num_heads": 32, "num_layers": 7}
+    config = {"d_model": 2048, "d_ff": 5120, "d_kv": 64, "num_heads": 32, "num_layers": text_layers}
     T5EncoderModel(T5Config(vocab_size=256, feed_forward_proj="gated-gelu", **config)).save_pretrained(
         folder / "text_encoder"
     )
@@ -96,9 +104,9 @@ class Took:
     memory: float
 
 
-def timed(arguments: list[str], environment: dict[str, str]) -> Took:
+def timed(arguments: list[str]) -> Took:
     started = time.perf_counter()
-    process = subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     if status:
         raise RuntimeError(f"{arguments[:4]}: ended with {status}")
@@ -124,11 +132,7 @@ def main() -> int:
 
         Image.fromarray(np.random.RandomState(0).randint(0, 255, (SIDE, SIDE, 3), np.uint8)).save(picture)
     store = Path(tempfile.mkdtemp(prefix="rotoscope-animate-store-"))
-    environment = {
-        **os.environ,
-        "ROTOSCOPE_MODELS": str(folder / "models"),
-        "OMP_NUM_THREADS": str(options.threads),
-    }
+    os.environ |= {"ROTOSCOPE_MODELS": str(folder / "models"), "OMP_NUM_THREADS": str(options.threads)}
     base = "{kind: embedded, id: random_ltx, files: [transformer/*, vae/*, text_encoder/*, tokenizer/*, scheduler/*]}"
     settings = [
         *("model=ltx_2b", f"model.base={base}", f"picture={picture}", f"prompt={PROMPT}", f"frames={FRAMES}"),
@@ -144,16 +148,16 @@ def main() -> int:
     script = [sys.executable, "-m", "benchmarks.animate_cost", "--steps", str(options.steps), "--bare"]
     script += [str(family), str(picture), str(folder / "bare.mp4")]
     ours = [sys.executable, "-m", "flows.cli", "animate", *settings]
-    timed(script, environment)  # files into the page cache
+    timed(script)  # files into the page cache
     size = f"{FRAMES} frames of {SIDE}x{SIDE}, {options.steps} steps, {options.threads} threads"
     print(f"{size}, load {os.getloadavg()[0]:.1f}")
     with server(store / "home"):
-        timed([*ours, "width=64", "height=64", "frames=9", "prompt=she turns"], environment)  # databases are made once
-        stock = timed(script, environment)
+        timed([*ours, "width=64", "height=64", "frames=9", "prompt=she turns"])  # databases are made once
+        stock = timed(script)
         print(f"{'bare diffusers':28} {stock.wall:7.1f} s         {stock.memory:7.0f} MiB")
         for what, more in (("animate, first", []), ("animate, another seed", ["seed=1"]),
                            ("animate, another decoding", ["seed=1", "animate.decode_tiling=true"])):  # fmt: skip
-            took = timed([*ours, *more], environment)
+            took = timed([*ours, *more])
             ran = [stage["op"] for stage in last_record(store)["stages"] if not stage["reused"]]
             share, memory = took.wall / stock.wall, took.memory / stock.memory
             print(

@@ -105,10 +105,12 @@ def overview() -> str:
 
 
 def _summary(path: Path) -> str:
-    """First line of a module's docstring, read without importing it."""
+    """First line of a module's docstring, read without importing it; a flow's without the name that it begins with."""
     doc = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
     line = doc.partition("\n")[0].rstrip(".")
-    return line.partition(": ")[2] or line
+    named, _, told = line.partition(": ")
+    line = told if told and " " not in named else line
+    return line[:1].lower() + line[1:]
 
 
 if __name__ == "__main__":

@@ -147,6 +147,10 @@ class ClipWriter:
         """Append a PNG file as it is; it is moved, not copied, and its size is the caller's promise."""
         self._append(path, pts)
 
+    def attach(self, name: str, data: bytes) -> None:
+        """Keep a further file beside the frames, part of the digest."""
+        self._draft.add(name, data)
+
     def _append(self, data: bytes | Path, pts: int | None) -> None:
         index = len(self.pts)
         if pts is None:

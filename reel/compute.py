@@ -42,6 +42,10 @@ Size = Annotated[int, BeforeValidator(parse_size)]
 """Bytes, written with or without a unit."""
 
 
+BY_LAYER = ("sequential", "group")
+"""Values of `compute.offload` with which a model's layers are on the device one after the other."""
+
+
 class Compute(Config):
     """Where and how the heavy work runs."""
 
@@ -59,8 +63,9 @@ class Compute(Config):
     compile: bool = False
     """Compile the denoiser's blocks with torch.compile: minutes in the first render of a size and a process, faster
     steps from then on. In the key."""
-    offload: Annotated[Literal["none", "model", "sequential"], OPERATIONAL] = "none"
-    """Move models to the GPU only while they work: `model` saves about half the memory, `sequential` nearly all."""
+    offload: Annotated[Literal["none", "model", "sequential", "group"], OPERATIONAL] = "none"
+    """Move models to the GPU only while they work: `model` saves about half the memory, `sequential` nearly all, and
+    so does `group`, which fetches the next layers while the ones before work."""
     threads: Annotated[int | None, OPERATIONAL] = Field(default=None, ge=1)
     """CPU threads; empty: as many as there are cores."""
     batch: Annotated[int, OPERATIONAL] = Field(default=8, ge=1)

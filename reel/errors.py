@@ -38,6 +38,10 @@ class DamagedObject(UserError):
     """Bytes in the store are not those that were stored."""
 
 
+class NoRoom(UserError):
+    """A full disk, a quota, or a limit for files: never the fault of what was to be written."""
+
+
 def suggest(word: str, known: Iterable[str], limit: int = 3) -> str:
     """``; nearest: a, b`` for a mistyped word, or an empty string when nothing is near."""
     near = difflib.get_close_matches(word, list(known), n=limit, cutoff=0.5)

@@ -86,6 +86,7 @@ def line(estimate: Estimate, spell: Callable[[float], str]) -> str:
     """What a render will take, for a person, before it starts; empty where it computes nothing.
 
     ``about 35 s (28 s to 45 s): denoise 24 s, decode 5 s, imports and loading 4 s; scaled from 3 past runs``
+    ``about 5 s and more: decode 5 s; scaled from 3 past runs; and denoise, not known from any past run``
 
     Args:
         spell: seconds in words.
@@ -106,9 +107,11 @@ def line(estimate: Estimate, spell: Callable[[float], str]) -> str:
     told = ", ".join(f"{what} {spell(took)}" for what, took in longest if took >= least)
     runs = min(call.runs for call in known)
     how = "scaled" if any(call.basis == "scaled" for call in known) else "as"
-    text = f"about {spell(estimate.seconds)} ({spell(estimate.low)} to {spell(estimate.high)}): {told}"
-    text += f"; {how} from {runs} past run{'s' * (runs > 1)}"
-    return f"{text}; and {missing}, not known from any past run" if missing else text
+    based = f"{told}; {how} from {runs} past run{'s' * (runs > 1)}"
+    about = f"about {spell(estimate.seconds)}"
+    if missing:  # what is not known may be the longest of all
+        return f"{about} and more: {based}; and {missing}, not known from any past run"
+    return f"{about} ({spell(estimate.low)} to {spell(estimate.high)}): {based}"
 
 
 def _together(off: Sequence[float]) -> float:

@@ -21,7 +21,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
-from reel.errors import UserError
+from reel.errors import NoRoom, UserError
 
 log = logging.getLogger(__name__)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -162,7 +162,7 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            raise UserError(
+            raise NoRoom(
                 f"no room left while writing {path} ({os.strerror(error.errno)}); nothing half-written was kept",
                 fix="free some space (`rotoscope gc` shows what can go) or point paths.store at another disk; "
                 "what was finished before stays cached",

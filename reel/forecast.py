@@ -11,7 +11,7 @@ import json
 import statistics
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -90,28 +90,46 @@ class Alike:
         return min(self.runs, key=lambda run: abs(sum(run.work["amounts"].values()) - sum(amounts.values())))
 
 
+@dataclass(frozen=True)
+class Beside:
+    """Seconds that past renders took beside the calls that they computed, the oldest first.
+
+    Attributes:
+        starting: of the first in its process, with whether a Prefect server was up; None: its record does not say.
+        later: of those after it.
+        stages: of each, what of it lies in its stages: they are looked up and noted.
+    """
+
+    starting: list[tuple[bool | None, float]] = field(default_factory=list)
+    later: list[float] = field(default_factory=list)
+    stages: list[float] = field(default_factory=list)
+
+
 class History:
     """Past calls and renders of a store."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self._found: dict[str, Alike | None] = {}
-        self._rendered: dict[str, list[RenderRecord]] = {}
+        self._rendered: dict[str | None, list[RenderRecord]] = {}
         self._sizes: dict[str, int] = {}
 
-    def estimate(self, flow: str, coming: Iterable[Coming], used: Collection[str] = ()) -> Estimate:
+    def estimate(
+        self, flow: str, coming: Iterable[Coming], used: Collection[str] = (), *, server: bool | None = None
+    ) -> Estimate:
         """What a render takes whose stages a dry run found.
 
         Args:
             coming: its calls; those without work are in the store already.
             used: libraries and contents of models that the process has used before (`tasks.cached.used`); none: it is
                 the first that it renders.
+            server: whether a Prefect server is up; None: not known.
         """
         have, calls = set(used), []
         for one in (one for one in coming if one.work is not None):
             calls.append(self.guess(one, have))
             have |= needs(one)
-        return Estimate(calls, self.beside(flow, first=bool(calls) and not used))
+        return Estimate(calls, self.beside(flow, first=bool(calls) and not used, server=server))
 
     def guess(self, coming: Coming, used: Collection[str] = ()) -> Guess:
         """What one call takes.
@@ -136,24 +154,23 @@ class History:
             alike.nearest(work.amounts).memory_mib,
         )
 
-    def beside(self, flow: str, *, first: bool) -> float:
-        """Seconds that a render of this flow takes beside the calls it computes (median of past ones; 0.0 of none).
+    def beside(self, flow: str, *, first: bool, server: bool | None = None) -> float:
+        """Seconds that a render takes beside the calls it computes: the median of past ones that began like it.
+
+        Most of that is the same in all flows, so that those of another flow say more than nothing does. Without any
+        past render it is 0.0.
 
         Args:
             first: it is its process's first, which starts what is started once (a server, a logging process).
+            server: whether a Prefect server is up, which a first one need not start then; None: not known.
         """
-        starting: list[float] = []
-        later: list[float] = []
-        stages: list[float] = []
-        processes: set[tuple[str, int]] = set()
-        for record in self._records(flow):
-            own = sum(self._entries.get(s.key, {"seconds": 0.0})["seconds"] for s in record.stages if not s.reused)
-            process = (record.host, record.pid)
-            (later if process in processes else starting).append(max(0.0, (record.seconds or 0.0) - own))
-            stages.append(max(0.0, sum(stage.seconds for stage in record.stages) - own))
-            processes.add(process)
-        # where no later one was ever seen, it looks up and notes each of its stages like the first one
-        return statistics.median((starting if first else later or stages) or [0.0])
+        past = [self._beside(flow), self._beside(None)]
+        if first:
+            alike = [[one for up, one in each.starting if up == server] for each in past if server is not None]
+            choices = [*alike, *([one for _, one in each.starting] for each in past)]
+        else:  # where no later one was ever seen, it looks up and notes each of its stages like the first one
+            choices = [each.later or each.stages for each in past]
+        return statistics.median(next(filter(None, choices), [0.0]))
 
     def exported(self, flow: str) -> int:
         """Bytes that a render of this flow exports (median of past ones; 0 where there are none)."""
@@ -216,8 +233,22 @@ class History:
             seconds += len(new) * _typical(loads)
         return seconds
 
-    def _records(self, flow: str) -> list[RenderRecord]:
-        """The newest renders of a flow that ended well and had something to compute, oldest first."""
+    def _beside(self, flow: str | None) -> Beside:
+        found, processes = Beside(), set[tuple[str, int]]()
+        for record in self._records(flow):
+            own = sum(self._entries.get(s.key, {"seconds": 0.0})["seconds"] for s in record.stages if not s.reused)
+            process = (record.host, record.pid)
+            seconds = max(0.0, (record.seconds or 0.0) - own)
+            if process in processes:
+                found.later.append(seconds)
+            else:
+                found.starting.append((record.server, seconds))
+            found.stages.append(max(0.0, sum(stage.seconds for stage in record.stages) - own))
+            processes.add(process)
+        return found
+
+    def _records(self, flow: str | None) -> list[RenderRecord]:
+        """The newest renders of a flow (None: of any) that ended well and had something to compute, oldest first."""
         if flow not in self._rendered:
             found: list[RenderRecord] = []
             for path in sorted((self.store.root / "records").glob("*.json"), reverse=True):
@@ -225,7 +256,9 @@ class History:
                     record = load(path)
                 except UserError:
                     continue
-                if (record.flow, record.status) == (flow, "done") and record.stages and not record.reused:
+                if record.status != "done" or not record.stages or record.reused:
+                    continue
+                if flow is None or record.flow == flow:
                     found.append(record)
                 if len(found) == RECENT:
                     break

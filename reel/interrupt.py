@@ -25,10 +25,10 @@ def remember(reason: str = "") -> None:
     _wish[:] = [reason]
 
 
-def check() -> None:
-    """Raises: KeyboardInterrupt when a wish to stop is open."""
+def check(cause: Exception | None = None) -> None:
+    """Raises: KeyboardInterrupt when a wish to stop is open, from what it has perhaps caused."""
     if _wish:
-        raise KeyboardInterrupt(*filter(None, _wish))
+        raise KeyboardInterrupt(*filter(None, _wish)) from cause
 
 
 def remembered(error: type[BaseException]) -> bool:

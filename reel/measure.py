@@ -48,6 +48,7 @@ class Value:
         better: which way is better; None where neither is by itself.
         low, high: least and greatest possible value; None: no bound.
         unit: as written behind the number; empty for shares, cosines and other pure numbers.
+        tells: a difference of two renders below it is none to the eye; 0: not known.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Value:
     low: float | None
     high: float | None
     unit: str = ""
+    tells: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
     python -m benchmarks.chaos --rounds 1000 --folder /tmp/chaos      goes on where it was stopped
     python -m benchmarks.chaos --folder /tmp/chaos --table            what it has found so far
     python -m benchmarks.chaos --folder /tmp/films --flow storyboard  one flow alone
+    python -m benchmarks.chaos --folder /tmp/kills --fault "kill -9"  one fault alone
 
-A round takes a command of a flow (all that `--flow` names), disturbs it (kill -9, SIGTERM, a killed Prefect server, a
+A round takes a command of a flow, disturbs it (kill -9, SIGTERM, a killed Prefect server, a
 full disk, damage to the store, a second one beside it, a wrong clock), runs it once more, and looks: an undisturbed
 run's digests, every object whole, nothing RUNNING, no hang, no traceback, no process left after 20 s. What is drawn
 follows from the seed and the round's number. Exits with 1 if anything is found.
@@ -20,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.chaos.faults import WEIGHTS
 from benchmarks.chaos.rounds import SHARES, Rounds
 from benchmarks.chaos.table import table
 from benchmarks.runs import server
@@ -34,12 +36,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--slack", type=float, default=1.0, help="factor of all times that are waited: a busy machine")
     parser.add_argument("--only", type=int, help="play this round alone")
     parser.add_argument("--flow", action="append", choices=list(SHARES), help="this one alone; may be repeated")
+    parser.add_argument(
+        "--fault", action="append", choices=list(WEIGHTS), help="as --flow; `serve` has faults of its own"
+    )
     options = parser.parse_args(argv)
     folder = (options.folder or Path(tempfile.mkdtemp(prefix="rotoscope-chaos-"))).absolute()
     log = folder / f"rounds-{options.seed}.jsonl"
     if not options.table:
         chosen = {name: SHARES[name] for name in options.flow or SHARES}
-        rounds = Rounds(folder, options.seed, flows=chosen, slack=options.slack)
+        faults = {name: WEIGHTS[name] for name in options.fault or WEIGHTS}
+        rounds = Rounds(folder, options.seed, flows=chosen, faults=faults, slack=options.slack)
         play(rounds, log, [options.only] if options.only is not None else range(options.rounds))
     found = outcomes(log)
     print(table(found))

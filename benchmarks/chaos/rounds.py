@@ -36,6 +36,7 @@ SHARES = {
     "storyboard": 8,
     "text2video": 4,
     "vace": 4,
+    "wan_animate": 4,
     "comfyui": 6,
     "sweep": 5,
     "search": 4,
@@ -174,9 +175,12 @@ class Rounds:
         if self.comfy is not None:
             self.comfy.begin()
         FAULTS[fault](place)
-        may_refuse = bool(place.notes) and not one.heals
-        if place.ends(self.starter.fork(place.argv), 0, *([2] if may_refuse else [])) == 0:
-            self._check(place, whole.made)
+        in_the_way = any(note.startswith("lock: pipe") for note in place.notes)  # refused in words, by design
+        may_refuse = bool(place.notes) and (in_the_way or not one.heals)
+        last = self.starter.fork(place.argv)
+        if place.ends(last, 0, *([2] if may_refuse else [])) == 0:
+            told = any(words in last.said for words in one.says)
+            self._check(place, None if told else whole.made)
         self._orphans(place, before)
         if place.trouble:
             self._keep(place.folder, number)
@@ -205,14 +209,15 @@ class Rounds:
         with suppress(shutil.Error):
             shutil.copytree(folder, self.folder / f"kept-{number}", symlinks=True, dirs_exist_ok=True)
 
-    def _check(self, place: Place, expected: Made) -> None:
-        """What is in the store and the output folder in the end."""
+    def _check(self, place: Place, expected: Made | None) -> None:
+        """What is in the store and the output folder in the end; None: something else, and the command said so."""
         store = Store(place.store)
         try:
             found = place.subject.look(place.folder)
         except Exception as error:
             place.trouble.append(f"nothing made: {type(error).__name__}: {error}")
             return
+        expected = found if expected is None else expected
         if wrong := sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name)):
             place.trouble.append(f"wrong: {', '.join(wrong[:4])}")
         for digest in store.digests():

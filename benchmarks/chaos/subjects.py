@@ -14,9 +14,11 @@ from typing import Any
 
 from benchmarks.chaos import comfy
 from benchmarks.runs import ROOT
+from flows.search.run import WITHOUT_RECORD
 from reel.history.record import RenderRecord, list_records
 from reel.history.sweep import Manifest
 from reel.store import Store
+from tasks.compare.footage import FILM_INSTEAD
 
 FRAMES = 2
 SMALL = (
@@ -37,7 +39,8 @@ class Subject:
         made: reads what the command has made out of its store and output folder.
         base: the subject whose store the command begins on; None: an empty one.
         alone: whether a second one beside it is refused in words instead of sharing the work.
-        heals: whether it makes again what is damaged; one that only shows what others made may say so instead.
+        heals: whether it makes again what is damaged; one that only shows what others made may refuse instead.
+        says: words after which it may have made something else: that others' work is lost.
         waits: seconds for which it may compute nothing, since others work for it.
     """
 
@@ -47,6 +50,7 @@ class Subject:
     base: str | None = None
     alone: bool = False
     heals: bool = True
+    says: tuple[str, ...] = ()
     waits: float = 0.3
 
     def command(self, folder: Path) -> list[str]:
@@ -171,6 +175,12 @@ VACE = (
     *("stylize.num_inference_steps=2", "compute.dtype=float32", "tracking=none", "assemble.side_by_side=false"),
     *("assemble.contact_sheet=2", "measure=none", "prompt=the figure waves slowly and turns to the left"),
 )
+WAN_ANIMATE = (
+    *("dance", "renderer=wan_animate", "model.base={kind: embedded, id: tiny_wan_animate, files: null}"),
+    *("extract.short_side=64", "extract.max_frames=9", "stylize.references=[MODELS/key.png]", "stylize.mode=replace"),
+    *("stylize.segments.frames=5", "stylize.num_inference_steps=2", "compute.dtype=float32", "tracking=none"),
+    *("assemble.side_by_side=false", "assemble.contact_sheet=2", "measure=none", "prompt=the figure waves slowly"),
+)
 TEXT2VIDEO = (
     *("text2video", "prompt=a girl who waves", f"frames={FRAMES}", "width=64", "height=64", "tracking=none"),
     *("stylize.num_inference_steps=2", "compute.dtype=float32", "assemble.contact_sheet=2", "measure=[flicker]"),
@@ -186,7 +196,7 @@ BAKEOFF = ("bakeoff", "animators=[ltx_2b,ltx_13b]", _EACH, *_ALL)
 
 @contextmanager
 def models(folder: Path) -> Iterator[None]:
-    """The embedded models; tiny ones of LTX, VACE and SparseCtrl with random weights; what these are given."""
+    """The embedded models; tiny ones of LTX, VACE, Wan-Animate and SparseCtrl, random weights; what these are given."""
     place, write = folder / "models", "from benchmarks.chaos.subjects import write_models; write_models()"
     before = os.environ.get("ROTOSCOPE_MODELS")
     os.environ["ROTOSCOPE_MODELS"] = str(place)
@@ -212,13 +222,14 @@ def _link_families(place: Path) -> None:
 def write_models() -> None:
     """Write the folder that `models` names."""
     from tests.tasks import animate_models as tiny
-    from tests.tasks import film_samples, sprite_sparse
+    from tests.tasks import film_samples, sprite_sparse, video_models
 
     place = Path(os.environ["ROTOSCOPE_MODELS"])
     place.mkdir(exist_ok=True)
     tiny.write_ltx(place / "tiny_ltx")
     sprite_sparse.save(place / "random_sparsectrl")
     tiny.write_vace(place / "tiny_vace")
+    video_models.write(place / "tiny_wan_animate", video_models.wan_animate())
     tiny.picture(0, 96, 96).save(place / "key.png")
     tiny.picture(1, 96, 96).save(place / "key2.png")
     film_samples.tone(place / "song.wav", 2)
@@ -236,6 +247,7 @@ SUBJECTS: Sequence[Subject] = (
     Subject("loop", LOOP, _rendered("loop")),
     Subject("timeframe", TIMEFRAME, _rendered("timeframe")),
     Subject("vace", VACE, _rendered("dance")),
+    Subject("wan_animate", WAN_ANIMATE, _rendered("dance")),
     Subject("text2video", TEXT2VIDEO, _rendered("text2video")),
     Subject("comfyui", COMFYUI, _rendered("comfyui"), waits=3.0),
     Subject("bakeoff", BAKEOFF, _bakeoff),
@@ -249,8 +261,16 @@ SUBJECTS: Sequence[Subject] = (
         _search,
         base="dance",
         alone=True,
+        says=(WITHOUT_RECORD,),
     ),
-    Subject("compare", ("compare", "sweep=latest", "tracking=none"), _compare, base="sweep", heals=False),
+    Subject(
+        "compare",
+        ("compare", "sweep=latest", "tracking=none"),
+        _compare,
+        base="sweep",
+        heals=False,
+        says=(FILM_INSTEAD, " done)"),
+    ),
 )
 
 

@@ -8,6 +8,7 @@ from benchmarks.hostile.made import fifo, file, picture, png
 FILM = "animate model=ltx_2b 'prompt=the girl waves slowly'"
 LONG = "a" * 5000
 SVD, WAN = "animate model=svd", "animate model=wan22 'prompt=the girl waves slowly'"
+LTX2 = "animate model=ltx2 'prompt=the girl waves slowly'"
 COG, HUNYUAN = (f"animate model={name} 'prompt=the girl waves slowly'" for name in ("cogvideox", "hunyuan15"))
 SHOWN = picture("a.png", (640, 480))
 
@@ -99,6 +100,18 @@ ANIMATE = [
         ("animate.guidance_rescale=0.5", "animate.guidance_rescale: model wan22 does not read it"),
         ("animate.extra_frames=3", "animate.extra_frames: model wan22 makes multiples of 4 more, got 3"),
         ("'pictures=[{picture: a.png, at: 40}]'", "the first and the last frame alone"),
+    ),
+    *shown(
+        LTX2,
+        ("animate.two_pass=true width=736 height=512", "width: sides must be multiples of 64 px", "width=768"),
+        ("animate.two_pass=true animate.refine_timesteps=null", "would begin at noise alone", "[909.375,725,421.875]"),
+        ("animate.two_pass=true animate.refine_strength=0.4", "animate.refine_strength: model ltx2 does not read it"),
+        (
+            "animate.two_pass=true animate.refine_guidance_scale=-1",
+            "animate.refine_guidance_scale: must be greater than",
+        ),
+        ("animate.two_pass=true animate.refine_loras=[{}]", "animate.refine_loras.0.source: a value is needed"),
+        ("+model.refine_call.stg_scael=1", "model.refine_call: stg_scael is not set there"),
     ),
     case(f"{WAN} last=a.png", "picture: model wan22 needs one at the first frame", make=SHOWN),
     case("animate model=wan21_flf prompt=waves picture=a.png", "needs the first and the last frame", make=SHOWN),

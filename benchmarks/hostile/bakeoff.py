@@ -6,6 +6,7 @@ from benchmarks.hostile.case import case, cases
 from benchmarks.hostile.made import file, picture
 
 ASKED = "bakeoff tracking=none 'prompt=the girl waves slowly' animators=[ltx_2b,ltx_13b]"
+DRAWN = "bakeoff tracking=none 'prompt=red top' animators=[sprite]"
 
 BAKEOFF = [
     case("bakeoff", "animators: there is none", "animators=[ltx_distilled,ltx2]"),
@@ -21,8 +22,9 @@ BAKEOFF = [
         ("animators=['']", "animators: there is no model ''"),
         ("animators=[../dance]", "animators: there is no model '../dance'"),
         ("animators=[ltx_2b,ltx_2b]", "animators: ltx_2b is named twice"),
-        ("animators=[sd15]", "animators: sd15: "),
-        ("animators=[ltx_2b,sd15]", "animators: sd15: "),
+        ("animators=[wan_vace_1_3b]", "animators: wan_vace_1_3b: "),
+        ("animators=[ltx_2b,wan_vace_1_3b]", "animators: wan_vace_1_3b: "),
+        ("animators=[sprite]", "picture: there is none", "picture=key.png"),
         (f"animators=[{','.join(f'a{number}' for number in range(50))}]", "animators", "at most 40"),
         ("animator=[ltx_2b]", "unknown key 'animator'; nearest: animators"),
     ),
@@ -69,5 +71,11 @@ BAKEOFF = [
          make=picture("a.png", (96, 96))),
     case(f"{ASKED} picture=a.png", "picture: a.png", make=file("a.png", "no picture")),
     case(f"{ASKED} picture=a.png", "16x16 px, 32 px a side are the least", make=picture("a.png", (16, 16))),
+    case(f"{DRAWN} picture=a.png", "by: model sprite has no SparseCtrl 'rgb'", "each={sprite: {by: tile}}",
+         make=picture("a.png", (96, 96))),
+    case(f"{DRAWN} picture=a.png loop=true", "loop: model sprite is AnimateDiff", "each={NAME: {loop: ...}}",
+         make=picture("a.png", (96, 96))),
+    case(f"{DRAWN} 'each={{sprite: {{by: glue}}}}'", "sprite: by: must be 'tile', 'sparsectrl' or 'ip_adapter'"),
+    case(f"{DRAWN} 'each={{sprite: {{animate.steps: 4}}}}'", "animators: sprite: unknown key 'animate.steps'"),
     case(f"{ASKED} -m seeds=1,0", "seeds: must be greater than or equal to 1"),
 ]  # fmt: skip

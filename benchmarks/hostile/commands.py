@@ -66,7 +66,7 @@ FLAGS = [
     case("sweeps nope", "there is no sweep 'nope'", make=empty_store),
     case("sweeps ''", "there is no sweep ''", make=empty_store),
     case("sweeps ../..", "there is no sweep '../..'", make=empty_store),
-    case("models nope", "nope: no such choice", "families: sprite"),
+    case("models nope", "nope: no such choice", "rotoscope models lists all"),
     case("models ../dance", "../dance: no such choice"),
     case("models ''", "no such choice"),
     case("doctor --store ''", "--store", "is empty"),

@@ -21,6 +21,7 @@ from benchmarks.hostile import (
     timeframe,
     vace,
     verify,
+    wan_animate,
 )
 from benchmarks.hostile.case import Case
 
@@ -49,6 +50,7 @@ _TABLE: dict[str, list[Case]] = {
     "timeframe": timeframe.TIMEFRAME,
     "verify": verify.VERIFY,
     "vace": vace.VACE,
+    "wan_animate": wan_animate.WAN_ANIMATE,
     "import": imports.IMPORTS,
     "environment": commands.ENVIRONMENT,
 }

@@ -48,13 +48,9 @@ def settings(name: str = SHARED) -> Mapping[str, Any]:
     from flows.config.compose import plain_settings
     from flows.config.root import Root
 
-    root: Root[Any] = Root(name, _no_class)
+    root: Root[Any] = Root(name, None)
     own = name == SHARED and (root.folder / "local" / "default.yaml").is_file()
     return plain_settings(root, ["+local=default"] if own else [])
-
-
-def _no_class() -> NoReturn:
-    raise TypeError("these settings are held against no class")
 
 
 def store_path(chosen: Path | None) -> Path:

@@ -95,11 +95,12 @@ def described(model: Family) -> str:
         if model.verified
         else "not rendered by this project",
     }
-    advice = model.advice.model_dump(exclude_none=True, exclude_defaults=True, mode="json")
+    told = {"refine_loras"}  # they stand among the sources
+    advice = model.advice.model_dump(exclude=told, exclude_none=True, exclude_defaults=True, mode="json")
     if sizes := advice.pop("sizes", None):
         advice["sizes"] = ", ".join(f"{one['width']}x{one['height']}" for one in sizes)
     facts |= {f"advised {name}": str(value) for name, value in advice.items()}
-    lines += [f"  {name:28}{value}" for name, value in facts.items()] + [""]
+    lines += [f"  {name:30}{value}" for name, value in facts.items()] + [""]
     rows = [
         (key, "yes" if present(source) else "no", source.size or "", source.license or "", source.label)
         for key, source in model.sources().items()
@@ -109,11 +110,14 @@ def described(model: Family) -> str:
 
 def _draws(model: Family) -> dict[str, str]:
     """What a family draws well, where it says so."""
+    from tasks.sprite.ltx import words
     from tasks.sprite.words import described, known
 
     base = getattr(model, "base", None)
     choices = known(base) if base is not None else None
+    motions = {"moves": words.described()} if base is not None and words.knows(base) else {}
     return {
+        **motions,
         **({"draws people as": " or ".join(model.framings)} if model.framings else {}),
         **({"draws": described(choices)} if choices is not None else {}),
     }

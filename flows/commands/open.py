@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flows.commands.common import Parser, open_store
 from reel.errors import UserError
-from reel.history.record import RenderRecord, Role, find_record, locate
+from reel.history.record import RenderRecord, Role, find_record, latest_with, locate
 from reel.store import Store
 
 _SHOWN = ("movie", "page", "sheet")
@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--print", action="store_true", help="print the paths only")
     options = parser.parse_args(list(argv))
     store = open_store(options.store)
-    record = find_record(store, "latest" if options.run in ("last", "latest") else options.run)
+    record = _latest(store) if options.run in ("last", "latest") else find_record(store, options.run)
     found = files(store, record)
     for role, path in found:
         print(f"  {role:<8} {path}")
@@ -37,6 +37,15 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
+def _latest(store: Store) -> RenderRecord:
+    """The latest render with files: a search's trials, which are records too, make none.
+
+    Raises:
+        UserError: there is none.
+    """
+    return latest_with(store.root, "outputs", lambda record: bool(record.outputs)) or find_record(store, "latest")
+
+
 def files(store: Store, record: RenderRecord) -> list[tuple[Role, Path]]:
     """Role and place of each file of a render.
 
@@ -46,9 +55,10 @@ def files(store: Store, record: RenderRecord) -> list[tuple[Role, Path]]:
     found = [(item.role, path) for item in record.outputs if (path := locate(store, record, item)) is not None]
     if not found:
         gone = f"its files are gone from {record.output} and from the store" if record.outputs else "it made no files"
+        again = f"rotoscope {record.flow.replace('_', '-')} --from {record.run} renders it again"
         raise UserError(
             f"{record.flow} {record.run}, {record.status}: {gone}",
-            fix=f"rotoscope {record.flow.replace('_', '-')} --from {record.run} renders it again",
+            fix=f"rotoscope open {record.parent}, what it is a part of" if record.parent else again,
         )
     return found
 

@@ -1,4 +1,4 @@
-"""``rotoscope schedule lint | fix | show | convert``: schedules of every dialect, without loading a model."""
+"""Look schedules of every dialect over, repair, show and convert them, without loading a model."""
 
 from __future__ import annotations
 

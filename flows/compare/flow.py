@@ -46,6 +46,8 @@ from tasks.tracking.settings import Tracking
 
 PAGE = "compare.html"
 ROLES: dict[str, Role] = {"grid.mp4": "movie", "grid.png": "sheet", PAGE: "page"}
+_NO_MAPS = {"pictures": "key pictures", "unmatched": "colours unmatched"}
+"""Clips that lie among a render's maps and are none, with what they are called."""
 
 
 def _id(value: Any) -> Any:
@@ -141,6 +143,7 @@ def plan(comparison: Comparison, store: Store, page: Page) -> Plan:
             beside=[*([("source", tile(item.source))] if item.source else []), *_maps(item, tile)],
             missing=without_folders(item.missing),
             clip=str(point.record.config.get("clip", "")) if point.record else "",
+            film=told(item.result) if item.result else "",
         )
         for number, item, point in zip(numbers, footage, comparison.points, strict=True)
     ]
@@ -150,8 +153,14 @@ def plan(comparison: Comparison, store: Store, page: Page) -> Plan:
     return Plan(tuple(reels), tuple(shown), fps, frames, size)
 
 
+def told(reel: Reel) -> str:
+    """Size, length and rate of a film, in words."""
+    width, height = reel.size
+    return f"{width}x{height}, {reel.count} frames at {reel.fps:.4g} fps, {reel.count / reel.fps:.3g} s"
+
+
 def _maps(item: Footage, tile: Callable[[Reel], int]) -> list[tuple[str, int]]:
-    return [(f"{name} map", tile(reel)) for name, reel in item.maps.items()]
+    return [(_NO_MAPS.get(name, f"{name} map"), tile(reel)) for name, reel in item.maps.items()]
 
 
 def stages(comparison: Comparison, plan: Plan, cfg: Compare, ctx: Context) -> tuple[str, str | None]:

@@ -76,7 +76,9 @@ def chosen(engine: Engine, parsed: Sequence[Any]) -> list[Any]:
     groups = engine.defaults  # `local` may have no folder yet, `experiment` has files in sub-folders only
 
     def chooses(key: str) -> bool:
-        return key in groups or (bool(engine.options.get(key)) and not engine.shape.has(key))
+        if key in groups or not engine.options.get(key):
+            return key in groups
+        return engine.root.classless or not engine.shape.has(key)
 
     return [one for one in parsed if chooses(one.key_or_group)]
 

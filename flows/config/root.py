@@ -28,9 +28,9 @@ class Root(Generic[C]):
         folder: the folder that holds it.
     """
 
-    def __init__(self, name: str, cls: type[C] | Callable[[], type[C]], conf: Path | None = None) -> None:
+    def __init__(self, name: str, cls: type[C] | Callable[[], type[C]] | None, conf: Path | None = None) -> None:
         """Args:
-        cls: the class of its settings, or a function that imports it when it is needed.
+        cls: the class of its settings, or a function that imports it when it is needed; None: they are but composed.
         conf: the folder; None: the project's conf/.
         """
         self.name = name
@@ -39,7 +39,14 @@ class Root(Generic[C]):
 
     @functools.cached_property
     def cls(self) -> type[C]:
+        if self._cls is None:
+            raise TypeError(f"the settings of {self.name} are held against no class")
         return self._cls if isinstance(self._cls, type) else self._cls()
+
+    @property
+    def classless(self) -> bool:
+        """Whether its settings are composed alone, and held against no class."""
+        return self._cls is None
 
     @property
     def named(self) -> bool:

@@ -45,23 +45,37 @@ def guarded(action: Callable[[], int | None], *, debug: bool = False) -> int:
         with stoppable(), handed_over():
             return action() or OK
     except UserError as error:
-        if debugging():
-            print(masked(traceback.format_exc()), file=sys.stderr)
-        report(error)
+        with _telling():
+            if debugging():
+                print(masked(traceback.format_exc()), file=sys.stderr)
+            report(error)
         return USER_ERROR
     except KeyboardInterrupt as error:
         exec("")  # or CPython ends us by SIGINT where the interruption fell into an exec(); it looks at the last one
         told = getattr(error, "__notes__", None) or ["what was finished stays in the store"]
-        print("\ninterrupted", *(f"  kept     {line}" for line in told), sep="\n", file=sys.stderr)
-        print(f"  go on    {same_command()}", file=sys.stderr)
+        with _telling():
+            print("\ninterrupted", *(f"  kept     {line}" for line in told), sep="\n", file=sys.stderr)
+            print(f"  go on    {same_command()}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # `rotoscope ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except Exception:
-        print(masked(traceback.format_exc()), file=sys.stderr)
-        print("\nerror: a failure that no setting explains; the traceback is above", file=sys.stderr)
+        with _telling():
+            print(masked(traceback.format_exc()), file=sys.stderr)
+            print("\nerror: a failure that no setting explains; the traceback is above", file=sys.stderr)
         return FAILED
+
+
+@contextlib.contextmanager
+def _telling() -> Iterator[None]:
+    """A message that a full disk does not take (``2> log``) must not change the exit code."""
+    try:
+        yield
+        sys.stderr.flush()
+    except OSError:
+        with contextlib.suppress(OSError, ValueError):  # a stderr without a descriptor of its own
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 @contextlib.contextmanager
@@ -106,6 +120,9 @@ def stoppable() -> Iterator[None]:
     _guarding.append(True)
     try:
         yield
+    except Exception as error:
+        interrupt.check(error)  # a library may wrap the interruption in an error of its own, as pydantic's core does
+        raise
     finally:
         _guarding.pop()
         sys.unraisablehook = told

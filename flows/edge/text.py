@@ -27,9 +27,11 @@ def memory(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time that something takes: ``40 s``, ``12 min``, ``3 h 05 min``."""
+    """A time that something takes: ``40 s``, ``2 min 10 s``, ``12 min``, ``3 h 05 min``; to a twentieth or better."""
     if seconds < 99.5:
         return f"{seconds:.0f} s"
+    if (tens := round(seconds / 10)) < 60:
+        return f"{tens // 6} min {tens % 6}0 s" if tens % 6 else f"{tens // 6} min"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"
 

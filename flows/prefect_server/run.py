@@ -36,7 +36,7 @@ def as_flow(work: Callable[[], Result], name: str, run_name: str, store: Store |
         store: has the records of earlier runs, which the server is told the end of.
     """
     servers.look()
-    _import_prefect()
+    import_prefect()
     from prefect import flow
     from prefect.context import FlowRunContext
 
@@ -135,7 +135,7 @@ _OURS: list[Any] = []
 """Prefect's settings, what we change of them, and the changed ones."""
 
 
-def _import_prefect() -> None:
+def import_prefect() -> None:
     """Import what a first run of a flow needs, out of the garbage collector's sight.
 
     It would look through all that these thousand modules make many times meanwhile, and once more at every full

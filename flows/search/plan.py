@@ -189,7 +189,7 @@ def _usual(cfg: Search) -> list[str]:
     """Pose and character fidelity as the model allows them to be measured."""
     model, stylize = getattr(cfg, "model", None), getattr(cfg, "stylize", None)
     if model is not None and model.base.embedded:
-        return ["probe_joints.error", "probe_attributes.probability"]
+        return ["probe_joints.error", "probe_attributes.kept"]
     picture = cfg.reference or getattr(stylize, "ip_adapter", None)
     return ["pose.oks", "clip_image.mean" if picture else "clip_text.mean"]
 
@@ -202,7 +202,8 @@ def _goal(key: str, where: str) -> Goal:
     _, value = described
     if value.better is None:
         raise UserError(f"{where}: neither more nor less of {key} is better by itself", fix="another number")
-    return Goal(key, value.better == "higher", value.label + (f" ({value.unit})" if value.unit else ""))
+    label = value.label + (f" ({value.unit})" if value.unit else "")
+    return Goal(key, value.better == "higher", label, value.tells)
 
 
 def _number(value: Any, instead: float) -> float:

@@ -23,7 +23,7 @@ def publish(found: Found, output: Path, recorder: Recorder) -> None:
 
     job, best = found.job, found.knee
     write_atomic(output / "trials.csv", _csv(found).encode())
-    recorder.output(output / "trials.csv")
+    recorder.output(output / "trials.csv", "table")
     if best is not None:
         front = [trial.number for trial in found.front]
         write_atomic(output / "front.png", plot(found.trials, job.goals, front, best.number))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -13,12 +14,17 @@ from flows.search.plan import Job
 from flows.search.settings import Search
 from flows.search.trials import evaluate, needed
 from reel.config import FIGURES, parse
-from reel.errors import UserError
+from reel.errors import NoRoom, UserError
+from reel.history.record import load, record_path
 from reel.history.recorder import Recorder
 from reel.nested import placed
 from reel.op import Context
 from reel.search.goals import Rung, entrants, front, knee, ranked
+from reel.store import Store
 from tasks.search.optuna_study import Study, Trial
+
+log = logging.getLogger(__name__)
+WITHOUT_RECORD = "its figures are in the study; `runs` and `compare` do not show it"
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Found:
     @property
     def knee(self) -> Trial | None:
         """The finalist that gives up least of everything (`reel.search.goals.knee`)."""
-        best = knee([trial.scored(self.job.goals) for trial in self.finalists])
+        best = knee([trial.scored(self.job.goals) for trial in self.finalists], [goal.tells for goal in self.job.goals])
         return next((trial for trial in self.finalists if best and trial.number == best.name), None)
 
     @property
@@ -63,6 +69,7 @@ def search(job: Job, definition: Definition, cfg: Search, recorder: Recorder) ->
     ctx = Context(job.store, cfg.compute, run=recorder.run, told=recorder.stage)
     rungs = job.rungs(job.plan.people(ctx))
     study = definition.study(job.store)
+    _tell_lost(job.store, study, rungs)
     runner = Runner(job, study, cfg, recorder, ctx, rungs)
     while len(study.trials(rungs[0].name)) < job.trials:
         trial = study.ask(job.given)
@@ -73,6 +80,17 @@ def search(job: Job, definition: Definition, cfg: Search, recorder: Recorder) ->
         for trial in _best(job, study, rungs, level):
             runner.attempt(rungs[level], trial)
     return Found(definition, job, {one.name: study.trials(one.name) for one in rungs})
+
+
+def _tell_lost(store: Store, study: Study, rungs: Sequence[Rung]) -> None:
+    """Trials that are done, as the study knows, but whose render record is gone or damaged."""
+    for rung in rungs:
+        for trial in study.trials(rung.name):
+            try:
+                if trial.run:
+                    load(record_path(store, trial.run))
+            except UserError as error:
+                log.warning("trial %d %s: %s; %s", trial.number, rung.name, error.message, WITHOUT_RECORD)
 
 
 def _best(job: Job, study: Study, rungs: Sequence[Rung], level: int) -> list[Trial]:
@@ -104,13 +122,15 @@ class Runner:
         """Render and measure a trial at a rung, and keep the answer.
 
         Raises:
-            UserError: the given settings fail, or three trials in a row.
+            UserError: the given settings fail, or three trials in a row; or the disk is full.
         """
         began = time.perf_counter()
         first = next((one for one in self.study.trials(rung.name) if one.number == 0), None)
         try:
             done = self._measured(rung, trial, first)
             self.failures = 0
+        except NoRoom:  # not the trial's fault: it stays open, and is asked again
+            raise
         except UserError as error:
             self.failures += 1
             if trial.number == 0 or self.failures >= 3:

@@ -17,7 +17,7 @@ from flows.edge import text
 from flows.edge.exits import tell
 from flows.edge.job import Job, call
 from reel.config import parse
-from reel.errors import UserError
+from reel.errors import NoRoom, UserError
 from reel.history.recorder import as_point
 from reel.history.sweep import Manifest
 from reel.history.sweep_files import PointStatus
@@ -128,7 +128,7 @@ def job_of(root: Root[Any], data: dict[str, Any], hydra: Any, number: int) -> Jo
 def _failed(claim: Claim, error: Exception, where: str) -> None:
     from tasks.tracking.render import reason
 
-    kind = UserError if isinstance(error, UserError) else type(error)
+    kind = UserError if isinstance(error, UserError) and not isinstance(error, NoRoom) else type(error)
     claim.fail(reason(error), kind.__name__)
     tell(error, where)
     if out_of_memory(reason(error)):

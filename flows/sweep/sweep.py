@@ -25,7 +25,7 @@ from flows.sweep import axes as sweeps
 from flows.sweep.point import flow_point, plain_point
 from flows.sweep.settings import Sweep
 from reel.config import from_home
-from reel.errors import UserError
+from reel.errors import NoRoom, UserError
 from reel.history.sweep import Manifest
 from reel.history.sweep_files import Planned, Point
 from reel.store import Store
@@ -185,6 +185,8 @@ def _run(work: Work, engine: Engine, fn: Callable[[Any], Any]) -> int:
     from tasks.tracking import render as tracking
 
     manifest, config = work.manifest, work.points[0].config
+    if not work.settings.only_failed:
+        manifest.reopen(NoRoom.__name__)
     before = manifest.points
     wanted = ["failed", "pending"] if work.settings.only_failed else ["pending"]
     _announce(work, before)
@@ -244,7 +246,8 @@ def _tell(work: Work, before: Sequence[Point]) -> int:
         print(f"side by side on one page: rotoscope compare sweep={work.manifest.id}", file=sys.stderr)
     if not failed:
         return exits.OK
-    return exits.USER_ERROR if failed[0].state.kind == UserError.__name__ else exits.FAILED
+    told_kinds = (UserError.__name__, NoRoom.__name__)
+    return exits.USER_ERROR if failed[0].state.kind in told_kinds else exits.FAILED
 
 
 def _foreign(engine: Engine, fn: Callable[[Any], Any], parsed: Sequence[Any], base: Any) -> int:

@@ -165,6 +165,7 @@ VIDEO = (
     Known(rf"ltxv?-?(video-)?13b-(v?0\.9\.7)-dev{_EIGHT_BITS}", family="ltx_13b"),
     Known(rf"ltxv?-?(video-)?13b-(v?0\.9\.8)-distilled{_EIGHT_BITS}", family="ltx_distilled"),
     Known(rf"ltx-2-19b-dev{_EIGHT_BITS}", family="ltx2"),
+    Known(rf"ltx-2-19b-distilled(?!-lora){_EIGHT_BITS}", family="ltx2_distilled"),
     Known(
         rf"wan2[._]1[-_]vace[-_](module_)?1[._]3b.*?{_EIGHT_BITS}",
         {"hub": "Wan-AI/Wan2.1-VACE-1.3B-diffusers"},

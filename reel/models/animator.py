@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar, Literal
 from reel.config import OPERATIONAL, Config, Field, Finite
 from reel.models import buckets
 from reel.models.family import Advice, Size
-from reel.models.source import ModelSource
-from reel.models.stock import StockFamily
+from reel.models.source import LoraSource, ModelSource
+from reel.models.stock import Argument, Scalar, StockFamily
 
 MANY = 8
 """Sizes of a family that are still listed one by one."""
@@ -104,6 +104,9 @@ class AnimatorAdvice(Advice):
     refine_timesteps: list[Finite] | None = None
     refine_steps: int = Field(default=10, ge=1)
     refine_strength: Finite = Field(default=0.4, gt=0, le=1)
+    refine_guidance_scale: Finite | None = Field(default=None, ge=0, le=50)
+    refine_loras: list[LoraSource] = Field(default_factory=list)
+    """Of its second pass: for weights that are not distilled, what makes them so."""
     adain: Finite = Field(default=0.0, ge=0, le=1)
     tone_map: Finite = Field(default=0.0, ge=0, le=1)
     extra_frames: int = Field(default=8, ge=0, le=64)
@@ -124,8 +127,17 @@ class Animator(StockFamily):
     """A folder as diffusers saves a pipeline: transformer/, vae/, text_encoder/, tokenizer/, scheduler/, ..."""
     generation: Annotated[str, OPERATIONAL] = ""
     """What LoRAs for it say they are made for (`ltxv 0.9.7 13b`); those of other generations do not fit."""
+    refine_call: dict[str, Argument] = Field(default_factory=dict)
+    """Arguments of the call that are others in a second pass: {stg_scale: 0.0}."""
+    refine_scheduler_config: dict[str, Scalar] = Field(default_factory=dict)
+    """Scheduler settings that are others in a second pass, whose time steps may be meant as they are."""
     limits: Annotated[Limits, OPERATIONAL]
     advice: AnimatorAdvice = Field(default_factory=AnimatorAdvice, exclude=True)
+
+    @property
+    def refines(self) -> bool:
+        """Whether it has a second, larger pass, and what enlarges the first."""
+        return self.limits.two_pass and "latent_upsampler" in self.parts
 
     def facts(self) -> dict[str, str]:
         limits = self.limits
@@ -148,6 +160,7 @@ class Animator(StockFamily):
             **({"sizes": _few(sizes)} if sizes else {}),
             "pictures": given + exact,
             **({"maps": ", ".join(limits.maps)} if limits.maps else {}),
+            **({"two passes": f"animate.two_pass=true; sides {2 * self.multiple_of}k"} if self.refines else {}),
             "sound": "yes" if limits.sound else "no",
             "prompt": limits.prompt,
             **super().facts(),

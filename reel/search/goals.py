@@ -23,11 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Goal:
-    """A number that is to become large or small, under its full key, such as ``flicker.mean``."""
+    """A number that is to become large or small, under its full key, such as ``flicker.mean``.
+
+    Attributes:
+        tells: a difference below it is none to the eye (`reel.measure.Value.tells`).
+    """
 
     key: str
     higher: bool
     label: str = ""
+    tells: float = 0.0
 
     def loss(self, value: float) -> float:
         """The value turned so that small is better."""
@@ -140,19 +145,24 @@ def _crowding(points: Sequence[Scored]) -> dict[int, float]:
     return distance
 
 
-def knee(points: Sequence[Scored]) -> Scored | None:
+def knee(points: Sequence[Scored], tells: Sequence[float] = ()) -> Scored | None:
     """The point of a front that gives up least of everything: nearest to the utopia point.
 
     The utopia point has the best of every goal; goals are scaled to 0..1 over the front, the distance is Euclidean
     (compromise programming: Yu, Management Science 19(8), 1973; Zeleny, 1973). Unlike the distance from the chord
     between the ends it is defined for any number of goals and points, and on fronts that bulge the wrong way. Two
     points are equally near: then the one that is better in the first goal. None for an empty front.
+
+    Args:
+        tells: of each goal the least difference that tells anything; a front that spans less is not stretched to 0..1,
+            or a hundredth of a pixel would weigh as much as a limb. None given: every difference counts.
     """
     best = front(points)
     if not best:
         return None
     columns = list(zip(*(point.losses for point in best), strict=True))
-    spans = [(min(column), max(column) - min(column)) for column in columns]
+    least = tells or [0.0] * len(columns)
+    spans = [(min(column), max(max(column) - min(column), told)) for column, told in zip(columns, least, strict=True)]
 
     def away(point: Scored) -> float:
         parts = [(x - low) / span if span else 0.0 for x, (low, span) in zip(point.losses, spans, strict=True)]

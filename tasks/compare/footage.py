@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from reel.keys import recall
 from reel.op import Context, get
 from reel.store import Store
 
+log = logging.getLogger(__name__)
+FILM_INSTEAD = "its film is shown instead"
 LADDER = (64, 96, 128, 160, 192, 224, 256, 288, 320, 384, 448, 512, 640, 768)
 """Short sides of previews, px. Steps, so that one more render rarely changes the size of all the others' previews."""
 
@@ -57,6 +60,8 @@ def find(store: Store, record: RenderRecord) -> Footage:
     result, missing = found.get("frames"), ""
     if result is None:
         result, missing = _film(store, record)
+        if result is not None:
+            log.warning("%s: the store no longer has its frames whole; %s, compressed", record.run, FILM_INSTEAD)
     return Footage(result, found.get("original"), maps, missing)
 
 
@@ -105,4 +110,4 @@ def clip(reel: Reel, short_side: int, ctx: Context) -> str:
     return call(get("extract", "extract"), settings, {"source": reel.digest}, there).digest
 
 
-__all__ = ["LADDER", "Footage", "MissingObject", "Reel", "clip", "find"]
+__all__ = ["FILM_INSTEAD", "LADDER", "Footage", "MissingObject", "Reel", "clip", "find"]

@@ -33,12 +33,14 @@ class Pictures:
         tile: its result; None where there is none, with the reason in ``missing``.
         beside: label and tile of its source and its maps.
         clip: name of the source.
+        film: size, length and rate of its result, in words.
     """
 
     tile: int | None = None
     beside: Sequence[tuple[str, int]] = ()
     missing: str = ""
     clip: str = ""
+    film: str = ""
 
 
 def film_budget(megabytes: float) -> int:
@@ -108,6 +110,7 @@ def _point(
         "tile": shown.tile,
         "beside": list(shown.beside),
         "clip": shown.clip,
+        "film": shown.film,
         "when": f"{point.record.started.astimezone():%Y-%m-%d %H:%M:%S}" if point.record else "",
     }
 

@@ -19,6 +19,7 @@ from tasks.keyframe.ip_adapter import adapt, eyes
 from tasks.keyframe.settings import Draw
 from tasks.networks.files import BYTES, builder, read_json, source_bytes
 from tasks.networks.kernels import use_kernels
+from tasks.networks.offload import layer_by_layer
 from tasks.networks.quiet import quiet
 from tasks.networks.retry import retry_offloaded
 from tasks.networks.work import LIBRARIES, set_up
@@ -41,7 +42,8 @@ def sources(cfg: Draw) -> list[ModelSource]:
 
 
 def _work(cfg: Draw, given: Mapping[str, Extent], ctx: Context) -> Work:
-    steps = cfg.num_inference_steps * cfg.width * cfg.height / 2**20
+    width, height = cfg.at
+    steps = cfg.num_inference_steps * width * height / 2**20
     picture = Extent(1, cfg.width, cfg.height)
     return Work({**of_clip(picture).amounts, "steps": steps}, choices(cfg), picture)
 
@@ -77,7 +79,7 @@ def draw(cfg: Draw, inputs: Mapping[str, str], ctx: Context) -> str:
     def attempt(offload: str) -> np.ndarray:
         return painted(cfg, recipe, references, device, offload)
 
-    picture = eight_bit(retry_offloaded(attempt, device, ctx, FIX))
+    picture = smaller(eight_bit(retry_offloaded(attempt, device, ctx, FIX)), cfg.width, cfg.height)
     ctx.note(device=device, consistency=cfg.consistency(len(references)))
     with ClipWriter(ctx.store, "rgb", width=cfg.width, height=cfg.height, time_base=Fraction(1, 25)) as writer:
         writer.add(picture, 0)
@@ -100,8 +102,20 @@ def painted(cfg: Draw, recipe: Recipe, references: Sequence[Image.Image], device
         denoisers = [one for name, one in parts.items() if name in ("unet", "transformer")]
         with placed(pipe, networks, device, offload), use_kernels(denoisers, cfg.attention, False), torch.no_grad():
             generator = torch.Generator("cpu").manual_seed(cfg.seed)
-            found = pipe(**recipe.arguments(cfg, references), generator=generator, output_type="np")
+            width, height = cfg.at
+            sized = cfg.model_copy(update={"width": width, "height": height})
+            found = pipe(**recipe.arguments(sized, references), generator=generator, output_type="np")
     return np.asarray(found.images[0])
+
+
+def smaller(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A picture ``(H, W, 3)`` uint8 at a size, px; as it is, if it has that."""
+    import numpy as np
+    from PIL import Image
+
+    if picture.shape[:2] == (height, width):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def assembled(recipe: Recipe, parts: Mapping[str, Any]) -> Any:
@@ -124,7 +138,11 @@ def placed(pipe: Any, networks: Sequence[Any], device: str, offload: str) -> Ite
             one.to(device)
         yield
         return
-    (pipe.enable_model_cpu_offload if offload == "model" else pipe.enable_sequential_cpu_offload)(device=device)
+    if offload != "model":
+        with layer_by_layer(networks, device, ahead=offload == "group"):
+            yield
+        return
+    pipe.enable_model_cpu_offload(device=device)
     try:
         yield
     finally:

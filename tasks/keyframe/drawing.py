@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reel.errors import UserError
+from reel.models.family import Size
 from reel.models.painter import Painter
 from tasks.keyframe.catalogue import RECIPES
 from tasks.keyframe.settings import Draw, Drawing
@@ -50,6 +51,7 @@ def drawing(
         negative_prompt=how.negative_prompt if painter.limits.negative_prompt else "",
         width=width,
         height=height,
+        painted=painted_size(painter, width, height),
         num_inference_steps=how.num_inference_steps,
         guidance_scale=how.guidance_scale,
         reference_scale=reference_scale if references and recipe.adapter else None,
@@ -61,6 +63,19 @@ def drawing(
     )
 
 
+def painted_size(painter: Painter, width: int, height: int) -> Size | None:
+    """The size that a picture is painted at where it is smaller than those that the painter's authors advise: the
+    smallest of these of the same shape. None: at its own size.
+
+    A painter that was trained at one size draws badly at a smaller one.
+    """
+    sizes = painter.advice.sizes
+    if any(size.width <= width and size.height <= height for size in sizes):
+        return None
+    larger = [size for size in sizes if size.width * height == width * size.height]
+    return min(larger, key=lambda size: size.width, default=None)
+
+
 def check_size(painter: Painter, width: int, height: int, of: str) -> None:
     """Whether a painter draws pictures of a size, px.
 
@@ -70,6 +85,9 @@ def check_size(painter: Painter, width: int, height: int, of: str) -> None:
     Raises:
         UserError: it does not.
     """
+    larger, of_film = painted_size(painter, width, height), f"{width}x{height}"
+    if larger is not None:
+        width, height = larger.width, larger.height
     limits, wrong = painter.limits, ""
     if width % painter.multiple_of or height % painter.multiple_of:
         wrong = f"draws sides that are multiples of {painter.multiple_of} px"
@@ -79,6 +97,6 @@ def check_size(painter: Painter, width: int, height: int, of: str) -> None:
         wrong = f"draws {limits.most_pixels:,} px at most"
     if wrong:
         raise UserError(
-            f"keyframe: {painter.name} {wrong}, and the {of} is {width}x{height}",
+            f"keyframe: {painter.name} {wrong}, and the {of} is {of_film}",
             fix="another keyframe=NAME (rotoscope models), or width=... height=...",
         )

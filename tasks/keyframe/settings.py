@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reel.compute import Attention
 from reel.config import Config, Field, Finite, Text
+from reel.models.family import Size
 from reel.models.source import ModelSource
 from reel.models.stock import Argument, Scalar
 from tasks.stylize.settings.compute import Dtype
@@ -21,6 +22,8 @@ class Draw(Config):
     negative_prompt: Text = ""
     width: int = Field(ge=8)
     height: int = Field(ge=8)
+    painted: Size | None = None
+    """Size that it is painted at, larger and of the same shape, before it is made smaller; empty: its own."""
     num_inference_steps: int = Field(ge=1, le=1000)
     guidance_scale: Finite = Field(ge=0, le=50)
     reference_scale: Finite | None = Field(default=None, ge=0, le=1)
@@ -30,6 +33,11 @@ class Draw(Config):
     max_tokens: int = Field(default=77, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**63)
     attention: Attention = "auto"
+
+    @property
+    def at(self) -> tuple[int, int]:
+        """Width and height that it is painted at, px."""
+        return (self.width, self.height) if self.painted is None else (self.painted.width, self.painted.height)
 
     def consistency(self, references: int) -> str:
         """What keeps a character the same from picture to picture, in words.

@@ -24,7 +24,10 @@ RUN_TAG = "rotoscope.run"
 PARAMS = 100
 """Parameters that MLflow takes in one call."""
 _STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
-_FOLDERS = {"movie": "clip", "sheet": "contact_sheet", "preview": "preview", "page": "compare", "plot": "plots"}
+_FOLDERS = {
+    **{"movie": "clip", "sheet": "contact_sheet", "preview": "preview"},
+    **{"page": "compare", "plot": "plots", "table": "tables"},
+}
 
 
 def log_record(store: Store, run: str) -> Link | None:
@@ -123,7 +126,7 @@ def _log_end(client: Any, store: Store, link: Link, record: RenderRecord) -> Non
         folder = _FOLDERS.get(item.role)
         if folder and (item.role != "movie" or link.log_clip) and (path := locate(store, record, item)):
             client.log_artifact(link.mlflow_run, str(path), folder)
-            if above and item.role in ("page", "plot"):
+            if above and item.role in ("page", "plot", "table"):
                 client.log_artifact(above, str(path), folder)
     client.set_terminated(link.mlflow_run, _STATUS[record.status], end_time=at)
 

@@ -21,8 +21,8 @@ OUT_OF_LINE = 1.0
 class Join(Config):
     """How windows become a film."""
 
-    overlap: int = Field(default=1, ge=1)
-    """Frames that two windows share; they are the later one's, which has both in them."""
+    overlap: int = Field(default=1, ge=0)
+    """Frames that two windows share; they are the later one's, which has both in them. 0: each has its own alone."""
     feather: PixelLength = Field(default=0, ge=0, le=512)
     """px over which the drawn part fades into the source, where its place stays."""
 
@@ -64,7 +64,7 @@ def join(cfg: Join, inputs: Mapping[str, str], ctx: Context) -> str:
             writer.add(frame)
             before = frame
     if len(windows) > 1:
-        _tell(figures(jumps, starts(windows, cfg.overlap), cfg.overlap), ctx)
+        _tell(figures(jumps, starts(windows, cfg.overlap), cfg.overlap), cfg, ctx)
     return writer.digest
 
 
@@ -117,11 +117,12 @@ def figures(jumps: Sequence[float], starts: Sequence[int], overlap: int) -> dict
     return {name: round(value, 3) for name, value in found.items()}
 
 
-def _tell(found: Mapping[str, float], ctx: Context) -> None:
+def _tell(found: Mapping[str, float], cfg: Join, ctx: Context) -> None:
     ctx.note(seams=dict(found))
     if found["seam"] > OUT_OF_LINE * found.get("inner", float("inf")):
+        shared = "stylize.windows.overlap=9, or stylize.windows.blend=match"
+        better = shared if cfg.overlap else "stylize.segments.carried=5"
         log.warning(
-            "the film jumps where two windows meet (by %.1f of 255, inside the windows by %.1f at most); "
-            "stylize.windows.overlap=9, or stylize.windows.blend=match",
-            found["seam"], found["inner"],
+            "the film jumps where two windows meet (by %.1f of 255, inside the windows by %.1f at most); %s",
+            found["seam"], found["inner"], better,
         )  # fmt: skip

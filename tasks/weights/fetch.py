@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from reel.config import from_home
@@ -78,20 +78,34 @@ def fetch(sources: Iterable[ModelSource]) -> list[Path]:
     Raises:
         ModelAbsent: naming all that are absent.
     """
-    found, absent = [], []
+    found: list[Path] = []
+    absent: list[ModelAbsent] = []
+    missing: dict[str, list[ModelSource | str]] = {}
     for source in sources:
         try:
             found.append(path(source))
         except ModelAbsent as error:
             absent.append(error)
+            label, _, why = error.message.partition(": ")
+            missing.setdefault(why, []).append(source if label == source.label else label)
     if absent:
-        by_reason: dict[str, list[str]] = {}
-        for one in absent:
-            label, _, reason = one.message.partition(": ")
-            by_reason.setdefault(reason, []).append(label)
-        told = (": ".join(filter(None, [", ".join(dict.fromkeys(labels)), why])) for why, labels in by_reason.items())
+        told = (": ".join(filter(None, [", ".join(_together(which)), why])) for why, which in missing.items())
         raise ModelAbsent("\n".join(told), fix=absent[0].fix)
     return found
+
+
+def _together(missing: Sequence[ModelSource | str]) -> Iterator[str]:
+    """What is missing, each once; parts of one repository in one: ``owner/model [vae, unet, scheduler] (hub)``."""
+    parts: dict[tuple[str, ...], list[ModelSource]] = {}
+    for source in missing:
+        if not isinstance(source, str):
+            parts.setdefault((source.id, source.revision or "", source.kind), []).append(source)
+    yield from dict.fromkeys(one for one in missing if isinstance(one, str))
+    for (name, revision, kind), sources in parts.items():
+        folders = dict.fromkeys(pattern.partition("/")[0] for source in sources for pattern in source.patterns())
+        several = len({source.label for source in sources}) > 1
+        at = f"@{revision}" if revision else ""
+        yield f"{name}{at} [{', '.join(folders)}] ({kind})" if several else sources[0].label
 
 
 def _local(source: ModelSource) -> Path:

@@ -256,5 +256,5 @@ def _unreachable(source: ModelSource, why: str) -> ModelAbsent:
     return ModelAbsent(
         f"{source.label}: not on this machine, and the model hub cannot be reached ({first})",
         fix="connect and run again, point HF_ENDPOINT at a mirror, copy another machine's hub cache to $HF_HOME, "
-        f"or use {source.instead or 'the embedded family (model=sprite)'}",
+        f"or use {source.instead or 'a family that is here, as `rotoscope models` lists them'}",
     )

@@ -19,6 +19,7 @@ from flows.flow import Flow
 from flows.paths import Paths
 from reel.config import OPERATIONAL, Config, Field, LocalPath, Text
 from reel.errors import UserError
+from reel.files import explained
 
 EXAMPLES = ('rotoscope demo prompt="a blue dancer"', "rotoscope demo -m controls.pose.weight=0.4,0.8")
 
@@ -64,6 +65,9 @@ def run(cfg: Demo) -> dict:
     """Writes its settings down as a line of JSON in $DEMO_OUT."""
     if cfg.fail_at == cfg.steps:
         raise UserError(f"steps: {cfg.steps} is where it fails", fix="another step count")
+    if os.environ.get("DEMO_FULL") == str(cfg.steps):
+        with explained(Path("film")):
+            Path("/dev/full").write_bytes(b"a film")
     if cfg.fail_at == -cfg.steps:
         raise RuntimeError("a bug")
     if cfg.fail_at == 1000:

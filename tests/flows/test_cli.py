@@ -25,6 +25,17 @@ def test_overview_lists_every_flow_and_command(run):
     listed = re.findall(r"^  ([a-z][\w-]*) +\S", out, re.MULTILINE)
     assert {"dance", "doctor", "up", "down", "runs", "why", "models", "gc"} <= set(listed)
     assert set(listed) == set(cli.available())
+    assert re.search(r"^  runs +list the renders, ", out, re.MULTILINE)  # what it does, and not its details alone
+    assert re.search(r"^  dance +a live-action clip ", out, re.MULTILINE)
+
+
+def test_the_page_of_the_command_line_names_every_flow_and_command():
+    """In its usage; and below it a row of the table for each command, on rows without a gap, or it is no table."""
+    page = (Path(cli.__file__).parents[1] / "docs" / "cli.md").read_text("utf-8")
+    usage = page.split("```")[1]
+    assert set(re.findall(r"(?<=[ ,])[a-z][\w-]+(?=,|\n)", usage)) >= set(cli.available())
+    table = page.partition("\n## Commands\n\n")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`([a-z]+)", table)) >= set(cli.COMMANDS)
 
 
 def test_every_root_config_has_its_flow():

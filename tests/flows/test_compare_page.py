@@ -69,6 +69,7 @@ def chromium_running() -> Iterator[Any]:
 def page(chromium_running: Any, page_file: Path) -> Iterator[Any]:
     """The page from disk, its clips paused at the first frame; it must not have complained when the test is over."""
     view, heard = opened(chromium_running, page_file, viewport={"width": 1500, "height": 1000}, reduced_motion="reduce")
+    view.wait_for_selector(".cell canvas[data-frame]")  # the film is ready before it is cut to the canvases in view
     yield view
     view.close()
     assert heard == []
@@ -148,7 +149,7 @@ def test_the_keyboard_moves_the_choice_makes_a_reference_and_shows_its_keys(page
 
 def test_holding_c_shows_the_reference_in_place_of_the_chosen_render(page: Any):
     page.keyboard.press("Shift+ArrowDown")
-    cell, reference = page.locator(".cell.chosen canvas"), page.locator(".cell.reference canvas")
+    cell, reference = (page.locator(f".cell.{which} canvas[data-frame]") for which in ("chosen", "reference"))
     own, other = cell.evaluate(GROUND), reference.evaluate(GROUND)
     assert own != other
     page.keyboard.down("c")
@@ -248,6 +249,8 @@ def test_a_narrow_window_still_shows_everything(chromium_running: Any, page_file
     assert view.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
     for name in ("#grid", "#detail", "#trade", "#table", "#play"):
         assert view.locator(name).is_visible(), name
+    across, up = (one.bounding_box() for one in view.locator("#trade text.name").all())
+    assert up["y"] + up["height"] <= across["y"], "the names of both axes, which are as long as the metrics' are"
     view.close()
     assert heard == []
 

@@ -73,5 +73,5 @@ def test_bash_completes(tmp_path):
         ).stdout.split()
 
     assert set(completed("rotoscope tr")) == {"track", "train-sprite"}
-    assert completed("rotoscope dance model=sp") == ["sprite"]  # bash's word begins behind the =
+    assert completed("rotoscope dance model=sp") == ["sprite", "sprite_ltx"]  # bash's word begins behind the =
     assert completed("rotoscope dance control=[pose,li") == ["[pose,lineart"]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from pydantic import BaseModel, model_serializer
 
 from flows.edge import exits
 from reel import interrupt
@@ -61,6 +62,40 @@ def test_an_interruption_inside_exec_ends_with_the_same_code(tmp_path):
     done = subprocess.run([sys.executable, "-m", "made"], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (exits.INTERRUPTED, "")
     assert "interrupted" in done.stderr
+
+
+class Wrapping(BaseModel):
+    """Pydantic's core makes an error of its own of an interruption while it writes a model."""
+
+    @model_serializer
+    def _write(self) -> dict[str, str]:
+        signal.raise_signal(signal.SIGTERM)
+        return {}
+
+
+def test_an_interruption_that_a_library_wraps_is_one_still(capsys):
+    assert exits.guarded(lambda: print(Wrapping().model_dump())) == exits.INTERRUPTED
+    err = capsys.readouterr().err
+    assert "interrupted" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(("work", "code"), [
+    ("raise UserError('wrong', fix='this ' * 5000)", exits.USER_ERROR),
+    ("raise KeyboardInterrupt", exits.INTERRUPTED),
+    ("1 // 0", exits.FAILED),
+])  # fmt: skip
+def test_a_message_that_finds_no_room_leaves_the_exit_code(tmp_path, work, code):
+    """``rotoscope ... 2> log`` on a disk that runs full; here a limit for every file, as ``ulimit -f`` sets it."""
+    (tmp_path / "made.py").write_text(
+        "import resource, signal, sys\nfrom flows.edge.exits import guarded\nfrom reel.errors import UserError\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"def work():\n    {work}\nsys.exit(guarded(work))\n"
+    )
+    with (tmp_path / "log").open("w") as log:
+        done = subprocess.run([sys.executable, "-B", "-m", "made"], cwd=tmp_path, stderr=log)
+    assert done.returncode == code
+    assert (tmp_path / "log").stat().st_size == 10
 
 
 class Finalised:

@@ -88,7 +88,9 @@ def test_the_render_is_read_by_the_detector_that_read_the_source(render: Render,
 
 def test_emphasis_is_not_asked_for(render: Render):
     record = render("prompt=a girl with (pink:1.2) hair", "measure=[probe_attributes]")
-    assert record.metrics.keys() == {f"probe_attributes.{name}" for name in ("share", "probability", "hair_color")}
+    assert record.metrics.keys() == {
+        f"probe_attributes.{name}" for name in ("share", "probability", "kept", "hair_color")
+    }
 
 
 def test_a_metric_without_anything_to_measure_is_told(render: Render, capsys: pytest.CaptureFixture[str]):

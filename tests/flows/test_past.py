@@ -38,6 +38,7 @@ DANCE = [
     ["controls.pose.mask.region=file", "controls.pose.mask_file=masks/a b.png", "reference=face.png"],
     ["renderer=vace", "control=[depth]", "stylize.references=[girl.png]", "stylize.windows.overlap=9"],
     ["renderer=vace", "model=wan_vace_14b", "measure=[flicker]"],
+    ["renderer=wan_animate", "stylize.references=[girl.png]", "stylize.mode=replace", "stylize.segments.carried=5"],
 ]
 ANIMATE = [
     ["picture=a.png", "pictures=[{picture: 'b, c.png', at: 48, strength: 0.8},{picture: d.png, at: last}]"],

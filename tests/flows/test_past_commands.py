@@ -50,6 +50,20 @@ def test_a_damaged_record_is_named_and_the_others_are_shown(run, store):
     assert bad.name in err
 
 
+def test_open_takes_the_latest_with_files_and_no_trial_of_a_search(run, store, tmp_path):
+    searched = begin(store, "search", {}, output=tmp_path)
+    (tmp_path / "front.png").write_bytes(b"a plot")
+    searched.output(tmp_path / "front.png", "plot")
+    trial = begin(store, "trial", {}, parent=searched.run).finish("done")
+    searched.finish("done")
+    code, out, _ = run("open", "--print", "--store", store.root)
+    assert (code, out.split()) == (0, ["plot", str(tmp_path / "front.png")])
+    code, _, err = run("open", trial.run, "--store", store.root)
+    assert code == 2
+    assert f"trial {trial.run}, done: it made no files" in err
+    assert f"fix: rotoscope open {searched.run}, what it is a part of" in err
+
+
 def test_why(run, store):
     render(store, 2.0)
     changed = render(store, 3.0)

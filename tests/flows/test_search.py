@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import dataclasses
 import os
 import signal
 import subprocess
@@ -18,12 +19,14 @@ from flows import cli
 from flows.search.definition import Definition, find
 from flows.search.flow import BASE, FLOW
 from flows.search.plan import levels
+from flows.search.run import WITHOUT_RECORD, Runner
 from flows.search.settings import Searched
-from reel.history.record import RenderRecord, list_records
-from reel.search.goals import Goal
+from reel.errors import NoRoom, UserError
+from reel.history.record import RenderRecord, list_records, record_path
+from reel.search.goals import Goal, Rung
 from reel.search.search_axes import Axis
 from reel.store import Store
-from tasks.search.optuna_study import Study, Trial
+from tasks.search.optuna_study import Study, Trial, without_each
 
 SMALL = [
     *("extract.max_frames=4", "extract.short_side=64", "stylize.num_inference_steps=2", "tracking=none"),
@@ -78,11 +81,19 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path: Path, capsys: pytest.Cap
 
     rows = list(csv.DictReader((tmp_path / "out" / "trials.csv").open()))
     assert [row["rung"] for row in rows].count("full") == 2
-    assert {output.name for output in parent.outputs} == {"trials.csv", "front.png", "front_sheet.png"}
+    roles = {output.name: output.role for output in parent.outputs}
+    assert roles == {"trials.csv": "table", "front.png": "plot", "front_sheet.png": "sheet"}
 
     computed = denoised(trials(store))
     assert cli.main(["search", *at(tmp_path)]) == 0
     assert denoised(trials(store)) == computed, "a finished search asks for nothing"
+
+    lost = next(record for record in done if record.config["trial"]["rung"] == "full")
+    record_path(store, lost.run).write_bytes(b"{")
+    assert cli.main(["search", *at(tmp_path)]) == 0
+    told = capsys.readouterr().err
+    assert f"{lost.run}.json: damaged record" in told
+    assert WITHOUT_RECORD in told
 
     assert cli.main(["search", *at(tmp_path), "promote=77"]) == 2
     assert "has no trial 77" in capsys.readouterr().err
@@ -169,6 +180,16 @@ def test_a_study_asks_for_the_given_point_first_and_for_none_twice(tmp_path: Pat
     assert {trial.violation > 0 for trial in found} == {True, False}
 
 
+def test_a_search_begins_with_what_each_control_is_worth():
+    """Points that are spread evenly hardly touch the edge where a control is left out."""
+    pose, lines = (Axis(f"controls.{name}.weight", 0.0, 1.2, 0.05) for name in ("pose", "lineart"))
+    given = {pose.key: 1.0, lines.key: 0.5}
+    assert without_each([pose, lines], given) == [{**given, pose.key: 0.0}, {**given, lines.key: 0.0}]
+    assert without_each([pose, dataclasses.replace(lines, low=0.2)], given) == [{**given, pose.key: 0.0}]
+    assert without_each([pose, lines], {**given, lines.key: 0.0}) == []  # none would count
+    assert without_each([pose, Axis("seed", 0, 9, 1, integer=True)], {pose.key: 1.0, "seed": 3}) == []
+
+
 def test_a_study_read_from_disk_before_every_question_asks_the_same(tmp_path: Path):
     points = [[trial.point for trial in played(tmp_path / name, 9, reopen=name == "b")] for name in "ab"]
     assert points[0] == points[1]
@@ -200,6 +221,27 @@ def test_killed_after_any_line_of_a_question_the_search_asks_the_same_question(t
         (tmp_path / str(end)).mkdir()
         (tmp_path / str(end) / "study.log").write_bytes(b"".join(lines[:end]))
         assert study(tmp_path / str(end)).ask(given) == asked
+
+
+@pytest.mark.parametrize(("error", "open_again"), [(NoRoom("no room left"), True), (UserError("too large"), False)])
+def test_a_trial_that_found_no_room_on_the_disk_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: UserError, open_again: bool
+):
+    played(tmp_path, 1)
+    asked = study(tmp_path)
+    trial = asked.ask({})
+    assert trial is not None
+    runner = Runner.__new__(Runner)  # what is under test needs neither a job nor a clip
+    runner.study, runner.failures, runner.paces = asked, 0, []
+
+    def measured(*_: object) -> Trial:
+        raise error
+
+    monkeypatch.setattr(runner, "_measured", measured)
+    monkeypatch.setattr(runner, "_tell", lambda *_: None)
+    with pytest.raises(NoRoom) if open_again else contextlib.nullcontext():
+        runner.attempt(Rung("proxy", ((0,),), 1, 1.0), trial)
+    assert (study(tmp_path).ask({}) == trial) is open_again
 
 
 @pytest.mark.parametrize("damage", ["another number", "cut", "a folder", "no UTF-8"])
@@ -261,7 +303,6 @@ def test_failed_trials_and_other_rungs_are_kept(tmp_path: Path):
 
 def test_a_name_belongs_to_its_settings(tmp_path: Path):
     from flows.search import definition
-    from reel.errors import UserError
 
     store = Store(tmp_path)
 

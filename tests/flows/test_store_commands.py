@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from benchmarks.hostile import made
 from flows.commands import mirror, track
 from reel.errors import UserError
 from reel.history.record import find_record
@@ -13,6 +18,24 @@ from reel.history.recorder import begin
 from reel.store import Store
 from tasks.tracking.links import new_link, read_link, save_link
 from tasks.tracking.settings import Tracking
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("store", "told"),
+    [("elsewhere", "nothing has been rendered here yet: no store at {here}/elsewhere"), ("5", "paths.store: ")],
+)
+def test_commands_look_into_the_store_that_ones_own_settings_name(tmp_path, store, told):
+    made.local(f"# @package _global_\npaths:\n  store: {store}\n")(tmp_path)
+    env = {name: value for name, value in os.environ.items() if name != "ROTOSCOPE_STORE"}
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "runs"],
+        cwd=tmp_path, env={**env, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert told.format(here=tmp_path) in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_render_goes_to_a_mirror_and_into_a_store_that_is_new(store: Store, tmp_path, capsys):

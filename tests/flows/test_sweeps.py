@@ -78,6 +78,17 @@ def test_failed_points_are_tried_again_when_it_is_asked_for(call, place, monkeyp
     assert [point.status for point in sweep.points] == ["done", "done", "failed"]
 
 
+def test_a_point_that_found_no_room_on_the_disk_is_open_again(call, place, monkeypatch):
+    monkeypatch.setenv("DEMO_FULL", "5")
+    code, got, _, err = call("steps=4,5,6")
+    assert (code, [one["steps"] for one in got]) == (2, [4, 6])
+    assert "point #1: no room left while writing film (No space left on device)" in err
+    monkeypatch.delenv("DEMO_FULL")
+    code, got, _, err = call("steps=4,5,6")
+    assert (code, [one["steps"] for one in got]) == (0, [5])
+    assert "3 done of 3 points" in err
+
+
 def test_only_failed_leaves_pending_points_alone(call, place):
     call("steps=4,5,6")
     [sweep] = sweeps(place)

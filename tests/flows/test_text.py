@@ -19,8 +19,19 @@ def test_memory():
 
 
 def test_durations():
-    told = [duration(seconds) for seconds in (0, 40.4, 99.4, 99.5, 90 * 60, 100 * 60, 11100)]
-    assert told == ["0 s", "40 s", "99 s", "2 min", "90 min", "1 h 40 min", "3 h 05 min"]
+    told = [duration(seconds) for seconds in (0, 40.4, 99.4, 99.5, 148, 584, 596, 90 * 60, 100 * 60, 11100)]
+    assert told == [
+        "0 s",
+        "40 s",
+        "99 s",
+        "1 min 40 s",
+        "2 min 30 s",
+        "9 min 40 s",
+        "10 min",
+        "90 min",
+        "1 h 40 min",
+        "3 h 05 min",
+    ]
 
 
 def test_tables():

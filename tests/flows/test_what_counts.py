@@ -40,7 +40,7 @@ from tests.flows.counting.bases import BASES, DECIDED, SMALL
 from tests.flows.counting.values import ELSEWHERE, NO_OTHER, NO_OTHER_OF, PASSED_OVER
 from tests.flows.counting.walking import at, candidates, filled, for_people, put, walk, walked
 from tests.other_values import others
-from tests.tasks import animate_models, sprite_sparse
+from tests.tasks import animate_models, ltx2_models, sprite_sparse, video_models
 
 
 def pair(layer: str, width: int) -> dict[str, tuple[int, ...]]:
@@ -85,11 +85,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     for name in ("tiny_ltx", "tiny_ltx2"):
         animate_models.write_ltx(here / "families" / name)
     for name in ("tiny_av", "tiny_av2"):
-        animate_models.write_ltx2(here / "families" / name)
+        ltx2_models.write(here / "families" / name)
     for name, size in (("graph", 16), ("other_graph", 24)):
         (here / f"{name}.json").write_text(json.dumps(comfyui_graph(size)))
     for name in ("tiny_vace", "tiny_vace2"):
         animate_models.write_vace(here / "families" / name)
+    for name in ("tiny_wan_animate", "tiny_wan_animate2"):
+        video_models.write(here / "families" / name, video_models.wan_animate())
     named = {f"${path.stem}": str(path) for path in here.iterdir() if path.is_file()}
     with serving() as comfyui:
         yield {**named, "$here": str(here), "$comfyui": comfyui.url}

@@ -196,13 +196,23 @@ def test_what_is_stored_takes_nothing(past: Past):
     assert past.history.estimate("dance", [Call(stored=True)]).calls == []
 
 
-def record(past: Past, seconds: float, process: int, key: str, stage: float) -> None:
+def record(
+    past: Past, seconds: float, process: int, key: str, stage: float, *, flow: str = "dance", server: bool | None = None
+) -> None:
     started = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=past.count)
     stages = (StageRecord(op="stylize.denoise", key=key, digest="0" * 64, reused=False, seconds=stage),)
     run = f"20260101-{past.count:06}-abcdef"
     ended = started + timedelta(seconds=seconds)
     rendered = RenderRecord(
-        run=run, flow="dance", status="done", started=started, ended=ended, config={}, stages=stages, pid=process
+        run=run,
+        flow=flow,
+        status="done",
+        started=started,
+        ended=ended,
+        config={},
+        stages=stages,
+        pid=process,
+        server=server,
     )
     save(past.store, rendered)
 
@@ -213,10 +223,29 @@ def test_beside_its_calls_a_first_render_takes_more_than_later_ones(past: Past):
     assert past.history.beside("dance", first=False) == 0.25  # none was seen: what looking up its stages took
     record(past, 8.5, 1, past.call(Call(seed=1), 8.0), stage=8.25)
     assert past.history.beside("dance", first=False) == 0.5
-    assert past.history.beside("storyboard", first=True) == 0.0
+    assert past.history.beside("storyboard", first=True) == 5.0  # as in other flows, where none was seen of its own
+    assert past.history.beside("storyboard", first=False) == 0.5
     assert past.history.estimate("dance", [Call(seed=2)]).beside == 5.0
     assert past.history.estimate("dance", [Call(seed=2)], used=["torch"]).beside == 0.5
     assert past.history.estimate("dance", [Call(stored=True)]).beside == 0.5
+
+
+def test_without_a_past_nothing_is_known_beside_the_calls(past: Past):
+    assert (past.history.beside("dance", first=True), past.history.beside("dance", first=False)) == (0.0, 0.0)
+
+
+def test_a_render_that_finds_a_server_is_not_told_the_start_of_one(past: Past):
+    """Starting one takes longer than many a render: those that began like it are looked at."""
+    record(past, 26.0, 1, past.call(Call(), 10.0), stage=10.0, server=False)
+    record(past, 27.0, 2, past.call(Call(), 10.0), stage=10.0, server=False)
+    assert past.history.beside("dance", first=True, server=True) == 16.5  # nothing better is known
+    record(past, 12.0, 3, past.call(Call(), 10.0), stage=10.0, server=True)
+    assert past.history.beside("dance", first=True, server=True) == 2.0
+    assert past.history.beside("dance", first=True, server=False) == 16.5
+    assert past.history.beside("dance", first=True) == 16.0
+    record(past, 13.0, 4, past.call(Call(), 10.0), stage=10.0, flow="animate", server=True)
+    assert past.history.beside("animate", first=True, server=False) == 16.5  # a dance says it better than an animate
+    assert past.history.estimate("dance", [Call(seed=2)], server=True).beside == 2.0
 
 
 def test_a_render_is_as_sure_as_the_least_sure_of_its_known_calls(past: Past):
@@ -242,15 +271,22 @@ def test_one_line_tells_it(past: Past):
     assert told.startswith("about 54 s (")
     assert told.endswith("): denoise 48 s, imports and loading 6 s; scaled from 1 past run")
     told = line(past.history.estimate("dance", [Call(), Call("stylize.decode")]), spell)
+    assert told.startswith("about 30 s and more: denoise 24 s, ")  # no range: nobody knows what decode takes
     assert told.endswith("as from 1 past run; and decode, not known from any past run")
 
 
 @pytest.mark.parametrize(
     ("estimate", "told"),
     [
-        (Estimate([Guess("a.draw", own=0.1, runs=3)], beside=6.0), "about 6 s (3 s to 9 s): beside the stages 6 s; as"),
-        (Estimate([Guess(f"a.draw{n}", own=1.0, runs=3) for n in range(30)]), "draw0 1 s, draw1 1 s, draw2 1 s; as"),
-        (Estimate([Guess("a.draw", own=10.0, runs=3)], beside=0.1), "): draw 10 s; as"),
+        (
+            Estimate([Guess("a.draw", own=0.1, basis="observed", runs=3)], beside=6.0),
+            "about 6 s (3 s to 9 s): beside the stages 6 s; as",
+        ),
+        (
+            Estimate([Guess(f"a.draw{n}", own=1.0, basis="observed", runs=3) for n in range(30)]),
+            "draw0 1 s, draw1 1 s, draw2 1 s; as",
+        ),
+        (Estimate([Guess("a.draw", own=10.0, basis="observed", runs=3)], beside=0.1), "): draw 10 s; as"),
     ],
     ids=["short stages", "many stages", "next to nothing beside"],
 )

@@ -78,6 +78,11 @@ def test_knee_is_the_balanced_point():
     assert knee(points((0, 1), (1, 0))).name == 0  # equally near: the better one in the first goal
     assert knee(points((0, 1000), (0.2, 100), (1, 0))).name == 1, "goals are scaled"
     assert knee(points((3, 4))).name == 0
+    close = points((2.48, 0.04), (2.58, 0))
+    assert knee(close).name == 0  # equally near
+    assert knee(close, (0.5, 0.01)).name == 1, (
+        "a tenth of a percent of the frame is none to the eye, a brown limb is one"
+    )
     assert knee(points((0, 0, 1), (0.4, 0.4, 0.4), (1, 0, 0), (0, 1, 0))).name == 1, "three goals"
 
 

@@ -11,7 +11,9 @@ import torch
 
 from tasks.animate import denoise
 from tasks.animate.catalogue import RECIPES
-from tasks.animate.stored import take_result
+from tasks.animate.parts import built
+from tasks.animate.stored import take_results
+from tasks.weights.memory import LOADED
 from tests.tasks import video_models as tiny
 from tests.tasks.animate_models import one_thread  # noqa: F401
 from tests.tasks.video_films import CASES, Case, Film, stock
@@ -63,7 +65,7 @@ def test_the_stages_draw_the_stock_pipelines_frames_also_after_a_break(
     assert expected.std() > 1, "something is to be seen"
     assert looks[-1].ndim == 4
     if RECIPES[case.architecture].sections is None:
-        assert_shown(case, looks[-1], take_result(film.store, film.made["denoise"])[0])
+        assert_shown(case, looks[-1], take_results(film.store, film.made["denoise"])[0][0])
     film.again, film.ran = {"denoise"}, []
     sections = RECIPES[case.architecture].sections
     steps = case.steps * (len(sections({}, case.frames)) if sections else 1)
@@ -79,16 +81,23 @@ def test_the_stages_draw_the_stock_pipelines_frames_also_after_a_break(
     assert set(film.ran) == {"denoise"}, "it ended in the same digest, so that nothing was decoded anew"
 
 
-@pytest.mark.parametrize("name", ["wan22", "svd"])
-def test_another_seed_embeds_nothing(name: str, families: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("name", CASES)
+def test_another_seed_loads_no_text_encoder(name: str, families: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Nor does it encode a picture, but where the pipeline draws noise over it first, by the seed."""
-    case = CASES[name]
+    case, read = CASES[name], list[str]()
     family(name, families)
-    film = Film(case, tmp_path / "store", monkeypatch)
+    monkeypatch.setattr("tasks.animate.parts.built", lambda cfg, part: (read.append(part), built(cfg, part))[1])
+    film, recipe = Film(case, tmp_path / "store", monkeypatch), RECIPES[case.architecture]
     first = film.frames()
+    texts = set(recipe.text) - set(recipe.processors)
+    assert texts <= set(read)
     film.ran = []
+    read.clear()
+    LOADED.free()  # as in a process of its own
     assert not np.array_equal(film.frames("seed=4"), first)
-    assert film.ran == [*(["encode"] if name == "svd" else []), "denoise", "decode"]
+    assert film.ran == [*(["encode"] if "seed" in recipe.encoded_by else []), "denoise", "decode"]
+    assert set(recipe.denoisers) <= set(read)
+    assert not texts & set(read)
 
 
 def assert_shown(case: Case, last: torch.Tensor, result: torch.Tensor) -> None:

@@ -6,22 +6,26 @@ import json
 import re
 from fractions import Fraction
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.synthetic_renders import BITS, BLOCK, clip, grid
 from reel.clip import Clip, ClipWriter, decode_png
+from reel.files import sha256_file
 from reel.history.comparison import compare, of_runs
+from reel.history.record import Output
 from reel.op import Context, get
 from reel.store import Store
 from tasks.compare.film import Film
-from tasks.compare.footage import find
+from tasks.compare.footage import FILM_INSTEAD, find
 from tasks.compare.page import Pictures, build, embedded, film_budget, label
 from tasks.compare.plots import draw
 from tasks.compare.preview import Player, Preview, at_rate, fitted
 from tasks.compare.tile_sheet import HEIGHT, WIDTH, TileSheet, padded, shape, short_side
 
+SAMPLE = Path(__file__).parents[2] / "data" / "source" / "sample.mp4"
 NASTY = [
     "</script><script>alert(1)</script>",
     "<!--<script>",
@@ -182,6 +186,21 @@ def test_footage_is_found_in_the_store_and_told_missing_where_it_is_gone(store):
     gone = find(store, record)
     assert gone.result is None
     assert "no film" in gone.missing
+
+
+def test_the_film_in_the_place_of_frames_that_are_gone_is_told(store, caplog):
+    movie = Output(name=SAMPLE.name, sha256=sha256_file(SAMPLE), size=SAMPLE.stat().st_size, role="movie")
+    rendered = grid(store, 1, count=2)[0]
+    record = rendered.model_copy(update={"output": str(SAMPLE.parent), "outputs": [movie]})
+    frames = find(store, record).result
+    assert frames is not None
+    assert frames.kind == "clip"
+    assert not caplog.messages
+    store.discard(frames.digest)
+    film = find(store, record).result
+    assert film is not None
+    assert film.kind == "film"
+    assert [record.run in message and FILM_INSTEAD in message for message in caplog.messages] == [True]
 
 
 def test_plots_show_the_numbers_that_there_are(store, tmp_path):

@@ -40,7 +40,6 @@ def looking(families: Path, tmp_path: Path) -> dict[str, Any]:
 
 
 def test_layer_by_layer_every_op_gives_the_same_bits(world, looking, monkeypatch):
-    """With accelerate's hooks `module.device` is `meta`: whatever asks it where to compute, fails."""
     plain = Rendered(world, settings(**looking))
     hooked = []
 

@@ -19,12 +19,14 @@ from benchmarks.runs import ROOT
 from flows.commands.models import painter
 from reel.clip import Clip, ClipWriter
 from reel.errors import UserError
+from reel.models.family import Advice, Size
 from reel.models.painter import OWN, Painter
 from reel.models.source import ModelSource
 from reel.op import Context, get
 from reel.store import Store
 from tasks.keyframe.catalogue import RECIPES
 from tasks.keyframe.draw import eight_bit, named
+from tasks.keyframe.drawing import check_size, painted_size
 from tasks.keyframe.settings import Draw
 from tasks.keyframe.sheet import Sheet, drawn
 from tests.tasks import keyframe_models as tiny
@@ -62,7 +64,7 @@ def stock(
     parts = {name: kind.from_pretrained(str(folder / name), **floats[name]) for name, kind in kinds.items()}
     for one in parts.values():
         if isinstance(one, torch.nn.Module):
-            one.eval()
+            one.eval().requires_grad_(False)  # whether it wants a gradient decides which product PyTorch takes
     config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
     scheduler = getattr(diffusers, config["_class_name"]).from_config(config)
     absent = {"safety_checker": None, "feature_extractor": None} if architecture == "sd15" else {}
@@ -140,6 +142,23 @@ def references(store: Store) -> tuple[dict[str, str], list[Image.Image]]:
         found[f"reference_{number}"] = writer.digest
         pictures.append(Image.fromarray(pixels))
     return found, pictures
+
+
+def test_a_picture_smaller_than_a_painter_was_trained_at_is_painted_there_and_made_smaller(
+    families: Path, store: Store
+):
+    advised = {"sizes": [{"width": 64, "height": 96}, {"width": 96, "height": 144}]}
+    one = painter("sprite").model_copy(update={"advice": Advice.model_validate(advised)})
+    sizes = {(32, 48): (64, 96), (64, 96): None, (80, 120): None, (96, 96): None, (48, 48): None}
+    for asked, expected in sizes.items():
+        found = painted_size(one, *asked)
+        assert (found and (found.width, found.height)) == expected, asked
+    check_size(one, 32, 48, "film")
+    large = settings("sd15", "sd15", width=64, height=96)
+    small = settings("sd15", "sd15", painted=Size(width=64, height=96))
+    made = [Clip.open(store, get("keyframe", "draw").fn(cfg, {}, Context(store))).frame(0) for cfg in (large, small)]
+    assert made[1].shape == (48, 32, 3)
+    assert np.array_equal(made[1], np.asarray(Image.fromarray(made[0]).resize((32, 48), Image.Resampling.LANCZOS)))
 
 
 def test_reference_pictures_reach_the_pipeline(families: Path, store: Store):

@@ -76,7 +76,7 @@ def test_the_probe_sees_what_was_drawn_and_misses_what_was_not(module_store, peo
     right = measured(module_store, "probe_attributes", {"prompt": PROMPT}, frames=drawn)
     assert right.values["share"] > 0.9
     assert right.values["probability"] > 0.8
-    assert right.values.keys() == {"share", "probability", *CHOICES} - {"skin", *FACE}
+    assert right.values.keys() == {"share", "probability", "kept", *CHOICES} - {"skin", *FACE}
     assert right.notes["asked"]["hair_color"] == "pink"
     wrong = measured(
         module_store, "probe_attributes", {"prompt": plain_caption(PINK.opposite(), known_of().choices)}, frames=drawn
@@ -94,6 +94,20 @@ def test_a_figure_that_changes_half_way_is_half_right(module_store, people):
     found = measured(module_store, "probe_attributes", {"prompt": "pink hair"}, frames=store_clip(module_store, frames))
     assert found.values["share"] == pytest.approx(0.5, abs=0.15)
     assert np.mean(found.frames["share"][:half]) > 0.8 > 0.2 > np.mean(found.frames["share"][half:])
+
+
+def test_what_the_prompt_leaves_open_is_to_stay_one_thing(module_store, people):
+    """Of no skin a prompt may speak, but a figure whose arms turn brown half way is no good one."""
+    changed = dataclasses.replace(PINK, skin="light" if PINK.skin == "dark" else "dark")
+    steady = measured(module_store, "probe_attributes", {"prompt": "pink hair"},
+                      frames=store_clip(module_store, measure_clips.drawn(people)))  # fmt: skip
+    half = len(people) // 2
+    frames = measure_clips.drawn(people[:half]) + measure_clips.drawn(people[half:], changed)
+    turned = measured(
+        module_store, "probe_attributes", {"prompt": "pink hair"}, frames=store_clip(module_store, frames)
+    )
+    assert turned.values["probability"] == pytest.approx(steady.values["probability"], abs=0.05)
+    assert turned.values["kept"] < steady.values["kept"] - 0.04
 
 
 def test_a_prompt_without_the_familys_words_asks_for_nothing(module_store, people):

@@ -6,6 +6,7 @@ import pytest
 
 from reel import op
 from reel.compute import Compute
+from reel.errors import UserError
 from reel.store import Store
 from tests.tasks.tiny_family import LIMIT
 from tests.tasks.tiny_render import inputs, render, stylized
@@ -42,3 +43,8 @@ def test_negative_words_that_nothing_reads_are_told(caplog: pytest.LogCaptureFix
     assert "not read" not in caplog.text
     assert settings(negative_prompt="blurred", guidance_scale=1.0).embed.texts == [("a dancer", "")]
     assert "negative_prompt: its negative words are not read" in caplog.text
+
+
+def test_negative_words_that_nothing_reads_must_be_sound_all_the_same() -> None:
+    with pytest.raises(UserError, match="negative_prompt: 'nan' at character 4 is not a weight"):
+        settings(negative_prompt="(x:nan)", guidance_scale=1.0)

@@ -266,3 +266,21 @@ def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(weights.ModelAbsent):
         weights.fetch(sources[:1])
     assert len(asked) == 2, "a server that goes on for days asks again"
+
+
+def test_parts_of_one_repository_are_missed_in_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A family is made of up to ten of them, and the reader wants to know what to fetch."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("ROTOSCOPE_MODELS_LOCK", "/nowhere/models.lock.json")
+    sources = [
+        ModelSource(kind="hub", id="owner/a", files=["text_encoder/*", "tokenizer/*"]),
+        ModelSource(kind="hub", id="owner/a", files=["vae/*"]),
+        ModelSource(kind="hub", id="owner/b", files=["vae/*"]),
+        ModelSource(kind="hub", id="owner/a", files=["vae/config.json"]),
+        ModelSource(kind="file", id="/nowhere/c.safetensors"),
+    ]
+    with pytest.raises(weights.ModelAbsent) as error:
+        weights.fetch(sources)
+    first, second = error.value.message.splitlines()
+    assert first.startswith("owner/a [text_encoder, tokenizer, vae] (hub), owner/b [vae/*] (hub): not on this machine")
+    assert second == "model file /nowhere/c.safetensors does not exist"

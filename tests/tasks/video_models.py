@@ -62,6 +62,22 @@ def wan21(*, both: bool = False) -> Parts:
     }
 
 
+@functools.cache
+def _wan_animate_transformer() -> Any:
+    seen = {"image_dim": 4, "added_kv_proj_dim": 24, "in_channels": 36, "out_channels": 16}
+    face = {"motion_encoder_size": 16, "motion_style_dim": 8, "motion_dim": 4, "motion_encoder_dim": 16}
+    adapter = {"face_encoder_hidden_dim": 16, "face_encoder_num_heads": 2, "inject_face_latents_blocks": 2}
+    channels = {"motion_encoder_channel_sizes": {"4": 16, "8": 16, "16": 16}}
+    small = {"num_attention_heads": 2, "attention_head_dim": 12, "text_dim": TEXT, "ffn_dim": 32, "num_layers": 2}
+    shape = {**small, **seen, **face, **adapter, **channels, "rope_max_seq_len": 32}
+    return redrawn(diffusers.WanAnimateTransformer3DModel(**shape), 27)
+
+
+def wan_animate() -> Parts:
+    """Wan-Animate, which sees a face in 16 x 16 px."""
+    return {**wan21(), "transformer": _wan_animate_transformer()}
+
+
 def wan22() -> Parts:
     parts = {"transformer": wan_transformer(23), "transformer_2": wan_transformer(24)}
     return {**parts, "vae": wan_vae(), "scheduler": unipc(), "text_encoder": umt5(), "tokenizer": tokenizer()}

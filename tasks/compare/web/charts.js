@@ -16,7 +16,7 @@ function trade() {
   };
   $("trade-controls").replaceChildren(pick("tradeX"), turn("tradeX"), html("span", { class: "lone" }, "against"), pick("tradeY"), turn("tradeY"));
 
-  const width = Math.max(300, area.clientWidth), height = 300, box = { left: 52, right: width - 14, top: 12, bottom: height - 40 };
+  const width = Math.max(300, area.clientWidth), height = 300, box = { left: 52, right: width - 14, top: 30, bottom: height - 40 };
   const [mx, my] = [metrics[choice.tradeX], metrics[choice.tradeY]];
   const scale = (metric, from, to) => {
     const [low, high] = metricExtent[metrics.indexOf(metric)], pad = (high - low || Math.abs(high) || 1) * 0.06;
@@ -32,7 +32,7 @@ function trade() {
   for (const tick of sy.ticks) picture.append(svg("line", { class: "rule", x1: box.left, x2: box.right, y1: sy.at(tick), y2: sy.at(tick) }), svg("text", { x: box.left - 7, y: sy.at(tick) + 4, "text-anchor": "end" }, number(tick)));
   picture.append(
     svg("text", { class: "name", x: box.right, y: height - 6, "text-anchor": "end" }, `${mx.label} ${choice.up[choice.tradeX] ? "\u2192 better" : "\u2190 better"}`),
-    svg("text", { class: "name", x: box.left, y: height - 6 }, `${choice.up[choice.tradeY] ? "\u2191" : "\u2193"} ${my.label} better`),
+    svg("text", { class: "name", x: 4, y: 14 }, `${choice.up[choice.tradeY] ? "\u2191" : "\u2193"} ${my.label} better`),
     svg("polyline", { class: "front", points: best.map(({ x, y }) => `${sx.at(x)},${sy.at(y)}`).join(" ") }));
   const top = new Set(best.map(({ index }) => index));
   dots = spots.map(({ index, x, y }) => {

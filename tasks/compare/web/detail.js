@@ -62,9 +62,9 @@ function prompt(point) {
 }
 
 function origin(point) {
-  const lines = [["Clip", point.clip], ["Rendered", point.when], ["Run", point.id], ["Why it is so", `rotoscope why ${point.id}`]];
+  const lines = [["Film", point.film], ["Clip", point.clip], ["Rendered", point.when], ["Run", point.id], ["Why it is so", `rotoscope why ${point.id}`]];
   return html("section", {}, html("h3", {}, "Where it comes from"), html("table", {}, html("tbody", {},
-    ...lines.filter(([, text]) => text).map(([label, text]) => html("tr", {}, html("td", { class: "lone" }, label), html("td", { class: label === "Rendered" ? "" : "mono", dir: "auto" }, text))))));
+    ...lines.filter(([, text]) => text).map(([label, text]) => html("tr", {}, html("td", { class: "lone" }, label), html("td", { class: ["Film", "Rendered"].includes(label) ? "" : "mono", dir: "auto" }, text))))));
 }
 
 function theatre(on) {

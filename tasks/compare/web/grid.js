@@ -17,7 +17,7 @@ function cell(point, index) {
     film.show(canvas, tile);
   } else {
     const why = point.status === "done" ? point.missing : point.reason;
-    node.append(html("div", { class: "state" }, html("b", {}, point.status === "done" ? "no picture" : point.status), html("span", { dir: "auto" }, short(why || "", 160))));
+    node.append(html("div", { class: "state", title: why || "" }, html("b", {}, point.status === "done" ? "no picture" : point.status), html("span", { dir: "auto" }, short(why || "", 160))));
   }
   node.append(html("div", { class: "meter" }, html("i")), html("div", { class: "foot" }, html("span"), html("span", { class: "delta" })));
   return node;
@@ -27,8 +27,11 @@ function fits(point) {
   return axes.every((_, index) => index === choice.x || index === choice.y || choice.fixed[index] < 0 || point.at[index] === choice.fixed[index]);
 }
 
+// Whether an axis is one to lay renders out by: not one with a single value, nor one that only names single renders.
+const spans = (axis) => axis.values.length > 1 && (data.swept || axes.length === 1 || axis.numeric || axis.values.length < points.length);
+
 function begin() {
-  const whole = axes.map((_, index) => index).filter((index) => axes[index].values.length < points.length || axes.length === 1 || axes[index].numeric);
+  const whole = axes.map((_, index) => index).filter((index) => spans(axes[index]));
   const [x = NONE, y = NONE] = whole;
   choice.x = x;
   choice.y = y;
@@ -132,7 +135,7 @@ function controls() {
     .map(([value, label]) => html("option", { value, selected: value === chosen }, label));
   const pick = (label, nodes, act, title = label) => html("label", { title }, label, html("select", { "aria-label": label, onchange: (event) => act(Number(event.target.value)) }, ...nodes));
   const swap = (side, other) => (value) => choose({ [side]: value, ...(value !== NONE && value === choice[other] ? { [other]: choice[side] } : {}) });
-  const rest = axes.map((axis, index) => ({ axis, index })).filter(({ index }) => index !== choice.x && index !== choice.y);
+  const rest = axes.map((axis, index) => ({ axis, index })).filter(({ axis, index }) => index !== choice.x && index !== choice.y && axis.values.length > 1);
   const focused = document.activeElement?.getAttribute?.("aria-label");
   $("controls").replaceChildren(
     ...(axes.length ? [pick("Across", options(choice.x, "all renders"), swap("x", "y")), pick("Down", options(choice.y, "one row"), swap("y", "x"))] : []),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reel.errors import UserError
@@ -27,6 +27,7 @@ class Texts:
 
     Attributes:
         pairs: distinct texts; a negative one that nobody reads is empty.
+        unread: negative texts without guidance.
         keys: for each pair the flow's settings that it comes from, for messages.
         prompts: which text each frame shows; None: the first throughout.
         regions: which text counts in which part of the picture.
@@ -36,6 +37,7 @@ class Texts:
     keys: list[Pair]
     prompts: Prompts | None
     regions: dict[str, RegionalText]
+    unread: list[str] = field(default_factory=list)
 
 
 def gathered(
@@ -64,7 +66,9 @@ def gathered(
         pairs, keys = [(prompt, negative_prompt)], [("prompt", "negative_prompt")]
     else:
         pairs, keys = list(track.texts), [("prompt_schedule", "prompt_schedule")] * len(track.texts)
+    unread: list[str] = []
     if not guided:
+        unread = [negative for _, negative in pairs]
         if any(negative.strip() for _, negative in pairs):
             log.warning("%s: its negative words are not read: stylize.guidance_scale up to 1 is no guidance. "
                         "Above 1 they are, at twice the work.", keys[0][1])  # fmt: skip
@@ -76,7 +80,7 @@ def gathered(
     }
     pairs += [(region.prompt, "") for region in live.values()]
     keys += [(f"regions.{name}.prompt", "") for name in live]
-    return Texts(pairs, keys, None if track is None else _prompts(track), regional)
+    return Texts(pairs, keys, None if track is None else _prompts(track), regional, unread)
 
 
 def check_texts(texts: Texts, negative_prompt: str, embeddings: Collection[str]) -> None:
@@ -89,8 +93,9 @@ def check_texts(texts: Texts, negative_prompt: str, embeddings: Collection[str])
     Raises:
         UserError: the first that is not, by its setting.
     """
-    if any(negative for _, negative in texts.pairs):
-        check_text(negative_prompt, "negative_prompt", embeddings)
+    check_text(negative_prompt, "negative_prompt", embeddings)
+    for text in texts.unread:  # they are read as soon as guidance is turned on
+        check_text(text, texts.keys[0][1], embeddings)
     for pair, keys in zip(texts.pairs, texts.keys, strict=True):
         for text, key in zip(pair, keys, strict=True):
             check_text(text, key, embeddings)

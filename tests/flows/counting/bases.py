@@ -43,6 +43,12 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
             *("stylize.windows.overlap=1", "prompt=the figure waves slowly and turns to the left"),
             "model.parts={tokenizer: {kind: embedded, id: tiny_vace, subfolder: tokenizer}}",
         ],
+        [
+            *("renderer=wan_animate", "model.base={kind: embedded, id: tiny_wan_animate, files: null}", "measure=none"),
+            *("stylize.references=[$picture]", "stylize.mode=replace", "stylize.segments.frames=13"),
+            *("extract.max_frames=17", "prompt=the figure waves slowly and turns to the left"),
+            "model.parts={tokenizer: {kind: embedded, id: tiny_wan_animate, subfolder: tokenizer}}",
+        ],
     ],
     "animate": [
         [
@@ -52,6 +58,8 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
             *("animate.loras=[{source: {kind: file, id: $ltx_lora}}]", "assemble.metadata={artist: me}"),
             "model.parts={latent_upsampler: {kind: embedded, id: tiny_ltx, subfolder: latent_upsampler}}",
             *("animate.two_pass=true", "animate.refine_steps=4", "animate.refine_strength=0.5", "finish=[grain]"),
+            "animate.refine_loras=[{source: {kind: file, id: $ltx_lora}}]",
+            "model.refine_scheduler_config={invert_sigmas: false}",
         ],
         [
             *("model.base={kind: embedded, id: tiny_ltx, files: null}", f"extend={ROOT}/data/source/sample.mp4"),
@@ -64,6 +72,11 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
         [
             *("model=ltx2", "model.base={kind: embedded, id: tiny_av, files: null}", "picture=$mask", "frames=17"),
             *("width=64", "height=64", "prompt=she waves"),
+        ],
+        [
+            *("model=ltx2", "model.base={kind: embedded, id: tiny_av, files: null}", "picture=$mask", "frames=17"),
+            *("width=64", "height=64", "prompt=she waves", "animate.two_pass=true", "animate.refine_loras=[]"),
+            "model.parts={latent_upsampler: {kind: embedded, id: tiny_av, subfolder: latent_upsampler}}",
         ],
     ],
     "storyboard": [

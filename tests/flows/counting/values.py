@@ -50,6 +50,7 @@ VALUES: dict[str, Any] = {
     "sparsectrl.kind": "scribble",
     "animate.timesteps": [1000, 400],
     "animate.refine_timesteps": [900, 400, 0],
+    "animate.refine_guidance_scale": 2.0,
     "animate.extra_frames": 16,
     "workflow": "$other_graph",
     "files.*.*": "$picture",
@@ -120,7 +121,10 @@ NO_OTHER_OF = {
 }
 """The same of settings that have an effect in other flows."""
 ELSEWHERE = {
-    "dance": ("model.call.*", "model.limits.sizes.[].width", "model.limits.sizes.[].height", "model.sparsectrls.*"),
+    "dance": (
+        *("model.call.*", "model.refine_call.*", "model.refine_scheduler_config.*"),
+        *("model.limits.sizes.[].width", "model.limits.sizes.[].height", "model.sparsectrls.*"),
+    ),
     "text2video": ("model.sparsectrls.*",),
 }
 """Settings of model families that have no place in a flow, and that are walked for another."""
