@@ -25,6 +25,8 @@ from tasks.networks.journal import unfinished
 
 HIDDEN = ("compare", "search")
 """Flows whose records are about other renders; their own pages show them."""
+TRIAL = "trial"
+"""Flow of a search's attempts, often with few frames and steps: shown only when somebody looks for them."""
 
 
 class Catalogue:
@@ -137,7 +139,8 @@ def _shown(record: RenderRecord, before: RenderRecord | None, kept: int | None) 
         "prompt": summary.prompt(record),
         "title": record.title or "",
         "model": str(model.get("name", "")) if isinstance(model, Mapping) else "",
-        "sweep": record.sweep or "",
+        "sweep": record.sweep or (f"search {record.parent}" if record.flow == TRIAL else ""),
+        "trial": record.flow == TRIAL,
         "changes": [[label(key, keys), without_folders(was), without_folders(now)] for key, was, now in changes],
         "metrics": {**record.metrics, **({"seconds": record.seconds} if record.seconds else {})},
         "source": "original" in record.pictures or _is_older(record),

@@ -144,7 +144,7 @@ def train(
     where = where or Precision()
     for module in [*stage.modules.values(), *stage.frozen]:
         module.to(where.device)
-    optimizers = Optimizers(stage.modules, schedule.lr, muon=stage.muon)
+    optimizers = Optimizers(stage.modules, schedule.lr, muon=stage.muon, products=where.dtype)
     ema = Ema(optimizers.params, schedule.ema)
     step = _resume(folder / CHECKPOINT, optimizers, ema)
     _mode(stage, True)

@@ -23,14 +23,18 @@ from tasks.media import webp
 
 HOSTILE = "</script><img src=x onerror='window.hacked=1'>{{SCRIPT}} \u2028 \u202eright to left\u202c 👩‍🎤"
 FAILED, RUNNING = "20260103-000000-00000a", "20260103-000001-00000b"
+SEARCH, TRIAL = "20260101-000000-00000c", "20260101-000001-00000d"
 
 
 def fill(store: Store, folder: Path) -> list[RenderRecord]:
-    """Nine renders of two weights, one with words that would like to be markup; one that failed; one that goes on."""
+    """Nine renders of two weights, one with words that would like to be markup; one that failed; one that goes on; and
+    a search's trial, which the page lays aside."""
     made = grid(store, 3, size=(48, 64), count=8, prompts=["a girl in a red top", "a boy", HOSTILE])
     common: dict[str, Any] = {"flow": "dance", "started": START + timedelta(days=1), "config": settings(0.5, 0.1)}
     reason = f"no room left while writing {folder}/deep/movie.mp4"
     save(store, RenderRecord(run=FAILED, status="failed", reason=reason, ended=common["started"], **common))
+    trial = {**common, "flow": "trial", "parent": SEARCH, "title": "trial 3 quick", "ended": common["started"]}
+    save(store, RenderRecord(run=TRIAL, status="failed", reason="out of memory", **trial))
     save(store, RenderRecord(run=RUNNING, status="running", output=str(folder / "out"), **common))
     live = Live(store, RUNNING, folder / "out", every=1)
     live.expect(60.0)

@@ -19,7 +19,7 @@ from reel.history import marks
 from reel.history.record import Output, list_records, save
 from reel.store import Store
 from tasks.gallery.thumbs import RATE, SECONDS, SIDE, shown, thumb
-from tests.flows.galleries import FAILED, HOSTILE, RUNNING, ask, fill, served
+from tests.flows.galleries import FAILED, HOSTILE, RUNNING, SEARCH, ask, fill, served
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,9 @@ def own(gallery: Gallery) -> dict[str, str]:
 def test_every_render_is_there_newest_first_with_what_changed(data: dict[str, Any]):
     renders = data["renders"]
     assert [one["run"] for one in renders][:2] == [RUNNING, FAILED]
-    assert len(renders) == 11
+    assert len(renders) == 12
     assert [one["status"] for one in renders][:3] == ["running", "failed", "done"]
+    assert (renders[-1]["trial"], renders[-1]["sweep"]) == (True, f"search {SEARCH}")
     last = renders[2]
     assert (last["of"], last["prompt"], last["model"]) == ("dance", " ".join(HOSTILE.split()), "sprite")
     assert {key: now for key, _, now in last["changes"]} == {"prompt": HOSTILE, "lineart weight": "1.0"}
@@ -147,11 +148,12 @@ def test_a_comparison_that_was_made_is_a_link_to_a_page_of_its_own_origin(tmp_pa
     from reel.files import sha256_file
 
     store = Store(tmp_path / "store")
-    runs = [record.run for record in fill(store, tmp_path)[:2]]
+    filled = fill(store, tmp_path)
+    runs = [record.run for record in filled[:2]]
     page = tmp_path / "compare.html"
     page.write_text("<!doctype html>side by side")
     noted = Output(name=page.name, sha256=sha256_file(page), size=page.stat().st_size, role="page")
-    made = list_records(store)[0][0].model_copy(
+    made = filled[0].model_copy(
         update={"run": "20260104-000000-00000c", "flow": "compare", "config": {"runs": runs[::-1]},
                 "output": str(tmp_path), "outputs": (noted,)}
     )  # fmt: skip
@@ -246,7 +248,7 @@ def test_marks_are_of_runs_alone_and_damage_is_none(store: Store):
 
 def test_as_files_it_has_its_thumbnails_and_no_token(filled: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert cli.main(["gallery", "--store", str(filled.root), "--export", str(tmp_path / "page")]) == 0
-    assert "11 renders" in capsys.readouterr().out
+    assert "12 renders" in capsys.readouterr().out
     page = (tmp_path / "page" / "index.html").read_text("utf-8")
     found = re.search(r'id="data">(.*?)</script>', page, re.DOTALL)
     assert found is not None

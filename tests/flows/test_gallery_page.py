@@ -13,7 +13,7 @@ from flows.gallery.server import Gallery
 from reel.history import marks
 from reel.store import Store
 from tests.browser import PATIENCE, browser, watched
-from tests.flows.galleries import FAILED, RUNNING, fill, served
+from tests.flows.galleries import FAILED, RUNNING, SEARCH, TRIAL, fill, served
 from tests.flows.test_other_pages import attempts, elsewhere  # noqa: F401
 
 pytestmark = pytest.mark.slow
@@ -73,6 +73,14 @@ def test_tiles_show_results_sources_and_how_far_a_render_is(page: Any):
     done.hover()
     done.locator("img[src*='source']").wait_for()
     assert done.locator(".badge.source").inner_text() == "source"
+
+
+def test_trials_of_a_search_are_laid_aside_until_somebody_filters_by_it(page: Any):
+    assert TRIAL not in names(page)
+    assert "1 trial of a search" in page.locator("#summary").inner_text()
+    page.select_option("select[data-key='sweep']", f"search {SEARCH}")
+    assert names(page) == [TRIAL]
+    assert page.locator("#summary").inner_text().startswith("1 of 12 renders")
 
 
 def test_words_and_filters_narrow_and_the_order_follows_a_number(page: Any):

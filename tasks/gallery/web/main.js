@@ -36,7 +36,9 @@ function show() {
   $("tiles").replaceChildren(...found.map(tile));
   if (order.length && !$("tiles").querySelector(".tile[tabindex='0']")) tiles.get(order[0]).tabIndex = 0;
   const running = data.renders.filter((one) => one.status === "running").length;
-  $("summary").textContent = [found.length === data.renders.length ? `${found.length} renders` : `${found.length} of ${data.renders.length} renders`, running && `${running} running`].filter(Boolean).join("  \u00B7  ");
+  const trials = data.renders.filter(laidAside).length;
+  const all = data.renders.length - trials;
+  $("summary").textContent = [found.length === all ? `${all} renders` : `${found.length} of ${all} renders`, running && `${running} running`, trials && `${trials === 1 ? "1 trial" : `${trials} trials`} of a search: filter by sweep`].filter(Boolean).join("  \u00B7  ");
   $("nothing").hidden = found.length > 0;
   $("nothing").textContent = data.renders.length ? "No render fits. Fewer words or filters show more." : "No renders yet: the first one appears here as soon as it begins.";
 }

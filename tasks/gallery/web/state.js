@@ -27,10 +27,13 @@ function haystack(one) {
   return `${haystacks.get(one)}\n${one.note.toLowerCase()}`;
 }
 
+// Trials of a search are many and rough: a filter by flow or sweep shows them, and the one that is going on is shown.
+const laidAside = (one) => one.trial && one.status !== "running" && !state.filters.sweep && !state.filters.flow;
+
 function fitting() {
   const words = state.words.toLowerCase().split(/\s+/).filter(Boolean);
   const found = data.renders.filter((one) =>
-    FILTERS.every(({ key, of, fits }) => !state.filters[key] || (fits ? fits(one, state.filters[key]) : of(one) === state.filters[key]))
+    !laidAside(one) && FILTERS.every(({ key, of, fits }) => !state.filters[key] || (fits ? fits(one, state.filters[key]) : of(one) === state.filters[key]))
     && (!words.length || words.every((word) => haystack(one).includes(word))));
   const { sort } = state;
   if (sort === "newest") return found;

@@ -22,7 +22,7 @@ from tasks.sprite.ltx.motions import CLIP_FRAMES, Motion, moving_person, random_
 from tasks.sprite.skeleton import FRAME
 from tasks.sprite.spec import Spec
 
-VERSION = 2  # of the drawing: raise it when a clip of the same number would look different
+VERSION = 3  # of the drawing: raise it when a clip of the same number would look different
 UNSEEN = 64  # the last clips are never trained on, in any stage
 _SPAN = 16
 

@@ -1,8 +1,10 @@
 """What a figure and the camera do over a clip: named motions that begin at the first frame's pose.
 
-A motion turns the angles of one pose into angles of every frame, a way of the body and a way of the camera. The names
-are what prompts say (`captions`), what the reader finds (`reader`) and what the gates count. Left and right of a step
-and of a pan are the picture's; left and right of an arm are the figure's own, as in prompts for films.
+A motion turns the angles of one pose into angles of every frame, a way of the body and a way of the camera. Each is
+done in one way: picture and words say what happens, and nothing is left to chance that a small network would have to
+choose, or would blur. The names are what prompts say (`captions`), what the reader finds (`reader`) and what the gates
+count. Left and right of a step and of a pan are the picture's; left and right of an arm are the figure's own, as in
+prompts for films.
 """
 
 from __future__ import annotations
@@ -86,8 +88,8 @@ def moving_person(
     """
     body = random_proportions(rng)
     first = random_angles(rng) if rng.random() < posed else standing_angles(rng)
-    angles, root = act(rng, motion.action, first, count)
-    shift, zoom = film(rng, motion.camera, count)
+    angles, root = act(motion.action, first, count)
+    shift, zoom = film(motion.camera, count)
     joints = np.stack([pose_joints(row, body) for row in angles])
     joints[..., :2] += (root + shift)[:, None]
     x, y, height = random_placement(rng, joints, close_ups=0.0)
@@ -98,34 +100,34 @@ def moving_person(
     return people
 
 
-def act(rng: np.random.Generator, action: str, first: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def act(action: str, first: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Angles `(count, 20)` and the body's way `(count, 2)` in fractions of the height, from the pose `first`."""
     t = np.linspace(0, 1, count)
     a = {name: np.full(count, value) for name, value in zip(ANGLES, first, strict=True)}
     root = np.zeros((count, 2))
     if action.startswith("wave"):
         arms = ("r", "l") if action == "wave_both" else (action[len("wave_")],)
-        _wave(rng, a, t, arms)
+        _wave(a, t, arms)
     elif action.startswith("step"):
-        _step(rng, a, t, root, -1.0 if action == "step_left" else 1.0)
+        _step(a, t, root, -1.0 if action == "step_left" else 1.0)
     elif action == "jump":
-        _jump(rng, a, t, root)
+        _jump(a, t, root)
     elif action == "bow":
-        _bow(rng, a, t)
+        _bow(a, t)
     elif action == "turn":
-        a["yaw"] = a["yaw"] + math.pi * _ease(t, 0.06, rng.uniform(0.8, 0.95))
+        a["yaw"] = a["yaw"] + math.pi * _ease(t, 0.06, 0.88)
     return np.stack([a[name] for name in ANGLES], axis=1), root
 
 
-def film(rng: np.random.Generator, camera: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+def film(camera: str, count: int) -> tuple[np.ndarray, np.ndarray]:
     """What the camera does to the picture: a shift `(count, 2)` in fractions of the height, a zoom `(count,)`."""
     t = np.linspace(0, 1, count)
     shift, zoom = np.zeros((count, 2)), np.ones(count)
     if camera == "push_in":
-        zoom = 1 + rng.uniform(0.35, 0.55) * t
+        zoom = 1 + 0.45 * t
     elif camera.startswith("pan"):  # a camera that turns to the left sends the picture to the right
         way = 1.0 if camera == "pan_left" else -1.0
-        shift[:, 0] = way * rng.uniform(0.3, 0.45) * t
+        shift[:, 0] = way * 0.38 * t
     return shift, zoom
 
 
@@ -139,12 +141,12 @@ def _towards(values: np.ndarray, target: float, share: np.ndarray) -> np.ndarray
     return values + (target - values) * share
 
 
-def _wave(rng: np.random.Generator, a: dict[str, np.ndarray], t: np.ndarray, arms: tuple[str, ...]) -> None:
+def _wave(a: dict[str, np.ndarray], t: np.ndarray, arms: tuple[str, ...]) -> None:
     """The arm goes up to the side, then the forearm swings slowly until the end: what comes and goes within the eight
     frames of a latent cell is lost first."""
-    up = _ease(t, 0.0, rng.uniform(0.26, 0.34))
-    raised, bent = rng.uniform(1.65, 2.0), rng.uniform(1.1, 1.5)
-    swing = 0.5 - 0.5 * np.cos(2 * math.pi * rng.uniform(1.1, 1.4) * np.clip(t - 0.12, 0, None))
+    up = _ease(t, 0.0, 0.3)
+    raised, bent = 1.85, 1.3
+    swing = 0.5 - 0.5 * np.cos(2 * math.pi * 1.25 * np.clip(t - 0.12, 0, None))
     for arm in arms:
         a[f"{arm}_arm_raise"] = _towards(a[f"{arm}_arm_raise"], raised, up)
         a[f"{arm}_arm_turn"] = _towards(a[f"{arm}_arm_turn"], 0.1, up)
@@ -152,9 +154,9 @@ def _wave(rng: np.random.Generator, a: dict[str, np.ndarray], t: np.ndarray, arm
         a[f"{arm}_elbow"] = _towards(a[f"{arm}_elbow"], 0.15, up) + up * bent * swing
 
 
-def _step(rng: np.random.Generator, a: dict[str, np.ndarray], t: np.ndarray, root: np.ndarray, way: float) -> None:
+def _step(a: dict[str, np.ndarray], t: np.ndarray, root: np.ndarray, way: float) -> None:
     """Two steps to the side: one foot goes ahead, the other follows; the foot that stands stays where it is."""
-    spread = rng.uniform(0.1, 0.13)  # of each leg from the middle, in heights: a step is four of them long
+    spread = 0.115  # of each leg from the middle, in heights: a step is four of them long
     phase = 2 * np.clip((t - 0.04) / 0.88, 0, 1)
     within = phase - np.floor(phase)
     within[phase >= 2] = 1.0
@@ -172,9 +174,9 @@ def _step(rng: np.random.Generator, a: dict[str, np.ndarray], t: np.ndarray, roo
     a["lean"] = a["lean"] + 0.06 * way * np.sin(math.pi * t)
 
 
-def _jump(rng: np.random.Generator, a: dict[str, np.ndarray], t: np.ndarray, root: np.ndarray) -> None:
+def _jump(a: dict[str, np.ndarray], t: np.ndarray, root: np.ndarray) -> None:
     """Knees bend, the body flies and lands on bent knees again."""
-    height, depth = rng.uniform(0.17, 0.26), rng.uniform(0.6, 0.8)
+    height, depth = 0.215, 0.7
     bend = depth * (_bump(t, 0.0, 0.16, 0.3) + 0.8 * _bump(t, 0.7, 0.8, 0.97))
     u = np.clip((t - 0.28) / 0.44, 0, 1)
     root[:, 1] = LEG * (1 - np.cos(bend)) - height * 4 * u * (1 - u)
@@ -187,10 +189,10 @@ def _jump(rng: np.random.Generator, a: dict[str, np.ndarray], t: np.ndarray, roo
         a[f"{arm}_arm_raise"] = _towards(a[f"{arm}_arm_raise"], 1.15, out)
 
 
-def _bow(rng: np.random.Generator, a: dict[str, np.ndarray], t: np.ndarray) -> None:
+def _bow(a: dict[str, np.ndarray], t: np.ndarray) -> None:
     """The trunk bends towards the camera, stays a moment, comes up; the arms stay at its sides."""
     down = _ease(t, 0.02, 0.38) * (1 - _ease(t, 0.62, 0.98))
-    a["pitch"] = a["pitch"] + rng.uniform(1.0, 1.2) * down
+    a["pitch"] = a["pitch"] + 1.1 * down
     a["head_pitch"] = a["head_pitch"] + 0.35 * down
     for arm in ("r", "l"):
         a[f"{arm}_arm_turn"] = _towards(a[f"{arm}_arm_turn"], 0.0, down)
