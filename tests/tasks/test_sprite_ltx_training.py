@@ -290,6 +290,28 @@ def test_noise_levels_lean_to_the_high_ones():
     assert 0 <= drawn.min() < 0.01 < 0.99 < drawn.max() <= 1
 
 
+def test_a_thinned_batch_keeps_what_moves_and_whose_token_is_whose():
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(2, 8, 1, 8, 8, generator=generator).repeat(1, 1, 4, 1, 1)  # nothing moves
+    z[0, :, 2, 3, 5] += 3.0  # but for one cell of the first clip
+    still = flow.Picture(torch.randn(2, 8, 1, 8, 8, generator=generator), torch.tensor([13.0, 13.0]), torch.ones(2))
+    noise = torch.randn(z.shape, generator=generator)
+    given = (z, noise, torch.tensor([0.5, 0.9]), torch.ones(2), [still], torch.tensor([24.0, 12.0]))
+    whole = flow.noisy(*given, torch.Generator().manual_seed(1))
+    thin = flow.thin(whole, z, 0.25, generator)
+    assert thin.tokens.shape == (2, 80, 8)  # a fourth of 64 cells of the picture and 256 of the clip
+    for kept, of in (("tokens", thin.coords), ("target", thin.coords), ("timesteps", thin.coords)):
+        for row in range(2):
+            at = (of[row].T[:, None] == whole.coords[row].T[None]).all(-1)  # places are all different
+            assert at.sum() == 80
+            torch.testing.assert_close(getattr(thin, kept)[row], getattr(whole, kept)[row][at.int().argmax(1)])
+    moving = whole.coords[0, :, 64 + 2 * 64 + 3 * 8 + 5]
+    assert (thin.coords[0] == moving[:, None]).all(0).any()
+    around = {(y, x) for y in (32, 48, 64) for x in (64, 80, 96)}  # px of the first frame's cells near it
+    first = thin.coords[0][:, thin.coords[0, 0] == 0]
+    assert around <= {(int(y), int(x)) for _, y, x in first.T}
+
+
 def test_a_word_of_a_caption_is_one_token_and_any_other_is_spelt():
     tokenizer = build_tokenizer()
     tokens = tokenizer.convert_ids_to_tokens(tokenizer("She waves, slow push-in").input_ids)

@@ -117,6 +117,26 @@ def noisy(
     return Noisy(tokens, own * 1000, coords, random - clean, (own >= LEAST) * weights[..., 0])
 
 
+def thin(given: Noisy, latents: Tensor, share: float, generator: torch.Generator) -> Noisy:
+    """A share of the tokens: of clips `(B, C, f, h, w)` those whose cells move, of the first frame and of pictures those
+    where something moves in time, and others by chance. Each token says where and when it is, so the others are not
+    missed; most cells of a clip are background, and cost as much."""
+    move = moved(latents)
+    where = torch.nn.functional.max_pool2d(move.amax(2), 3, 1, 1).flatten(1)  # (B, h w)
+    score = torch.cat([where, move[:, 0, 1:].flatten(1)], dim=1)
+    pictures = given.tokens.shape[1] - score.shape[1]
+    score = torch.cat([where.repeat(1, pictures // where.shape[1]), score], dim=1)
+    score = score + torch.rand(score.shape, generator=generator) * 0.2
+    rows = score.topk(round(share * score.shape[1]), dim=1).indices.sort(dim=1).values
+
+    def of(values: Tensor) -> Tensor:
+        return values.gather(1, rows[..., None].expand(-1, -1, values.shape[-1]))
+
+    coords = given.coords.gather(2, rows[:, None].expand(-1, 3, -1))
+    return Noisy(of(given.tokens), given.timesteps.gather(1, rows), coords, of(given.target),
+                 given.weights.gather(1, rows))  # fmt: skip
+
+
 def predict(transformer: torch.nn.Module, given: Noisy, hidden: Tensor, mask: Tensor) -> Tensor:
     """The transformer's velocity `(B, S, C)`."""
     result: Tensor = transformer(

@@ -86,6 +86,8 @@ class FlowSettings(StageSettings):
     """Share of steps with a further picture at a frame of the clip, in half of them the last one."""
     emphasis: float = Field(default=0.0, ge=0)
     """How much more a cell weighs that changes over a clip: an arm is a few cells of 64."""
+    cells: float = Field(default=1.0, gt=0, le=1)
+    """Share of a clip's cells that a step looks at, those that move first; the last steps look at all."""
     start: LocalPath | None = None
     """A folder with a `transformer` to go on from instead of from nothing."""
 

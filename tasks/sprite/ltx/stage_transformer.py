@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 NO_CAPTION = 0.1  # share of samples trained without their caption, for guidance
 FPS = (12.0, 24.0, 25.0)  # frame rates that a clip may be said to have: the motion is the same in frames
 FIRST_GIVEN, FIRST_WHOLE = 0.93, 0.8  # shares of clips with a picture at the first frame, and of these at strength 1
+THINNED = 0.9  # share of the stage that may look at a part of the cells
 WHOLE = 0.6  # share of further pictures at strength 1
 
 Check = Callable[[int], dict[str, float]]
@@ -102,15 +103,18 @@ class LtxTransformerStage:
         given = self.drawn.batch(draw, self.batch)
         level = flow.levels(self.batch, self.cfg.shift, draw.torch)
         latents = self.drawn.latents.clip(given.rows)
-        value = drawn_loss(self, given, latents, draw.normal(*latents.shape), level, draw.torch)
+        cells = self.cfg.cells if progress < THINNED else 1.0
+        value = drawn_loss(self, given, latents, draw.normal(*latents.shape), level, draw.torch, cells)
         return value, {}
 
 
 def drawn_loss(stage: LtxTransformerStage, given: Given, latents: Tensor, noise: Tensor, level: Tensor,
-               generator: torch.Generator) -> Tensor:  # fmt: skip
-    """The velocity's mean square for clips at noise levels `(B,)` under what is given of them."""
+               generator: torch.Generator, cells: float = 1.0) -> Tensor:  # fmt: skip
+    """The velocity's mean square for clips at noise levels `(B,)` under what is given of them; cells: see `flow.thin`."""
     with torch.no_grad():
         hidden, mask = embed(stage.tokenizer, stage.text_encoder, given.texts)
         state = flow.noisy(latents, noise, level, given.first, given.pictures, given.fps, generator,
                            stage.cfg.emphasis)  # fmt: skip
+        if cells < 1:
+            state = flow.thin(state, latents, cells, generator)
     return flow.loss(flow.predict(stage.transformer, state, hidden, mask), state, stage.channels)
