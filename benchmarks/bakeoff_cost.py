@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -131,7 +130,12 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="where the families are written (4 GB); kept for the next run")
     options = parser.parse_args()
-    work = Path(tempfile.mkdtemp(prefix="rotoscope-bakeoff-"))
+    with tempfile.TemporaryDirectory(prefix="rotoscope-bakeoff-", ignore_cleanup_errors=True) as work:
+        return measured(Path(work), options)
+
+
+def measured(work: Path, options: argparse.Namespace) -> int:
+    """Exit code: whether all bars are met."""
     folder = options.folder or work / "files"
     written(folder)
     os.environ |= {"ROTOSCOPE_MODELS": str(folder / "models"), "OMP_NUM_THREADS": str(options.threads)}
@@ -156,7 +160,6 @@ def main() -> int:
     print(f"seconds of its ops    {ops:7.1f}; allowed {allowed:.1f}; the whole is {over}")
     print(f"memory over the largest one's own: {share:.3f}; allowed {MEMORY}")
     print(f"text encoders loaded: {first} for the first seed, {later} for the second; allowed {len(FAMILIES)} and 0")
-    shutil.rmtree(work, ignore_errors=True)
     return 0 if all_of_them.wall <= allowed and share <= MEMORY and (first, later) == (len(FAMILIES), 0) else 1
 
 

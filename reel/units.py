@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, FiniteFloat
 
+MOST_FRAMES = 10_000
+"""Of a film from words or pictures, whose length is asked for: more is a slip."""
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?"
 
 

@@ -26,11 +26,11 @@ from flows.timeframe.settings import Timeframe
 from reel.errors import UserError
 from reel.nested import flat, placed
 from reel.schedule.setting import as_text
+from reel.units import MOST_FRAMES
 from tasks.animate import nearest, pictures
 
 FRAMES = 16
 """Length of a film where none is asked for: what AnimateDiff's motion modules were trained on."""
-MOST_FRAMES = 10_000
 """Of a `timeframe`."""
 GROUPS = ("measure", "finish")
 """Files that are chosen for all, asked for or not: their figures stand in one table."""

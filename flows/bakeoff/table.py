@@ -36,7 +36,7 @@ COLUMNS: Mapping[str, str] = {
 """Columns of the CSV before the metrics, with what they are called in the Markdown."""
 
 
-KINDS: Mapping[str, str] = {"died": "ended", "left": "not tried"}
+KINDS: Mapping[str, str] = {"died": "ended", "left": "not tried", NoRoom.__name__: "no room"}
 """What films are called whose process did not come to an end with them, by what the manifest has as their error."""
 
 
@@ -75,7 +75,7 @@ def outcome(point: Point) -> str:
     kind = point.state.kind or ""
     if kind not in KINDS and out_of_memory(point.reason or ""):
         return "out of memory"
-    return KINDS.get(kind, "refused" if kind in (UserError.__name__, NoRoom.__name__) else "failed")
+    return KINDS.get(kind, "refused" if kind == UserError.__name__ else "failed")
 
 
 def _film(record: RenderRecord, store: Store) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""comfyui: a ComfyUI graph run on a ComfyUI server, its output a film of this house: cached, recorded, compared.
+"""comfyui: a ComfyUI graph run on a ComfyUI server, its output a Rotoscope render: cached, recorded, compared.
 
     rotoscope comfyui workflow=graph.json inputs.KSampler.seed=3 files.LoadImage.image=key.png
     rotoscope comfyui -m workflow=graph.json 'inputs.KSampler.seed=choice(1,2,3)'

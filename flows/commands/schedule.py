@@ -1,4 +1,4 @@
-"""Look schedules of every dialect over, repair, show and convert them, without loading a model."""
+"""Check, repair, show and convert schedules of every dialect, without loading a model."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from flows.dance.makers import map_makers
 from flows.render import infotexts, schedules
 from flows.render.settings import Rendering
 from reel.config import FIGURES, FILES, Config, LocalPath, Marker, Text, tag, told_apart
+from reel.errors import UserError
 from reel.models.animatediff import AnimateDiff
 from reel.models.animator import Animator
 from reel.schedule.setting import ScheduleText
@@ -68,7 +69,13 @@ def _family(model: Mapping[str, Any]) -> type[Config]:
 
 
 def _renderer(stylize: Mapping[str, Any]) -> type[Config]:
-    return DRIVEN.get(str(stylize["renderer"]), Vace) if "renderer" in stylize else Sampling
+    if "renderer" not in stylize:
+        return Sampling
+    if (name := str(stylize["renderer"])) not in DRIVEN:
+        raise UserError(
+            f"stylize.renderer: there is no {name!r}", fix=f"renderer={' or renderer='.join(sorted(DRIVEN))}"
+        )
+    return DRIVEN[name]
 
 
 class Dance(Rendering):

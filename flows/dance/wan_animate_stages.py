@@ -23,14 +23,14 @@ from tasks.vace.join import Join
 from tasks.vace.outline import Outline
 from tasks.wan_animate.face import Face
 from tasks.wan_animate.place import Place
-from tasks.wan_animate.segments import Segment
+from tasks.wan_animate.segments import Span
 
 
 @dataclass(frozen=True)
 class Part:
     """One segment and how it is made."""
 
-    segment: Segment
+    segment: Span
     denoise: Denoise
     decode: Decode
 

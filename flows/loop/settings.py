@@ -13,7 +13,7 @@ from flows.render.keyed import Keyed
 from flows.text2video.settings import OF_A_SOURCE
 from reel.config import OPERATIONAL, Config, Field, LocalPath, Marker, Text
 from reel.schedule.setting import ScheduleText
-from reel.units import Factor
+from reel.units import MOST_FRAMES, Factor
 from tasks.stylize.settings.embed import check_text
 
 
@@ -49,7 +49,7 @@ class Loop(Keyed):
     """What the loop shows; empty where the pictures say it all."""
     prompt_schedule: ScheduleText = None
     """Takes the prompt's place: `loop: true; 0: eyes open; 50%: eyes closed`, @file, keys in YAML; docs/schedules/."""
-    frames: int = Field(ge=1, le=10000)
+    frames: int = Field(ge=1, le=MOST_FRAMES)
     """Length of one round."""
 
     @model_validator(mode="before")

@@ -12,6 +12,7 @@ from reel.config import FILES, OPERATIONAL, Colour, Config, Field, Finite, Local
 from reel.models.animator import Animator
 from reel.models.painter import Painter
 from reel.story.model import MOST_SHOTS, Camera, Transition
+from reel.units import MOST_FRAMES
 from tasks.animate.settings import Sampling
 from tasks.film.settings import Film
 from tasks.keyframe.settings import DrawingOfCharacters
@@ -30,7 +31,7 @@ class ShotChange(Config):
     """What the camera does."""
     seconds: Finite | None = Field(default=None, gt=0, le=120)
     """Its length; the animator's nearest is taken, and said."""
-    frames: int | None = Field(default=None, ge=1, le=10_000)
+    frames: int | None = Field(default=None, ge=1, le=MOST_FRAMES)
     """Its length in frames of the animator, instead."""
     seed: int | None = Field(default=None, ge=0, lt=2**63)
     """Of picture and motion."""

@@ -14,6 +14,7 @@ from reel.config import FIGURES, FILES, Field, Finite, LocalPath, Marker, Text
 from reel.models.animatediff import AnimateDiff
 from reel.models.source import LoraSource
 from reel.schedule.setting import ScheduleText
+from reel.units import MOST_FRAMES
 from tasks.assemble import Assemble
 from tasks.stylize.settings.camera import live_moves
 from tasks.stylize.settings.controls import ControlSettings, Mask, live_controls
@@ -53,7 +54,7 @@ class TextToVideo(Rendering):
     """Seed of the noise; another seed is another take."""
     guidance_schedule: ScheduleText = None
     """Factor of `stylize.guidance_scale` over the frames, 0 to 10."""
-    frames: int = Field(ge=1, le=10000)
+    frames: int = Field(ge=1, le=MOST_FRAMES)
     """Length. Up to the family's motion window all frames see one another; longer clips are seen in windows."""
     fps: Finite = Field(gt=0, le=240)
     """Frames a second; AnimateDiff's motion modules were trained at 8."""

@@ -22,6 +22,7 @@ from flows.timeframe.track import Track, files_of, on_frames, words_of
 from reel.config import parse
 from reel.errors import UserError
 from reel.store import Store
+from reel.units import MOST_FRAMES
 from tasks.animate.pictures import Still, check_fit
 from tasks.animate.settings import Key
 from tasks.animate.shown import ShownKeys
@@ -51,9 +52,8 @@ def plan(cfg: Timeframe, store: Store) -> RenderPlan:
         UserError: the first thing that would make the render fail.
     """
     check_compute(cfg.compute)
-    compiled = schedules.compiled(
-        schedules.slots(cfg, cfg.stylize.embeddings), cfg.frames or 10000, cfg.fps, cfg.seed, origins=current().origins
-    )
+    slots, frames = schedules.slots(cfg, cfg.stylize.embeddings), cfg.frames or MOST_FRAMES
+    compiled = schedules.compiled(slots, frames, cfg.fps, cfg.seed, origins=current().origins)
     track = on_frames(cfg, compiled.tracks["track"])
     if cfg.renderer == "animate":
         return handed_over.plan(cfg, track, store)

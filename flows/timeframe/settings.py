@@ -12,7 +12,7 @@ from flows.render.keyed import Keyed
 from flows.text2video.settings import OF_A_SOURCE
 from reel.config import OPERATIONAL, Config, Field, Marker, Text
 from reel.schedule.setting import ScheduleText
-from reel.units import Factor
+from reel.units import MOST_FRAMES, Factor
 from tasks.preprocess.tile import Tile
 from tasks.stylize.settings.embed import check_text
 
@@ -60,7 +60,7 @@ class Timeframe(Keyed):
     """Whether drawn pictures are shown first: nothing moves before you say yes. Sweeps never ask."""
     prompt: Text = ""
     """What all ranges show; the words of a range follow it."""
-    frames: int | None = Field(default=None, ge=1, le=10000)
+    frames: int | None = Field(default=None, ge=1, le=MOST_FRAMES)
     """Length; empty: as the track says, or to the end of its last range."""
 
     @model_validator(mode="after")

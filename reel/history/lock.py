@@ -82,7 +82,8 @@ def of_record(store: Store, record: RenderRecord, settings: Mapping[str, Any]) -
     if not stages:
         raise UserError(f"{record.flow} {record.run}, {record.status}: it made nothing that could be locked")
     entries = [_fields(store, stage) for stage in stages]
-    beside = [_fields(store, stage) for stage in record.stages if stage.measures]
+    measured = [_fields(store, stage) for stage in record.stages if stage.measures]
+    beside = measured if all(entries) else []  # of a stage that is forgotten nobody knows what it is made of
     return RenderLock(
         flow=record.flow,
         run=record.run,

@@ -291,10 +291,12 @@ def scheduler(
     }
     wrong = [name for name, on in shifts.items() if on]
     if timesteps and wrong and not RECIPES[model.architecture].sampler:  # one of its own takes them as they are
-        own = "refine_" if refining else ""
+        own, recipe = "refine_" if refining else "", RECIPES[model.architecture]
+        list_only = refining and recipe.refines_from == "timesteps"  # it begins where its list does
+        without = "" if list_only else f", or animate.{own}timesteps=null"
         raise UserError(
             f"animate.{own}timesteps: the scheduler of model {model.name} would shift them ({', '.join(wrong)}), and "
             "then the noise is not what the list says",
-            fix=f"model.{own}scheduler_config={{use_dynamic_shifting: false, shift: 1.0, shift_terminal: null}}, or "
-            f"animate.{own}timesteps=null",
+            fix=f"model.{own}scheduler_config={{use_dynamic_shifting: false, shift: 1.0, shift_terminal: null}}"
+            + without,
         )

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 log = logging.getLogger(__name__)
-FIX = "animate.decode_tiling=true, animate.decode_framewise=true, fewer frames, or a smaller size"
-"""What helps when the VAE needs too much memory."""
 
 
 def _work(cfg: Decode, given: Mapping[str, Extent], ctx: Context) -> Work:
@@ -62,6 +60,8 @@ def decode(cfg: Decode, inputs: Mapping[str, str], ctx: Context) -> str:
     end = stored.take_end(ctx.store, inputs["denoised"])
     device = set_up(ctx, parts.sources(cfg))
     recipe = parts.recipe_of(cfg)
+    less = recipe.smaller("decode_tiling=true", "decode_framewise=true")
+    fix = ", ".join(filter(None, [less, "fewer frames, or a smaller size"]))
     arguments = {**call_arguments(cfg.denoise, given, device), **recipe.decoding(cfg)}
 
     def attempt(offload: str) -> Any:
@@ -80,7 +80,7 @@ def decode(cfg: Decode, inputs: Mapping[str, str], ctx: Context) -> str:
                 segment=given.segment,
             )[0]
 
-    pictures = eight_bit(retry_offloaded(attempt, device, ctx, FIX)[0])[: cfg.keep]
+    pictures = eight_bit(retry_offloaded(attempt, device, ctx, fix)[0])[: cfg.keep]
     if len(pictures) < cfg.keep:
         raise UserError(
             f"model of {recipe.name}: its pipeline made {len(pictures)} frames, {cfg.keep} were to be kept",
@@ -93,11 +93,16 @@ def decode(cfg: Decode, inputs: Mapping[str, str], ctx: Context) -> str:
             writer.add(picture, number)
         if given.segment is not None:
             stored.carry(writer, given.segment, cfg.denoise)
+    if not recipe.driven:  # one that maps drive ends as its clip does
+        _tell_flash(pictures, ctx)
+    return writer.digest
+
+
+def _tell_flash(pictures: np.ndarray, ctx: Context) -> None:
     found = end_flash(pictures)
     ctx.note(end_flash=found.figures)
     if found.seen:
         log.warning("the film flashes or blurs at its end (%s); animate.extra_frames=16 cuts more of it off", found)
-    return writer.digest
 
 
 def eight_bit(frames: np.ndarray) -> np.ndarray:

@@ -22,8 +22,6 @@ from tasks.networks.retry import retry_offloaded
 from tasks.networks.work import LIBRARIES, identity, set_up
 
 log = logging.getLogger(__name__)
-FIX = "fewer frames, a smaller size, animate.storage=float8, or compute.offload=sequential"
-"""What helps when the denoiser needs too much memory."""
 
 
 @op(
@@ -49,6 +47,8 @@ def denoise(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> str:
         digest of an object of kind ``denoised``.
     """
     given = stored.given(cfg, inputs, ctx)
+    less = parts.recipe_of(cfg).smaller("storage=float8")
+    fix = f"fewer frames, a smaller size, {less}, or compute.offload=sequential"
     device = set_up(ctx, [*parts.sources(cfg), *(lora.source for lora in cfg.loras)])
     name = identity(get("animate", "denoise"), cfg, inputs, device)
     file = JournalFile(ctx.store.root / "journals" / name, {"identity": name}, run=ctx.run)
@@ -56,7 +56,7 @@ def denoise(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> str:
     def attempt(offload: str) -> tuple[list[Any], Journal]:
         return _denoised(cfg, given, ctx, file, device, offload)
 
-    results, journal = retry_offloaded(attempt, device, ctx, FIX)
+    results, journal = retry_offloaded(attempt, device, ctx, fix)
     ctx.note(device=device, steps=cfg.steps, forwards=journal.forwards)
     assert journal.end is not None
     digest = stored.put_denoised(
@@ -93,7 +93,7 @@ def _denoised(
             bar.update((number + 1) % recipe.steps_a_round == 0)
 
         def due(state: Checkpoint) -> None:
-            file.when_due(lambda: _write(file, state, recipe.steps_a_round))
+            file.when_due(lambda: _write(file, state, (state.calls - skipped) // recipe.steps_a_round))
 
         generator, start = torch.Generator("cpu").manual_seed(cfg.seed), resumed or given.before
         journal = Journal(generator, start, due, stepped, look(cfg, ctx, made))
@@ -164,9 +164,9 @@ def _begun(cfg: Denoise, given: stored.Given, device: str) -> dict[str, Any]:
     return found
 
 
-def _write(file: JournalFile, state: Checkpoint, steps_a_round: int) -> None:
+def _write(file: JournalFile, state: Checkpoint, done: int) -> None:
     plan, tensors = state.packed()
-    file.put(state.calls // steps_a_round, tensors, state=json.dumps(plan))
+    file.put(done, tensors, state=json.dumps(plan))
 
 
 def _resumed(file: JournalFile) -> Checkpoint | None:

@@ -16,9 +16,6 @@ from tasks.networks.quiet import quiet
 from tasks.networks.retry import retry_offloaded
 from tasks.networks.work import LIBRARIES, set_up
 
-FIX = "animate.encode_tiling=true, or a smaller size"
-"""What helps when the VAE needs too much memory."""
-
 
 @op(
     "animate",
@@ -41,6 +38,7 @@ def encode(cfg: Encode, inputs: Mapping[str, str], ctx: Context) -> str:
     """
     device = set_up(ctx, parts.sources(cfg))
     recipe = parts.recipe_of(cfg)
+    fix = ", or ".join(filter(None, [recipe.smaller("encode_tiling=true"), "a smaller size"]))
     least = film_of(cfg, inputs, ctx)
     arguments = recipe.arguments(least, shown_in(least, inputs, ctx))
     words = {"prompt": ""} if recipe.text else {}
@@ -52,7 +50,7 @@ def encode(cfg: Encode, inputs: Mapping[str, str], ctx: Context) -> str:
             given = {**arguments, **words}
             return call.encode(parts.stock_of(recipe), made, given, least.seed, segment_of(least, inputs, ctx))
 
-    kept = retry_offloaded(attempt, device, ctx, FIX)
+    kept = retry_offloaded(attempt, device, ctx, fix)
     return put_kept(ctx.store, "encoded", kept)
 
 

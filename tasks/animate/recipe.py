@@ -159,6 +159,12 @@ class Recipe:
     call: frozenset[str] = frozenset()
     reads: frozenset[str] = READ
 
+    def smaller(self, *settings: str) -> str:
+        """Settings ``name=value`` that save memory, with their group in front, without those that it does not read."""
+        group = "stylize" if self.driven else "animate"
+        read = [one for one in settings if (name := one.partition("=")[0]) in self.reads or name not in READ]
+        return ", ".join(f"{group}.{one}" for one in read)
+
     @property
     def shells(self) -> list[str]:
         """Parts whose settings the pipeline's call reads, whatever it runs."""

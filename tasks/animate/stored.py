@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from reel.store import Store
 
 
-ROLES: tuple[Role, ...] = ("control", "mask", "face", "background")
-"""Inputs that drive a film, by what they are to it."""
-
-
 DRIVING: tuple[Role, ...] = ("control", "mask", "face", "background")
 """Inputs of ops: clips that drive a film, where any do, by their roles."""
 
@@ -84,7 +80,7 @@ def given(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> Given:
 def shown_in(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> list[Shown]:
     """The pictures and clips that a film is held to, and what drives it."""
     clips = [Clip.open(ctx.store, inputs[f"frames_{index}"]) for index in range(len(cfg.keys))]
-    driving = {role: Clip.open(ctx.store, inputs[role]) for role in ROLES if role in inputs}
+    driving = {role: Clip.open(ctx.store, inputs[role]) for role in DRIVING if role in inputs}
     return [
         *(Shown(clip.array(), key.at, key.strength) for clip, key in zip(clips, cfg.keys, strict=True)),
         *(Shown(clip.array(), 0, 1.0, role) for role, clip in driving.items()),

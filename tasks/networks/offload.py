@@ -44,11 +44,11 @@ def layer_by_layer(modules: Sequence[Any], device: str, ahead: bool = False) -> 
     names = (group_offloading._GROUP_OFFLOADING, group_offloading._LAYER_EXECUTION_TRACKER,
              group_offloading._LAZY_PREFETCH_GROUP_OFFLOADING)  # fmt: skip
     streams = ahead and device.startswith("cuda")
-    for module in modules:
-        apply_group_offloading(
-            module, device, offload_type="leaf_level", use_stream=streams, low_cpu_mem_usage=streams
-        )  # fmt: skip
     try:
+        for module in modules:
+            apply_group_offloading(
+                module, device, offload_type="leaf_level", use_stream=streams, low_cpu_mem_usage=streams
+            )  # fmt: skip
         yield
     finally:
         for module in modules:

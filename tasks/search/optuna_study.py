@@ -218,7 +218,7 @@ class Study:
         if self.kind == "random" or number > startup(len(self.axes)):
             return None
         spread = qmc.Sobol(len(self.axes), seed=self.seed).random(8 * (startup(len(self.axes)) // 8 + 1))
-        sobol = spread[number - len(first)]
+        sobol = spread[number - 1]  # that of this trial, whatever has taken the place of those before
         return {
             axis.key: axis.value(min(axis.count - 1, int(u * axis.count)))
             for axis, u in zip(self.axes, sobol, strict=True)

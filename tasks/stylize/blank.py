@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from reel.config import Config, Field, Finite
 from reel.op import Context, op
+from reel.units import MOST_FRAMES
 from tasks.networks import stored
 
 
@@ -17,7 +18,7 @@ class Blank(Config):
     """px."""
     height: int = Field(ge=8, le=8192)
     """px."""
-    frames: int = Field(ge=1, le=10000)
+    frames: int = Field(ge=1, le=MOST_FRAMES)
     """How many."""
     fps: Finite = Field(gt=0, le=240)
     """Frames a second."""

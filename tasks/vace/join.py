@@ -121,7 +121,7 @@ def _tell(found: Mapping[str, float], cfg: Join, ctx: Context) -> None:
     ctx.note(seams=dict(found))
     if found["seam"] > OUT_OF_LINE * found.get("inner", float("inf")):
         shared = "stylize.windows.overlap=9, or stylize.windows.blend=match"
-        better = shared if cfg.overlap else "stylize.segments.carried=5"
+        better = shared if cfg.overlap else "of stylize.segments.carried, 5 joins better than 1"
         log.warning(
             "the film jumps where two windows meet (by %.1f of 255, inside the windows by %.1f at most); %s",
             found["seam"], found["inner"], better,

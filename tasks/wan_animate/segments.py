@@ -13,7 +13,7 @@ STEP = 4
 
 
 @dataclass(frozen=True)
-class Segment:
+class Span:
     """A segment of ``frames`` frames, of which ``new`` are the film's; it is handed frames ``first`` to ``last`` - 1.
 
     These are its own and those of the segment before, for which the call is made as well.
@@ -30,7 +30,7 @@ def least(carried: int) -> int:
     return -(-2 * carried // STEP) * STEP + 1
 
 
-def segments(length: int, most: int, carried: int) -> list[Segment]:
+def segments(length: int, most: int, carried: int) -> list[Span]:
     """The segments of a clip, as few as can be; all are of one length, the shortest that makes the clip in so many.
 
     Args:
@@ -42,9 +42,9 @@ def segments(length: int, most: int, carried: int) -> list[Segment]:
     several = -(-new // (most - carried))
     stride = -(-new // (several * STEP)) * STEP
     frames = max(stride + carried, least(carried))
-    found = [Segment(0, min(frames, length), frames, min(frames, length))]
+    found = [Span(0, min(frames, length), frames, min(frames, length))]
     stride = frames - carried
     for start in range(stride, new, stride):
         last = min(start + frames, length)
-        found.append(Segment(start - stride, last, frames, last - start - carried))
+        found.append(Span(start - stride, last, frames, last - start - carried))
     return found

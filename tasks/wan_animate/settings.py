@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from reel.config import Config, Field, Finite, LocalPath
 from reel.units import Factor, PixelLength
@@ -51,7 +51,7 @@ class WanAnimate(Config):
     face_scale: Factor = Field(default=1.2, ge=0.5, le=4)
     """Side of the square around the face, in diameters of the head: more shows more beside it."""
     face_steady: int = Field(default=9, ge=1, le=301)
-    """Frames over which the square's place and size are averaged, so that it does not tremble; 1: none."""
+    """Frames over which the square's place and size are averaged, so that it does not tremble, odd; 1: none."""
     detector: str = "blazepose"
     """The pose detector that says where the face is, and with `mode=replace` where the person is."""
     composite_dilate: PixelLength = Field(default=8, ge=0, le=512)
@@ -64,3 +64,10 @@ class WanAnimate(Config):
     """Encode in overlapping tiles: less memory; everything is denoised anew."""
     decode_tiling: bool = False
     """Decode in overlapping tiles: less memory, faint differences. Later segments go on from it, and are made anew."""
+
+    @field_validator("face_steady")
+    @classmethod
+    def _odd(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError(f"as many frames before as behind, so an odd number: {value - 1}, or {value + 1}")
+        return value

@@ -250,7 +250,9 @@ def test_films_that_found_the_disk_full_are_made_by_the_same_command(store: Stor
         return process
 
     assert run.run(contest, given, tmp_path, films(on_a_full_disk, refused)) == 4
-    assert "no room left while writing film.png" in table.rows(contest.manifest, {})[0].reason
+    first = table.rows(contest.manifest, {})[0]
+    assert first.values["outcome"] == "no room"
+    assert "no room left while writing film.png" in first.reason
     assert run.run(contest, given, tmp_path, films(on_a_full_disk)) == 2, "what failed otherwise stays a result"
     assert run.run(contest, given, tmp_path, films(lambda: None)) == 2
     assert begun == [[0, 1], [2, 3], [0], [2], [0], [2]]

@@ -36,6 +36,7 @@ def films(task):
     return task["code"]
 
 worker.films, worker.imports = films, lambda: None
+sys.platform = os.environ.get("PLATFORM", sys.platform)
 sys.exit(worker.main())
 """
 """The worker with films that end in one way or another."""
@@ -98,6 +99,22 @@ def test_where_the_parent_is_killed_the_next_task_has_another_one(
     [_, first] = pids(tmp_path)
     assert doing.do(task(code=4)) == 4
     assert pids(tmp_path)[1] != first
+
+
+def test_on_macos_a_task_is_done_by_the_process_itself_and_the_next_one_by_another(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PLATFORM", "darwin")
+    ended, parents, own = [], set(), set()
+    with processes.Processes(tmp_path / "store") as them:
+        for code in (0, 3):
+            ended.append(them.do(task(code=code)))
+            pid, parent = pids(tmp_path)
+            own.add(pid)
+            parents.add(parent)
+    assert ended == [0, 3]
+    assert len(own) == 2
+    assert parents == {os.getpid()}
 
 
 def test_all_are_gone_when_the_block_is_left(task: Task, tmp_path: Path):

@@ -305,8 +305,9 @@ def test_bad_input_is_refused_before_anything_loads(
     model: str, changes: tuple[str, ...], said: str, files: Path, film: Film, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("tasks.animate.parts.built", lambda *_: pytest.fail("a model was loaded"))
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=said) as caught:
         film.planned(config(files, model, *changes))
+    assert "refine_timesteps=null" not in (caught.value.fix or ""), "it would begin at noise alone"
 
 
 def test_a_network_that_does_not_enlarge_to_twice_the_size_is_named(

@@ -180,7 +180,28 @@ def test_a_study_asks_for_the_given_point_first_and_for_none_twice(tmp_path: Pat
     assert {trial.violation > 0 for trial in found} == {True, False}
 
 
-def test_a_search_begins_with_what_each_control_is_worth():
+def test_a_search_begins_with_each_control_left_out_and_then_goes_on_evenly(tmp_path: Path):
+    axes = [Axis(f"controls.{name}.weight", 0.0, 1.2, 0.01) for name in ("pose", "lineart")]
+    given = {axes[0].key: 1.0, axes[1].key: 0.5}
+
+    def asked(kind: str, point: dict[str, float], folder: str) -> list[dict[str, float]]:
+        known, points = Study(tmp_path / folder, ["proxy"], axes, GOALS, kind, 3), []
+        for _ in range(4):
+            trial = known.ask(point)
+            assert trial is not None
+            points.append(dict(trial.point))
+            known.close("proxy", answer(trial))
+        return points
+
+    first, second, third, fourth = asked("tpe", given, "given")
+    assert first == given
+    assert (second, third) == ({**given, axes[0].key: 0.0}, {**given, axes[1].key: 0.0})
+    plain = asked("tpe", {axis.key: 0.0 for axis in axes}, "none")  # no control that could be left out
+    assert fourth == plain[3], "the sequence goes on where it would have been"
+    assert {**given, axes[0].key: 0.0} not in asked("random", given, "random")
+
+
+def test_what_each_control_is_worth():
     """Points that are spread evenly hardly touch the edge where a control is left out."""
     pose, lines = (Axis(f"controls.{name}.weight", 0.0, 1.2, 0.05) for name in ("pose", "lineart"))
     given = {pose.key: 1.0, lines.key: 0.5}

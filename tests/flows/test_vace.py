@@ -254,3 +254,10 @@ def test_a_window_of_the_budget_holds_for_every_window(composed: dict[str, Any],
     assert isinstance(found, VacePlan)
     assert [part.window.count for part in found.vace.parts] == [5, 5]
     assert len({part.decode.tiling for part in found.vace.parts}) == 1
+
+
+def test_an_unknown_renderer_is_told_with_those_that_there_are(capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["dance", "renderer=vace", "stylize.renderer=wan", "model=wan_vace_1_3b"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "stylize.renderer: there is no 'wan'" in said
+    assert "fix: renderer=vace or renderer=wan_animate" in said

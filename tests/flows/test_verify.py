@@ -17,6 +17,7 @@ from reel.errors import UserError
 from reel.history import lock
 from reel.history.lock import RenderLock
 from reel.history.record import list_records
+from reel.keys import entry_path
 from reel.store import Store
 from tests.flows import rendering, test_text2video
 
@@ -70,6 +71,9 @@ def test_metrics_of_a_render_that_was_made_before_are_no_difference(tmp_path: Pa
     assert "scikit-image" in latest.packages
     assert "scikit-image" not in first.packages
     assert lock.environments(first, locks.find(latest.run, store)) == []
+    entry_path(Store(store), next(stage.key for stage in latest.stages if stage.op == "assemble")).unlink()
+    unsure = locks.find(latest.run, store)
+    assert "scikit-image" in unsure.packages, "who knows what the film was made with, now that one stage is forgotten"
 
 
 def test_a_friend_has_the_lock_and_the_checkout_alone(words: Path, tmp_path: Path, capsys: Any):

@@ -120,3 +120,12 @@ def breaking(step: int) -> Any:
             raise KeyboardInterrupt
 
     return write
+
+
+def test_what_saves_memory_is_named_as_the_flow_has_it_and_only_where_it_is_read():
+    asked = ("decode_tiling=true", "decode_framewise=true", "storage=float8")
+    assert RECIPES["ltx"].smaller(*asked) == (
+        "animate.decode_tiling=true, animate.decode_framewise=true, animate.storage=float8"
+    )
+    assert RECIPES["svd"].smaller(*asked) == "animate.decode_framewise=true, animate.storage=float8"
+    assert RECIPES["wan_animate"].smaller(*asked) == "stylize.decode_tiling=true, stylize.storage=float8"

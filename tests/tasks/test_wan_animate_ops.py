@@ -159,7 +159,7 @@ def test_the_face_is_cut_out_where_it_goes(here: Here):
     assert 20 <= here.ctx.facts["face_px"] <= 40, "before it is made 32 px large"
 
 
-def test_a_clip_without_a_face_is_told_before_a_model_loads(here: Here):
+def test_a_clip_without_a_face_is_told(here: Here):
     frames = np.zeros((2, 16, 16, 3), np.uint8)
     given = {"frames": here.clip(frames), "poses": here.poses([[], []], 16, 16)}
     with pytest.raises(UserError, match="blazepose finds no face in any frame"):

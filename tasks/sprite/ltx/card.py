@@ -30,7 +30,7 @@ BARS = (
 )
 """What it is called, its figure, the aim, the unit."""
 INSTRUMENTS = (
-    ("reader of motions, drawn clips: action, camera, both", "reader_drawn_{}"),
+    ("reader of motions, drawn clips: action, camera (means over classes), both (share of clips)", "reader_drawn_{}"),
     ("the same through the VAE", "reader_decoded_{}"),
 )
 
@@ -107,7 +107,8 @@ both arms, slow push-in`. The picture says how the figure looks; words for that 
 
 ## Measured ({date})
 Fresh figures that stand at first, n = {count} a row, classes balanced; motions and attributes read by the first half's
-probe. One command: `rotoscope train-sprite "stages=[ltx_gates]"`.
+probe. One command, which writes this file anew:
+`rotoscope train-sprite "stages=[ltx_gates]" ltx.output=data/models/sprite_ltx ltx.gates.count={count}`.
 
 | what | figure | aim | met |
 |---|---|---|---|

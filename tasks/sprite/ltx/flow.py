@@ -118,9 +118,9 @@ def noisy(
 
 
 def thin(given: Noisy, latents: Tensor, share: float, generator: torch.Generator) -> Noisy:
-    """A share of the tokens: of clips `(B, C, f, h, w)` those whose cells move, of the first frame and of pictures those
-    where something moves in time, and others by chance. Each token says where and when it is, so the others are not
-    missed; most cells of a clip are background, and cost as much."""
+    """A share of the tokens: of clips `(B, C, f, h, w)` those whose cells move, of their first frame and of pictures
+    those near which something moves later, and others by chance. Most cells of a clip are background, and cost as much;
+    each token says where and when it is, so they are not missed."""
     move = moved(latents)
     where = torch.nn.functional.max_pool2d(move.amax(2), 3, 1, 1).flatten(1)  # (B, h w)
     score = torch.cat([where, move[:, 0, 1:].flatten(1)], dim=1)

@@ -110,7 +110,7 @@ class LtxTransformerStage:
 
 def drawn_loss(stage: LtxTransformerStage, given: Given, latents: Tensor, noise: Tensor, level: Tensor,
                generator: torch.Generator, cells: float = 1.0) -> Tensor:  # fmt: skip
-    """The velocity's mean square for clips at noise levels `(B,)` under what is given of them; cells: see `flow.thin`."""
+    """The velocity's mean square for clips at noise levels `(B,)` under what is given of them, of a share of cells."""
     with torch.no_grad():
         hidden, mask = embed(stage.tokenizer, stage.text_encoder, given.texts)
         state = flow.noisy(latents, noise, level, given.first, given.pictures, given.fps, generator,
