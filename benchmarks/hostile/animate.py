@@ -19,7 +19,6 @@ def shown(flow: str, *rows: tuple[str, ...]) -> list[Case]:
 
 
 ANIMATE = [
-    case("animate picture=a.png 'prompt=she waves'", "model: none is named", "model=ltx_distilled"),
     case("animate model=sd15 picture=a.png", "model: the chosen one has no advice.frames", "rotoscope models"),
     case("animate model=ltx_3b", "model=ltx_3b: no such choice; nearest: ltx_13b"),
     case("animate model=ltx_2b picture=a.png", "prompt: model ltx_2b needs one"),

@@ -35,7 +35,6 @@ STORYBOARD = [
     case(f"{FILM} story=a shots=s.yaml", "story and shots both say what the film is"),
     case(f"{FILM} count=0 story=a", "count: must be greater than or equal to 1"),
     case(f"{FILM} count=500 story=a", "count: must be less than or equal to 240"),
-    case("storyboard approve=yes story=a", "model: none is named"),
     case("storyboard model=sd15 story=a", "model: the chosen one has no advice"),
     case(f"{FILM} keyframe=flx story=a", "keyframe=flx: no such choice", "flux"),
     case(f"{FILM} write=gpt story=a", "write=gpt: no such choice"),

@@ -37,7 +37,6 @@ def plan(cfg: Animate, store: Store) -> AnimatePlan:
         UserError: the first thing that would make the render fail.
     """
     check_compute(cfg.compute)
-    check_named(cfg.model)
     checks.sampling(cfg.animate, cfg.model)
     schedules.refuse_both(current().overrides)
     if cfg.prompt_schedule is None:
@@ -70,22 +69,6 @@ def plan(cfg: Animate, store: Store) -> AnimatePlan:
         check_models(passes.small, cfg.model)
     check_models(passes.denoise, cfg.model, refining=passes.small is not None)
     return dataclasses.replace(todo, passes=fitting(passes, cfg))
-
-
-def check_named(model: Animator) -> None:
-    """Nobody's gigabytes are fetched for a model that was not asked for.
-
-    Raises:
-        UserError: the model is not on this machine, and stands in no override.
-    """
-    job = current()
-    asked = {text.partition("=")[0].lstrip("+") for text in job.overrides}
-    if not job.flow or asked & {"model", "experiment"} or all(present(source) for source in model.sources().values()):
-        return
-    raise UserError(
-        f"model: none is named, and {model.name}, which would be taken, is not on this machine",
-        fix=f"name the one to fetch and use: model={model.name}, model=ltx_distilled, ... (rotoscope models)",
-    )
 
 
 def texts(cfg: Animate, compiled: schedules.Compiled, length: int, made: int) -> list[str]:

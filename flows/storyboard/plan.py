@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 from fractions import Fraction
 
-from flows.animate.plan import check_named, tell_licence
+from flows.animate.plan import tell_licence
 from flows.edge.job import current
 from flows.render import measures
 from flows.storyboard.settings import Story
@@ -33,7 +33,6 @@ def plan(cfg: Story, store: Store) -> StoryPlan:
         UserError: the first thing that would make the film fail.
     """
     check_compute(cfg.compute)
-    check_named(cfg.model)
     tell_licence("keyframe", cfg.keyframe, store)
     story = written(cfg, store)
     shots = worked_out(cfg, story.file)

@@ -25,6 +25,7 @@ from reel.config import parse
 from reel.errors import UserError
 from reel.history.record import RenderRecord, list_records
 from reel.history.why import explain
+from reel.models.animator import Animator
 from reel.store import Store
 from tests.flows.rendering import computed
 from tests.tasks import animate_models as tiny
@@ -310,9 +311,15 @@ def test_a_sweep_is_planned(warm: Store, files: Path, tmp_path: Path, capsys: An
     assert "4 points over seed (2), animate.guidance_scale (2)" in capsys.readouterr().out
 
 
-def test_no_model_is_taken_for_granted(capsys: Any):
-    assert cli.main(["animate", "picture=key.png", "prompt=she waves"]) == 2
-    assert "model: none is named, and ltx_2b, which would be taken, is not on this machine" in capsys.readouterr().err
+def test_without_a_model_the_embedded_one_animates():
+    """Nobody's gigabytes are fetched for a model that was not asked for."""
+    for flow in ("animate", "storyboard"):
+        chosen = plain_settings(Root(flow, flows.get(flow).settings), [])["model"]
+        model = Animator.model_validate(chosen)
+        assert {source.kind for source in model.sources().values()} == {"embedded"}
+
+
+def test_a_family_of_another_flow_is_refused(capsys: Any):
     assert cli.main(["animate", "model=sd15", "picture=key.png", "prompt=she waves"]) == 2
     assert "model: the chosen one has no advice.frames, which frames starts from" in capsys.readouterr().err
     assert cli.main(["animate", "--help"]) == 0

@@ -98,7 +98,7 @@ def test_the_same_track_is_handed_to_an_animator(tmp_path):
     overrides = ["track=0-6: x --pic a.png; 6-16: y --pic b.png --strength 0.8", "renderer=animate", "prompt=a girl"]
     cfg = settings(Root("timeframe", Timeframe), [*SMALL, *overrides]).config
     own = handed_over.settings(cfg, on_frames(cfg, read(cfg.track, what="track")))
-    assert (own.model.name, own.track, own.frames, own.snap) == ("ltx_2b", cfg.track, 16, "nearest")
+    assert (own.model.name, own.track, own.frames, own.snap) == ("sprite_ltx", cfg.track, 16, "nearest")
     assert (own.width, own.height, own.prompt, own.seed) == (64, 64, "a girl", 0)
 
 

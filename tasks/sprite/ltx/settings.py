@@ -114,8 +114,9 @@ class GateSettings(Config):
     """Clips of each bar, balanced over what it counts."""
     steps: int = Field(default=8, ge=1)
     """Denoising steps."""
-    guidance: float = Field(default=1.0, ge=1)
-    """Guidance scale, of the checks of a training too; above 1 it also makes more of what is not learned yet."""
+    guidance: float = Field(default=3.0, ge=1)
+    """Guidance scale, of the checks of a training too. Early in a training more of it makes more of what is not learned
+    yet; later the motions that are named come out by it."""
     batch: int = Field(default=12, ge=1)
     """Clips that are made together."""
     seed: int = Field(default=20270000, ge=0)
