@@ -133,7 +133,7 @@ class Film:
         """The film, frame by frame."""
         passes = self.passes(*changes)
         shown = self.pictures()
-        made = stages.animated(passes, stages.embedded(passes, shown, self.ctx), shown, (), self.ctx)
+        made = stages.animated(passes, stages.embedded(passes.embed, shown, self.ctx), shown, (), self.ctx)
         return Clip.open(self.store, made.frames).array()
 
 

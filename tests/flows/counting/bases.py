@@ -52,7 +52,13 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
     ],
     "animate": [
         [
-            *("model.base={kind: embedded, id: tiny_ltx, files: null}", "picture=$mask", "last=$picture", "frames=17"),
+            *(
+                "model=ltx_2b",
+                "model.base={kind: embedded, id: tiny_ltx, files: null}",
+                "picture=$mask",
+                "last=$picture",
+                "frames=17",
+            ),
             *("width=64", "height=64", "prompt=she waves", "animate.num_inference_steps=4", "background='#ffffff'"),
             *("pictures=[{picture: $picture, at: 4, strength: 0.5}]", "model.scheduler_config={shift: 1.0}"),
             *("animate.loras=[{source: {kind: file, id: $ltx_lora}}]", "assemble.metadata={artist: me}"),
@@ -62,7 +68,11 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
             "model.refine_scheduler_config={invert_sigmas: false}",
         ],
         [
-            *("model.base={kind: embedded, id: tiny_ltx, files: null}", f"extend={ROOT}/data/source/sample.mp4"),
+            *(
+                "model=ltx_2b",
+                "model.base={kind: embedded, id: tiny_ltx, files: null}",
+                f"extend={ROOT}/data/source/sample.mp4",
+            ),
             *("frames=25", "width=64", "height=64", "prompt=she waves", "animate.timesteps=[1000, 500]"),
         ],
         [
@@ -81,18 +91,36 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
     ],
     "storyboard": [
         [
-            *("model.base={kind: embedded, id: tiny_ltx, files: null}", "width=64", "height=64", "frames=9"),
+            *(
+                "model=ltx_2b",
+                "model.base={kind: embedded, id: tiny_ltx, files: null}",
+                "width=64",
+                "height=64",
+                "frames=9",
+            ),
             *("story=A girl waits. She waves.", "count=2", "keyframe.call={clip_skip: 1}"),
             "keyframe.parts={vae: {kind: embedded, id: sprite, subfolder: vae}}",
             "keyframe.scheduler_config={clip_sample: false}",
         ],
         [
-            *("model.base={kind: embedded, id: tiny_ltx, files: null}", "width=64", "height=64", "frames=9"),
+            *(
+                "model=ltx_2b",
+                "model.base={kind: embedded, id: tiny_ltx, files: null}",
+                "width=64",
+                "height=64",
+                "frames=9",
+            ),
             *("file=$story", "shots.1.seed=3", "shots.1.caption=Hello", "seconds=1", "film.captions.show=soft"),
             *("shots.1.transition.kind=fade", "shots.1.transition.frames=2", "shots.2.transition.kind=fade"),
         ],
         [
-            *("model.base={kind: embedded, id: tiny_ltx, files: null}", "width=64", "height=64", "frames=9"),
+            *(
+                "model=ltx_2b",
+                "model.base={kind: embedded, id: tiny_ltx, files: null}",
+                "width=64",
+                "height=64",
+                "frames=9",
+            ),
             *("file=$story", "shots.1.frames=9", "film.captions.show=none", "background='#ffffff'", "fit=pad"),
             *("shots.1.transition.kind=fade", "shots.1.transition.seconds=0.1"),
         ],
