@@ -91,7 +91,7 @@ def span(parsed: Sequence[Any], pairs: Sequence[Sequence[str]] = ()) -> Span:
     Raises:
         UserError: an axis without values, given twice or with a value twice, or pairs that do not fit.
     """
-    _check_size(parsed)
+    _check_size(parsed, pairs)
     found: dict[str, _Choices] = {}
     for one in parsed:
         key = one.key_or_group
@@ -113,10 +113,15 @@ def span(parsed: Sequence[Any], pairs: Sequence[Sequence[str]] = ()) -> Span:
     return Span(tuple(axes), tuple(points))
 
 
-def _check_size(parsed: Sequence[Any]) -> None:
+def _check_size(parsed: Sequence[Any], pairs: Sequence[Sequence[str]]) -> None:
     """Count what is asked for before any of it is made: a range may have a thousand million values."""
     counts = {one.key_or_group: _count(one) for one in parsed if one.is_discrete_sweep()}
-    if (points := math.prod(counts.values())) > MOST_POINTS:
+    joined = {key: pair[0] for pair in pairs for key in pair}
+    lengths: dict[str, int] = {}
+    for key, count in counts.items():
+        axis = joined.get(key, key)
+        lengths[axis] = max(lengths.get(axis, 1), count)
+    if (points := math.prod(lengths.values())) > MOST_POINTS:
         told = ", ".join(f"{key} has {count}" for key, count in counts.items())
         raise UserError(
             f"the sweep would have {points} points, at most {MOST_POINTS} are possible ({told})",

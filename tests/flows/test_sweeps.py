@@ -305,3 +305,5 @@ def test_more_points_than_anybody_renders_are_counted_and_not_made(axes, points)
             span(parsed)
         few = span(parse_overrides(engine, ["seed=range(0,5)", "steps=1,2", "strength=choice(0.5,1)"]))
         assert len(few.points) == 20
+        together = parse_overrides(engine, ["seed=range(0,200)", "steps=range(1,201)"])
+        assert len(span(together, [["seed", "steps"]]).points) == 200
