@@ -31,7 +31,6 @@ from tasks.animate import nearest, pictures
 
 FRAMES = 16
 """Length of a film where none is asked for: what AnimateDiff's motion modules were trained on."""
-"""Of a `timeframe`."""
 GROUPS = ("measure", "finish")
 """Files that are chosen for all, asked for or not: their figures stand in one table."""
 SHARED = frozenset(Timeframe.model_fields) & frozenset(Animate.model_fields) - {"model", "track", "width", "height"}

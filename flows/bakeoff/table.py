@@ -37,7 +37,7 @@ COLUMNS: Mapping[str, str] = {
 
 
 KINDS: Mapping[str, str] = {"died": "ended", "left": "not tried", NoRoom.__name__: "no room"}
-"""What films are called whose process did not come to an end with them, by what the manifest has as their error."""
+"""How films ended of which nothing is to be known about their animator, by what the manifest has as their error."""
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,12 @@ def _denoised(
 
     recipe = parts.recipe_of(cfg)
     skipped = given.before.calls if given.before else 0
+
+    def finished(state: Checkpoint) -> int:
+        return (state.calls - skipped) // recipe.steps_a_round
+
     resumed = _resumed(file)
-    done = (resumed.calls - skipped) // recipe.steps_a_round if resumed else 0
+    done = finished(resumed) if resumed else 0
     steps = cfg.steps * (len(recipe.sections(cfg.call, cfg.frames)) if recipe.sections else 1)
     if resumed:
         log.info("going on after step %d of %d", done, steps)
@@ -93,7 +97,7 @@ def _denoised(
             bar.update((number + 1) % recipe.steps_a_round == 0)
 
         def due(state: Checkpoint) -> None:
-            file.when_due(lambda: _write(file, state, (state.calls - skipped) // recipe.steps_a_round))
+            file.when_due(lambda: _write(file, state, finished(state)))
 
         generator, start = torch.Generator("cpu").manual_seed(cfg.seed), resumed or given.before
         journal = Journal(generator, start, due, stepped, look(cfg, ctx, made))

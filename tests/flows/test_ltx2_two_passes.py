@@ -231,8 +231,8 @@ def test_a_second_pass_that_is_killed_goes_on_and_the_first_is_left_alone(
     whole = Film(tmp_path / "whole", monkeypatch).drawn(cfg)
     film, real = Film(tmp_path / "film", monkeypatch), denoise._write
 
-    def breaking(file: Any, state: Any, steps_a_round: int) -> None:
-        real(file, state, steps_a_round)
+    def breaking(file: Any, state: Any, done: int) -> None:
+        real(file, state, done)
         if film.ran[-1] == "denoise 64" and state.calls == 4:
             raise KeyboardInterrupt
 

@@ -114,8 +114,8 @@ def breaking(step: int) -> Any:
     """Writes checkpoints until that step, and then breaks the work off."""
     real = denoise._write
 
-    def write(file: Any, state: Any, steps_a_round: int) -> None:
-        real(file, state, steps_a_round)
+    def write(file: Any, state: Any, done: int) -> None:
+        real(file, state, done)
         if state.calls == step:
             raise KeyboardInterrupt
 

@@ -25,6 +25,7 @@ from tasks.animate.replay.seams import SeamMoved
 from tasks.animate.replay.segments import Segment
 from tasks.animate.replay.shell import buffer_names, shell
 from tasks.animate.settings import Decode, Denoise, Embed, Encode, Key
+from tasks.networks.journal import unfinished
 from tasks.wan_animate.segments import segments
 from tests.tasks import video_models as tiny
 from tests.tasks.animate_models import one_thread, picture  # noqa: F401
@@ -200,6 +201,7 @@ def test_a_later_segment_goes_on_after_a_kill_and_ends_in_the_same_digest(
                 patch.setattr(denoise, "_write", breaking(STEPS + 2))
                 with pytest.raises(KeyboardInterrupt):
                     run("denoise", denoising, {**drawn, **before})
+            assert [steps for steps, _ in unfinished(ctx.store).values()] == [2], "of its own, without the first one's"
             assert run("denoise", denoising, {**drawn, **before}) == denoised
             assert ctx.facts["resumed_at_step"] == 2
             assert ctx.facts["forwards"] == 1
