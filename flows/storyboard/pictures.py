@@ -75,6 +75,21 @@ def tell_unused(cfg: Story, file: StoryFile) -> None:
                     "keep them the same", cfg.keyframe.name, ", ".join(with_pictures))  # fmt: skip
 
 
+def tell_unknown(cfg: Story, file: StoryFile) -> None:
+    """Say what the embedded family cannot draw of the words that it draws from."""
+    from tasks.sprite.stance import framed
+    from tasks.sprite.words import known, unknown_to
+
+    choices = known(cfg.keyframe.base) if cfg.keyframe.base is not None else None
+    if choices is None:
+        return
+    board = file.board
+    drawn = [prompts.picture_prompt(board, shot) for shot in board.shots if shot.picture is None]
+    drawn += [prompts.picture_prompt(board, shot, last=True) for shot in board.shots if shot.last_prompt.strip()]
+    if strange := unknown_to(f"keyframe {cfg.keyframe.name}", [framed(one).prompt for one in drawn], choices):
+        log.warning(strange)
+
+
 def key_pictures(at: Place, model: Animator) -> list[KeyPicture]:
     """The picture that a shot begins with, and the one that it ends with, if any.
 

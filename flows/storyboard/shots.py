@@ -16,7 +16,7 @@ from flows.config.root import Root
 from flows.edge.job import current
 from flows.flow import Source
 from flows.render.key_pictures import KeyPicture
-from flows.storyboard.pictures import Place, key_pictures, size_of, tell_unused
+from flows.storyboard.pictures import Place, key_pictures, size_of, tell_unknown, tell_unused
 from flows.storyboard.settings import Story
 from reel.config import parse
 from reel.errors import UserError
@@ -84,6 +84,7 @@ def worked_out(cfg: Story, file: StoryFile) -> list[ShotPlan]:
     width, height = size_of(cfg, file)
     found = [_Worker(cfg, file, number, width, height).plan() for number in range(1, len(file.board.shots) + 1)]
     tell_unused(cfg, file)
+    tell_unknown(cfg, file)
     for line in prompts.doubts(file.board):
         log.warning(line)
     return found

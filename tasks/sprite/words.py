@@ -28,6 +28,9 @@ _NOUNS: dict[str, tuple[str, ...]] = {
     "background": ("background",), "skin": ("skin",), "skinned": ("skin",),
 }  # fmt: skip
 """Noun -> attributes that the words before it set."""
+_JOINTS = frozenset(("a", "an", "and", "at", "for", "from", "her", "his", "in", "of", "on", "that", "the", "to", "who",
+                     "while", "with"))  # fmt: skip
+"""Words that join others, and say nothing where what they would join is left out."""
 _PLAIN = {
     "hair_length": "the length of the hair", "hair_color": "the colour of the hair",
     "top_color": "the colour of the top", "bottom": "the garment", "bottom_color": "the garment's colour",
@@ -68,6 +71,24 @@ def unsaid(prompt: str, choices: Choices) -> list[str]:
     return [told for name, told in _PLAIN.items() if name in choices and name not in said]
 
 
+def legible(prompt: str, choices: Choices) -> str:
+    """A prompt without the words that the family does not know: each of those moves every attribute a little.
+
+    >>> legible("a girl with pink hair finds a lantern, on the pier, green background", CHOICES)
+    'a girl with pink hair, green background'
+    """
+    known = _known_words(choices)
+    clauses = []
+    for clause in prompt.split(","):
+        words = [
+            word for word in re.findall(r"t-shirt|[\w-]+", clause.lower()) if set(word.split("-")) <= known | {"t"}
+        ]
+        while words and words[-1] in _JOINTS:
+            words.pop()
+        clauses.append(" ".join(words))
+    return ", ".join(filter(None, clauses))
+
+
 def described(choices: Choices) -> str:
     """What the family draws, in one line: `hair short or long, in black or blonde; a top in red or blue; ...`."""
 
@@ -86,16 +107,22 @@ def described(choices: Choices) -> str:
     return "; ".join(parts)
 
 
+def unknown_to(family: str, prompts: Sequence[str], choices: Choices) -> str:
+    """A line about all that the family does not know of some prompts; empty where it knows everything."""
+    strange = list(dict.fromkeys(word for prompt in prompts for word in unknown(prompt, choices)))
+    return f"{family} does not know: {', '.join(strange)}. It draws {described(choices)}" if strange else ""
+
+
 def warnings(family: str, prompts: Sequence[str], choices: Choices) -> Iterator[str]:
     """Lines for a person about a render's prompts; none where all is known and said.
 
     Args:
         prompts: one, or those of a schedule.
     """
-    strange = list(dict.fromkeys(word for prompt in prompts for word in unknown(prompt, choices)))
+    strange = unknown_to(family, prompts, choices)
     left_open = [told for told in _PLAIN.values() if any(told in unsaid(prompt, choices) for prompt in prompts)]
     if strange:
-        yield f"{family} does not know: {', '.join(strange)}. It draws {described(choices)}"
+        yield strange
     if left_open and left_open != [
         _PLAIN["skin"]
     ]:  # most prompts leave that out, and it is a small part of the picture

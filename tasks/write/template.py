@@ -1,8 +1,8 @@
 """The writer without a model: the story's own sentences, one after the other, framed and moved by rule.
 
-It needs no network and gives the same storyboard for the same story. It invents nothing: who stands in the story gets a
-look (in words that the embedded family knows), every shot an action out of its sentence, or of a list, and a camera
-move. It is a beginning to be edited, and keeps a fresh machine working; a language model writes better ones.
+It needs no network and gives the same storyboard for the same story. Who stands in the story gets a look: the story's
+own, or one in words that the embedded family knows. Every shot gets an action out of its sentence, or of a list, and a
+camera move. It is a beginning to be edited, and keeps a fresh machine working; a language model writes better ones.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from reel.op import Context, op
 from reel.story.model import Camera, Character, Shot, Storyboard, mentions
 from reel.work import Work
+from tasks.sprite.asked import asked
 from tasks.write.settings import Template, put
 
 FRAMINGS = ("wide shot", "medium shot", "close shot", "medium shot")
@@ -73,7 +74,7 @@ def _title(sentence: str) -> str:
 
 
 def _hero(story: str) -> Character | None:
-    """Who the story is about: the first name or kind of person in it, with a look that the story's words decide."""
+    """Who the story is about: the first name or kind of person in it, with a look."""
     kind = next((word for word in re.findall(r"[a-z]+", story.lower()) if word in PEOPLE), None)
     names = [name for name in _HEAD.findall(story) if name not in _COMMON and name.lower() not in (*PEOPLE, *PRONOUNS)]
     own = next((name for name in names if len(re.findall(rf"\b{re.escape(name)}\b", story)) > 1), None)
@@ -87,24 +88,28 @@ def _hero(story: str) -> Character | None:
 
 
 def _look(story: str) -> str:
-    bits = int.from_bytes(hashlib.sha256(story.encode()).digest()[:8], "big")
+    """What the story says of the hero's looks; what it leaves open, the story's bytes decide."""
+    bits, said = int.from_bytes(hashlib.sha256(story.encode()).digest()[:8], "big"), asked(story)
 
-    def pick(*choices: str) -> str:
+    def pick(attribute: str, *choices: str) -> str:
         nonlocal bits
         bits, at = divmod(bits, len(choices))
-        return choices[at]
+        return said.get(attribute, choices[at])
 
-    hair = f"{pick('short', 'long')} {pick('black', 'blonde', 'pink', 'blue')} hair and {pick('light', 'dark')} skin"
-    top = pick("red", "blue", "yellow", "white")
-    below = pick(*(one for one in ("red", "blue", "green", "black") if one != top))
-    return f"{hair} in a {top} top and a {below} skirt" if pick("skirt", "trousers") == "skirt" else (
-        f"{hair} in a {top} top and {below} trousers")  # fmt: skip
+    length, colour = pick("hair_length", "short", "long"), pick("hair_color", "black", "blonde", "pink", "blue")
+    hair = f"{length} {colour} hair and {pick('skin', 'light', 'dark')} skin"
+    top = pick("top_color", "red", "blue", "yellow", "white")
+    below = pick("bottom_color", *(one for one in ("red", "blue", "green", "black") if one != top))
+    garment = pick("bottom", "skirt", "trousers")
+    if garment == "dress":
+        return f"{hair} in a {below} dress"
+    return f"{hair} in a {top} top and {below if garment == 'trousers' else f'a {below}'} {garment}"
 
 
 def _shot(number: int, words: str, hero: Character | None, story: str) -> Shot:
     scene = _with_hero(words.rstrip(".!?"), hero)
     found = next((does for said, does in SAYS.items() if re.search(rf"\b(?:{said})\b", words.lower())), None)
-    ground = ("green", "blue", "yellow", "pink")[len(story) % 4]
+    ground = asked(story).get("background") or ("green", "blue", "yellow", "pink")[len(story) % 4]
     return Shot(
         prompt=f"{scene}, {FRAMINGS[number % len(FRAMINGS)]}, {ground} background",
         motion=f"{_pronoun(hero)} {found or ACTIONS[number % len(ACTIONS)]}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import shutil
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -29,6 +30,8 @@ from tasks.keyframe.draw import eight_bit, named
 from tasks.keyframe.drawing import check_size, painted_size
 from tasks.keyframe.settings import Draw
 from tasks.keyframe.sheet import Sheet, drawn
+from tasks.preprocess.pose_map import draw_poses
+from tasks.sprite.stance import standing
 from tests.tasks import keyframe_models as tiny
 from tests.tasks.animate_models import one_thread  # noqa: F401
 
@@ -67,7 +70,7 @@ def stock(
             one.eval().requires_grad_(False)  # whether it wants a gradient decides which product PyTorch takes
     config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
     scheduler = getattr(diffusers, config["_class_name"]).from_config(config)
-    absent = {"safety_checker": None, "feature_extractor": None} if architecture == "sd15" else {}
+    absent = {"safety_checker": None, "feature_extractor": None} if architecture in ("sd15", "sprite") else {}
     pipe = named(recipe.pipeline)(**parts, **absent, scheduler=scheduler, **recipe.init)
     pipe.set_progress_bar_config(disable=True)
     see(pipe)
@@ -78,6 +81,7 @@ def stock(
 
 CALLS: dict[str, dict[str, Any]] = {
     "sd15": {"guidance_scale": 3.0, "negative_prompt": "dull"},
+    "sprite": {"guidance_scale": 3.0, "negative_prompt": "dull"},
     "sdxl": {"guidance_scale": 3.0, "negative_prompt": "dull"},
     "flux": {"guidance_scale": 3.0},
     "flux2_klein": {"guidance_scale": 3.0},
@@ -91,7 +95,10 @@ NEEDS_PICTURES = {"qwen_image_edit"}
 @pytest.fixture(scope="module")
 def families(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("families")
-    (folder / "sd15").symlink_to(ROOT / "data" / "models" / "sprite")
+    embedded = ROOT / "data" / "models" / "sprite"
+    (folder / "sd15").symlink_to(embedded)
+    shutil.copytree(embedded, folder / "sprite")
+    (folder / "sprite" / "controlnet_openpose").rename(folder / "sprite" / "controlnet")
     for name in tiny.MAKES:
         tiny.write(name, folder / name)
     return folder
@@ -122,6 +129,8 @@ def test_the_op_gives_what_the_stock_pipeline_gives(architecture: str, families:
     if architecture in NEEDS_PICTURES:
         given, pictures = references(store)
         shown = {"image": pictures}
+    if architecture == "sprite":
+        shown = {"image": Image.fromarray(draw_poses([standing(32, 48)], 32, 48))}
     clip = Clip.open(store, get("keyframe", "draw").fn(cfg, given, ctx))
     assert (clip.count, clip.width, clip.height) == (1, 32, 48)
     expected = eight_bit(stock(architecture, families / architecture, cfg, **CALLS[architecture], **shown))
@@ -130,6 +139,16 @@ def test_the_op_gives_what_the_stock_pipeline_gives(architecture: str, families:
     assert ctx.facts["consistency"] == ("2 reference pictures" if given else "words and seed")
     other = get("keyframe", "draw").fn(cfg.model_copy(update={"seed": 6}), given, Context(store))
     assert other != clip.digest
+
+
+def test_the_embedded_family_reads_the_words_that_it_knows_and_how_near_the_camera_is(families: Path, store: Store):
+    def drawn(prompt: str) -> str:
+        cfg = settings("sprite", "sprite").model_copy(update={"prompt": prompt})
+        return get("keyframe", "draw").fn(cfg, {}, Context(store))
+
+    plain = drawn(PROMPT)
+    assert drawn("a girl with short blonde hair in a red top finds a lantern, green background, medium shot") == plain
+    assert drawn(f"{PROMPT}, wide shot") != plain
 
 
 def references(store: Store) -> tuple[dict[str, str], list[Image.Image]]:

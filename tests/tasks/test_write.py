@@ -64,6 +64,24 @@ def test_the_template_knows_a_name_and_gives_other_stories_other_looks():
     assert len(looks) > 4
 
 
+@pytest.mark.parametrize(
+    ("story", "said"),
+    [
+        ("A girl with pink hair in a yellow top finds a lantern.", ["pink hair", "yellow top"]),
+        ("A woman in a green dress waits.", ["in a green dress"]),
+        (
+            "A man in red trousers, with short blonde hair and dark skin.",
+            ["short blonde hair and dark skin", "red trousers"],
+        ),
+    ],
+)
+def test_the_template_keeps_the_look_that_the_story_tells_of(story: str, said: list[str]):
+    board = written(story, 2)
+    assert all(words in board.characters[0].words for words in said)
+    assert " top" not in written("A woman in a green dress waits.", 1).characters[0].words
+    assert "white background" in written("A girl waits, white background.", 1).shots[0].prompt
+
+
 def test_a_model_writes_and_no_key_is_sent_where_there_is_none(tmp_path: Path):
     with scripted(said(story())) as script:
         board, facts = ask(script, tmp_path)

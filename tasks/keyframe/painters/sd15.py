@@ -1,4 +1,4 @@
-"""Stable Diffusion 1.5, its descendants, and the embedded family, which is made of the same classes."""
+"""Stable Diffusion 1.5 and its descendants."""
 
 from __future__ import annotations
 
