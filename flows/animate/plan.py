@@ -14,6 +14,7 @@ from flows.edge.job import current
 from flows.render import finishing, measures, schedules
 from flows.render.film_facts import with_facts
 from flows.render.settings import Rendering
+from flows.render.words import read_of_motion
 from reel.config import parse
 from reel.errors import UserError
 from reel.models.animator import Animator
@@ -212,10 +213,11 @@ def embedding(cfg: Animate, common: Mapping[str, Any], words: Sequence[str], *, 
     model, recipe = cfg.model, RECIPES[cfg.model.architecture]
     if not recipe.text:
         return None
+    negative = cfg.negative_prompt if guided else ""
     return Embed(
         **common,
         sources=model.sources_of(recipe.embeds),
-        texts=[(one, cfg.negative_prompt if guided else "") for one in words],
+        texts=[(read_of_motion(one, model), read_of_motion(negative, model)) for one in words],
         guided=guided,
         max_tokens=model.max_tokens,
         seen=None if recipe.embedding is None else model.call,

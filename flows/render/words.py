@@ -27,6 +27,13 @@ def of_motions(cfg: Config, prompt: str, model: Animator) -> Iterator[str]:
         yield from warnings(model.name, _prompts(cfg, prompt))
 
 
+def read_of_motion(prompt: str, model: Animator) -> str:
+    """A prompt as an animator is given it: whole, but for words that the embedded one does not know."""
+    from tasks.sprite.ltx.words import knows, read
+
+    return read(prompt) if knows(model.base) else prompt
+
+
 def _prompts(cfg: Config, prompt: str) -> list[str]:
     """The prompt, or the texts of its schedule; none of one with mistakes, which are told by whoever compiles it."""
     from reel.schedule.setting import parse_setting

@@ -76,17 +76,22 @@ def tell_unused(cfg: Story, file: StoryFile) -> None:
 
 
 def tell_unknown(cfg: Story, file: StoryFile) -> None:
-    """Say what the embedded family cannot draw of the words that it draws from."""
+    """Say what the embedded families leave out of the words that they draw and move by."""
+    from tasks.sprite.ltx.words import knows, warnings
     from tasks.sprite.stance import framed
-    from tasks.sprite.words import known, unknown_to
+    from tasks.sprite.words import known, left_out
 
+    board = file.board
+    moved = [shot for shot in board.shots if shot.model in (None, cfg.model.name)]
+    if knows(cfg.model.base):
+        for line in warnings(cfg.model.name, [prompts.motion_prompt(board, shot) for shot in moved]):
+            log.warning(line)
     choices = known(cfg.keyframe.base) if cfg.keyframe.base is not None else None
     if choices is None:
         return
-    board = file.board
     drawn = [prompts.picture_prompt(board, shot) for shot in board.shots if shot.picture is None]
     drawn += [prompts.picture_prompt(board, shot, last=True) for shot in board.shots if shot.last_prompt.strip()]
-    if strange := unknown_to(f"keyframe {cfg.keyframe.name}", [framed(one).prompt for one in drawn], choices):
+    if strange := left_out(f"keyframe {cfg.keyframe.name}", [framed(one).prompt for one in drawn], choices):
         log.warning(strange)
 
 

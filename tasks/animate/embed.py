@@ -84,6 +84,7 @@ def _check_length(cfg: Embed, ctx: Context) -> None:
             if tokens > cfg.max_tokens:
                 words = len(text.split())
                 raise UserError(
-                    f"{key}: {tokens} tokens, {cfg.max_tokens} are the most that the model reads ({words} words)",
+                    f"{key}: {tokens} tokens, {cfg.max_tokens} are the most that the model reads ({words} words): "
+                    f"{text[:80]!r}",
                     fix="say it in fewer words",
                 )

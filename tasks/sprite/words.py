@@ -13,6 +13,7 @@ from reel.models.source import ModelSource
 from tasks.sprite.asked import asked
 from tasks.sprite.attributes import CHOICES, Choices
 from tasks.sprite.captions import BOTTOM_WORDS, FACE, GRAY, HAIR_WORDS, TOP_WORDS, vocabulary
+from tasks.sprite.legible import legible
 from tasks.sprite.spec import FILE, load
 from tasks.weights.fetch import embedded_root
 
@@ -28,9 +29,6 @@ _NOUNS: dict[str, tuple[str, ...]] = {
     "background": ("background",), "skin": ("skin",), "skinned": ("skin",),
 }  # fmt: skip
 """Noun -> attributes that the words before it set."""
-_JOINTS = frozenset(("a", "an", "and", "at", "for", "from", "her", "his", "in", "of", "on", "that", "the", "to", "who",
-                     "while", "with"))  # fmt: skip
-"""Words that join others, and say nothing where what they would join is left out."""
 _PLAIN = {
     "hair_length": "the length of the hair", "hair_color": "the colour of the hair",
     "top_color": "the colour of the top", "bottom": "the garment", "bottom_color": "the garment's colour",
@@ -71,22 +69,9 @@ def unsaid(prompt: str, choices: Choices) -> list[str]:
     return [told for name, told in _PLAIN.items() if name in choices and name not in said]
 
 
-def legible(prompt: str, choices: Choices) -> str:
-    """A prompt without the words that the family does not know: each of those moves every attribute a little.
-
-    >>> legible("a girl with pink hair finds a lantern, on the pier, green background", CHOICES)
-    'a girl with pink hair, green background'
-    """
-    known = _known_words(choices)
-    clauses = []
-    for clause in prompt.split(","):
-        words = [
-            word for word in re.findall(r"t-shirt|[\w-]+", clause.lower()) if set(word.split("-")) <= known | {"t"}
-        ]
-        while words and words[-1] in _JOINTS:
-            words.pop()
-        clauses.append(" ".join(words))
-    return ", ".join(filter(None, clauses))
+def read(prompt: str, choices: Choices) -> str:
+    """A prompt without the words that the family does not know."""
+    return legible(prompt, _known_words(choices) | {"t"})  # the t of a t-shirt
 
 
 def described(choices: Choices) -> str:
@@ -107,10 +92,10 @@ def described(choices: Choices) -> str:
     return "; ".join(parts)
 
 
-def unknown_to(family: str, prompts: Sequence[str], choices: Choices) -> str:
-    """A line about all that the family does not know of some prompts; empty where it knows everything."""
-    strange = list(dict.fromkeys(word for prompt in prompts for word in unknown(prompt, choices)))
-    return f"{family} does not know: {', '.join(strange)}. It draws {described(choices)}" if strange else ""
+def left_out(family: str, prompts: Sequence[str], choices: Choices) -> str:
+    """A line about the words of some prompts that `read` leaves out; empty where it leaves none."""
+    strange = _strange(prompts, choices)
+    return f"{family} does not know, and leaves out: {strange}. It draws {described(choices)}" if strange else ""
 
 
 def warnings(family: str, prompts: Sequence[str], choices: Choices) -> Iterator[str]:
@@ -119,14 +104,18 @@ def warnings(family: str, prompts: Sequence[str], choices: Choices) -> Iterator[
     Args:
         prompts: one, or those of a schedule.
     """
-    strange = unknown_to(family, prompts, choices)
+    strange = _strange(prompts, choices)
     left_open = [told for told in _PLAIN.values() if any(told in unsaid(prompt, choices) for prompt in prompts)]
     if strange:
-        yield strange
+        yield f"{family} does not know: {strange}. It draws {described(choices)}"
     if left_open and left_open != [
         _PLAIN["skin"]
     ]:  # most prompts leave that out, and it is a small part of the picture
         yield f"the prompt does not say {', '.join(left_open)}: that may change from frame to frame"
+
+
+def _strange(prompts: Sequence[str], choices: Choices) -> str:
+    return ", ".join(dict.fromkeys(word for prompt in prompts for word in unknown(prompt, choices)))
 
 
 def _known_words(choices: Choices) -> set[str]:

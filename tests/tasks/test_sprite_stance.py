@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tasks.sprite.attributes import CHOICES
 from tasks.sprite.skeleton import L_ANKLE, L_WRIST, NECK, NOSE, R_ANKLE, R_WRIST
 from tasks.sprite.stance import FRAMINGS, framed, standing
-from tasks.sprite.words import legible
 
 
 @pytest.mark.parametrize(("width", "height"), [(192, 192), (144, 256), (256, 144)])
@@ -49,18 +47,3 @@ def test_framings_differ_in_size_alone():
 def test_the_cameras_distance_is_read_and_leaves_the_prompt(prompt: str, left: str, framing: str):
     found = framed(prompt)
     assert (found.prompt.lower(), found.framing) == (left.lower(), framing)
-
-
-@pytest.mark.parametrize(
-    ("prompt", "read"),
-    [
-        (
-            "a girl with pink hair finds a lantern, on the pier, green background",
-            "a girl with pink hair, green background",
-        ),
-        ("a short-haired woman in a t-shirt, flat cartoon", "a short-haired woman in a t-shirt, flat cartoon"),
-        ("a dragon over the sea", ""),
-    ],
-)
-def test_words_that_the_family_does_not_know_are_left_out(prompt: str, read: str):
-    assert legible(prompt, CHOICES) == read

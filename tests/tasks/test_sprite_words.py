@@ -7,9 +7,10 @@ import pytest
 from tasks.sprite.attributes import CHOICES
 from tasks.sprite.captions import plain_caption, random_caption
 from tasks.sprite.ltx.words import moves
+from tasks.sprite.ltx.words import read as motion_read
 from tasks.sprite.ltx.words import unknown as motion_unknown
 from tasks.sprite.ltx.words import warnings as motion_warnings
-from tasks.sprite.words import unknown, unsaid, warnings
+from tasks.sprite.words import read, unknown, unsaid, warnings
 
 FEW = {**{name: values for name, values in CHOICES.items() if name not in ("eyes", "mouth")},
        "hair_color": ("black", "blonde", "pink", "blue"), "bottom": ("trousers", "skirt")}  # fmt: skip
@@ -54,7 +55,7 @@ def test_what_a_prompt_leaves_open() -> None:
 def test_what_the_second_half_does_not_know_is_told() -> None:
     told = list(motion_warnings("sprite_ltx", ["The warrior waves her sword"]))
     assert len(told) == 1
-    assert told[0].startswith("sprite_ltx does not know: warrior, sword. It knows: stands still, waves")
+    assert told[0].startswith("sprite_ltx does not know, and leaves out: warrior, sword. It knows: stands still, waves")
     (told_of_motion,) = motion_warnings("sprite_ltx", ["a girl in a red top"])
     assert told_of_motion.startswith("the prompt names no motion that sprite_ltx knows, so any may come: ")
     for prompt in ("she waves, slow push-in", "Camera pan to the left.", "he turns his back"):
@@ -75,3 +76,50 @@ def test_all_that_the_second_half_is_trained_with_is_known() -> None:
         assert motion_unknown(caption.text) == []
         if caption.labels[0] >= 0:
             assert moves(caption.text)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "left"),
+    [
+        (
+            "a girl with pink hair finds a lantern, on the pier, green background",
+            "a girl with pink hair, green background",
+        ),
+        ("a short-haired woman in a t-shirt, flat cartoon", "a short-haired woman in a t-shirt, flat cartoon"),
+        ("a dragon over the sea", ""),
+        ("", ""),
+    ],
+)
+def test_a_picture_is_drawn_from_the_known_words(prompt: str, left: str) -> None:
+    assert read(prompt, CHOICES) == left
+
+
+@pytest.mark.parametrize(
+    ("prompt", "left"),
+    [
+        (
+            "a girl finds a lantern on an old pier, wide shot. She stands still. Static camera",
+            "a girl. She stands still. Static camera",
+        ),
+        ("The warrior waves her sword; slow push-in!", "The waves; slow push-in!"),
+        ("worst quality, inconsistent motion, blurry, jittery, distorted", "worst quality, blurry, distorted"),
+    ],
+)
+def test_a_film_is_made_from_the_known_words(prompt: str, left: str) -> None:
+    assert motion_read(prompt) == left
+
+
+def test_nothing_of_the_training_is_left_out() -> None:
+    import numpy as np
+
+    from tasks.sprite.attributes import random_attributes
+    from tasks.sprite.ltx.captions import random_caption as random_motion_caption
+    from tasks.sprite.ltx.motions import random_motion
+
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        for text, left in (
+            ((one := random_caption(random_attributes(rng), rng).text), read(one, CHOICES)),
+            ((one := random_motion_caption(random_motion(rng), random_attributes(rng), rng).text), motion_read(one)),
+        ):
+            assert left.replace(" ", "").rstrip(".,!") == text.replace(" ", "").rstrip(".,!")

@@ -23,12 +23,12 @@ def arguments(cfg: Draw, references: Sequence[Image.Image]) -> dict[str, Any]:
     from tasks.preprocess.pose_map import draw_poses
     from tasks.sprite.attributes import CHOICES
     from tasks.sprite.stance import framed, standing
-    from tasks.sprite.words import known, legible
+    from tasks.sprite.words import known, read
 
     said = framed(cfg.prompt)
     choices = known(cfg.sources["unet"]) or CHOICES
     pose = draw_poses([standing(cfg.width, cfg.height, said.framing)], cfg.width, cfg.height)
-    return {**with_negative(cfg), "prompt": legible(said.prompt, choices), "image": Image.fromarray(pose)}
+    return {**with_negative(cfg), "prompt": read(said.prompt, choices), "image": Image.fromarray(pose)}
 
 
 RECIPE = Recipe(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from reel.models.source import ModelSource
+from tasks.sprite.legible import legible
 from tasks.sprite.ltx.captions import DOES, DOING, FILMS, vocabulary
 
 FAMILY = "sprite_ltx"
@@ -34,6 +35,11 @@ def unknown(prompt: str) -> list[str]:
     return [word for word in dict.fromkeys(re.findall(r"[a-z0-9]+", prompt.lower())) if word not in known]
 
 
+def read(prompt: str) -> str:
+    """A prompt without the words that no caption of its training has."""
+    return legible(prompt, {*vocabulary()})
+
+
 def moves(prompt: str) -> bool:
     """Whether a prompt names one of its actions or of its cameras' moves, in a wording of its training."""
     return any(pattern.search(prompt.lower()) for pattern in _PHRASES)
@@ -43,7 +49,7 @@ def warnings(family: str, prompts: Sequence[str]) -> Iterator[str]:
     """Lines for a person about a film's prompts; none where all is known and a motion is named."""
     strange = list(dict.fromkeys(word for prompt in prompts for word in unknown(prompt)))
     if strange:
-        yield f"{family} does not know: {', '.join(strange)}. It knows: {described()}"
+        yield f"{family} does not know, and leaves out: {', '.join(strange)}. It knows: {described()}"
     elif not all(moves(prompt) for prompt in prompts):
         yield f"the prompt names no motion that {family} knows, so any may come: {described()}"
 
