@@ -165,7 +165,7 @@ class Training(Runner):
         sheets = self.work / "sparse" / "sheets"
         check = SparseCheck(tokenizer, text, vae, unet, net, self._known_probe, sheets, self.spec)
         stage = SparseStage(self._latents, tokenizer, text, unet, net, self._batch("sparse"), cfg.cut,
-                            cfg.shared_noise, cfg.leave_out, cfg.steady, check)  # fmt: skip
+                            cfg.shared_noise, cfg.leave_out, cfg.steady, cfg.held, check)  # fmt: skip
         return self._train(stage.stage(), cfg, {export.SPARSECTRL: net})
 
     def _motion_check(

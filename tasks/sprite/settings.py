@@ -104,6 +104,8 @@ class SparseSettings(StageSettings):
     """Chance of each clause of a caption to be left out: then the picture alone says it."""
     steady: float = Field(default=0.0, ge=0)
     """Weight of the error's change from frame to frame, beside the error itself."""
+    held: float = Field(default=1.0, ge=0)
+    """Weight of the error of the given frames, beside that of all frames."""
 
 
 class TrainSettings(Config):

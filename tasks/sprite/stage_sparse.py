@@ -44,15 +44,17 @@ class SparseStage:
     """Only the SparseCtrl is trained.
 
     `cut` of the clips turn into another one at some frame, words too, as pictures on ranges of frames do: a given
-    picture must rule its surroundings even where the motion adapter would rather have one figure throughout.
+    picture must rule its surroundings even where the motion adapter would rather have one figure throughout. `held`
+    weighs the given frames once more: they are few, and what they show is known to the last line.
     """
 
     def __init__(self, latents: Latents, tokenizer: CLIPTokenizer, text_encoder: nn.Module, unet: UNetMotionModel,
                  net: SparseControlNetModel, batch: int, cut: float = 0.0, shared_noise: float = 0.0,
-                 leave_out: float = 0.08, steady: float = 0.0, check: Check | None = None) -> None:  # fmt: skip
+                 leave_out: float = 0.08, steady: float = 0.0, held: float = 1.0,
+                 check: Check | None = None) -> None:  # fmt: skip
         self.latents, self.tokenizer, self.noising = latents, tokenizer, Noising()
         self.text_encoder, self.unet, self.net, self.batch, self.check = text_encoder, unet, net, batch, check
-        self.cut, self.shared_noise, self.leave_out, self.steady = cut, shared_noise, leave_out, steady
+        self.cut, self.shared_noise, self.leave_out, self.steady, self.held = cut, shared_noise, leave_out, steady, held
         for frozen in (text_encoder, unet):
             frozen.requires_grad_(False)
         net.requires_grad_(True)
@@ -79,7 +81,7 @@ class SparseStage:
         change = (v - target).unflatten(0, (self.batch, CLIP_FRAMES)).diff(dim=1).square().mean()
         at = torch.from_numpy(known.ravel() > 0).to(z.device)
         held = (v - target)[at].square().mean()
-        return loss + self.steady * change, figures | {"held_mse": float(held.detach())}
+        return loss + self.steady * change + self.held * held, figures | {"held_mse": float(held.detach())}
 
     def drawn(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Rows `(B, F)` of the clips' frames, and which of them are given `(B, F)`, 0 or 1."""
