@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -275,8 +276,8 @@ def say(record: RenderRecord, cfg: Rendering, figures: Iterable[str]) -> None:
     """Tell whether anything was computed, what was measured, and last of all where everything is."""
     computed = [stage.op for stage in record.stages if not stage.reused]
     if computed:
-        print(f"\nrendered in {record.seconds:.1f} s; computed: {', '.join(computed)}")
-        print(f"reused: {', '.join(stage.op for stage in record.stages if stage.reused) or 'nothing'}")
+        print(f"\nrendered in {record.seconds:.1f} s; computed: {counted(computed)}")
+        print(f"reused: {counted(stage.op for stage in record.stages if stage.reused) or 'nothing'}")
     else:
         print(f"\nnothing rendered anew: all {len(record.stages)} stages came from the store ({record.seconds:.1f} s)")
     for line in figures:
@@ -289,6 +290,11 @@ def say(record: RenderRecord, cfg: Rendering, figures: Iterable[str]) -> None:
     for output in sorted(record.outputs, key=lambda one: one.role == "movie"):
         if output.role != "other":
             print(f"  {output.role:<8} {Path(record.output or '') / output.name}")
+
+
+def counted(names: Iterable[str]) -> str:
+    """Names in the order in which they come, each once: ``animate.embed ×4, film.cut``."""
+    return ", ".join(name if count == 1 else f"{name} ×{count}" for name, count in Counter(names).items())
 
 
 def profile(noted: Sequence[StageRecord]) -> str:

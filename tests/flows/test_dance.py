@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks.runs import ROOT
 from flows.prefect_server import run as flowrun
-from flows.render.render import profile
+from flows.render.render import counted, profile
 from reel.clip import Clip
 from reel.history.record import StageRecord, list_records
 from reel.history.why import explain
@@ -250,6 +250,13 @@ def test_a_profile_says_where_the_time_went_the_longest_first():
     assert said == "motion 3.0 s (75%), controlnet:pose 1.0 s (25%), scheduler 0.0 s (0%)"
     assert profile([stage(True, **measured)]) == f"{said} when it was computed"
     assert profile([stage(True)]).startswith("nothing measured")
+
+
+def test_stages_that_repeat_are_counted_in_the_order_in_which_they_come():
+    assert counted(["keyframe.draw", "animate.embed", "keyframe.draw", "film.cut"]) == (
+        "keyframe.draw ×2, animate.embed, film.cut"
+    )
+    assert counted([]) == ""
 
 
 def test_damaged_objects_are_made_anew(render: Render, warm: Store):
