@@ -114,7 +114,19 @@ def held(cfg: Animate, wanted: Sequence[Named], length: int) -> tuple[list[Held]
         small = _extract(cfg, width // 2, height // 2, clip=one.clip) if cfg.animate.two_pass else None
         pick = _last_frames(cfg, one, extract) if one.clip else None
         found.append(Held(Source(one.path, source_digest(one.path)), key, one.setting, extract, small, pick))
+    _refuse_inside_clip(found)
     return found, width, height
+
+
+def _refuse_inside_clip(found: Sequence[Held]) -> None:
+    """Refuse a picture at a frame that the clip shows which the film goes on from."""
+    shown = max((len(one.pick.frames) for one in found if one.pick is not None), default=0)
+    for one in found:
+        if one.pick is None and one.key.at < shown:
+            raise UserError(
+                f"{one.setting}: frame {one.key.at} is the clip's, which the film shows on frames 0 to {shown - 1}",
+                fix=f"a later frame, {shown} at least, or fewer extend_frames",
+            )
 
 
 def unit(cfg: Animate) -> int:

@@ -39,11 +39,12 @@ def plan(cfg: Animate, store: Store) -> AnimatePlan:
     """
     check_compute(cfg.compute)
     checks.sampling(cfg.animate, cfg.model)
+    _refuse_steps_of_a_list(cfg)
     schedules.refuse_both(current().overrides)
     if cfg.prompt_schedule is None:
         checks.prompt(cfg.prompt, cfg.model)
     checks.rate(cfg.fps, cfg.model)
-    length = checks.frames(cfg.frames, cfg.model, cfg.snap)
+    length = checks.frames(cfg.frames, cfg.model, cfg.snap, cfg.animate.extra_frames)
     made = checks.rendered(length, cfg.animate.extra_frames, cfg.model)
     compiled = schedules.compiled(schedules.slots(cfg), length, cfg.fps, cfg.seed, origins=current().origins)
     found, width, height = held(cfg, named(cfg, compiled, length), length)
@@ -72,6 +73,20 @@ def plan(cfg: Animate, store: Store) -> AnimatePlan:
     return dataclasses.replace(todo, passes=fitting(passes, cfg))
 
 
+def _refuse_steps_of_a_list(cfg: Animate) -> None:
+    """Refuse a number of steps that nothing reads, as a list of time steps is in its place."""
+    for name, listed, given in (
+        ("num_inference_steps", "timesteps", cfg.animate.timesteps),
+        ("refine_steps", "refine_timesteps", cfg.animate.refine_timesteps),
+    ):
+        said = any(one.lstrip("+").startswith(f"animate.{name}=") for one in current().overrides)
+        if said and given is not None:
+            raise UserError(
+                f"animate.{name}: model {cfg.model.name} takes the {len(given)} time steps of a list, and no number",
+                fix=f"animate.{listed}={checks.told(given)}, with as many as you want; null: a number of steps",
+            )
+
+
 def texts(cfg: Animate, compiled: schedules.Compiled, length: int, made: int) -> list[str]:
     """The prompt, or that of each section by the schedule at its first frame.
 
@@ -94,6 +109,10 @@ def texts(cfg: Animate, compiled: schedules.Compiled, length: int, made: int) ->
     return found
 
 
+FREE = ("Apache-2.0", "MIT", "BSD")
+"""Licences that ask nothing of who uses a model's pictures."""
+
+
 def tell_licence(key: str, family: StockFamily, store: Store) -> None:
     """Say once a store what a family's licence asks of its user, before anything of it is fetched.
 
@@ -101,6 +120,8 @@ def tell_licence(key: str, family: StockFamily, store: Store) -> None:
         key: the setting that chooses the family.
     """
     asked = []
+    if family.sources() and not family.license.startswith(FREE):
+        asked.append("its terms hold for what you make with it")
     if family.territory:
         asked.append(f"its licence does not allow it in {family.territory}")
     if family.gated and not all(present(source) for source in family.sources().values()):

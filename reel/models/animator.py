@@ -64,17 +64,15 @@ class Limits(Config):
     least_pictures: int = Field(default=1, ge=1)
     most_pictures: int = Field(default=1, ge=1)
     grid: int = Field(default=1, ge=1)
-    """Pictures at multiples of this number of frames are met exactly; what that means elsewhere says ``off_grid``."""
-    off_grid: Literal["allowed", "refused"] = "allowed"
-    """allowed: tokens of their own at their exact time; refused: the family knows no such time."""
+    """Pictures stand at multiples of this number of frames alone."""
+    late: int = Field(default=0, ge=0)
+    """Frames by which a picture behind the first stands later than asked: its pipeline has no nearer place."""
     maps: list[str] = Field(default_factory=list)
     """Kinds of maps (openpose, depth, ...) that it was trained to be driven by; none: it brings pictures to life."""
     clips: bool = False
     """Whether a clip can be given to go on from."""
     sound: bool = False
     prompt: Literal["needed", "optional", "none"] = "needed"
-    shift: Literal["any", "none"] = "any"
-    """none: its lists of time steps are meant as they are, so its scheduler must not shift them."""
     two_pass: bool = False
     """Whether it has a second, larger pass."""
 
@@ -153,12 +151,13 @@ class Animator(StockFamily):
         elif limits.least_pictures > 1:
             given += ", both"
         sizes = [f"{one.width}x{one.height}" for one in limits.only()]
-        exact = f"; exact at multiples of {limits.grid}" if limits.grid > 1 else ""
+        places = f"; at multiples of {limits.grid}" if limits.grid > 1 else ""
+        places += f", {limits.late} frame late" if limits.late else ""
         return {
             "frames": str(limits.frames),
             "frames a second": limits.rates(),
             **({"sizes": _few(sizes)} if sizes else {}),
-            "pictures": given + exact,
+            "pictures": given + places,
             **({"maps": ", ".join(limits.maps)} if limits.maps else {}),
             **({"two passes": f"animate.two_pass=true; sides {2 * self.multiple_of}k"} if self.refines else {}),
             "sound": "yes" if limits.sound else "no",

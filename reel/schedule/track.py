@@ -13,7 +13,7 @@ from reel.schedule.compile import PictureInterval, compile_pictures
 from reel.schedule.model import Schedule
 
 LTX_STEP = 8
-"""LTX-Video packs 8 frames into one latent frame: lengths are 8k + 1, and a picture is exact at multiples of 8."""
+"""LTX-Video packs 8 frames into one latent frame: lengths are 8k + 1, and latents begin at multiples of 8."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def sparse_of(intervals: Sequence[PictureInterval], every: int | None = None) ->
 
 
 def ltx_conditions(schedule: Schedule, frames: int, fps: float = 12.0, seed: int = 0) -> LtxPlan:
-    """Pictures for LTX-Video, moved to the nearest multiple of 8, which it keeps exactly.
+    """Pictures for LTX-Video, moved to the nearest multiple of 8, where a latent begins.
 
     Raises:
         UserError: as `tile_track`, or two pictures land on one place.
@@ -117,7 +117,7 @@ def ltx_conditions(schedule: Schedule, frames: int, fps: float = 12.0, seed: int
         if at in taken:
             raise UserError(
                 f"'{taken[at].picture}' and '{condition.picture}' both land on frame {at}: "
-                "LTX keeps pictures at multiples of 8",
+                "LTX is given pictures at multiples of 8",
                 fix="start the two ranges at least 8 frames apart",
             )
         if at != condition.frame:

@@ -22,8 +22,7 @@ def denoising(cfg: Denoise, given: Mapping[str, Extent], ctx: Context) -> Work:
     recipe = RECIPES[cfg.architecture]
     sections = recipe.sections
     runs = cfg.steps * (2 if cfg.guided else 1) * (len(sections(cfg.call, cfg.frames)) if sections else 1)
-    seen = min(cfg.frames, recipe.window or cfg.frames)
-    size = Extent(seen, cfg.width, cfg.height).megapixels
+    size = Extent(recipe.seen(cfg.call, cfg.frames), cfg.width, cfg.height).megapixels
     amounts = {"runs": RUN * runs, "megapixels": runs * size, "attention": ATTENTION * runs * size**2}
     pace = {name: getattr(cfg, name) for name in ("architecture", "dtype", "storage", "attention", "compile")}
     return Work(amounts, pace, clip)

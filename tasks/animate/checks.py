@@ -22,8 +22,11 @@ log = logging.getLogger(__name__)
 Snap = Literal["error", "nearest"]
 
 
-def frames(asked: int, model: Animator, snap: Snap) -> int:
+def frames(asked: int, model: Animator, snap: Snap, extra: int = 0) -> int:
     """The length of the film.
+
+    Args:
+        extra: frames that are made behind it and cut off; what is taken as nearest leaves room for them.
 
     Raises:
         UserError: a length that the family does not make.
@@ -31,7 +34,8 @@ def frames(asked: int, model: Animator, snap: Snap) -> int:
     rule = model.limits.frames
     if rule.fits(asked):
         return asked
-    near = rule.nearest(asked)
+    room = rule.model_copy(update={"most": max(rule.most - extra, rule.least)})
+    near = room.nearest(asked)
     if snap == "nearest":
         log.warning("frames: %d instead of %d (model %s makes %s)", near, asked, model.name, rule)
         return near
@@ -149,16 +153,25 @@ def keys(found: Sequence[tuple[str, Key]], length: int, model: Animator, snap: S
             fix="picture=a.png last=b.png",
         )
     taken: dict[int, str] = {}
-    for name, key in found:
-        if key.at >= length:
+    placed = []
+    for name, asked in found:
+        if asked.at >= length:
             raise UserError(
-                f"{name}: frame {key.at} is past the end: {length} frames, counted from 0",
+                f"{name}: frame {asked.at} is past the end: {length} frames, counted from 0",
                 fix=f"at={length - 1}, or at=last",
             )
+        _allowed(name, asked.at, length, model)
+        key = _on_grid(name, asked, length, model, snap)
         if key.at in taken:
             raise UserError(f"{name}: frame {key.at} has a picture already ({taken[key.at]})")
         taken[key.at] = name
-        _allowed(name, key.at, length, model)
+        if key.at and key.at + limits.late >= length + extra:
+            raise UserError(
+                f"{name}: model {model.name} puts a picture at frame {key.at} {limits.late} frame later, and makes "
+                "none there",
+                fix="animate.extra_frames=8: they are made behind the end, and cut off",
+            )
+        placed.append(key)
         if key.strength != 1 and "strength" not in RECIPES[model.architecture].reads:
             raise UserError(
                 f"{name}: model {model.name} holds a frame to its picture as it is, and knows no strength, got "
@@ -173,7 +186,7 @@ def keys(found: Sequence[tuple[str, Key]], length: int, model: Animator, snap: S
         )
     if limits.pictures != "any" and 0 not in taken:
         raise UserError(f"picture: model {model.name} needs one at the first frame", fix="picture=key.png")
-    return [_on_grid(name, key, length, model, snap) for name, key in found]
+    return placed
 
 
 def _allowed(name: str, at: int, length: int, model: Animator) -> None:
@@ -185,7 +198,7 @@ def _allowed(name: str, at: int, length: int, model: Animator) -> None:
 
 def _on_grid(name: str, key: Key, length: int, model: Animator, snap: Snap) -> Key:
     grid = model.limits.grid
-    if key.at % grid == 0 or model.limits.off_grid == "allowed":
+    if key.at % grid == 0:
         return key
     near = min(round(key.at / grid) * grid, (length - 1) // grid * grid)
     if snap == "nearest":

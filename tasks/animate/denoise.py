@@ -119,21 +119,26 @@ def look(cfg: Denoise, ctx: Context, made: Mapping[str, Any]) -> Callable[[Calla
 
     def shown(clean: Callable[[], Any]) -> None:
         if show is not None:
-            show(lambda: _cells(clean(), cfg))
+            show(lambda: cells(clean(), cfg, codec))
 
     return shown
 
 
-def _cells(latents: Any, cfg: Denoise) -> Any:
-    """Latents ``(C, F, h, w)`` of those that the loop has: all of the film, or those of a window of it."""
+def cells(latents: Any, cfg: Denoise, codec: Mapping[str, Any]) -> Any:
+    """Latents ``(C, F, h, w)`` of those that the loop has: all of the film, or those of a window of it.
+
+    Args:
+        codec: settings of the VAE.
+    """
     recipe = parts.recipe_of(cfg)
-    match recipe.grid.layout:
+    grid = recipe.grid.of(codec)
+    match grid.layout:
         case "cfhw":  # of a film with pictures beside it, these come first
-            return latents[0, :, -recipe.grid.cells(cfg.frames, cfg.width, cfg.height)[0] :]
+            return latents[0, :, -grid.cells(cfg.frames, cfg.width, cfg.height)[0] :]
         case "fchw":
             return latents[0].movedim(1, 0)
         case _:
-            return _of_tokens(latents, *recipe.grid.cells(cfg.frames, cfg.width, cfg.height), first=recipe.film_first)
+            return _of_tokens(latents, *grid.cells(cfg.frames, cfg.width, cfg.height), first=recipe.film_first)
 
 
 def _of_tokens(tokens: Any, most: int, high: int, wide: int, *, first: bool) -> Any:

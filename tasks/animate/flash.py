@@ -1,6 +1,6 @@
-"""A flash at the end: LTX tends to jump in brightness or colour, or to blur, in the last second of a film.
+"""A flash at the end: LTX tends to jump in brightness or colour, or to blur, in the last frames of a film.
 
-Each step between two frames is held against the film's own motion: the median of all steps before its last second. What
+Each step between two frames is held against the film's own motion: the median of all steps before those. What
 moves evenly never looks like a flash, however fast it is.
 """
 

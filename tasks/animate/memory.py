@@ -14,7 +14,7 @@ from typing import Any
 
 from reel.compute import BY_LAYER, Compute
 from reel.errors import UserError
-from tasks.animate.parts import dtype_of, part_folder, recipe_of
+from tasks.animate.parts import codec_settings, dtype_of, part_folder, recipe_of
 from tasks.animate.settings import Decode, Denoise, Embed
 from tasks.networks.files import BYTES, read_json, source_bytes
 from tasks.stylize.settings.compute import resolve_device
@@ -82,11 +82,11 @@ def denoiser_numbers(shape: Mapping[str, Any], cfg: Denoise) -> float:
 def tokens(cfg: Denoise) -> int:
     """What the denoiser looks at: the film's tokens, and those of pictures behind the first or beside the film."""
     recipe = recipe_of(cfg)
-    frames = min(cfg.frames, recipe.window or cfg.frames)
-    found = recipe.grid.tokens(frames, cfg.width, cfg.height)
+    grid = recipe.grid.of(codec_settings(cfg))
+    found = grid.tokens(recipe.seen(cfg.call, cfg.frames), cfg.width, cfg.height)
     if not recipe.picture_tokens:
         return found
-    return found + sum(recipe.driven or key.at > 0 for key in cfg.keys) * recipe.grid.tokens(1, cfg.width, cfg.height)
+    return found + sum(recipe.driven or key.at > 0 for key in cfg.keys) * grid.tokens(1, cfg.width, cfg.height)
 
 
 def decoding(cfg: Decode, compute: Compute) -> Peak:

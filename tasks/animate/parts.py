@@ -143,6 +143,12 @@ def part_folder(cfg: Stage, name: str) -> Path:
     return inner if inner.is_dir() else root
 
 
+def codec_settings(cfg: Stage) -> dict[str, Any]:
+    """What the file of the VAE's settings says."""
+    name = "vae" if "vae" in cfg.sources else "vae:config"
+    return read_json(part_folder(cfg, name) / "config.json")
+
+
 def denoisers(cfg: Stage, device: str, storage: str, loras: Sequence[LoraSource]) -> dict[str, Any]:
     """The parts that the loop runs, as asked.
 

@@ -23,4 +23,4 @@ def check_models(cfg: Denoise, model: Animator, *, refining: bool = False) -> No
     if cfg.loras:
         shape = read_json(part_folder(cfg, "transformer") / "config.json")
         width = int(shape["num_attention_heads"]) * int(shape["attention_head_dim"])
-        loras.check(cfg.loras, model.generation, width, model.name)
+        loras.check(cfg.loras, model.generation, width, model.name, sounds=model.limits.sound)

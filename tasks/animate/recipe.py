@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -59,6 +59,10 @@ class Grid:
     patch: tuple[int, int] = (1, 1)
     layout: Literal["tokens", "cfhw", "fchw"] = "tokens"
 
+    def of(self, codec: Mapping[str, Any]) -> Grid:
+        """The same with cells as large as a VAE's settings say, where they do."""
+        return replace(self, side=int(codec.get("spatial_compression_ratio") or self.side))
+
     def cells(self, frames: int, width: int, height: int) -> tuple[int, int, int]:
         """Cells of a film, in time, in height and in width."""
         return (frames - 1) // self.frames + 1, height // self.side, width // self.side
@@ -97,7 +101,7 @@ class Recipe:
         schedulers: classes that it may be sampled with, ``module:Class`` by name.
         sampler: the class that it is sampled with, ``module:Class``; empty: the one that the family's files name.
         grid: what its latents stand for.
-        window: frames that the denoiser looks at in one run; 0: all.
+        window: frames that the denoiser looks at in one run, by ``call``; 0: all.
         guided_apart: whether the runs with and without the prompt are two, and not one of both.
         frames_decoded: frames that its VAE decodes at a time, whatever is set; 0: the whole film.
         tile, piece: px of a tile's side and frames of a piece of a film that is decoded in such.
@@ -140,7 +144,7 @@ class Recipe:
     schedulers: Mapping[str, str] = field(default_factory=lambda: FLOW_MATCHING)
     sampler: str = ""
     grid: Grid = Grid()
-    window: int = 0
+    window: Callable[[Mapping[str, Any]], int] = lambda call: 0
     guided_apart: bool = False
     frames_decoded: int = 0
     tile: int = 512
@@ -164,6 +168,10 @@ class Recipe:
         group = "stylize" if self.driven else "animate"
         read = [one for one in settings if (name := one.partition("=")[0]) in self.reads or name not in READ]
         return ", ".join(f"{group}.{one}" for one in read)
+
+    def seen(self, call: Mapping[str, Any], frames: int) -> int:
+        """Frames of a film that the denoiser looks at in one run."""
+        return min(frames, self.window(call) or frames)
 
     @property
     def shells(self) -> list[str]:

@@ -273,6 +273,9 @@ def test_a_clip_is_gone_on_from_by_its_last_frames(settings: dict[str, Any], sto
     assert todo.held[0].pick is not None
     assert len(todo.held[0].pick.frames) == 9
     assert todo.held[0].extract.fps == "24"
+    within = {"pictures": [{"picture": f"{settings['picture']}", "at": 4}]}
+    with pytest.raises(UserError, match=r"pictures\.0: frame 4 is the clip's, which the film shows on frames 0 to 8"):
+        planned({**settings, "picture": None, "extend": sample, "frames": 25, **within}, store)
 
 
 def test_sections_of_a_long_film_have_the_prompts_of_the_schedule(files: Path, store: Store):

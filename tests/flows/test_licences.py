@@ -18,11 +18,16 @@ BY_KEY = {"model": family, "keyframe": painter}
     [
         ("model", "hunyuan", "its licence does not allow it in the European Union"),
         ("model", "svd", "its files are handed out to those who have agreed to that on the hub (HF_TOKEN)"),
-        ("keyframe", "flux", "keyframe flux: FLUX.1 dev non-commercial; its files are handed out"),
-        ("model", "ltx_2b", ""),
+        (
+            "keyframe",
+            "flux",
+            "keyframe flux: FLUX.1 dev non-commercial; its terms hold for what you make with it; its files",
+        ),
+        ("model", "ltx_2b", "model ltx_2b: OpenRAIL-M; its terms hold for what you make with it"),
+        ("model", "wan22_5b", ""),
         ("keyframe", "picture", ""),
     ],
-    ids=["territory", "gated animator", "gated painter", "neither", "no files"],
+    ids=["territory", "gated animator", "gated painter", "terms", "free", "no files"],
 )
 def test_a_licence_is_told_once_a_store(key: str, name: str, told: str, store: Store, caplog: pytest.LogCaptureFixture):
     chosen = BY_KEY[key](name)
@@ -34,7 +39,7 @@ def test_a_licence_is_told_once_a_store(key: str, name: str, told: str, store: S
 
 
 def test_files_that_are_here_are_asked_for_nowhere(store: Store, caplog: pytest.LogCaptureFixture):
-    here = painter("flux").model_copy(update={"base": EMBEDDED, "parts": {}})
+    here = painter("flux").model_copy(update={"base": EMBEDDED, "parts": {}, "license": "Apache-2.0"})
     tell_licence("keyframe", here, store)
     assert not caplog.records
 

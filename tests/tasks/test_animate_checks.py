@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -89,7 +92,40 @@ def test_places_between_the_grid():
     with pytest.raises(UserError, match=r"takes pictures at multiples of 8, got frame 7") as said:
         checks.keys(keyed(0, 7), 97, LTX2, "error")
     assert said.value.fix == "at=8, or snap=nearest"
-    assert [key.at for key in checks.keys(keyed(0, 7), 97, LTX2, "nearest")] == [0, 8]
+    assert [key.at for key in checks.keys(keyed(0, 7), 97, LTX2, "nearest", 8)] == [0, 8]
+    for one, other in ((47, 49), (0, 3)):
+        with pytest.raises(UserError, match=r"has a picture already"):
+            checks.keys(keyed(one, other), 97, LTX2, "nearest", 8)
+
+
+def test_a_last_picture_that_would_stand_behind_all_frames_is_refused():
+    assert [key.at for key in checks.keys(keyed(0, 96), 97, LTX2, "error", 8)] == [0, 96]
+    with pytest.raises(UserError, match="puts a picture at frame 96 1 frame later, and makes none there") as said:
+        checks.keys(keyed(0, 96), 97, LTX2, "error", 0)
+    assert (said.value.fix or "").startswith("animate.extra_frames=8")
+    checks.keys(keyed(0, 96), 97, LTX, "error", 0)
+
+
+@pytest.mark.parametrize("at", [0, 8, 16, 48, 96])
+def test_pictures_of_ltx2_stand_where_their_place_is_nearest(at: int):
+    """By the pipeline's own coordinates: seconds at which the picture's tokens begin and end."""
+    from diffusers import LTX2ConditionPipeline
+
+    from tasks.animate.animators.ltx2 import _place
+
+    place, fps = _place(at), 24
+    if at == 0:
+        assert place == 0
+        return
+    shape = SimpleNamespace(
+        transformer_spatial_patch_size=1,
+        transformer_temporal_patch_size=1,
+        vae_temporal_compression_ratio=8,
+        vae_spatial_compression_ratio=32,
+    )
+    coords = LTX2ConditionPipeline._prepare_keyframe_coords(shape, 1, 2, 2, (place - 1) * 8 + 1, 1, fps, "cpu")
+    first, last = (float(one) * fps for one in coords[0, 0, 0])
+    assert (round(first), round(last)) == (at + LTX2.limits.late, at + LTX2.limits.late + 1)
 
 
 def test_a_negative_place_or_an_impossible_strength_is_no_key():
@@ -154,6 +190,62 @@ def write_lora(path: Path, width: int, **metadata: str) -> Any:
     name = "transformer.transformer_blocks.0.attn1.to_q.lora_A.weight"
     save_file({name: np.zeros((4, width), np.float32)}, path, metadata=metadata)
     return LoraSource.model_validate({"source": {"kind": "file", "id": str(path)}})
+
+
+def test_the_nearest_length_leaves_room_for_what_is_cut_off():
+    assert checks.frames(300, LTX, "nearest", 8) == 249
+    assert checks.frames(300, LTX, "nearest") == 257
+    assert checks.rendered(checks.frames(300, LTX, "nearest", 8), 8, LTX) == 257
+
+
+@pytest.mark.parametrize("name", ["ltx_2b", "ltx2", "ltx_long"])
+def test_what_a_pipeline_is_said_to_read_reaches_it(name: str):
+    """A setting that changes a key and no call would render the same film again."""
+    from tasks.animate.catalogue import RECIPES
+
+    recipe = RECIPES[family(name).architecture]
+    source = inspect.getsource(importlib.import_module(recipe.arguments.__module__))
+    assert ("picture_noise" in recipe.reads) == ("cfg.picture_noise" in source)
+
+
+def test_loras_for_sound_do_not_go_into_a_model_without(tmp_path: Path):
+    from safetensors.numpy import save_file
+
+    fits = write_lora(tmp_path / "fits.safetensors", 4096)
+    heard = {
+        f"transformer.transformer_blocks.0.{name}.to_q.lora_A.weight": np.zeros((4, width), np.float32)
+        for name, width in (("attn1", 4096), ("audio_attn1", 2048))
+    }
+    save_file(heard, tmp_path / "heard.safetensors")
+    both = fits.model_copy(
+        update={"source": fits.source.model_copy(update={"id": str(tmp_path / "heard.safetensors")})}
+    )
+    loras.check([both], "ltx 2 19b", 4096, "ltx2", sounds=True)
+    with pytest.raises(UserError, match="it has layers for sound, model ltx_13b has none"):
+        loras.check([both], "ltxv 0.9.7 13b", 4096, "ltx_13b")
+    alone = {name: tensor for name, tensor in heard.items() if "audio" in name}
+    save_file(alone, tmp_path / "heard.safetensors")
+    with pytest.raises(UserError, match="not one attention layer of a video transformer"):
+        loras.check([both], "ltx 2 19b", 2048, "ltx2", sounds=True)
+
+
+@pytest.mark.parametrize(
+    ("made_for", "generation", "fits"),
+    [
+        ("Lightricks/LTX-Video-0.9.7-dev", "ltxv 0.9.7 13b", True),
+        ("LTX-Video-0.9.8", "ltxv 0.9.7 13b", False),
+        ("Lightricks/LTX-2", "ltx 2 19b", True),
+        ("Lightricks/LTX-2", "ltxv 0.9.7 13b", False),
+        ("ltxv", "ltxv 0.9.7 13b", True),  # no version: the width decides
+    ],
+)
+def test_generations_are_told_apart_by_their_versions(made_for: str, generation: str, fits: bool, tmp_path: Path):
+    lora = write_lora(tmp_path / "one.safetensors", 4096, base_model=made_for)
+    if fits:
+        loras.check([lora], generation, 4096, "it")
+        return
+    with pytest.raises(UserError, match="made for"):
+        loras.check([lora], generation, 4096, "it")
 
 
 def test_loras_of_another_generation_or_architecture(tmp_path: Path):

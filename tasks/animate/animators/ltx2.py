@@ -6,21 +6,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tasks.animate.animators.ltx import decoding, usual_of_ltx
-from tasks.animate.recipe import Recipe, Shown
+from tasks.animate.recipe import READ, Recipe, Shown
 
 if TYPE_CHECKING:
     from tasks.animate.settings import Denoise
 
 STEP = 8
-"""Frames of a latent. The pipeline counts in latents: number k stands for frames 8k-7 to 8k, and 0 for the first."""
+"""Frames of a latent. The pipeline counts places in latents: 0 is frame 0, and k is frame 8(k - 1) + 1."""
 
 
 def arguments(cfg: Denoise, shown: Sequence[Shown]) -> dict[str, Any]:
     """Of `LTX2ConditionPipeline.__call__`.
 
-    Frames are turned into latents, past whose end the pipeline would leave a picture out with a line in its log. It
-    would also send key pictures through a film codec first (``crf``), so that the first frame is not the picture. What
-    a second pass is given it noises as far as the first of its time steps says.
+    A picture at frame 8k so stands at 8k + 1, its nearest place. Past the last latent the pipeline would leave it out
+    with a line in its log (`Limits.late` refuses that before). It would also send key pictures through a film codec
+    first (``crf``), so that the first frame is not the picture. What a second pass is given it noises as far as the
+    first of its time steps says.
     """
     from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
     from PIL import Image
@@ -29,7 +30,7 @@ def arguments(cfg: Denoise, shown: Sequence[Shown]) -> dict[str, Any]:
     for one in shown:
         pictures = [Image.fromarray(frame) for frame in one.frames]
         frames = pictures[0] if len(pictures) == 1 else pictures
-        conditions.append(LTX2VideoCondition(frames=frames, index=-(-one.at // STEP), strength=one.strength, crf=0))
+        conditions.append(LTX2VideoCondition(frames=frames, index=_place(one.at), strength=one.strength, crf=0))
     sigmas = [step / 1000 for step in cfg.timesteps] if cfg.timesteps else None
     return {
         "conditions": conditions,
@@ -38,6 +39,11 @@ def arguments(cfg: Denoise, shown: Sequence[Shown]) -> dict[str, Any]:
         "sigmas": sigmas,
         **{"audio_guidance_scale": cfg.guidance_scale, **cfg.call},
     }
+
+
+def _place(at: int) -> int:
+    """The pipeline's number of the place that is nearest to a frame."""
+    return 0 if at == 0 else round((at - 1) / STEP) + 1
 
 
 RECIPE = Recipe(
@@ -64,6 +70,7 @@ RECIPE = Recipe(
     refines_from="timesteps",
     film_first=True,
     steps_a_round=2,
+    reads=READ - {"picture_noise"},
     call=frozenset(
         {
             "stg_scale",

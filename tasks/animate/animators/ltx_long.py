@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.animate.animators.ltx import RECIPE as LTX
 from tasks.animate.animators.ltx import decoding as decoding_of_ltx
 from tasks.animate.animators.ltx import usual_of_ltx
-from tasks.animate.recipe import Recipe, Shown
+from tasks.animate.recipe import READ, Recipe, Shown
 
 if TYPE_CHECKING:
     from tasks.animate.settings import Decode, Denoise
@@ -62,8 +62,10 @@ RECIPE = Recipe(
     classes={name: kind for name, kind in LTX.classes.items() if name != "latent_upsampler"},
     arguments=arguments,
     decoding=decoding,
+    window=lambda call: int(call.get("temporal_tile_size", USUAL["temporal_tile_size"])),
     sampler="diffusers:LTXEulerAncestralRFScheduler",
     sections=sections,
     section_prompts=True,
+    reads=READ - {"picture_noise"},
     call=frozenset({"temporal_tile_size", "temporal_overlap", "temporal_overlap_cond_strength", "adain_factor"}),
 )
