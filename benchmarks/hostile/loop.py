@@ -12,8 +12,13 @@ TWO = f"{HELD} pictures=[a.png,b.png]"
 SAME, OTHER = together(picture("a.png"), picture("b.png")), together(picture("a.png"), picture("b.png", (64, 48)))
 
 LOOP = [
-    case("loop pictures=[a.png]", "model sprite has no SparseCtrl 'rgb'; it has: none", "model=sd15", make=SAME),
-    case("loop kind=scribble pictures=[a.png]", "model sprite has no SparseCtrl 'scribble'", make=SAME),
+    case("loop pictures=[a.png] kind=lines", "kind: must be 'rgb' or 'scribble'", make=SAME),
+    case(
+        "loop kind=scribble pictures=[a.png]",
+        "model sprite has no SparseCtrl 'scribble'; it has: rgb",
+        "kind=rgb",
+        make=SAME,
+    ),
     case("loop model=sd15 kind=sribble pictures=[a.png]", "nearest: scribble", make=SAME),
     case(TWO, "is a ControlNetModel, not a SparseControlNetModel", make=SAME),
     case(TWO, "b.png is 64x48 px, a.png 64x64", "pictures of one size", make=OTHER),

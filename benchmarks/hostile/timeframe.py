@@ -15,7 +15,13 @@ TIMEFRAME = [
     case(TWO, "b.png is 64x48 px, a.png 64x64", "pictures of one size", make=OTHER),
     case(TWO, "track: there is no file b.png", make=picture("a.png")),
     case(TWO, "track", make=together(file("a.png", b"no picture"), picture("b.png"))),
-    case(f"{TWO} by=sparsectrl", "model sprite has no SparseCtrl 'rgb'", "train-sprite", make=SAME),
+    case(f"{TWO} by=sparsectrl sparsectrl.kind=scribble", "has no SparseCtrl 'scribble'", "kind=rgb", make=SAME),
+    case("timeframe 'track=0s-1s: --pic a.png; 0.5s-2s: --pic b.png' frames=16", "0-8 and 4-16 overlap", make=SAME),
+    case("timeframe 'track=0%-60%: --pic a.png; 50%-100%: --pic b.png' frames=16", "0-9 and 8-16 overlap", make=SAME),
+    case(
+        "timeframe 'track=0s-2s: --pic a.png; 2s-4s: --pic b.png' frames=16", "begins at frame 16 lies past", make=SAME
+    ),
+    case("timeframe 'track=0: --pic a.png; 20: --pic b.png' frames=12", "begins at frame 20 lies past", make=SAME),
     case(f"{TWO} by=ip_adapter", "model sprite names no IP-Adapter weights", "by=tile", make=SAME),
     case(f"{TWO} frames=12", "the range 8-16 lies past the end: the clip has 12 frames", "frames=16", make=SAME),
     case(f"{TWO} width=100 height=64", "sides must be multiples of 8 px", "width=96", make=SAME),

@@ -18,4 +18,4 @@ def opening(cfg: Loop) -> Iterator[tuple[str, str]]:
     names = cfg.stills or [one.picture.name for one in cfg.pictures]
     yield "held to", ", ".join(f"{name} at {at}" for at, name in zip(cfg.at, names, strict=True))
     yield "model", f"{cfg.model.name}: {cfg.model.title}" if cfg.model.title else cfg.model.name
-    yield from (("note", told) for told in of_the_words(cfg, cfg.prompt, cfg.model))
+    yield from (("note", told) for told in of_the_words(cfg, ", ".join([cfg.prompt, *cfg.stills]), cfg.model))

@@ -55,7 +55,7 @@ class TextToVideo(Rendering):
     guidance_schedule: ScheduleText = None
     """Factor of `stylize.guidance_scale` over the frames, 0 to 10."""
     frames: int = Field(ge=1, le=MOST_FRAMES)
-    """Length. Up to the family's motion window all frames see one another; longer clips are seen in windows."""
+    """Length. Up to `stylize.windows.context_length` all frames see one another; longer clips are seen in windows."""
     fps: Finite = Field(gt=0, le=240)
     """Frames a second; AnimateDiff's motion modules were trained at 8."""
     width: int = Field(ge=8, le=8192)

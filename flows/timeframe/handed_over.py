@@ -29,7 +29,7 @@ def plan(cfg: Timeframe, track: Track, store: Store) -> AnimatePlan:
     if any(words_of(one) is not None for one in track.pictures):
         raise UserError(
             "renderer: animate takes pictures that lie in files, and this track's are to be drawn",
-            fix="run it with renderer=animatediff first: it leaves key_picture_1.png, ...; name these in the track",
+            fix="renderer=animatediff approve=ask draws them and leaves key_picture_1.png, ...: name them in the track",
         )
     return animate.plan(settings(cfg, track), store)
 
@@ -70,5 +70,11 @@ def settings(cfg: Timeframe, track: Track) -> Animate:
         "embed_facts",
     )
     kept = cfg.model_dump(mode="json")
-    log.info("track: by %s, places and length moved to what it makes; it reads one prompt: %s", cfg.animator, shown)
+    if track.prompts is not None and len(track.prompts.texts) > 1:
+        log.warning(
+            "track: %s reads no words of ranges: those of %d are left out", cfg.animator, len(track.prompts.texts)
+        )
+    log.info(
+        "track: by %s, places and length moved to what it makes; it reads one prompt: %s", cfg.animator, own["prompt"]
+    )
     return parse(Animate, {**data, **{name: kept[name] for name in shared}, **own})

@@ -78,7 +78,7 @@ def on_frames(cfg: Timeframe, schedule: Schedule) -> Track:
     """
     count = cfg.frames or schedule.frames or _end(schedule)
     schedule = _with_words(cfg, schedule)
-    _check_inside(schedule, count)
+    _check_inside(schedule, count, float(cfg.fps), cfg.seed)
     if not schedule.has_pictures:
         raise UserError(
             "track: no range has a picture",
@@ -121,12 +121,22 @@ def _end(schedule: Schedule) -> int:
     return max(int(key.until.value) if key.until is not None else int(key.at.value) + 1 for key in schedule.keys)
 
 
-def _check_inside(schedule: Schedule, count: int) -> None:
+def _check_inside(schedule: Schedule, count: int, fps: float, seed: int) -> None:
     """Raises: UserError for a range that begins or ends past the clip's end, or that another one overlaps."""
-    spans = sorted(
-        (int(key.at.value), int(key.until.value)) for key in schedule.keys
-        if key.until is not None and key.at.kind == key.until.kind == "frame"
-    )  # fmt: skip
+    try:
+        placed = [
+            (key.at.resolve(count, fps, seed), None if key.until is None else key.until.resolve(count, fps, seed))
+            for key in schedule.keys
+        ]
+    except ValueError as error:
+        raise UserError(f"track: {error}") from None
+    late = next((start for start, _ in placed if start >= count), None)
+    if late is not None:
+        raise UserError(
+            f"track: the range that begins at frame {late} lies past the end: the clip has {count} frames",
+            fix=f"frames={late + 1} at least, or an earlier place",
+        )
+    spans = sorted((start, stop) for start, stop in placed if stop is not None)
     for start, stop in spans:
         if stop > count:
             raise UserError(

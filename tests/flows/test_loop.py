@@ -117,12 +117,13 @@ def test_words_follow_drawn_pictures_and_strength_runs_over_the_joint(tmp_path, 
 def test_the_preset_for_screensavers(files):
     cfg = settings(Root("loop", Loop), ["experiment=loop/breathing", f"pictures=[{files}/a.png]", "model=sd15"]).config
     assert (cfg.frames, cfg.match_colour, cfg.assemble.format, cfg.at) == (32, 1, "webp", [0])
+    assert cfg.stylize.windows.context_length == cfg.frames  # one picture holds all that a window sees
     assert sorted(cfg.model.sparsectrls) == ["rgb", "scribble"]
 
 
-def test_without_a_sparsectrl_it_says_what_is_missing_and_how_to_train_one(tmp_path, files, capsys):
+def test_without_a_sparsectrl_of_that_kind_it_says_which_there_are(tmp_path, files, capsys):
     argv = ["loop", f"pictures=[{files}/a.png]", f"paths.store={tmp_path}", "tracking=none", "kind=scribble"]
     assert cli.main(argv) == 2
     told = capsys.readouterr().err
-    assert "kind: model sprite has no SparseCtrl 'scribble'; it has: none" in told
-    assert "train-sprite start=data/models/sprite stages=[data,sparse]" in told
+    assert "kind: model sprite has no SparseCtrl 'scribble'; it has: rgb" in told
+    assert "fix: kind=rgb, or model=sd15" in told

@@ -18,6 +18,7 @@ from flows.timeframe.settings import Timeframe
 from flows.timeframe.stages import TimeframePlan
 from flows.timeframe.track import on_frames
 from reel.clip import Clip
+from reel.errors import UserError
 from reel.history.record import RenderRecord, list_records
 from reel.schedule.read import read
 from reel.store import Store
@@ -72,6 +73,20 @@ def test_every_range_is_held_by_what_it_says(tmp_path):
     assert denoise.prompts.a == [0, 0, 1, 1, 1, 1, 2, 2]
 
 
+@pytest.mark.parametrize(
+    ("track", "said"),
+    [
+        ("0s-0.5s: x --pic a.png; 0.25s-1s: y --pic b.png", "the ranges 0-4 and 2-8 overlap"),
+        ("0%-75%: x --pic a.png; 50%-100%: y --pic b.png", "the ranges 0-6 and 4-8 overlap"),
+        ("0s-0.5s: x --pic a.png; 0.5s-2s: y --pic b.png", "the range 4-16 lies past the end: the clip has 8 frames"),
+        ("0: x --pic a.png; 20: y --pic b.png", "the range that begins at frame 20 lies past the end"),
+    ],
+)
+def test_places_in_seconds_and_shares_are_held_against_the_clip_too(tmp_path, track: str, said: str):
+    with pytest.raises(UserError, match=said):
+        planned(tmp_path, f"track={track}", "frames=8", "fps=8")
+
+
 def test_a_transition_shows_two_pictures_at_a_time(tmp_path):
     todo = planned(tmp_path, "track=then: blend(2); 0-4: --pic a.png; 4-8: --pic b.png", "tile.weight=0.6")
     controls = todo.stylize.denoise.controls
@@ -90,7 +105,7 @@ def test_the_example_of_six_ranges_is_drawn_from_one_noise(tmp_path):
     assert [key.at for key in todo.shown.keys] == [0, 6, 12, 22, 32, 40]
     assert len(todo.pictures) == 6
     assert len({one.draw.seed for one in todo.pictures}) == 1
-    head = "portrait of a girl with short brown hair, white background"
+    head = "a girl with short brown hair, white background"  # a portrait is no word of the embedded family
     assert [one.draw.prompt for one in todo.pictures][:2] == [f"{head}, eyes closed", f"{head}, eyes open"]
 
 

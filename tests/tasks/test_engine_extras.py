@@ -48,7 +48,7 @@ def test_loras(world: Store, families: Path, tmp_path: Path) -> None:
         source = save(tmp_path / f"{part}.safetensors", lora_for(families / "tiny", part))
         agree(world, plain, loras=[{"source": source, "weight": 0.7}])
     camera = save(tmp_path / "zoom.safetensors", lora_for(families / "tiny", "motion_adapter"))
-    agree(world, plain, motion_loras=[{"source": camera}])
+    agree(world, plain, model={**family_config("tiny"), "camera": True}, motion_loras=[{"source": camera}])
 
 
 def test_a_reference_picture(world: Store, families: Path, tmp_path: Path) -> None:

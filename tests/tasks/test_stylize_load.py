@@ -67,7 +67,12 @@ def test_style_lora_by_weight(world: Store, families: Path, tmp_path: Path, part
 
 def test_camera_lora_acts_on_the_motion_module(world: Store, families: Path, tmp_path: Path) -> None:
     source = save(tmp_path / "zoom.safetensors", lora_for(families / "tiny", "motion_adapter"))
-    assert render(world, motion_loras=[{"source": source}]) != render(world)
+    fits = {**family_config("tiny"), "camera": True}
+    assert render(world, model=fits, motion_loras=[{"source": source}]) != render(world)
+    with pytest.raises(
+        UserError, match=r"stylize\.motion_loras: made for AnimateDiff's v2 motion module, model tiny has"
+    ):
+        render(world, motion_loras=[{"source": source}])
 
 
 def test_lora_of_another_architecture_is_refused(world: Store, tmp_path: Path) -> None:
@@ -87,7 +92,10 @@ def test_pickles_are_not_loaded(tmp_path: Path) -> None:
     pickle = {"kind": "file", "id": str(tmp_path / "style.pt")}
     for key, given in {
         "stylize.loras.0.source": {"loras": [{"source": pickle}]},
-        "stylize.motion_loras.0.source": {"motion_loras": [{"source": pickle}]},
+        "stylize.motion_loras.0.source": {
+            "motion_loras": [{"source": pickle}],
+            "model": {**family_config("tiny"), "camera": True},
+        },
         "stylize.embeddings: bad": {"embeddings": {"bad": pickle}},
         "stylize.vae": {"vae": pickle},
         "model.base": {"model": {**family_config("tiny"), "base": pickle}},

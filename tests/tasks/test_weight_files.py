@@ -73,7 +73,10 @@ def test_each_setting_tells_what_it_was_given(world: Store, base_config: dict[st
     cases: list[tuple[dict[str, Any], str]] = [
         ({"loras": [{"source": files["dora"]}]}, "stylize.loras[0]: dora.safetensors is a DoRA (dora_scale), which"),
         ({"loras": [{"source": files["vae"]}]}, "stylize.loras[0]: vae.safetensors is a VAE, not a LoRA"),
-        ({"motion_loras": [{"source": files["net"]}]}, "stylize.motion_loras[0]: net.safetensors is a ControlNet"),
+        (
+            {"motion_loras": [{"source": files["net"]}], "model": {**model, "camera": True}},
+            "stylize.motion_loras[0]: net.safetensors is a ControlNet",
+        ),
         ({"vae": files["deep"]}, "is a VAE for latents of 16 channels, model tiny has 4"),
         ({"vae": files["lora"]}, "stylize.vae: lora.safetensors is a LoRA, not a VAE"),
         ({"model": {**model, "vae": files["lora"]}}, "model.vae: lora.safetensors is a LoRA, not a VAE"),

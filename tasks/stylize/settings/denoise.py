@@ -11,6 +11,7 @@ from reel.compute import Attention
 from reel.config import Config, Field, Finite, suggest
 from reel.errors import UserError
 from reel.models.animatediff import AnimateDiff
+from reel.models.source import LoraSource
 from tasks.stylize.settings.compute import Dtype, MemoryFormat
 from tasks.stylize.settings.controls import Control, PerFrame, live_controls
 from tasks.stylize.settings.reference import PicturePrompts
@@ -71,6 +72,7 @@ class Denoise(Denoising):
     @model_validator(mode="after")
     def _consistent(self) -> Denoise:
         check_family(self.model)
+        check_motion_loras(self.motion_loras, self.model)
         if any(value > 1 for value in self.strength_schedule or ()):
             raise ValueError("strength_schedule: factors lie in 0..1")
         check_kinds(self.controls, self.model)
@@ -114,6 +116,18 @@ def check_family(model: AnimateDiff) -> None:
         raise UserError(
             f"model {model.name} is an {model.architecture.upper()} family; stylize renders SD 1.5 families",
             fix="model=sd15, or another marked sd15 in `rotoscope models`",
+        )
+
+
+def check_motion_loras(motion_loras: Sequence[LoraSource], model: AnimateDiff) -> None:
+    """Raises: UserError for motion LoRAs with a motion module that nobody said they are made for.
+
+    The layers of v2 and v3 have one shape, so files alone do not tell.
+    """
+    if motion_loras and not model.camera:
+        raise UserError(
+            f"stylize.motion_loras: made for AnimateDiff's v2 motion module, model {model.name} has another",
+            fix="model=sd15_v2; model.camera=true where yours is made for this family's module",
         )
 
 

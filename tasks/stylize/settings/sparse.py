@@ -42,15 +42,10 @@ def check_sparse(sparse: Mapping[str, Sparse], model: AnimateDiff) -> None:
 
 def no_sparsectrl(key: str, kind: str, model: AnimateDiff) -> UserError:
     """The error for a family without a SparseCtrl of a kind."""
-    known = ", ".join(sorted(model.sparsectrls)) or "none"
-    embedded = model.base.kind == "embedded"
-    train = "rotoscope train-sprite start=data/models/sprite stages=[data,sparse]"
-    fix = (
-        f"model=sd15 (rotoscope models), or train one: {train} (docs/sprite.md)"
-        if embedded
-        else "model=sd15, or another family that has one (rotoscope models NAME)"
-    )
+    known = sorted(model.sparsectrls)
+    other = [f"{key}={known[0]}"] if known else []
     return UserError(
-        f"{key}: model {model.name} has no SparseCtrl {kind!r}{suggest(kind, model.sparsectrls)}; it has: {known}",
-        fix=fix,
+        f"{key}: model {model.name} has no SparseCtrl {kind!r}{suggest(kind, model.sparsectrls)}; "
+        f"it has: {', '.join(known) or 'none'}",
+        fix=", or ".join([*other, "model=sd15 or another family that has one (rotoscope models NAME)"]),
     )

@@ -13,7 +13,7 @@ from reel.prompt import EMBEDDING
 from tasks.stylize.settings.codec import Decode, Encode
 from tasks.stylize.settings.compute import resolve_dtype, resolve_memory_format
 from tasks.stylize.settings.controls import Control, ControlSettings, Mask, live_controls
-from tasks.stylize.settings.denoise import Denoise, check_family, check_kinds, is_guided
+from tasks.stylize.settings.denoise import Denoise, check_family, check_kinds, check_motion_loras, is_guided
 from tasks.stylize.settings.embed import Embed
 from tasks.stylize.settings.reference import PicturePrompts
 from tasks.stylize.settings.regions import Region
@@ -78,6 +78,7 @@ def split(
     guided = is_guided(sampling.guidance_scale, values.get("guidance_schedule"))
     live = _live(controls or {}, values, guided)
     check_family(model)
+    check_motion_loras(sampling.motion_loras, model)
     check_kinds(live, model)
     check_sparse(sparse or {}, model)
     texts = gathered(prompt, negative_prompt, track, regions or {}, guided, wordless)
