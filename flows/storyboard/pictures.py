@@ -77,15 +77,14 @@ def tell_unused(cfg: Story, file: StoryFile) -> None:
 
 def tell_unknown(cfg: Story, file: StoryFile) -> None:
     """Say what the embedded families leave out of the words that they draw and move by."""
-    from tasks.sprite.ltx.words import knows, warnings
+    from tasks.sprite.ltx.words import FAMILY, warnings
     from tasks.sprite.stance import framed
     from tasks.sprite.words import known, left_out
 
     board = file.board
-    moved = [shot for shot in board.shots if shot.model in (None, cfg.model.name)]
-    if knows(cfg.model.base):
-        for line in warnings(cfg.model.name, [prompts.motion_prompt(board, shot) for shot in moved]):
-            log.warning(line)
+    moved = [shot for shot in board.shots if (shot.model or cfg.model.name) == FAMILY]
+    for line in warnings(FAMILY, [framed(prompts.motion_prompt(board, shot)).prompt for shot in moved]):
+        log.warning(line)
     choices = known(cfg.keyframe.base) if cfg.keyframe.base is not None else None
     if choices is None:
         return

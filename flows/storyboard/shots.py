@@ -16,6 +16,7 @@ from flows.config.root import Root
 from flows.edge.job import current
 from flows.flow import Source
 from flows.render.key_pictures import KeyPicture
+from flows.render.words import read_of_motion
 from flows.storyboard.pictures import Place, key_pictures, size_of, tell_unknown, tell_unused
 from flows.storyboard.settings import Story
 from reel.config import parse
@@ -119,7 +120,7 @@ class _Worker(Place):
             length=length,
             fps=fps,
             seed=self.seed,
-            prompt=words,
+            prompt=read_of_motion(words, model),
             model=model,
             sound=self.sound(),
         )

@@ -106,21 +106,24 @@ class StoryPlan:
     def sheet(self) -> Sheet:
         return Sheet(labels=[shot.title for shot in self.shots])
 
-    def stills(self, ctx: Context) -> tuple[list[list[str]], str]:
-        """Digests of every shot's key pictures, and of the clip of the first ones."""
-        found = [[key_pictures.made(one, ctx) for one in shot.key_pictures] for shot in self.shots]
+    def stills(self, ctx: Context, each: Sequence[Context] | None = None) -> tuple[list[list[str]], str]:
+        """Digests of every shot's key pictures, and of the clip of the first ones.
+
+        Args:
+            each: the contexts of the shots; none: all are drawn in `ctx`.
+        """
+        shots = zip(self.shots, each or [ctx] * len(self.shots), strict=True)
+        found = [[key_pictures.made(one, own) for one in shot.key_pictures] for shot, own in shots]
         return found, key_pictures.as_clip([some[0] for some in found], ctx)
 
     def draw(self, ctx: Context) -> StoryMade:
         """Every stage up to the clips of the shots."""
         if self.written.writer is not None:
             call(*self.written.writer, {}, ctx)
-        found, sheet = self.stills(ctx)
         noted: list[list[Stage]] = [[] for _ in self.shots]
-        parts = [
-            self._shot(shot, pictures, _listening(ctx, stages))
-            for shot, pictures, stages in zip(self.shots, found, noted, strict=True)
-        ]
+        each = [_listening(ctx, stages) for stages in noted]
+        found, sheet = self.stills(ctx, each)
+        parts = [self._shot(*one) for one in zip(self.shots, found, each, strict=True)]
         frames = sheet if self.take is None else parts[self.take - 1].frames
         clips = [_part(shot, made) for shot, made in zip(self.shots, parts, strict=True)]
         return StoryMade(frames, parts=parts, clips=clips, sheet=sheet, stages=noted)
@@ -144,7 +147,7 @@ class StoryPlan:
         stills, board = Clip.open(ctx.store, made.sheet), self.written.file.board
         rows = self._rows(made, recorder, film.meta["placed"], ctx)
         if is_published(Path(recorder.record.output or ""), Path(recorder.record.config["paths"]["root"])):
-            rows = [{**row, "computed": []} for row in rows]  # the same page, whatever the store held
+            rows = [{**row, "computed": None} for row in rows]  # the same page, whatever the store held
         if self.take is not None:
             recorder.metric(**rows[self.take - 1]["figures"])  # in the place of the shots' mean
         page = story_page.build(board.title, rows, stills, film)
@@ -170,7 +173,7 @@ class StoryPlan:
                     own.stage(figure)
                 own.pictures(**made.parts[index].pictures)
                 measures.record(ctx.store, own)
-            computed = [stage.op for stage in made.stages[index] if not stage.reused]
+            computed = list(dict.fromkeys(stage.op for stage in made.stages[index] if not stage.reused))
             place = next(dict(one) for one in placed if one.get("shot") == index)
             rows.append({**facts(shot), "place": place, "figures": own.record.metrics, "computed": computed})
         return rows

@@ -17,6 +17,8 @@ from reel.config import Config, Field, Finite, LocalPath, Text
 MOST_SHOTS = 240
 """Of a film: twenty minutes of shots of five seconds. Longer ones are several films."""
 MOST_CHARACTERS = 12
+LONGEST_NAME = 60
+"""Letters of a character's name."""
 
 Camera = Literal[
     "static", "push_in", "pull_out", "pan_left", "pan_right", "tilt_up", "tilt_down", "orbit_left", "orbit_right",
@@ -39,7 +41,7 @@ Words = Annotated[Text, AfterValidator(_words)]
 class Character(Config):
     """Somebody, or something, that looks the same in every shot."""
 
-    name: Words = Field(max_length=60)
+    name: Words = Field(max_length=LONGEST_NAME)
     """By which prompts call them: a word of its own, upper and lower case as it is here."""
     words: Words
     """What they look like; every prompt that names them has these very words in the name's place."""

@@ -28,12 +28,15 @@ _CAMERA = re.compile(r"\b(?:camera|zooms?|pans?|tilts?|dolly|push[- ]in|pull[- ]
 
 
 def described(text: str, characters: list[Character]) -> str:
-    """A text with the words of each character, unchanged, where it names them first."""
-    for one in characters:
-        found = mentions(one.name, text)
-        if found is not None:
-            text = f"{text[: found.start()]}{one.words}{text[found.end() :]}"
-    return text
+    """A text with the words of each character, unchanged, where it names them first; of two names that lie over each
+    other the longer one counts."""
+    places = [(found.span(), one.words) for one in characters if (found := mentions(one.name, text))]
+    told, done = [], 0
+    for (start, stop), words in sorted(places, key=lambda place: (place[0][0], -place[0][1])):
+        if start >= done:
+            told += [text[done:start], words]
+            done = stop
+    return "".join([*told, text[done:]])
 
 
 def picture_prompt(board: Storyboard, shot: Shot, *, last: bool = False) -> str:

@@ -47,7 +47,7 @@ def drawing(
         architecture=painter.architecture,
         sources=painter.sources_of(recipe.needs(references=references > 0)),
         dtype=dtype,  # type: ignore[arg-type]  # a name of the same few
-        prompt=prompt,
+        prompt=prompt if painter.base is None else recipe.read(prompt, painter.base),
         negative_prompt=how.negative_prompt if painter.limits.negative_prompt else "",
         width=width,
         height=height,

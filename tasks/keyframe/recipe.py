@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from PIL import Image
 
+    from reel.models.source import ModelSource
     from tasks.keyframe.settings import Draw
 
 
@@ -26,6 +27,7 @@ class Recipe:
         arguments: of the call, from the op's settings and the reference pictures.
         tokenizers: parts that cut a prompt into tokens, of which ``max_tokens`` counts those of the first.
         init: arguments of the pipeline beside its parts.
+        read: what it reads of a prompt, given its files; the rest is not in the picture's key.
         adapter: whether reference pictures reach it through an IP-Adapter (`tasks.keyframe.ip_adapter`).
     """
 
@@ -35,6 +37,7 @@ class Recipe:
     arguments: Callable[[Draw, Sequence[Image.Image]], dict[str, Any]]
     tokenizers: Sequence[str] = ("tokenizer",)
     init: Mapping[str, Any] = field(default_factory=dict)
+    read: Callable[[str, ModelSource], str] = lambda prompt, source: prompt
     adapter: bool = False
 
     def needs(self, *, references: bool) -> list[str]:

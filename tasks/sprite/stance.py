@@ -17,12 +17,16 @@ from tasks.sprite.skeleton import ANGLES, Proportions, place, pose_joints
 FRAMINGS = {"wide": 0.62, "medium": 0.76, "close": 0.84}
 """Words for how near the camera is -> the figure's height as a share of the picture's shorter side. None cuts it off:
 the family was trained on whole figures, and draws a face alone badly."""
+_SIZES = {"wide": "extreme wide|extreme long|wide|long|full", "medium": "medium|mid",
+          "close": "medium close|extreme close|close"}  # fmt: skip
 _FRAMING = re.compile(
-    r"(?:an? )?\b(?:(extreme wide|wide|long|full)|(medium|mid)|(extreme close|close))(?:[ -]up)?[ -]shot\b(?: of\b)?"
-    r"|(?:an? )?\b(close)[ -]?up\b(?: of\b)?",
+    r"\b(?:an? )?(?:"
+    + "|".join(rf"(?P<{name}>{words})" for name, words in reversed(_SIZES.items()))
+    + r")(?:[ -]?up(?:[ -]shot)?|[ -]shot)\b(?: of\b)?",
     re.IGNORECASE,
 )
-_BODY = Proportions(0.29, 0.105, 0.06, 0.155, 0.14, 0.225, 0.225, 0.12, 0.05)
+_BODY = Proportions(torso=0.29, shoulder=0.105, hip=0.06, upper_arm=0.155, forearm=0.14, thigh=0.225, shin=0.225,
+                    neck_to_head=0.12, head=0.05)  # fmt: skip
 _TURNED = {
     "r_arm_raise": 0.17, "l_arm_raise": 0.17, "r_elbow": 0.2, "l_elbow": 0.2, "r_elbow_turn": 1.2, "l_elbow_turn": 1.2,
     "r_leg_raise": 0.08, "l_leg_raise": 0.08,
@@ -31,24 +35,23 @@ _TURNED = {
 
 @dataclass(frozen=True)
 class Framed:
-    """A prompt without its words for the camera's distance, and what they say: one of `FRAMINGS`."""
+    """A prompt without its words for the camera's distance, and what they say: one of `FRAMINGS`, or nothing."""
 
     prompt: str
     framing: str
 
 
 def framed(prompt: str) -> Framed:
-    """The camera's distance out of a prompt, the first that it names; medium where it names none.
+    """The camera's distance out of a prompt, the first that it names.
 
     >>> framed("a girl waves, wide shot, green background")
     Framed(prompt='a girl waves, green background', framing='wide')
     """
     found = _FRAMING.search(prompt)
     if found is None:
-        return Framed(prompt, "medium")
-    wide, medium, *_ = found.groups()
-    clauses = (one.strip() for one in _FRAMING.sub("", prompt).split(","))
-    return Framed(", ".join(filter(None, clauses)), "wide" if wide else "medium" if medium else "close")
+        return Framed(prompt, "")
+    clauses = (" ".join(one.split()) for one in _FRAMING.sub("", prompt).split(","))
+    return Framed(", ".join(filter(None, clauses)), found.lastgroup or "")
 
 
 def standing(width: int, height: int, framing: str = "medium") -> np.ndarray:

@@ -13,7 +13,7 @@ from reel.models.source import ModelSource
 from tasks.sprite.asked import asked
 from tasks.sprite.attributes import CHOICES, Choices
 from tasks.sprite.captions import BOTTOM_WORDS, FACE, GRAY, HAIR_WORDS, TOP_WORDS, vocabulary
-from tasks.sprite.legible import legible
+from tasks.sprite.legible import legible, parts_of
 from tasks.sprite.spec import FILE, load
 from tasks.weights.fetch import embedded_root
 
@@ -56,7 +56,8 @@ def unknown(prompt: str, choices: Choices) -> list[str]:
     >>> unknown("a warrior with long red hair", {**CHOICES, "hair_color": ("black", "blonde")})
     ['warrior', 'red hair']
     """
-    words = re.findall(r"[a-z0-9]+|,", prompt.lower().replace("t-shirt", "tshirt"))
+    text = prompt.lower().replace("t-shirt", "tshirt")
+    words = [part for word in re.findall(r"[\w'’-]+|,", text) for part in ([","] if word == "," else parts_of(word))]
     known = _known_words(choices)
     found = [word for word in words if word != "," and word not in known]
     found += [f"{word} {noun}" for noun, word in _said_of(words) if word in known and not _fits(word, noun, choices)]
@@ -93,9 +94,12 @@ def described(choices: Choices) -> str:
 
 
 def left_out(family: str, prompts: Sequence[str], choices: Choices) -> str:
-    """A line about the words of some prompts that `read` leaves out; empty where it leaves none."""
-    strange = _strange(prompts, choices)
-    return f"{family} does not know, and leaves out: {strange}. It draws {described(choices)}" if strange else ""
+    """A line about what `read` leaves out of some prompts, and what is not drawn of the rest; empty: nothing is."""
+    strange = [word for prompt in prompts for word in unknown(prompt, choices)]
+    words = ", ".join(dict.fromkeys(word for word in strange if " " not in word))
+    pairs = ", ".join(dict.fromkeys(word for word in strange if " " in word))
+    told = [f"does not know, and leaves out: {words}"] * bool(words) + [f"does not draw: {pairs}"] * bool(pairs)
+    return f"{family} {'; '.join(told)}. It draws {described(choices)}" if told else ""
 
 
 def warnings(family: str, prompts: Sequence[str], choices: Choices) -> Iterator[str]:
@@ -104,7 +108,7 @@ def warnings(family: str, prompts: Sequence[str], choices: Choices) -> Iterator[
     Args:
         prompts: one, or those of a schedule.
     """
-    strange = _strange(prompts, choices)
+    strange = ", ".join(dict.fromkeys(word for prompt in prompts for word in unknown(prompt, choices)))
     left_open = [told for told in _PLAIN.values() if any(told in unsaid(prompt, choices) for prompt in prompts)]
     if strange:
         yield f"{family} does not know: {strange}. It draws {described(choices)}"
@@ -112,10 +116,6 @@ def warnings(family: str, prompts: Sequence[str], choices: Choices) -> Iterator[
         _PLAIN["skin"]
     ]:  # most prompts leave that out, and it is a small part of the picture
         yield f"the prompt does not say {', '.join(left_open)}: that may change from frame to frame"
-
-
-def _strange(prompts: Sequence[str], choices: Choices) -> str:
-    return ", ".join(dict.fromkeys(word for prompt in prompts for word in unknown(prompt, choices)))
 
 
 def _known_words(choices: Choices) -> set[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from reel.config import Config, parse
 from reel.errors import UserError
-from reel.story.model import MOVES_OF_CAMERA, Camera, Character, Shot, Storyboard, Words
+from reel.story.model import MOVES_OF_CAMERA, Camera, Storyboard, Words
 
 
 class Person(Config):
@@ -89,19 +89,17 @@ def storyboard(answer: str, shots: int, style: str = "") -> Storyboard:
     draft = parse(Draft, _object(answer))
     if len(draft.shots) != shots:
         raise UserError(f"shots: exactly {shots} are asked for, there are {len(draft.shots)}")
-    for number, shot in enumerate(draft.shots):
-        for name in ("prompt", "motion"):
-            if not _latin(getattr(shot, name)):
-                raise UserError(f"shots.{number}.{name}: must be in English, which image and video models read")
-    return Storyboard(
-        title=draft.title[:200],
-        style=style or draft.style,
-        characters=[Character(name=one.name, words=one.words) for one in draft.characters],
-        shots=[
-            Shot(prompt=one.prompt, motion=one.motion, camera=one.camera, caption=one.caption.strip() or None)
-            for one in draft.shots
-        ],
-    )
+    read = {f"shots.{number}.{name}": getattr(shot, name)
+            for number, shot in enumerate(draft.shots) for name in ("prompt", "motion")}  # fmt: skip
+    read |= {f"characters.{number}.{name}": getattr(one, name)
+             for number, one in enumerate(draft.characters) for name in ("name", "words")}  # fmt: skip
+    for key, words in {**read, "style": style or draft.style}.items():
+        if not _latin(words):
+            raise UserError(f"{key}: must be in English, which image and video models read")
+    found = draft.model_dump(mode="json")
+    for shot in found["shots"]:
+        shot["caption"] = shot["caption"].strip() or None
+    return parse(Storyboard, {**found, "title": draft.title[:200], "style": style or draft.style})
 
 
 def _object(answer: str) -> dict[str, Any]:

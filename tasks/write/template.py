@@ -11,8 +11,9 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 
+from reel.errors import UserError
 from reel.op import Context, op
-from reel.story.model import Camera, Character, Shot, Storyboard, mentions
+from reel.story.model import LONGEST_NAME, Camera, Character, Shot, Storyboard, mentions
 from reel.work import Work
 from tasks.sprite.asked import asked
 from tasks.write.settings import Template, put
@@ -40,7 +41,7 @@ _COMMON = frozenset(
 """Words that begin sentences and are no names."""
 
 
-@op("write", "template", version=1, config=Template, inputs=(), gives="storyboard",
+@op("write", "template", version=2, config=Template, inputs=(), gives="storyboard",
     work=lambda cfg, given, ctx: Work({"shots": cfg.shots}))  # fmt: skip
 def template(cfg: Template, inputs: Mapping[str, str], ctx: Context) -> str:
     """A storyboard of the story's sentences; returns its digest."""
@@ -48,8 +49,14 @@ def template(cfg: Template, inputs: Mapping[str, str], ctx: Context) -> str:
 
 
 def written(story: str, shots: int, style: str = "") -> Storyboard:
-    """The storyboard of a story, with exactly as many shots."""
-    sentences = [one.strip() for one in re.split(r"(?<=[.!?])\s+|\n+", story.strip()) if one.strip()]
+    """The storyboard of a story, with exactly as many shots.
+
+    Raises:
+        UserError: a story without a word.
+    """
+    sentences = [one.strip() for one in re.split(r"(?<=[.!?])\s+|\n+", story.strip()) if re.search(r"\w", one)]
+    if not sentences:
+        raise UserError("story: there are no words in it", fix='story="A girl finds a lantern. She waves to a ship."')
     groups = _spread(sentences, shots)
     hero = _hero(story)
     return Storyboard(
@@ -70,13 +77,15 @@ def _spread(sentences: Sequence[str], shots: int) -> list[str]:
 
 def _title(sentence: str) -> str:
     words = sentence.rstrip(".!?").split()
-    return " ".join(words[:8]) + (" ..." if len(words) > 8 else "")
+    return " ".join(words[:8])[:190] + (" ..." if len(words) > 8 else "")
 
 
 def _hero(story: str) -> Character | None:
     """Who the story is about: the first name or kind of person in it, with a look."""
     kind = next((word for word in re.findall(r"[a-z]+", story.lower()) if word in PEOPLE), None)
-    names = [name for name in _HEAD.findall(story) if name not in _COMMON and name.lower() not in (*PEOPLE, *PRONOUNS)]
+    others = {*PEOPLE, *PRONOUNS}
+    found = [name for name in _HEAD.findall(story) if name not in _COMMON and name.lower() not in others]
+    names = [name for name in found if len(name) <= LONGEST_NAME]
     own = next((name for name in names if len(re.findall(rf"\b{re.escape(name)}\b", story)) > 1), None)
     if kind is None and own is None:
         return None
@@ -84,12 +93,14 @@ def _hero(story: str) -> Character | None:
         kind = next(
             (kinds[0] for word, kinds in PRONOUNS.items() if re.search(rf"\b{word}\b", story.lower())), "person"
         )
-    return Character(name=own or "Hero", words=f"a {kind} with {_look(story)}")
+    return Character(name=own or "Hero", words=f"a {kind} with {_look(story, own or kind)}")
 
 
-def _look(story: str) -> str:
-    """What the story says of the hero's looks; what it leaves open, the story's bytes decide."""
-    bits, said = int.from_bytes(hashlib.sha256(story.encode()).digest()[:8], "big"), asked(story)
+def _look(story: str, hero: str) -> str:
+    """What the story says of its hero's looks before it comes to others; what it leaves open, its bytes decide."""
+    bits = int.from_bytes(hashlib.sha256(story.encode()).digest()[:8], "big")
+    about = re.split(rf"\b{re.escape(hero)}\b", story, maxsplit=1, flags=re.IGNORECASE)[-1]
+    said = asked(re.split(rf"\b(?:{'|'.join(PEOPLE)})\b", about, maxsplit=1, flags=re.IGNORECASE)[0])
 
     def pick(attribute: str, *choices: str) -> str:
         nonlocal bits

@@ -99,8 +99,9 @@ CHANGES: list[tuple[str, Sequence[str]]] = [
     ("shots.bow.seed=9", DENOISED),
     ("shots.bow.frames=17", [*DENOISED, "animate.shown"]),
     ("shots.1.seed=9", ["keyframe.draw", "keyframe.sheet", *CLIP[1:], "film.shot", "film.cut"]),
-    ("style=pencil", ["keyframe.draw", "keyframe.draw", "keyframe.sheet", *CLIP[1:], *CLIP[1:], "film.shot",
+    ("style=cartoon", ["keyframe.draw", "keyframe.draw", "keyframe.sheet", *CLIP[1:], *CLIP[1:], "film.shot",
                       "film.shot", "film.cut"]),
+    ("style=pencil", []),  # no word of the family's: told, and left out
     ("film.fade_out=0.1", ["film.cut"]),
     ("shots.bow.transition=cut", ["film.cut"]),
     ("draw.guidance_scale=3", ["keyframe.draw", "keyframe.draw", "keyframe.sheet", *CLIP[1:], *CLIP[1:], "film.shot",
@@ -167,6 +168,7 @@ def test_reference_pictures_go_to_the_shots_that_name_their_character(
     adapter = f"ip_adapter: {{kind: file, id: {files}/ip.safetensors}}"
     (files / "ip.safetensors").write_bytes(packed({}))
     given = [
+        "keyframe.architecture=sd15",
         "keyframe.limits.references=2",
         f"keyframe.parts={{{adapter}, image_encoder: {{kind: embedded, id: paper}}}}",
         "draw.reference_scale=0.4",

@@ -11,7 +11,7 @@ import yaml
 
 from reel.errors import UserError
 from reel.story import file, prompts
-from reel.story.model import MOVES_OF_CAMERA
+from reel.story.model import MOVES_OF_CAMERA, Character
 from reel.story.schema import schema, text
 
 TEXT = """\
@@ -172,3 +172,19 @@ def test_the_published_schema_is_the_one_of_the_code_and_takes_what_is_read():
         assert list(checker.iter_errors(wrong)) != []
     json.loads(text())
     assert all(one.get("description") for one in schema()["$defs"]["Shot"]["properties"].values())
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "told"),
+    [
+        ({"Mira": "a girl, Tom's sister", "Tom": "a boy"}, "Mira and Tom wait", "a girl, Tom's sister and a boy wait"),
+        ({"Tom": "a boy", "Mira": "a girl, Tom's sister"}, "Mira and Tom wait", "a girl, Tom's sister and a boy wait"),
+        ({"Mira": "a girl", "Mira Two": "a robot"}, "Mira Two waits", "a robot waits"),
+        ({"Mira": "a girl"}, "Miranda waits", "Miranda waits"),
+        ({"Mira": "a girl"}, "Mira and Mira", "a girl and Mira"),
+    ],
+)
+def test_words_of_characters_stand_for_their_names_and_are_not_searched_themselves(
+    words: dict[str, str], text: str, told: str
+):
+    assert prompts.described(text, [Character(name=name, words=own) for name, own in words.items()]) == told

@@ -27,8 +27,8 @@ from reel.op import Context, get
 from reel.store import Store
 from tasks.keyframe.catalogue import RECIPES
 from tasks.keyframe.draw import eight_bit, named
-from tasks.keyframe.drawing import check_size, painted_size
-from tasks.keyframe.settings import Draw
+from tasks.keyframe.drawing import check_size, drawing, painted_size
+from tasks.keyframe.settings import Draw, Drawing
 from tasks.keyframe.sheet import Sheet, drawn
 from tasks.preprocess.pose_map import draw_poses
 from tasks.sprite.stance import standing
@@ -142,13 +142,28 @@ def test_the_op_gives_what_the_stock_pipeline_gives(architecture: str, families:
 
 
 def test_the_embedded_family_reads_the_words_that_it_knows_and_how_near_the_camera_is(families: Path, store: Store):
-    def drawn(prompt: str) -> str:
-        cfg = settings("sprite", "sprite").model_copy(update={"prompt": prompt})
-        return get("keyframe", "draw").fn(cfg, {}, Context(store))
+    one = painter("sprite")
 
-    plain = drawn(PROMPT)
-    assert drawn("a girl with short blonde hair in a red top finds a lantern, green background, medium shot") == plain
-    assert drawn(f"{PROMPT}, wide shot") != plain
+    def drawn(prompt: str) -> tuple[str, str]:
+        cfg = drawing(one, Drawing(num_inference_steps=1), prompt=prompt, width=64, height=64, seed=1, dtype="float32",
+                      attention="auto")  # fmt: skip
+        return cfg.prompt, cfg.model_dump_json()
+
+    assert drawn(PROMPT)[0] == PROMPT
+    lantern, lamp = (
+        drawn(f"a girl with short blonde hair in a red top finds a {it}, green background")
+        for it in ("lantern", "lamp")
+    )
+    assert lantern == lamp == drawn(PROMPT)  # what is not read is in no key
+    assert drawn(f"A wide shot of {PROMPT}")[0] == f"{PROMPT}, wide shot"
+    long = "a girl in a red top " + "walks past old harbour walls where fishermen mend nets " * 12
+    assert drawn(long)[0] == "a girl in a red top"
+    cfg = settings("sprite", "sprite", width=64, height=64)
+    near, far = (
+        get("keyframe", "draw").fn(cfg.model_copy(update={"prompt": f"{PROMPT}, {how} shot"}), {}, Context(store))
+        for how in ("close", "wide")
+    )
+    assert near != far
 
 
 def references(store: Store) -> tuple[dict[str, str], list[Image.Image]]:

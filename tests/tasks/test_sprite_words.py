@@ -10,7 +10,7 @@ from tasks.sprite.ltx.words import moves
 from tasks.sprite.ltx.words import read as motion_read
 from tasks.sprite.ltx.words import unknown as motion_unknown
 from tasks.sprite.ltx.words import warnings as motion_warnings
-from tasks.sprite.words import read, unknown, unsaid, warnings
+from tasks.sprite.words import left_out, read, unknown, unsaid, warnings
 
 FEW = {**{name: values for name, values in CHOICES.items() if name not in ("eyes", "mouth")},
        "hair_color": ("black", "blonde", "pink", "blue"), "bottom": ("trousers", "skirt")}  # fmt: skip
@@ -87,6 +87,13 @@ def test_all_that_the_second_half_is_trained_with_is_known() -> None:
         ),
         ("a short-haired woman in a t-shirt, flat cartoon", "a short-haired woman in a t-shirt, flat cartoon"),
         ("a dragon over the sea", ""),
+        (
+            "portrait of a girl with short brown hair, white background",
+            "a girl with short brown hair, white background",
+        ),
+        ("a girl's lantern, a man who doesn't wave", "a girl, a man"),
+        ("女の子 waves", ""),
+        ("a girl - in a red top", "a girl in a red top"),
         ("", ""),
     ],
 )
@@ -101,7 +108,9 @@ def test_a_picture_is_drawn_from_the_known_words(prompt: str, left: str) -> None
             "a girl finds a lantern on an old pier, wide shot. She stands still. Static camera",
             "a girl. She stands still. Static camera",
         ),
-        ("The warrior waves her sword; slow push-in!", "The waves; slow push-in!"),
+        ("The warrior waves her sword; slow push-in!", "waves; slow push-in!"),
+        ("A girl, a dragon! She waves", "A girl! She waves"),
+        ("a girl in a blue skirt and an angry woman", "a girl in a blue skirt woman"),
         ("worst quality, inconsistent motion, blurry, jittery, distorted", "worst quality, blurry, distorted"),
     ],
 )
@@ -123,3 +132,10 @@ def test_nothing_of_the_training_is_left_out() -> None:
             ((one := random_motion_caption(random_motion(rng), random_attributes(rng), rng).text), motion_read(one)),
         ):
             assert left.replace(" ", "").rstrip(".,!") == text.replace(" ", "").rstrip(".,!")
+
+
+def test_words_of_other_scripts_and_colours_that_are_not_drawn_are_told() -> None:
+    assert motion_unknown("女の子 waves") == ["女の子"]
+    told = left_out("it", ["a girl with a hat in a pink top"], FEW)
+    assert told.startswith("it does not know, and leaves out: hat; does not draw: pink top. It draws hair short")
+    assert left_out("it", ["a girl in a red top"], FEW) == ""

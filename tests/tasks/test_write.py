@@ -82,6 +82,42 @@ def test_the_template_keeps_the_look_that_the_story_tells_of(story: str, said: l
     assert "white background" in written("A girl waits, white background.", 1).shots[0].prompt
 
 
+@pytest.mark.parametrize("story", ["...", "!", " ?! "])
+def test_the_template_refuses_a_story_without_words(story: str):
+    with pytest.raises(UserError, match="story: there are no words in it"):
+        written(story, 2)
+
+
+def test_the_template_takes_what_stories_hold():
+    assert len(written("A girl waits. ... She waves.", 3).shots) == 3
+    assert len(written(" ".join(["w" * 40] * 8), 1).title) <= 200
+    long = "N" + "a" * 70
+    assert all(one.name != long for one in written(f"{long} waits. {long} waves.", 1).characters)
+
+
+def test_the_hero_does_not_take_the_looks_of_others():
+    told = "A girl waits. She has pink hair. A man in a green top with black hair comes."
+    assert "pink hair" in written(told, 1).characters[0].words
+    assert "green top" not in written(told, 1).characters[0].words
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"characters": [{"name": "N" * 70, "words": "a girl"}]}, "name"),
+        ({"characters": [{"name": "Mira", "words": "a girl"}] * 2}, "two of them are called Mira"),
+        ({"characters": [{"name": f"N{number}", "words": "a girl"} for number in range(14)]}, "characters"),
+        ({"style": "水墨画"}, "style: must be in English"),
+        ({"characters": [{"name": "Mira", "words": "黒い髪の女の子"}]}, "must be in English"),
+    ],
+)
+def test_an_answer_that_is_no_storyboard_goes_back_to_the_model(tmp_path: Path, change: dict[str, Any], told: str):
+    with scripted(said({**story(), **change}), said(story())) as script:
+        _, facts = ask(script, tmp_path)
+    assert facts["answers"] == 2
+    assert told in json.dumps(script.requests[1]["messages"], ensure_ascii=False)
+
+
 def test_a_model_writes_and_no_key_is_sent_where_there_is_none(tmp_path: Path):
     with scripted(said(story())) as script:
         board, facts = ask(script, tmp_path)

@@ -40,8 +40,10 @@ function row(shot) {
   const facts = [`seed ${shot.seed}`, `${shot.frames} frames, ${shot.seconds.toFixed(2)} s`, `by ${shot.model}`,
     shot.consistency, ...figures];
   words.append(made("p", facts.join(" · "), "facts"));
-  const news = shot.computed.length ? `computed: ${shot.computed.join(", ")}` : "all of it was there already";
-  words.append(made("p", news, "facts"));
+  if (shot.computed) { // a published page says nothing of it: it is the same whatever was there already
+    const news = shot.computed.length ? `computed: ${shot.computed.join(", ")}` : "all of it was there already";
+    words.append(made("p", news, "facts"));
+  }
   node.append(button, words);
   return node;
 }

@@ -13,6 +13,7 @@ from tasks.keyframe.recipe import Recipe, with_negative
 if TYPE_CHECKING:
     from PIL import Image
 
+    from reel.models.source import ModelSource
     from tasks.keyframe.settings import Draw
 
 
@@ -21,14 +22,23 @@ def arguments(cfg: Draw, references: Sequence[Image.Image]) -> dict[str, Any]:
     from PIL import Image
 
     from tasks.preprocess.pose_map import draw_poses
-    from tasks.sprite.attributes import CHOICES
     from tasks.sprite.stance import framed, standing
-    from tasks.sprite.words import known, read
 
-    said = framed(cfg.prompt)
-    choices = known(cfg.sources["unet"]) or CHOICES
-    pose = draw_poses([standing(cfg.width, cfg.height, said.framing)], cfg.width, cfg.height)
-    return {**with_negative(cfg), "prompt": read(said.prompt, choices), "image": Image.fromarray(pose)}
+    said, (width, height) = framed(cfg.prompt), (cfg.width, cfg.height)
+    pose = draw_poses([standing(width, height, said.framing or "medium")], width, height)
+    return {**with_negative(cfg), "prompt": said.prompt, "image": Image.fromarray(pose)}
+
+
+def read(prompt: str, source: ModelSource) -> str:
+    """The words of a prompt that the family knows, and behind them how near the camera is, where that is said."""
+    from tasks.sprite.attributes import CHOICES
+    from tasks.sprite.stance import framed
+    from tasks.sprite.words import known
+    from tasks.sprite.words import read as legible
+
+    said = framed(prompt)
+    words = legible(said.prompt, known(source) or CHOICES)
+    return ", ".join(filter(None, [words, f"{said.framing} shot" if said.framing else ""]))
 
 
 RECIPE = Recipe(
@@ -42,5 +52,6 @@ RECIPE = Recipe(
         "tokenizer": "transformers:AutoTokenizer",
     },
     arguments=arguments,
+    read=read,
     init={"requires_safety_checker": False},
 )

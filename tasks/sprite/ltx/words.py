@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from reel.models.source import ModelSource
-from tasks.sprite.legible import legible
+from tasks.sprite.legible import legible, parts_of, words_of
 from tasks.sprite.ltx.captions import DOES, DOING, FILMS, vocabulary
 
 FAMILY = "sprite_ltx"
@@ -32,7 +33,7 @@ def unknown(prompt: str) -> list[str]:
     ['warrior']
     """
     known = set(vocabulary())
-    return [word for word in dict.fromkeys(re.findall(r"[a-z0-9]+", prompt.lower())) if word not in known]
+    return [part for part in dict.fromkeys(chain(*map(parts_of, words_of(prompt)))) if part not in known]
 
 
 def read(prompt: str) -> str:
@@ -50,7 +51,7 @@ def warnings(family: str, prompts: Sequence[str]) -> Iterator[str]:
     strange = list(dict.fromkeys(word for prompt in prompts for word in unknown(prompt)))
     if strange:
         yield f"{family} does not know, and leaves out: {', '.join(strange)}. It knows: {described()}"
-    elif not all(moves(prompt) for prompt in prompts):
+    if not all(moves(prompt) for prompt in prompts):
         yield f"the prompt names no motion that {family} knows, so any may come: {described()}"
 
 
