@@ -13,6 +13,7 @@ from typing import Any
 from flows.flow import Made
 from reel.config import Config, parse
 from reel.op import Context, Op, get
+from reel.work import Extent
 from tasks.assemble import Assemble
 from tasks.cached import call
 
@@ -22,6 +23,16 @@ class Finishing:
     """The chosen ops with their settings, in their order."""
 
     ops: Sequence[tuple[Op, Config]] = field(default_factory=tuple)
+
+    def extent(self, drawn: Extent, ctx: Context) -> Extent:
+        """Frames and size of a clip when it is finished.
+
+        Args:
+            drawn: of the clip before.
+        """
+        for op, cfg in self.ops:
+            drawn = op.work(cfg, {"frames": drawn}, ctx).extent or drawn
+        return drawn
 
     def inputs(self, frames: str, ctx: Context) -> dict[str, str]:
         """What `assemble` takes beside the drawn frames: ``finished``, or nothing where nothing was chosen.

@@ -8,15 +8,17 @@ from fractions import Fraction
 
 from flows.animate.plan import tell_licence
 from flows.edge.job import current
-from flows.render import measures
+from flows.render import finishing, measures
 from flows.storyboard.settings import Story
 from flows.storyboard.shots import ShotPlan, worked_out
 from flows.storyboard.stages import StoryPlan
 from flows.storyboard.written import number_of, written
 from reel.errors import UserError
+from reel.op import Context
 from reel.store import Store
 from reel.story.file import StoryFile
 from reel.story.model import Transition
+from reel.work import Extent
 from tasks.animate.preflight import check_models
 from tasks.film import build
 from tasks.film import settings as film
@@ -37,7 +39,8 @@ def plan(cfg: Story, store: Store) -> StoryPlan:
     story = written(cfg, store)
     shots = worked_out(cfg, story.file)
     film_shots = [_film_shot(shot) for shot in shots]
-    planned = _planned(cfg, story.file, shots, film_shots)
+    finish = finishing.plan(cfg.finish)
+    planned = _planned(cfg, story.file, shots, film_shots, finish, store)
     todo = StoryPlan(
         written=story,
         shots=shots,
@@ -47,6 +50,7 @@ def plan(cfg: Story, store: Store) -> StoryPlan:
         planned=planned,
         tracking=cfg.tracking,
         take=_take(cfg, story.file),
+        finishing=finish,
     )
     for model in {shot.model.name: shot.model for shot in shots}.values():
         tell_licence("model", model, store)
@@ -61,7 +65,14 @@ def plan(cfg: Story, store: Store) -> StoryPlan:
 
 def _film_shot(shot: ShotPlan) -> film.Shot:
     own = shot.shot
-    return film.Shot(name=own.name or "", transition=_transition(own.transition), caption=own.caption or "")
+    return film.Shot(
+        name=own.name or "",
+        transition=_transition(own.transition),
+        caption=own.caption or "",
+        speed=own.speed,
+        seconds=own.film_seconds,
+        gain=own.gain,
+    )
 
 
 def _transition(own: Transition) -> film.Transition:
@@ -69,14 +80,24 @@ def _transition(own: Transition) -> film.Transition:
     return film.Transition(**given)
 
 
-def _planned(cfg: Story, file: StoryFile, shots: list[ShotPlan], film_shots: list[film.Shot]) -> build.Planned:
+def _planned(
+    cfg: Story,
+    file: StoryFile,
+    shots: list[ShotPlan],
+    film_shots: list[film.Shot],
+    finish: finishing.Finishing,
+    store: Store,
+) -> build.Planned:
     """The film checked, before its shots are made.
 
     Raises:
         UserError: of a shot at its place in the file.
     """
-    lengths = [build.Length(shot.seconds, Fraction(str(shot.fps))) for shot in shots]
-    sizes = [(shot.passes.denoise.width, shot.passes.denoise.height) for shot in shots]
+    drawn = [Extent(shot.length, shot.passes.denoise.width, shot.passes.denoise.height) for shot in shots]
+    done = [finish.extent(one, Context(store)) for one in drawn]
+    rates = [Fraction(str(shot.fps)) * one.frames / shot.length for shot, one in zip(shots, done, strict=True)]
+    lengths = [build.Length(shot.seconds, rate) for shot, rate in zip(shots, rates, strict=True)]
+    sizes = [(one.width, one.height) for one in done]
     try:
         return build.check(film_shots, lengths, sizes, cfg.film)
     except UserError as error:

@@ -45,14 +45,21 @@ class ShotChange(Config):
     """How the film comes to it from the shot before."""
     caption: Text | None = None
     """A text under the picture."""
+    speed: Finite | None = Field(default=None, ge=0.1, le=10)
+    """How fast the film shows it."""
+    film_seconds: Finite | None = Field(default=None, gt=0, le=3600)
+    """Its length in the film, instead of a speed."""
     sound: LocalPath | None = None
     """A sound file that begins with the shot."""
+    gain: Finite | None = Field(default=None, ge=-60, le=24)
+    """dB by which its sound is raised."""
 
     def changed(self) -> dict[str, Any]:
-        """What was given, as data of a `reel.story.model.Shot`; a length takes the other kind's place."""
+        """What was given, as data of a `reel.story.model.Shot`; a length or a speed takes the other kind's place."""
         found: dict[str, Any] = self.model_dump(exclude_none=True)
-        lengths = {"seconds": "frames", "frames": "seconds"}
-        return {**{lengths[name]: None for name in found if name in lengths}, **found}
+        other = {"seconds": {"frames": None}, "frames": {"seconds": None}, "speed": {"film_seconds": None},
+                 "film_seconds": {"speed": 1.0}}  # fmt: skip
+        return {key: value for name in found for key, value in other.get(name, {}).items()} | found
 
 
 class Story(Rendering):
@@ -112,8 +119,6 @@ class Story(Rendering):
             raise ValueError(f"write: one writer is needed, there are {len(self.write)}: write=template")
         if (self.width is None) != (self.height is None):
             raise ValueError("width and height: give both, or neither")
-        if self.finish:
-            raise ValueError("finish: the shots of a storyboard go into the film as they are: finish=[]")
         if self.animate.two_pass:
             raise ValueError("animate.two_pass: shots of a storyboard are made in one pass: animate.two_pass=false")
         return self

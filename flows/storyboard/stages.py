@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from flows.animate.stages import animated, embedded
 from flows.flow import Made, Source
 from flows.render import key_pictures, measures
+from flows.render.finishing import Finishing
 from flows.render.key_pictures import DrawnPicture, OwnPicture, put
 from flows.render.measures import Measures
 from flows.render.published import is_published
@@ -64,6 +65,7 @@ class StoryPlan:
         measures: the metrics of each shot.
         take: number of the shot that the film is a take of, where it is one: comparisons show its clip and its figures.
         film_shots, planned: the film, as `tasks.film.build` takes it.
+        finishing: what is done to every clip before it goes into the film.
     """
 
     written: Written
@@ -74,6 +76,7 @@ class StoryPlan:
     planned: build.Planned
     tracking: Tracking
     take: int | None = None
+    finishing: Finishing = field(default_factory=Finishing)
 
     @property
     def sources(self) -> Mapping[str, Source]:
@@ -100,7 +103,7 @@ class StoryPlan:
             found += [(get("animate", name), cfg) for name, cfg in stages.items() if cfg is not None]
         shown = [(get("animate", "shown"), shot.shown) for shot in self.shots]
         sheet = (get("keyframe", "sheet"), self.sheet)
-        return [*found, sheet, *shown, *build.ops(self.planned, self.film_shots, self.film)]
+        return [*found, sheet, *shown, *self.finishing.ops, *build.ops(self.planned, self.film_shots, self.film)]
 
     @property
     def sheet(self) -> Sheet:
@@ -125,7 +128,7 @@ class StoryPlan:
         found, sheet = self.stills(ctx, each)
         parts = [self._shot(*one) for one in zip(self.shots, found, each, strict=True)]
         frames = sheet if self.take is None else parts[self.take - 1].frames
-        clips = [_part(shot, made) for shot, made in zip(self.shots, parts, strict=True)]
+        clips = [self._part(*one) for one in zip(self.shots, parts, each, strict=True)]
         return StoryMade(frames, parts=parts, clips=clips, sheet=sheet, stages=noted)
 
     def _shot(self, shot: ShotPlan, pictures: Sequence[str], ctx: Context) -> Made:
@@ -134,6 +137,13 @@ class StoryPlan:
         given = {f"frames_{index}": digest for index, digest in enumerate(pictures)}
         beside = call(get("animate", "shown"), shot.shown, given, ctx).digest
         return replace(made, maps={"map_pictures": beside})
+
+    def _part(self, shot: ShotPlan, made: Made, ctx: Context) -> build.Part:
+        """A shot as the film takes it: its clip, finished, and the sound that goes with it."""
+        frames = self.finishing.inputs(made.frames, ctx).get("finished", made.frames)
+        if shot.sound is not None:
+            return build.Part(frames, build.Sounding(file=shot.sound.path))
+        return build.Part(frames, build.Sounding(digest=made.sound) if made.sound else None)
 
     def assemble(self, made: Made, ctx: Context) -> str:
         """The film and what goes with it."""
@@ -187,13 +197,6 @@ def _listening(ctx: Context, noted: list[Stage]) -> Context:
         ctx.tell(stage)
 
     return replace(ctx, told=told)
-
-
-def _part(shot: ShotPlan, made: Made) -> build.Part:
-    """A shot as the film takes it: its clip, and the sound that goes with it."""
-    if shot.sound is not None:
-        return build.Part(made.frames, build.Sounding(file=shot.sound.path))
-    return build.Part(made.frames, build.Sounding(digest=made.sound) if made.sound else None)
 
 
 def facts(shot: ShotPlan) -> dict[str, Any]:

@@ -107,8 +107,14 @@ class Shot(Config):
     """How the film comes to it from the shot before; the first shot: cut, or fade from black."""
     caption: Words | None = None
     """A text under the picture, while the shot lasts."""
+    speed: Finite = Field(default=1.0, ge=0.1, le=10)
+    """How fast the film shows it, its own sound with it, at the same pitch."""
+    film_seconds: Finite | None = Field(default=None, gt=0, le=3600)
+    """Its length in the film instead: it is shown as fast as that takes."""
     sound: LocalPath | None = None
     """A sound file that begins with the shot."""
+    gain: Finite = Field(default=0.0, ge=-60, le=24)
+    """dB by which its sound is raised."""
     speech: Words | None = None
     """What is spoken. Kept in the file and told; no voice speaks it, so record it and name it as `sound`."""
 
@@ -127,6 +133,8 @@ class Shot(Config):
             raise ValueError("a picture alone does not say how it moves: give motion")
         if self.seconds is not None and self.frames is not None:
             raise ValueError("seconds and frames both say how long it is: leave one of them out")
+        if self.film_seconds is not None and self.speed != 1:
+            raise ValueError("speed and film_seconds both say how fast it is shown: leave one of them out")
         if self.last is not None and self.last_prompt.strip():
             raise ValueError("last and last_prompt both say how it ends: leave one of them out")
         return self

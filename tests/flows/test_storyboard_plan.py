@@ -104,6 +104,9 @@ CHANGES: list[tuple[str, Sequence[str]]] = [
     ("style=pencil", []),  # no word of the family's: told, and left out
     ("film.fade_out=0.1", ["film.cut"]),
     ("shots.bow.transition=cut", ["film.cut"]),
+    ("shots.bow.speed=2", ["film.shot", "film.cut"]),
+    ("shots.bow.film_seconds=0.5", ["film.shot", "film.cut"]),
+    ("finish=[grain]", [*["finish.grain"] * 3, *["film.shot"] * 3, "film.cut"]),
     ("draw.guidance_scale=3", ["keyframe.draw", "keyframe.draw", "keyframe.sheet", *CLIP[1:], *CLIP[1:], "film.shot",
                                "film.shot", "film.cut"]),
     ("approve=yes", []),
@@ -115,6 +118,18 @@ CHANGES: list[tuple[str, Sequence[str]]] = [
 def test_what_changes_is_made_again_and_nothing_else(override: str, made: Sequence[str], files: Path, store: Store):
     new = keys(files, store, override) - keys(files, store)
     assert sorted(op for op, _ in new) == sorted(made)
+
+
+def test_finished_clips_are_larger_and_faster_and_last_as_long(files: Path, store: Store):
+    where = [f"shots={files}/story.yaml", f"paths.store={store.root}"]
+
+    def planned(*more: str) -> Any:
+        return plan(settings(Root("storyboard", Story), [*SMALL, *where, *more]).config, store).planned
+
+    cut = "shots.bow.transition=cut"  # a crossfade of three frames is shorter at twice the rate
+    drawn, done = planned(cut), planned(cut, "finish=[interpolate,upscale]")
+    assert done.size == tuple(2 * side for side in drawn.size)
+    assert (done.plan.fps, done.plan.frames) == (2 * drawn.plan.fps, 2 * drawn.plan.frames)
 
 
 def test_a_film_is_all_its_shots(files: Path, store: Store):
