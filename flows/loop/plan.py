@@ -63,7 +63,7 @@ def plan(cfg: Loop, store: Store) -> LoopPlan:
         match=MatchColour(at=cfg.at, closed=True, strength=cfg.match_colour) if cfg.match_colour else None,
         assembly=_assembly(cfg, compiled),
         embed_facts=cfg.embed_facts,
-        finish=finishing.plan(cfg.finish),
+        finish=finishing.plan(cfg.finish, closed=True),
         measures=measures.plan(cfg.measure, _subject(cfg)),
     )
     fetch([source for op, chosen in [*planned.ops, *planned.measures.ops] for source in op.models(chosen)])

@@ -57,8 +57,11 @@ class Finishing:
         return call(get("assemble", "assemble"), settings, given, ctx).digest
 
 
-def plan(chosen: Mapping[str, Mapping[str, Any] | None]) -> Finishing:
+def plan(chosen: Mapping[str, Mapping[str, Any] | None], *, closed: bool = False) -> Finishing:
     """Check the chosen ops and their settings.
+
+    Args:
+        closed: the film's end leads into its beginning; for ops that ask.
 
     Raises:
         UserError: an unknown op or setting.
@@ -66,5 +69,6 @@ def plan(chosen: Mapping[str, Mapping[str, Any] | None]) -> Finishing:
     found = []
     for name, own in chosen.items():
         op = get("finish", name)
-        found.append((op, parse(op.config, own or {}, f"finish.{name}")))
+        round_it = {"closed": True} if closed and "closed" in op.config.model_fields else {}
+        found.append((op, parse(op.config, {**round_it, **(own or {})}, f"finish.{name}")))
     return Finishing(tuple(found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,10 @@ def written(cfg: Story, store: Store) -> Written:
     if cfg.file is not None:
         file = read(cfg.file)
         return Written(changed(file, cfg), Source(cfg.file, sha256_file(cfg.file)))
-    if not cfg.story.strip():
+    if not re.search(r"\w", cfg.story):
         raise UserError(
-            "story: there is none", fix="story='A girl finds a lantern. ...', or shots=story.yaml, a storyboard file"
+            "story: there are no words in it" if cfg.story.strip() else "story: there is none",
+            fix="story='A girl finds a lantern. ...', or shots=story.yaml, a storyboard file",
         )
     op, settings = writer(cfg)
     return Written(changed(take(store, _answered(op, settings, cfg, store)), cfg), writer=(op, settings))

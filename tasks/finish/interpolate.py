@@ -1,7 +1,7 @@
 """Interpolate: frames between the frames, so that motion is smoother at the same length; by RIFE.
 
 The clip lasts as long as before, so that its sound stays in step: of every frame there are two (or four), those behind
-the last one repeat it. Nothing is invented across a cut: there the frame before it stays.
+the last one repeat it, or lead into the first. Nothing is invented across a cut: there the frame before it stays.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class Interpolate(Config):
     """Frames for each one: twice or four times the rate."""
     cut: Finite = Field(default=0.2, gt=0, le=1)
     """Mean change of the pixels, as a share of the range, from which on two frames are taken for a cut; 1: never."""
+    closed: bool = Field(default=False, exclude_if=lambda closed: not closed)
+    """Whether the last frame leads into the first, as that of a `loop` does; else those behind the last repeat it."""
 
 
 def _work(cfg: Interpolate, given: Mapping[str, Extent], ctx: Context) -> Work:
@@ -70,9 +72,9 @@ def interpolate(cfg: Interpolate, inputs: Mapping[str, str], ctx: Context) -> st
     )
     with writer, ctx.progress(total=clip.count, desc="interpolate") as bar:
         frames = clip.frames()
-        now = next(frames)
+        now = begin = next(frames)
         for number, start in enumerate(starts):
-            coming = next(frames, None)
+            coming = next(frames, begin if cfg.closed and number == clip.count - 1 else None)
             same = coming is None or _is_cut(now, coming, cfg.cut)
             cuts += same and coming is not None
             row = [now] * cfg.times if coming is None or same else _row(now, coming, cfg.times, between)

@@ -31,6 +31,8 @@ SAYS: Mapping[str, str] = {
     r"wait\w*|sleep\w*|sits?|stands?|reads?|finds?": "stands still",
 }
 """The action of a sentence with such a word."""
+GROUNDS = ("green", "blue", "yellow", "pink")
+"""Backgrounds; one that the hero does not wear."""
 PEOPLE = ("girl", "woman", "boy", "man", "dancer", "person")
 PRONOUNS = {"she": ("girl", "woman"), "he": ("boy", "man"), "they": ("person", "dancer")}
 _HEAD = re.compile(r"[A-Z][\w'-]+")
@@ -41,7 +43,7 @@ _COMMON = frozenset(
 """Words that begin sentences and are no names."""
 
 
-@op("write", "template", version=2, config=Template, inputs=(), gives="storyboard",
+@op("write", "template", version=3, config=Template, inputs=(), gives="storyboard",
     work=lambda cfg, given, ctx: Work({"shots": cfg.shots}))  # fmt: skip
 def template(cfg: Template, inputs: Mapping[str, str], ctx: Context) -> str:
     """A storyboard of the story's sentences; returns its digest."""
@@ -120,7 +122,9 @@ def _look(story: str, hero: str) -> str:
 def _shot(number: int, words: str, hero: Character | None, story: str) -> Shot:
     scene = _with_hero(words.rstrip(".!?"), hero)
     found = next((does for said, does in SAYS.items() if re.search(rf"\b(?:{said})\b", words.lower())), None)
-    ground = asked(story).get("background") or ("green", "blue", "yellow", "pink")[len(story) % 4]
+    worn = set(hero.words.split()) if hero is not None else set()
+    grounds = [colour for colour in GROUNDS if colour not in worn] or GROUNDS
+    ground = asked(story).get("background") or grounds[len(story) % len(grounds)]
     return Shot(
         prompt=f"{scene}, {FRAMINGS[number % len(FRAMINGS)]}, {ground} background",
         motion=f"{_pronoun(hero)} {found or ACTIONS[number % len(ACTIONS)]}",

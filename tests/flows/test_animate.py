@@ -73,6 +73,23 @@ def warm(files: Path, tmp_path_factory: pytest.TempPathFactory, prefect_server: 
         yield rendered(tmp_path_factory.mktemp("warm"), files)
 
 
+@pytest.mark.usefixtures("prefect_server")
+def test_the_embedded_family_brings_a_drawn_figure_to_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Its weights in git, by the command of the manual in fewer frames and steps."""
+    monkeypatch.delenv("ROTOSCOPE_MODELS")
+    store, where = Store(tmp_path / "store"), [f"paths.store={tmp_path}/store", f"paths.output={tmp_path}/out"]
+    few = ["frames=9", "animate.num_inference_steps=2", "compute.dtype=float32", "tracking=none"]
+    picture = f"picture={ROOT}/data/source/figure.png"
+    assert cli.main(["animate", picture, "prompt=she stands still, wide shot of a pier", *few, *where]) == 0
+    record = list_records(store)[0][-1]
+    assert record.metrics["first_frame.psnr"] > 20
+    clip = Clip.open(store, record.pictures["frames"])
+    assert (clip.count, clip.width, clip.height) == (9, 128, 128)
+    again = ["prompt=she stands still", *few, *where]  # what is not read is in no key
+    assert cli.main(["animate", picture, *again]) == 0
+    assert "animate.denoise" not in computed(list_records(store)[0][-1])
+
+
 def rendered(folder: Path, files: Path, *more: str) -> Store:
     store = Store(folder / "store")
     where = [f"picture={files}/key.png", f"paths.store={store.root}", f"paths.output={folder / 'out'}"]

@@ -59,6 +59,16 @@ def test_frames_between_lie_between_and_the_clip_lasts_as_long(store: Store, tim
     assert places == pytest.approx(expected, abs=0.6)
 
 
+def test_a_closed_clip_leads_from_its_end_into_its_beginning(store: Store):
+    clip = moving(store, [40, 44, 48, 44])
+    held, closed = (finished(store, clip, "interpolate", **more).array() for more in ({}, {"closed": True}))
+    assert np.array_equal(held[:-1], closed[:-1])
+    assert np.array_equal(held[-1], held[-2])
+    ways = [np.abs(closed[-1].astype(int) - closed[place].astype(int)).mean() for place in (-2, 0)]
+    apart = np.abs(closed[-2].astype(int) - closed[0].astype(int)).mean()
+    assert max(ways) < 0.8 * apart  # between the last frame and the first
+
+
 def test_uneven_times_stay_and_nothing_is_drawn_across_a_cut(store: Store):
     clip = moving(store, [20, 24, 70], pts=[0, 3, 4])
     found = finished(store, clip, "interpolate", cut=0.02)

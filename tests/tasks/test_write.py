@@ -62,6 +62,10 @@ def test_the_template_knows_a_name_and_gives_other_stories_other_looks():
     assert written("Rain falls on the sea.", 2).characters == []
     looks = {written(f"A girl waits for day {day}.", 1).characters[0].words for day in range(8)}
     assert len(looks) > 4
+    for day in range(12):
+        board = written(f"A girl waits for day {day}.", 1)
+        ground = (board.shots[0].prompt or "").split()[-2]
+        assert ground not in board.characters[0].words.split()
 
 
 @pytest.mark.parametrize(
