@@ -42,8 +42,8 @@ def legible(prompt: str, known: AbstractSet[str]) -> str:
     for clause, mark in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
         if words := _known(words_of(clause), known):
             found += f" {' '.join(words)}{mark}"
-        elif _END & {*mark}:  # a sentence ends here, whether or not its last clause is left
-            found = f"{found.rstrip(',;: ')}{mark if found else ''}"
+        elif _END & {*mark} and found and found[-1] not in _END:  # a sentence ends here, though its last clause is gone
+            found = f"{found.rstrip(',;: ')}{mark}"
     return found.strip().rstrip(",;: ")
 
 

@@ -110,6 +110,7 @@ def test_a_picture_is_drawn_from_the_known_words(prompt: str, left: str) -> None
         ),
         ("The warrior waves her sword; slow push-in!", "waves; slow push-in!"),
         ("A girl, a dragon! She waves", "A girl! She waves"),
+        ("A girl. A dragon sleeps. She waves", "A girl. She waves"),
         ("a girl in a blue skirt and an angry woman", "a girl in a blue skirt woman"),
         ("worst quality, inconsistent motion, blurry, jittery, distorted", "worst quality, blurry, distorted"),
     ],
