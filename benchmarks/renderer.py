@@ -28,7 +28,7 @@ def stages(model: Mapping[str, Any], track: PromptTrack | None = None, **given: 
         track: prompts over the frames, instead of ``prompt``.
         given: settings of `stylize`, of `compute` and of the render: ``prompt``, ``negative_prompt``, ``seed``,
             ``controls`` (a list as ``weight_schedule``), ``sparse``, ``picture_prompts``, ``regions``,
-            ``strength_schedule``, ``guidance_schedule``.
+            ``strength_schedule``, ``guidance_schedule``, ``from_noise``.
 
     Raises:
         UserError: settings that cannot be, or do not go together.
@@ -43,7 +43,7 @@ def stages(model: Mapping[str, Any], track: PromptTrack | None = None, **given: 
         controls[name] = parse(ControlSettings, own, f"controls.{name}")
     regions = {name: parse(Region, one, f"regions.{name}") for name, one in given.pop("regions", {}).items()}
     sparse = {name: parse(Sparse, one, f"sparse.{name}") for name, one in given.pop("sparse", {}).items()}
-    pictured = given.pop("picture_prompts", None)
+    pictured, from_noise = given.pop("picture_prompts", None), given.pop("from_noise", False)
     compute = {name: given.pop(name) for name in Compute.model_fields if name in given}
     words = {name: given.pop(name) for name in ("prompt", "negative_prompt", "seed") if name in given}
     return split(
@@ -57,4 +57,5 @@ def stages(model: Mapping[str, Any], track: PromptTrack | None = None, **given: 
         picture_prompts=pictured and parse(PicturePrompts, pictured, "picture_prompts"),
         regions=regions,
         per_frame=per_frame,
+        from_noise=from_noise,
     )

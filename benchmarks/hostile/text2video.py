@@ -43,7 +43,7 @@ TEXT2VIDEO = [
         ("guidance_schedule=0: 99", "guidance_schedule"),
         ("model=ltx_2b", "model"),
         ("model=sd16", "model=sd16: no such choice"),
-        ("model=sdxl_beta", "stylize renders SD 1.5 families"),
+        ("model=hotshot_xl", "model=hotshot_xl: no such choice"),
         ("stylize.scheduler=pndm", "scheduler pndm does not work with model sprite"),
         ("stylize.num_inference_steps=0", "stylize.num_inference_steps"),
         ("stylize.guidance_scale=-1", "stylize.guidance_scale: must be greater than or equal to 0"),
@@ -59,6 +59,18 @@ TEXT2VIDEO = [
         ("mesure=none", "mesure"),
         ("measure=[fliker]", "measure"),
     ),
+    *(
+        case(f"text2video model=sdxl_beta {given}", f"{key}: model sdxl_beta is an SDXL family, drawn by words alone")
+        for given, key in (
+            ("stylize.clip_skip=1", "stylize.clip_skip"),
+            ("'stylize.loras=[{source: {kind: file, id: a.safetensors}}]'", "stylize.loras"),
+            ("'stylize.embeddings={mine: {kind: file, id: a.safetensors}}'", "stylize.embeddings"),
+            ("'stylize.ip_adapter={picture: a.png}'", "stylize.ip_adapter"),
+            ("control=[pose] motion=a.mp4", "control"),
+        )
+    ),
+    case("text2video model=sdxl_beta camera=[zoom_in]", "camera: zoom_in is made for AnimateDiff's v2 motion module"),
+    case("text2video model=sdxl_beta stylize.scheduler=lcm", "scheduler lcm does not work with model sdxl_beta"),
     case("text2video control=[pose] motion=nowhere.mp4", "motion: there is no file nowhere.mp4"),
     case("text2video control=[pose] motion=/dev/zero", "motion: /dev/zero is neither a regular file nor a folder"),
     case("text2video control=[edges] motion=a.mp4", "canny", "model sprite"),

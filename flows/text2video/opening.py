@@ -17,4 +17,6 @@ def opening(cfg: TextToVideo) -> Iterator[tuple[str, str]]:
     size = f"{cfg.width}x{cfg.height}, {cfg.stylize.num_inference_steps} steps"
     yield "drawn", f"{cfg.frames} frame{'s' * (cfg.frames != 1)}, {seconds}, {size}"
     yield "model", f"{cfg.model.name}: {cfg.model.title}" if cfg.model.title else cfg.model.name
+    if cfg.model.architecture == "sdxl" and cfg.model.notes:
+        yield "note", " ".join(cfg.model.notes.split())  # what its users found, before they wait for it
     yield from (("note", told) for told in of_the_words(cfg, cfg.prompt, cfg.model))

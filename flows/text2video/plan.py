@@ -101,6 +101,7 @@ def _stylize(cfg: TextToVideo, compiled: schedules.Compiled) -> Stages:
         seed=cfg.seed,
         controls=cfg.controls,
         per_frame=compiled.values,
+        from_noise=True,
     )
 
 

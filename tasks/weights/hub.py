@@ -122,9 +122,18 @@ _asked: list[Any] = [0.0, None]
 """When the hub was asked last, and why it did not answer; None: it was not asked yet."""
 
 
+_NOT_READ = (".bin", ".ckpt", ".h5", ".msgpack", ".onnx", ".onnx_data", ".pb", ".pt", ".pth", ".xml")
+"""Weights for other programs, which lie beside the safetensors and are several times as large: SDXL's, say."""
+
+
+def _chosen(name: str, pattern: str) -> bool:
+    """Whether a pattern chooses a name: a whole folder (``unet/*``) means what is read of it."""
+    return fnmatch.fnmatchcase(name, pattern) and not (pattern.endswith("/*") and name.endswith(_NOT_READ))
+
+
 def wanted(source: ModelSource, names: Iterable[str]) -> list[str]:
     """The names that the source's patterns choose, sorted. With variant fp16 the full-size twins are left out."""
-    chosen = {n for n in names if any(fnmatch.fnmatchcase(n, pattern) for pattern in source.patterns())}
+    chosen = {n for n in names if any(_chosen(n, pattern) for pattern in source.patterns())}
     if source.subfolder is None and source.files is None and source.file is None:
         chosen = {n for n in chosen if "/" not in n}  # a plain repository means its top folder, not every variant
     weights = {n for n in chosen if n.endswith(".safetensors")}

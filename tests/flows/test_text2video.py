@@ -11,6 +11,7 @@ from benchmarks.runs import ROOT
 from flows import cli
 from flows.config.compose import settings
 from flows.config.root import Root
+from flows.text2video.opening import opening
 from flows.text2video.settings import TextToVideo
 from reel.clip import Clip
 from reel.history.record import RenderRecord, list_records
@@ -102,6 +103,13 @@ def test_a_motion_that_leads_nowhere_is_refused(
     motion = [f"motion={SAMPLE}", "control=[pose]"]
     assert cli.main(["text2video", *SMALL, *motion, override, f"paths.store={tmp_path / 'store'}"]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_what_users_found_of_sdxl_is_told_first() -> None:
+    told = dict(opening(settings(Root("text2video", TextToVideo), ["model=sdxl_beta"]).config))
+    assert told["drawn"] == "16 frames, 2 s at 8 fps, 1024x1024, 25 steps"
+    assert "its users found its films grainy" in told["note"]
+    assert "note" not in dict(opening(settings(Root("text2video", TextToVideo), ["model=sd15"]).config))
 
 
 def test_camera_moves_are_motion_loras_with_weights_of_their_own() -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from reel.models.source import ModelSource
+from tasks.weights.hub import wanted
 from tests.tasks.fake_hub import FakeHub, serving
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,6 +117,16 @@ def test_parts_of_a_repository(hub: FakeHub, tmp_path: Path) -> None:
     assert Path(str(one["path"])).read_bytes() == b"half"
     half = call(hub, tmp_path, variant="fp16")
     assert len({sub["id"], one["id"], half["id"]}) == 3
+
+
+def test_of_a_whole_folder_other_programs_weights_are_left_out() -> None:
+    there = ["config.json", "model.safetensors", "model.fp16.safetensors", "merges.txt"]
+    other = ["model.onnx", "model.onnx_data", "openvino_model.bin", "openvino_model.xml", "flax_model.msgpack"]
+    names = [f"text_encoder/{name}" for name in [*there, *other]]
+    half = ModelSource(kind="hub", id="owner/model", variant="fp16", files=["text_encoder/*"])
+    assert wanted(half, names) == [f"text_encoder/{name}" for name in ("config.json", "merges.txt", there[2])]
+    named = ModelSource(kind="hub", id="owner/model", files=["text_encoder/*.onnx"])
+    assert wanted(named, names) == ["text_encoder/model.onnx"], "what is named is meant"
 
 
 def test_trouble_that_passes_is_tried_again(hub: FakeHub, tmp_path: Path) -> None:

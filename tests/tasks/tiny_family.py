@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789,.()'"
 LIMIT = 24
@@ -67,6 +68,41 @@ def write_family(folder: Path, kinds: Sequence[str] = ("openpose", "lineart"), w
     return folder
 
 
+def write_sdxl(folder: Path, window: int = 8) -> Path:
+    """An SDXL family at toy size: two text encoders, blocks of one and two transformers, pooled text and sizes."""
+    import torch
+    from diffusers import EulerDiscreteScheduler, UNet2DConditionModel
+    from transformers import CLIPTextModelWithProjection, CLIPTokenizer
+
+    write_family(folder, kinds=(), window=window)
+    torch.manual_seed(2)
+    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
+    tokenizer.pad_token = "z</w>"  # as SDXL's second tokenizer, which pads with another token than it ends with
+    tokenizer.save_pretrained(folder / "tokenizer_2")
+    CLIPTextModelWithProjection(_text_config(tokenizer, hidden_size=24, projection_dim=20)).save_pretrained(
+        folder / "text_encoder_2"
+    )
+    UNet2DConditionModel(
+        sample_size=4,
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        transformer_layers_per_block=(1, 2),
+        cross_attention_dim=16 + 24,
+        attention_head_dim=(2, 4),
+        norm_num_groups=2,
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + 20,
+    ).save_pretrained(folder / "unet")
+    EulerDiscreteScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1, timestep_spacing="leading"
+    ).save_pretrained(folder / "scheduler")
+    return folder
+
+
 def write_sparsectrl(folder: Path, window: int = 8, latents: bool = False) -> Path:
     """A SparseControlNetModel for the toy family; ``latents``: it reads the VAE's latents of pictures, not pixels."""
     import torch
@@ -92,6 +128,14 @@ def write_sparsectrl(folder: Path, window: int = 8, latents: bool = False) -> Pa
     return folder
 
 
+def sdxl_config(name: str, window: int = 8) -> dict[str, Any]:
+    """The `model` settings of a family that `write_sdxl` wrote."""
+    own: dict[str, Any] = family_config(name, (), window)
+    base = {**own["base"], "files": [*own["base"]["files"], "text_encoder_2/*", "tokenizer_2/*"]}
+    trained = {"beta_schedule": "linear", "clip_sample": False, "steps_offset": 1, "timestep_spacing": "linspace"}
+    return {**own, "architecture": "sdxl", "base": base, "scheduler_config": trained}
+
+
 def family_config(name: str, kinds: Sequence[str] = ("openpose", "lineart"), window: int = 8) -> dict[str, object]:
     """The `model` settings of a family written under ``name`` in the embedded root."""
     parts = ["text_encoder/*", "tokenizer/*", "unet/*", "vae/*", "scheduler/*"]
@@ -106,26 +150,30 @@ def family_config(name: str, kinds: Sequence[str] = ("openpose", "lineart"), win
 
 
 def _text(folder: Path) -> None:
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+    from transformers import CLIPTextModel, CLIPTokenizer
 
     words = [*LETTERS, *(letter + "</w>" for letter in LETTERS), "<|startoftext|>", "<|endoftext|>"]
     vocab = {word: number for number, word in enumerate(words)}
     tokenizer = CLIPTokenizer(vocab=vocab, merges=[], model_max_length=LIMIT)
     tokenizer.save_pretrained(folder / "tokenizer")
-    CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=len(vocab),
-            hidden_size=16,
-            intermediate_size=32,
-            num_hidden_layers=3,
-            num_attention_heads=2,
-            max_position_embeddings=LIMIT,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    ).save_pretrained(folder / "text_encoder")
+    CLIPTextModel(_text_config(tokenizer, hidden_size=16)).save_pretrained(folder / "text_encoder")
     assert json.loads((folder / "tokenizer" / "tokenizer_config.json").read_text())["model_max_length"] == LIMIT
+
+
+def _text_config(tokenizer: Any, **more: int) -> Any:
+    from transformers import CLIPTextConfig
+
+    return CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        intermediate_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        max_position_embeddings=LIMIT,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        **more,
+    )
 
 
 def _noise(model: object, part: str) -> None:

@@ -27,7 +27,7 @@ class TextTrack:
         a, b: (F,) int.
         blend: (F,) float, 0..1.
         mixing: ``lerp``: along a straight line; ``slerp``: each token along an arc, its length in between too.
-        pooled: ``(K, P)``, SDXL's pooled embeddings; a pass takes that of its first frame's ``a``, unmixed.
+        pooled: ``(K, P)``, SDXL's pooled embeddings, mixed along a straight line.
     """
 
     texts: torch.Tensor
@@ -54,6 +54,17 @@ class TextTrack:
         mix = slerp if self.mixing == "slerp" else torch.lerp
         mixed = mix(a.float(), b.float(), blend).to(a.dtype)
         return torch.where(blend == 0, a, mixed)  # unmixed frames keep the encoder's very bits
+
+    def pooled_at(self, frames: np.ndarray) -> torch.Tensor:
+        """Pooled embeddings of frames by number: ``(1, P)`` where all have the same, else ``(N, P)``."""
+        import torch
+
+        assert self.pooled is not None
+        a, b, blend = self.a[frames], self.b[frames], self.blend[frames]
+        if not blend.any():
+            return self.pooled[a[:1] if (a == a[0]).all() else a]
+        share = torch.as_tensor(blend, dtype=torch.float32, device=self.pooled.device)[:, None]
+        return torch.lerp(self.pooled[a].float(), self.pooled[b].float(), share).to(self.pooled.dtype)
 
 
 def slerp(a: torch.Tensor, b: torch.Tensor, share: torch.Tensor, parallel: float = 0.9995) -> torch.Tensor:
@@ -129,14 +140,16 @@ class Conditioning:
         return negative + scale * (positive - negative)
 
     def additions(self, frames: np.ndarray) -> dict[str, Any]:
-        """`added` with SDXL's pooled text, which one pass shares: that of its first frame."""
+        """`added` with SDXL's pooled text: ``(S, P)`` where all frames share it, else ``(S, N, P)``."""
         import torch
 
         tracks = [track for track in (self.negative, self.positive) if track is not None and track.pooled is not None]
         if not tracks:
             return dict(self.added)
-        first = frames[:1]
-        return {**self.added, "text_embeds": torch.cat([t.pooled[t.a[first]] for t in tracks if t.pooled is not None])}
+        rows = [track.pooled_at(frames) for track in tracks]
+        if all(len(row) == 1 for row in rows):
+            return {**self.added, "text_embeds": torch.cat(rows)}
+        return {**self.added, "text_embeds": torch.stack([row.expand(len(frames), -1) for row in rows])}
 
     def unguided(self) -> Conditioning:
         """The positive branch alone."""

@@ -37,7 +37,8 @@ class Pass:
         text: embeddings of a block of frames.
         windows: the motion modules' windows.
         block: frames that the spatial layers take at a time; in the cache key, since it changes last bits.
-        added: SDXL's ``text_embeds`` and ``time_ids``, IP-Adapter's ``image_embeds``, each with S rows.
+        added: SDXL's ``text_embeds`` and ``time_ids``, IP-Adapter's ``image_embeds``, each with S rows; ``text_embeds``
+            may have S rows of a text for each frame.
         timestep_cond: guidance embedding ``(S, D)`` of distilled models.
         bias: which places read which part of the text; None: every place reads all of it.
         channels_last: layers get pictures with their channels side by side in memory and keep them so; the weights
@@ -133,6 +134,8 @@ class Walk:
 
     def temb(self, block: slice) -> torch.Tensor:
         """The time embedding, repeated for the frames of a block: ``(S * Fb, D)``."""
+        if self.time.ndim == 3:
+            return self.time[:, block].flatten(0, 1)
         return self.time.repeat_interleave(block.stop - block.start, dim=0)
 
     def layer(self, resnet: Any, attention: Any, module: Any, states: torch.Tensor, skip: Any = None) -> torch.Tensor:
@@ -208,7 +211,7 @@ def per_picture(module: Any, **more: Any) -> PerFrame:
 
 
 def time_embedding(model: Any, made: Pass, branches: int, sample: torch.Tensor) -> torch.Tensor:
-    """``(S, D)``: the timestep, and for SDXL the pooled text and the picture's sizes."""
+    """``(S, D)``: the timestep, and for SDXL the pooled text and sizes; ``(S, F, D)`` where texts vary."""
     import torch
 
     timestep = torch.as_tensor(made.timestep, device=sample.device).reshape(-1).expand(branches)
@@ -216,5 +219,8 @@ def time_embedding(model: Any, made: Pass, branches: int, sample: torch.Tensor) 
     if getattr(model.config, "addition_embed_type", None) != "text_time":
         return embedded
     sizes = model.add_time_proj(made.added["time_ids"].flatten()).reshape(branches, -1)
-    joined = torch.cat([made.added["text_embeds"], sizes], dim=-1).to(embedded.dtype)
+    pooled = made.added["text_embeds"]
+    if pooled.ndim == 3:
+        embedded, sizes = embedded[:, None], sizes[:, None].expand(-1, pooled.shape[1], -1)
+    joined = torch.cat([pooled, sizes], dim=-1).to(embedded.dtype)
     return embedded + model.add_embedding(joined)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from reel.errors import UserError
 from reel.models.animatediff import AnimateDiff
-from reel.models.source import part_of
 from reel.prompt import EMBEDDING
 from tasks.networks.files import read_json
 from tasks.stylize.engine import schedulers
@@ -20,6 +19,7 @@ from tasks.stylize.engine.embed import MOST_PIECES, pieces
 from tasks.stylize.engine.loop import first_step
 from tasks.stylize.job.weight_files import check_files
 from tasks.stylize.models.networks import scheduler_settings
+from tasks.stylize.models.sources import text_base
 from tasks.stylize.settings.controls import Control
 from tasks.stylize.settings.denoise import Denoise
 from tasks.stylize.settings.embed import Embed
@@ -253,5 +253,5 @@ def _check_length(folder: Path, key: str, text: str) -> None:
 
 
 def _text_root(cfg: Embed) -> Path:
-    """Folder of the text encoder's and the tokenizer's settings."""
-    return weights.path(cfg.base_config or part_of(cfg.base, "text_encoder", "tokenizer"))
+    """Folder of the text encoders' and the tokenizers' settings."""
+    return weights.path(cfg.base_config or text_base(cfg))

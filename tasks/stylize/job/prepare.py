@@ -15,6 +15,7 @@ from tasks.stylize.engine.codec import STRIDE
 from tasks.stylize.job.preflight import check_clip, check_from_noise
 from tasks.stylize.settings.denoise import Denoise
 from tasks.stylize.settings.regions import needs_poses
+from tasks.stylize.settings.sdxl import check_source
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +30,8 @@ class Job:
         source: ``mean`` and ``std`` of the encoded frames, ``(F, C, h, w)``, unscaled; empty: the clip is drawn from
             noise alone.
         encoded: what was noted when they were encoded.
-        texts: ``positive`` and ``negative``, ``(K, T, D)``.
+        texts: ``positive`` and ``negative``, ``(K, T, D)``; of SDXL families ``pooled_positive`` and
+            ``pooled_negative``, ``(K, P)``, too.
         meta: the clip's size and times.
         maps: the clip that each live control reads, by control.
         mask_files: clips of masks, by the op's input: ``mask_<control>``, ``region_<region>``.
@@ -66,7 +68,9 @@ def prepare(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> Job:
         UserError: lengths, sizes or settings that do not go together.
     """
     source, encoded = stored.take(ctx.store, inputs["latents"], "latents")
-    if not source:
+    if source:
+        check_source(cfg.model)
+    else:
         check_from_noise(cfg)
     texts, _ = stored.take(ctx.store, inputs["embeddings"], "embeddings")
     meta = {name: encoded[name] for name in stored.TIMES}
@@ -81,7 +85,7 @@ def prepare(cfg: Denoise, inputs: Mapping[str, str], ctx: Context) -> Job:
         if mask.region == "file"
     }
     check_clip(cfg, int(meta["width"]), int(meta["height"]), count)
-    _check_texts(cfg, len(texts["positive"]))
+    _check_texts(cfg, texts)
     sparse = {name: _pictures(ctx, inputs, name, len(one.at), meta) for name, one in cfg.sparse.items()}
     poses, pictures = _poses(cfg, inputs, ctx, count), _shown(cfg, inputs, ctx)
     return Job(cfg, count, source, encoded, texts, meta, maps, files, poses, pictures, sparse)
@@ -154,8 +158,15 @@ def _pictures(ctx: Context, inputs: Mapping[str, str], name: str, count: int, me
     return pictures
 
 
-def _check_texts(cfg: Denoise, count: int) -> None:
-    """Whether there is a text of every number that is asked for."""
+def _check_texts(cfg: Denoise, texts: Mapping[str, torch.Tensor]) -> None:
+    """Whether there is a text of every number that is asked for, encoded for the family's architecture."""
+    count = len(texts["positive"])
+    kind = cfg.model.architecture
+    if (kind == "sdxl") != ("pooled_positive" in texts):
+        raise UserError(
+            f"embeddings: were made for another architecture than {kind}, which model {cfg.model.name} is",
+            fix=f"embed the texts with architecture={kind}, or render by a flow, which does",
+        )
     asked = [region.text for region in cfg.regions.values()]
     if cfg.prompts:
         asked += [*cfg.prompts.a, *cfg.prompts.b]

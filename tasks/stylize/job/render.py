@@ -140,10 +140,10 @@ def _conditioning(job: Job, found: Networks, device: str, dtype: Any) -> Conditi
         a, b = np.asarray(cfg.prompts.a), np.asarray(cfg.prompts.b)
         blend, mixing = np.asarray(cfg.prompts.blend), cfg.prompts.mixing
     tracks = [
-        TextTrack(job.texts[name].to(device, dtype), a, b, blend, mixing)  # type: ignore[arg-type]
-        for name in ("positive", "negative")
+        TextTrack(text, a, b, blend, mixing, pooled)  # type: ignore[arg-type]
+        for text, pooled in (_text(job, name, device, dtype) for name in ("positive", "negative"))
     ]
-    added: dict[str, Any] = {}
+    added: dict[str, Any] = {} if tracks[0].pooled is None else {"time_ids": _sizes(job, device)}
     if cfg.ip_adapter is not None:
         found.pipe.set_ip_adapter_scale(float(cfg.ip_adapter.weight))
         added["image_embeds"] = found.pipe.prepare_ip_adapter_image_embeds(
@@ -151,6 +151,20 @@ def _conditioning(job: Job, found: Networks, device: str, dtype: Any) -> Conditi
         )
     negative, places = tracks[1] if cfg.guided else None, regions(job, tracks[0].texts)
     return Conditioning(tracks[0], negative, scale, added, places, _shown(job, found, device))
+
+
+def _text(job: Job, name: str, device: str, dtype: Any) -> tuple[Any, Any]:
+    """Embeddings ``(K, T, D)`` and, of SDXL, pooled ones ``(K, P)``."""
+    pooled = job.texts.get(f"pooled_{name}")
+    return job.texts[name].to(device, dtype), None if pooled is None else pooled.to(device, dtype)
+
+
+def _sizes(job: Job, device: str) -> Any:
+    """SDXL's sizes ``(S, 6)``: the picture's own, nothing cropped, the picture's own (height before width)."""
+    import torch
+
+    height, width = float(job.meta["height"]), float(job.meta["width"])
+    return torch.tensor([[height, width, 0, 0, height, width]] * (2 if job.cfg.guided else 1), device=device)
 
 
 def _shown(job: Job, found: Networks, device: str) -> Shown | None:

@@ -19,9 +19,19 @@ def codec_sources(cfg: Encode | Decode) -> list[ModelSource]:
     return [cfg.vae, cfg.base_config or cfg.base.model_copy(update={"files": ["vae/config.json"]})]
 
 
+ENCODERS = {"sd15": ("text_encoder",), "sdxl": ("text_encoder", "text_encoder_2")}
+TOKENIZERS = {"sd15": ("tokenizer",), "sdxl": ("tokenizer", "tokenizer_2")}
+"""Folders of a base by its architecture, the encoders and their tokenizers in the order in which they are joined."""
+
+
+def text_base(cfg: Embed) -> ModelSource:
+    """The base's text encoders and tokenizers."""
+    return part_of(cfg.base, *ENCODERS[cfg.architecture], *TOKENIZERS[cfg.architecture])
+
+
 def embed_sources(cfg: Embed) -> list[ModelSource]:
-    """Text encoder, tokenizer, LoRAs and textual inversions: every source of the settings."""
-    own = cfg.model_copy(update={"base": part_of(cfg.base, "text_encoder", "tokenizer")})
+    """Text encoders, tokenizers, LoRAs and textual inversions: every source of the settings."""
+    own = cfg.model_copy(update={"base": text_base(cfg)})
     return [source for _, source in sources_in(own)]
 
 

@@ -1,4 +1,4 @@
-"""The text encoder of a family, loaded, with LoRAs and textual inversions applied."""
+"""The text encoders of a family, loaded, with LoRAs and textual inversions applied."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tasks.stylize.engine.inversion import token_names
 from tasks.stylize.models.checkpoint import load_part
 from tasks.stylize.models.lora import read_lora, say_lost, told_misfits
 from tasks.stylize.models.lycoris import apply_lycoris, is_lycoris
-from tasks.stylize.models.sources import embed_sources
+from tasks.stylize.models.sources import ENCODERS, TOKENIZERS, embed_sources, text_base
 from tasks.stylize.settings.embed import Embed
 from tasks.weights import fetch as weights
 from tasks.weights.memory import LOADED
@@ -25,20 +25,34 @@ PREFIX = "text_encoder."
 """What a LoRA's names for the text encoder begin with."""
 
 
-def load_text(cfg: Embed, device: str) -> tuple[Any, Any]:
-    """Tokenizer and text encoder, shared by all settings that are made of the same files.
+def load_text(cfg: Embed, device: str) -> tuple[list[Any], list[Any]]:
+    """Tokenizers and text encoders, shared by all settings that are made of the same files: one each, SDXL's two.
 
     Raises:
         UserError: files that are not such a model, or do not fit it.
     """
     parts = [weights.content_id(source) for source in embed_sources(cfg)]
-    key = f"text {parts} {[lora.weight for lora in cfg.loras]} {[*cfg.embeddings]} {cfg.dtype} {device}"
-    size = source_bytes(part_of(cfg.base, "text_encoder"), BYTES[cfg.dtype])
+    weighed = [lora.weight for lora in cfg.loras]
+    key = f"text {cfg.architecture} {parts} {weighed} {[*cfg.embeddings]} {cfg.dtype} {device}"
+    size = source_bytes(part_of(cfg.base, *ENCODERS[cfg.architecture]), BYTES[cfg.dtype])
     with quiet():
-        return LOADED.get(key, size, lambda: _build(cfg))
+        return LOADED.get(key, size, lambda: _build_both(cfg) if cfg.architecture == "sdxl" else _build(cfg))
 
 
-def _build(cfg: Embed) -> tuple[Any, Any]:
+def _build_both(cfg: Embed) -> tuple[list[Any], list[Any]]:
+    """SDXL's two encoders; nothing is applied to them (`tasks.stylize.settings.sdxl`)."""
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+    root, kinds = weights.path(text_base(cfg)), (CLIPTextModel, CLIPTextModelWithProjection)
+    names = ENCODERS[cfg.architecture]
+    encoders = [builder(kind, root / name, cfg.dtype, cfg.base)() for kind, name in zip(kinds, names, strict=True)]
+    tokenizers = [
+        CLIPTokenizer.from_pretrained(str(root / name), local_files_only=True) for name in TOKENIZERS[cfg.architecture]
+    ]
+    return tokenizers, [encoder.eval().requires_grad_(False) for encoder in encoders]
+
+
+def _build(cfg: Embed) -> tuple[list[Any], list[Any]]:
     from transformers import CLIPTextModel, CLIPTokenizer
 
     if cfg.base.single:
@@ -46,12 +60,12 @@ def _build(cfg: Embed) -> tuple[Any, Any]:
         root = weights.path(cfg.base_config)
         encoder = load_part(cfg.base, cfg.base_config, "text_encoder", cfg.dtype)
     else:
-        root = weights.path(part_of(cfg.base, "text_encoder", "tokenizer"))
+        root = weights.path(text_base(cfg))
         encoder = builder(CLIPTextModel, root / "text_encoder", cfg.dtype, cfg.base)()
     tokenizer = CLIPTokenizer.from_pretrained(str(root / "tokenizer"), local_files_only=True)
     add_inversions(tokenizer, encoder, cfg.embeddings)
     _apply_loras(encoder, cfg.loras)
-    return tokenizer, encoder.eval().requires_grad_(False)
+    return [tokenizer], [encoder.eval().requires_grad_(False)]
 
 
 def add_inversions(tokenizer: Any, encoder: Any, sources: Mapping[str, ModelSource]) -> None:

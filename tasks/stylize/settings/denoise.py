@@ -17,6 +17,7 @@ from tasks.stylize.settings.controls import Control, PerFrame, live_controls
 from tasks.stylize.settings.reference import PicturePrompts
 from tasks.stylize.settings.regions import RegionalText
 from tasks.stylize.settings.sampling import Denoising
+from tasks.stylize.settings.sdxl import check_sdxl
 from tasks.stylize.settings.sparse import Sparse, check_sparse
 
 
@@ -71,7 +72,17 @@ class Denoise(Denoising):
 
     @model_validator(mode="after")
     def _consistent(self) -> Denoise:
-        check_family(self.model)
+        check_sdxl(
+            self.model,
+            {
+                "control": self.live(),
+                "sparse": self.sparse,
+                "regions": self.regions,
+                "stylize.ip_adapter": self.reads_pictures,
+                "stylize.loras": self.loras,
+                "stylize.motion_loras": self.motion_loras,
+            },
+        )
         check_motion_loras(self.motion_loras, self.model)
         if any(value > 1 for value in self.strength_schedule or ()):
             raise ValueError("strength_schedule: factors lie in 0..1")
@@ -108,15 +119,6 @@ class Denoise(Denoising):
 def is_guided(guidance_scale: float, guidance_schedule: Sequence[float] | None) -> bool:
     """Whether any frame has classifier-free guidance, so that the negative prompt is read."""
     return guidance_scale * max(guidance_schedule or [1.0]) > 1
-
-
-def check_family(model: AnimateDiff) -> None:
-    """Raises: UserError when the family is of an architecture that this renderer does not load."""
-    if model.architecture != "sd15":
-        raise UserError(
-            f"model {model.name} is an {model.architecture.upper()} family; stylize renders SD 1.5 families",
-            fix="model=sd15, or another marked sd15 in `rotoscope models`",
-        )
 
 
 def check_motion_loras(motion_loras: Sequence[LoraSource], model: AnimateDiff) -> None:

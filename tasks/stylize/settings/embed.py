@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Literal
 
 from pydantic import model_validator
 
@@ -18,6 +19,8 @@ class Embed(Config):
 
     base: ModelSource
     """The family's base model, for its text encoder and tokenizer."""
+    architecture: Literal["sd15", "sdxl"] = Field(default="sd15", exclude_if=lambda one: one == "sd15")
+    """The family's; SDXL has two encoders. Keys of other renders are those from before there was a choice."""
     base_config: ModelSource | None = None
     """For a base that is one checkpoint file: where its tokenizer and settings come from."""
     loras: list[LoraSource] = Field(default_factory=list)
@@ -33,6 +36,8 @@ class Embed(Config):
 
     @model_validator(mode="after")
     def _readable(self) -> Embed:
+        if self.architecture == "sdxl" and (self.loras or self.embeddings or self.base.single):
+            raise ValueError("architecture sdxl takes no loras, no embeddings, and no base that is one file")
         for pair in self.texts:
             for text in pair:
                 check_text(text, "texts", self.embeddings)

@@ -13,11 +13,12 @@ from reel.prompt import EMBEDDING
 from tasks.stylize.settings.codec import Decode, Encode
 from tasks.stylize.settings.compute import resolve_dtype, resolve_memory_format
 from tasks.stylize.settings.controls import Control, ControlSettings, Mask, live_controls
-from tasks.stylize.settings.denoise import Denoise, check_family, check_kinds, check_motion_loras, is_guided
+from tasks.stylize.settings.denoise import Denoise, check_kinds, check_motion_loras, is_guided
 from tasks.stylize.settings.embed import Embed
 from tasks.stylize.settings.reference import PicturePrompts
-from tasks.stylize.settings.regions import Region
+from tasks.stylize.settings.regions import Region, live_regions
 from tasks.stylize.settings.sampling import Denoising, Sampling
+from tasks.stylize.settings.sdxl import check_sdxl, check_source
 from tasks.stylize.settings.sparse import Sparse, check_sparse
 from tasks.stylize.settings.texts import Pair, check_texts, gathered
 from tasks.stylize.settings.windows import FreeInit
@@ -62,6 +63,7 @@ def split(
     regions: Mapping[str, Region] | None = None,
     per_frame: PerFrame | None = None,
     wordless: bool = False,
+    from_noise: bool = False,
 ) -> Stages:
     """The four ops' settings for a render; dead controls, unread texts and what else has no effect are not in them.
 
@@ -70,6 +72,7 @@ def split(
             prompt is in it already.
         per_frame: of ``strength_schedule``, ``guidance_schedule`` and ``controls.<name>.weight_schedule``.
         wordless: the prompt may be empty, because pictures say what is shown.
+        from_noise: words alone say what is drawn; SDXL families can be drawn no other way.
 
     Raises:
         UserError: settings that do not go together, by the flow's keys.
@@ -77,7 +80,9 @@ def split(
     values = per_frame or {}
     guided = is_guided(sampling.guidance_scale, values.get("guidance_schedule"))
     live = _live(controls or {}, values, guided)
-    check_family(model)
+    if not from_noise:
+        check_source(model)
+    _check_sdxl(model, sampling, live, regions)
     check_motion_loras(sampling.motion_loras, model)
     check_kinds(live, model)
     check_sparse(sparse or {}, model)
@@ -88,6 +93,7 @@ def split(
     codec = {**base, "vae": sampling.vae or model.vae}
     embed = {
         **base,
+        "architecture": model.architecture,
         "loras": [*model.loras, *sampling.loras],
         "embeddings": {name: sampling.embeddings[name] for name in _named(texts.pairs, sampling.embeddings)},
         "texts": texts.pairs,
@@ -120,6 +126,18 @@ def split(
         texts.keys,
         "stylize.vae" if sampling.vae is not None else "model.vae",
     )
+
+
+def _check_sdxl(
+    model: AnimateDiff,
+    sampling: Sampling,
+    live: Mapping[str, Control],
+    regions: Mapping[str, Region] | None,
+) -> None:
+    """As `Denoise` checks itself, before other checks name other families' mistakes, and what it never sees."""
+    given = ("ip_adapter", "loras", "motion_loras", "embeddings", "clip_skip")
+    own = {f"stylize.{name}": getattr(sampling, name) for name in given}
+    check_sdxl(model, {"control": live, "regions": live_regions(regions or {}), **own})
 
 
 def _live(controls: Mapping[str, ControlSettings], per_frame: PerFrame, guided: bool) -> dict[str, Control]:
