@@ -13,7 +13,7 @@ from reel.clip import Clip, ClipWriter
 from reel.config import Config, Field
 from reel.op import Context, op
 from reel.units import Factor
-from tasks.film.colours import Colours, between, colours_in
+from tasks.film.colours import Colours, Map, between, colours_in
 from tasks.stylize.engine.sparse import shares
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class MatchColour(Config):
     """1: all the way, 0.5: half of it."""
 
 
-@op("stylize", "match_colour", version=1, config=MatchColour, inputs=("frames", "pictures"),
+@op("stylize", "match_colour", version=2, config=MatchColour, inputs=("frames", "pictures"),
     distributions=("numpy", "opencv-python-headless"), gives="frames")  # fmt: skip
 def match_colour(cfg: MatchColour, inputs: Mapping[str, str], ctx: Context) -> str:
     """The frames with their colours matched.
@@ -60,6 +60,30 @@ def targets(known: Sequence[Colours], at: Sequence[int], count: int, *, closed: 
     return [Colours(row @ mean, np.tensordot(row, covariance, axes=1)) for row in weights]
 
 
+REACH = 1000.0
+"""Of 255: farther no channel has to be moved, stretched as it may be."""
+ROUNDS = 20
+"""Halvings of that reach: 0.002 of 255 are left."""
+SAMPLE = 1 << 16
+"""Pixels by which a frame's means are judged while they are looked for."""
+
+
 def matched(frame: np.ndarray, target: Colours, strength: float) -> np.ndarray:
-    """A frame ``(H, W, 3)`` uint8 with colours on the way to others'."""
-    return between(colours_in([frame]), target, strength)(frame)
+    """A frame ``(H, W, 3)`` uint8 with colours on the way to others'.
+
+    What the map sends below black or above white is cut off, which moves the mean. So the offset of each channel is the
+    one with which its mean comes to where it should, whatever is cut off: the mean grows with the offset.
+    """
+    import numpy as np
+
+    own = colours_in([frame])
+    to = between(own, target, strength)
+    wanted = to.matrix @ own.mean + to.offset
+    pixels = frame.reshape(-1, 3)
+    raw = pixels[:: max(1, len(pixels) // SAMPLE)] @ to.matrix.T
+    low, high = to.offset - REACH, to.offset + REACH
+    for _ in range(ROUNDS):
+        middle = (low + high) / 2
+        short = np.clip(raw + middle, 0, 255).mean(axis=0) < wanted
+        low, high = np.where(short, middle, low), np.where(short, high, middle)
+    return Map(to.matrix, (low + high) / 2)(frame)
