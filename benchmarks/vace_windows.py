@@ -1,6 +1,6 @@
 """Windows of `dance renderer=vace`: how much memory a longer clip takes, and how far its frames jump where they meet.
 
-    python -m benchmarks.vace_windows memory     # 81 and 201 frames, each in a process of its own
+    python -m benchmarks.vace_windows memory     # 81 and 201 frames, each in a process of its own; seams of the latter
     python -m benchmarks.vace_windows seams      # every way in which windows can meet
 
 Both with random weights of the real classes at toy size: they hold for what the program does with windows, and say
@@ -61,8 +61,8 @@ def render(folder: Path, clip: Path, side: int, *more: str) -> dict[str, float]:
     return dict(next(stage.facts.get("seams", {}) for stage in stages if stage.op == "vace.join"))
 
 
-def peak(frames: int, side: int = 128) -> float:
-    """Bytes by which this process grows while it renders so many frames."""
+def peak(frames: int, side: int = 128) -> tuple[float, dict[str, float]]:
+    """Bytes by which this process grows while it renders so many frames, and the figures of the clip's seams."""
     from benchmarks.animate_memory import Watch
 
     with tempfile.TemporaryDirectory() as name:
@@ -70,19 +70,30 @@ def peak(frames: int, side: int = 128) -> float:
         render(folder, source(folder / "short", 5, side), side)  # what libraries and weights take
         clip = source(folder / "long", frames, side)
         with Watch() as seen:
-            render(folder, clip, side)
-    return seen.rise
+            found = render(folder, clip, side)
+    return seen.rise, found
 
 
 def memory() -> None:
-    """A clip of three windows against one of a single window."""
+    """A clip of three windows against one of a single window, and how far its frames jump where its windows meet."""
     found = {}
     for frames in (81, 201):
         command = [sys.executable, "-m", "benchmarks.vace_windows", "memory", "--one", str(frames)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        found[frames] = float(done.stdout.splitlines()[-1])
+        found[frames], jumps = json.loads(done.stdout.splitlines()[-1])
         print(f"{frames} frames of 128x128: {found[frames] / 2**20:.0f} MiB", flush=True)
+        if jumps:  # a single window has none
+            print(f"its largest jump {told(jumps)}", flush=True)
     print(f"201 against 81 frames: {found[201] / found[81]:.2f}")
+
+
+def told(jumps: Mapping[str, float]) -> str:
+    """One clip's figures of 255, and those at its seams in those inside its windows."""
+    return (
+        f"at seams {jumps['seam']:.2f}, inside {jumps['inner']:.2f}: {jumps['seam'] / jumps['inner']:.2f}; "
+        f"medians {jumps['seam_median']:.2f}, {jumps['inner_median']:.2f}: "
+        f"{jumps['seam_median'] / jumps['inner_median']:.2f}"
+    )
 
 
 def seams(side: int = 64, frames: int = 61, most: int = 25) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -159,6 +159,20 @@ def _is_tag(part: Any) -> bool:
     return isinstance(part, str) and part.startswith("<") and part.endswith(">")
 
 
+def _meant(cls: type[Any], way: Sequence[Any]) -> tuple[type[Any], list[str]]:
+    """Where a mistake's way leads to: the class of the last union on it that was chosen, and the path in that.
+
+    Other classes of the union have keys of their own, and one of those is not known where it is called unknown.
+    """
+    path: list[str] = []
+    for part in way:
+        if not _is_tag(part):
+            path.append(str(part))
+        elif found := place(cls, path):
+            cls, path = next(arm for arm in arms(found.annotation) if f"<{arm.__name__}>" == part), []
+    return cls, path
+
+
 _ARMS = ("bool", "dict", "float", "int", "list", "str")
 
 
@@ -168,7 +182,7 @@ def _explain(cls: type[Config], item: Any, where: str) -> str:
         path.pop()  # pydantic adds which of several types it tried
     key = ".".join(filter(None, [where, *path]))
     if item["type"] == "extra_forbidden":
-        known = below(cls, path[:-1])
+        known = below(*_meant(cls, item["loc"][:-1]))
         return f"unknown key '{key}'" + (suggest(path[-1], known) or (f"; known: {', '.join(known)}" if known else ""))
     if item["type"] == "missing":
         return f"{key}: a value is needed"

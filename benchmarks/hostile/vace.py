@@ -51,7 +51,7 @@ VACE = [
         ("stylize.strength=0.5", "unknown key 'stylize.strength'"),
         ("stylize.scheduler=euler", "unknown key 'stylize.scheduler'"),
         ("stylize.loras=[]", "unknown key 'stylize.loras'"),
-        ("stylize.renderer=other", "stylize.renderer: must be 'vace'"),
+        ("stylize.renderer=other", "stylize.renderer: there is no 'other'", "renderer=vace"),
         ("stylize.num_inference_steps=0", "stylize.num_inference_steps: must be greater than or equal to 1"),
         ("stylize.guidance_scale=99", "stylize.guidance_scale: must be less than or equal to 50"),
         ("stylize.flow_shift=0", "stylize.flow_shift: must be greater than 0"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.hostile.case import case, cases
-from benchmarks.hostile.made import file, picture
+from benchmarks.hostile.made import fifo, file, folder, part_of_sample, picture, png
 
 DANCE = "dance renderer=wan_animate"
 GIRL = f"{DANCE} extract.max_frames=17 stylize.references=[a.png]"
@@ -38,4 +38,61 @@ WAN_ANIMATE = [
     case(GIRL, "a.png is not", make=file("a.png", "some text")),
     case(GIRL, "32 px a side are the least", make=picture("a.png", (8, 8))),
     case(GIRL, "borders would fill", make=picture("a.png", (40, 400))),
+    *cases(
+        DANCE,
+        ("stylize.face_scale=0.4", "stylize.face_scale: must be greater than or equal to 0.5"),
+        ("stylize.face_scale=nan", "stylize.face_scale: must be a finite number"),
+        ("stylize.face_scale=wide", "stylize.face_scale: must be"),
+        ("stylize.face_scale=true", "stylize.face_scale: must be a number, true is not one"),
+        ("stylize.face_steady=8", "stylize.face_steady", "an odd number: 7, or 9"),
+        ("stylize.face_steady=0", "stylize.face_steady: must be greater than or equal to 1"),
+        ("stylize.face_steady=1.5", "stylize.face_steady: must be a valid integer"),
+        ("stylize.num_inference_steps=0", "stylize.num_inference_steps: must be greater than or equal to 1"),
+        ("stylize.guidance_scale=inf", "stylize.guidance_scale: must be a finite number"),
+        ("stylize.flow_shift=0", "stylize.flow_shift: must be greater than 0"),
+        ("stylize.composite_dilate=-1px", "stylize.composite_dilate: must be greater than or equal to 0"),
+        ("stylize.composite_dilate=1e9", "stylize.composite_dilate: must be less than or equal to 512"),
+        ("stylize.composite=keep_background", "unknown key 'stylize.composite'; nearest: composite_dilate"),
+        ("stylize.storage=float4", "stylize.storage: must be 'same' or 'float8'"),
+        ("stylize.encode_tiling=perhaps", "stylize.encode_tiling: must be true or false"),
+        ("stylize.segments.frames=1", "stylize.segments.frames: must be greater than or equal to 5"),
+        ("stylize.segments.frames=many", "stylize.segments.frames: must be a valid integer"),
+        ("stylize.segments.overlap=5", "unknown key 'stylize.segments.overlap'"),
+        ("stylize.renderer=vace", "stylize.renderer: the other settings of stylize are wan_animate's", "renderer=vace"),
+        ("stylize.renderer=wan", "stylize.renderer: there is no 'wan'", "renderer=wan_animate"),
+        ("stylize.overlay=[pose]", "unknown key 'stylize.overlay'"),
+        ("controls.pose.weight_schedule=0: 1; 8: 0.5", "controls.pose.weight_schedule: renderer wan_animate has one"),
+        ("strength_schedule=0: 1; 8: 0.5", "strength_schedule: renderer wan_animate has one prompt"),
+        ("guidance_schedule=0: 1; 8: 0.5", "guidance_schedule: renderer wan_animate has one prompt"),
+        ("regions={wall: {prompt: green, mask: {region: background}}}", "regions: renderer wan_animate has one prompt"),
+        ("controls.pose.mask.region=face", "controls.pose.mask: renderer wan_animate does not read it"),
+        ("controls.pose.layer_weights=[1,0.5]", "controls.pose.layer_weights: renderer wan_animate does not read it"),
+        ("controls.pose.weight=0", "driven by a map, and there is none", "control=[pose]"),
+        ("model.limits.frames=77", "model.limits.frames"),
+    ),
+    *cases(
+        GIRL,
+        ("prompt=", "prompt: model wan_animate needs one"),
+        ("stylize.references=['']", "stylize.references.0: is empty"),
+        ("stylize.references=[/dev/zero]", "stylize.references.0: /dev/zero is neither a regular file"),
+        ("stylize.references=['https://example.org/a.png']", "only local files are read"),
+        ("extract.short_side=32", "sides have 64 px at least, got 32x32", "extract.short_side=64"),
+        ("extract.short_side=1104", "1104x1104 are more pixels than it makes (921,600)", "extract.short_side=960"),
+        ("extract.fps=source", "extract.fps: model wan_animate was trained at 30", "got 24", "extract.fps=30"),
+    ),
+    case(f"{GIRL} extract.multiple_of=2 extract.short_side=500", "multiples of 16 px, got 500x500"),
+    case(f"{DANCE} stylize.segments.frames=5 stylize.segments.carried=5", "more than twice the carried (5): frames=13"),
+    case(f"{GIRL} extract.max_frames=5 stylize.segments.carried=5", "6 frames at least (stylize.segments.carried=5)"),
+    case(f"{GIRL} +controls.twin={{preprocess:blazepose,kind:openpose}}", "reads one map, got", "control=[pose]"),
+    case(f"{GIRL} stylize.detector=canny", "detector 'canny' finds no poses", "blazepose", make=picture("a.png")),
+    case(
+        f"{GIRL} stylize.detector=nobody", "stylize.detector: no preprocess named", "blazepose", make=picture("a.png")
+    ),
+    case(f"{GIRL} controls.pose.mask.region=file controls.pose.mask_file=m.png", "controls.pose.mask"),
+    case(GIRL, "a.png is neither a regular file nor a folder", make=fifo("a.png")),
+    case(GIRL, "a.png has too many px", make=png("a.png", 60_000, 60_000)),
+    case(f"{DANCE} stylize.references=[d]", "d is a folder", "stylize.references=[d/1.png]", make=picture("d/1.png")),
+    case(f"{DANCE} stylize.references=[d]", "the folder d holds no pictures", make=folder("d")),
+    case(f"{DANCE} stylize.references=[a.gif]", "a.gif is not a still picture", make=picture("a.gif", frames=3)),
+    case(f"{DANCE} stylize.references=[a.mp4]", "a.mp4 is not a still picture", make=part_of_sample("a.mp4", 1)),
 ]

@@ -75,6 +75,9 @@ def _renderer(stylize: Mapping[str, Any]) -> type[Config]:
         raise UserError(
             f"stylize.renderer: there is no {name!r}", fix=f"renderer={' or renderer='.join(sorted(DRIVEN))}"
         )
+    others = (other for other, cls in DRIVEN.items() if stylize.keys() <= cls.model_fields.keys())
+    if stylize.keys() - DRIVEN[name].model_fields.keys() and (other := next(others, None)):
+        raise UserError(f"stylize.renderer: the other settings of stylize are {other}'s", fix=f"renderer={name}")
     return DRIVEN[name]
 
 

@@ -97,6 +97,9 @@ def plan(chosen: Mapping[str, Mapping[str, Any] | None], subject: Subject) -> Me
     return Measures(metrics, detectors, passed_over, _reference(subject, needed) if needed else None)
 
 
+POSES = "blazepose, dwpose and openpose find poses"
+
+
 def pose_detector(name: str, settings: Mapping[str, Mapping[str, Any]], where: str) -> tuple[Op, Config]:
     """The op of a pose detector with its settings.
 
@@ -107,9 +110,12 @@ def pose_detector(name: str, settings: Mapping[str, Mapping[str, Any]], where: s
     Raises:
         UserError: no such detector, one that finds no poses, or wrong settings of it.
     """
-    op = get("preprocess", name)
+    try:
+        op = get("preprocess", name)
+    except UserError as error:  # it says neither which setting names it, nor which of them all find poses
+        raise UserError(f"{where}: {error.message}", fix=POSES) from None
     if op.gives != "poses":
-        raise UserError(f"{where}: detector {name!r} finds no poses", fix="blazepose, dwpose and openpose do")
+        raise UserError(f"{where}: detector {name!r} finds no poses", fix=POSES)
     return op, parse(op.config, settings.get(name, {}), f"preprocess.{name}")
 
 

@@ -62,12 +62,19 @@ def look(path: Path, key: str, *, background: bool) -> Still:
 
 def _one_picture(source: Source, key: str) -> None:
     if source.path.is_dir():
-        raise UserError(f"{source.path} is a folder, a picture is needed", fix=f"{key}={source.pictures[0]}")
+        raise UserError(f"{source.path} is a folder, a picture is needed", fix=_typed(key, source.pictures[0]))
     if not source.pictures:
         raise UserError(
             f"{source.name} is not a still picture that can be read",
-            fix="of a film or an animation export one frame as PNG; extend=FILE goes on from a film's end",
+            fix="of a film or an animation export one frame as PNG"
+            + ("; extend=FILE goes on from a film's end" if key == "picture" else ""),
         )
+
+
+def _typed(key: str, path: Path) -> str:
+    """A setting as it is typed: an item of a list with the list that it stands in."""
+    parent, _, last = key.rpartition(".")
+    return f"'{parent}=[{'...,' if int(last) else ''}{path}]'" if last.isdigit() else f"{key}={path}"
 
 
 def _transparent(path: Path) -> bool:

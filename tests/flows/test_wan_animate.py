@@ -190,8 +190,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"stylize.segments.frames": 9, "stylize.segments.carried": 5}, r"more than twice the carried \(5\): frames=13"),
     ({"stylize.segments.carried": 3}, "stylize.segments.carried: must be 1 or 5"),
     ({"stylize.detector": "canny"}, "finds no poses"),
+    ({"stylize.detector": "blazeposes"}, "stylize.detector: no preprocess named 'blazeposes'; nearest: blazepose"),
     ({"stylize.face_steady": 8}, "face_steady: as many frames before as behind, so an odd number: 7, or 9"),
-    ({"stylize.composite": "keep_background"}, "unknown key 'stylize.composite'"),
+    ({"stylize.composite": "keep_background"}, "unknown key 'stylize.composite'; nearest: composite_dilate"),
+    ({"stylize.renderer": "vace"}, "stylize.renderer: the other settings of stylize are wan_animate's"),
     ({"model.call": {"mode": "replace"}}, "model.call: mode is not set there"),
     ({"model.architecture": "vace"}, "is not drawn by stylize=wan_animate: renderer=vace draws it"),
 ]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from reel.config import TEXT, Config, Marker, Text, leaves, parse, places
+from reel.config import TEXT, Config, Marker, Text, leaves, parse, places, tag, told_apart
 from reel.errors import UserError
 
 ELSEWHERE = Marker("elsewhere")
@@ -104,3 +104,34 @@ def test_a_wrong_key_is_told_with_its_nearest_neighbours(data: dict[str, Any], m
     with pytest.raises(UserError) as error:
         parse(Tree, data)
     assert error.value.message == message
+
+
+class Round(Config):
+    radius: float = 1
+
+
+class Square(Config):
+    side: float = 1
+    inner: Round | None = None
+
+
+def _shape(data: Mapping[str, Any]) -> type[Config]:
+    return Square if "side" in data else Round
+
+
+class Drawn(Config):
+    shape: Annotated[Annotated[Round, tag(Round)] | Annotated[Square, tag(Square)], told_apart(_shape)]
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ({"side": 1, "radius": 2}, "unknown key 'shape.radius'; known: side, inner"),
+        ({"radus": 2}, "unknown key 'shape.radus'; nearest: radius"),
+        ({"side": 1, "inner": {"side": 1}}, "unknown key 'shape.inner.side'; known: radius"),
+    ],
+)
+def test_a_key_of_another_class_of_a_union_is_not_called_known(shape: dict[str, Any], message: str):
+    with pytest.raises(UserError) as caught:
+        parse(Drawn, {"shape": shape})
+    assert caught.value.message == message

@@ -297,6 +297,22 @@ def test_pictures_that_are_none(case: str, tmp_path: Path):
         assert pictures.look(made, "picture", background=True).shape == 1.0
 
 
+@pytest.mark.parametrize(
+    ("key", "fix"),
+    [
+        ("picture", "picture={}"),
+        ("pictures.1.picture", "pictures.1.picture={}"),
+        ("stylize.references.0", "'stylize.references=[{}]'"),
+        ("stylize.references.1", "'stylize.references=[...,{}]'"),
+    ],
+)
+def test_of_a_folder_one_picture_is_proposed_as_it_is_typed(key: str, fix: str, tmp_path: Path):
+    inside = save(tmp_path, "a.png", Image.new("RGB", (64, 64)))
+    with pytest.raises(UserError) as caught:
+        pictures.look(tmp_path, key, background=False)
+    assert caught.value.fix == fix.format(inside)
+
+
 def test_pictures_of_another_shape_than_the_film(tmp_path: Path):
     wide = pictures.look(save(tmp_path, "w.png", Image.new("RGB", (900, 200))), "picture", background=False)
     for fit, said in (("crop", "cut 78% of it away"), ("pad", "fill 78% of the frame"), ("stretch", "to 4.5 times")):
