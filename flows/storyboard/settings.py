@@ -57,8 +57,12 @@ class ShotChange(Config):
     def changed(self) -> dict[str, Any]:
         """What was given, as data of a `reel.story.model.Shot`; a length or a speed takes the other kind's place."""
         found: dict[str, Any] = self.model_dump(exclude_none=True)
-        other: dict[str, dict[str, Any]] = {"seconds": {"frames": None}, "frames": {"seconds": None}, "speed": {"film_seconds": None},
-                 "film_seconds": {"speed": 1.0}}  # fmt: skip
+        other: dict[str, dict[str, Any]] = {
+            "seconds": {"frames": None},
+            "frames": {"seconds": None},
+            "speed": {"film_seconds": None},
+            "film_seconds": {"speed": 1.0},
+        }
         return {key: value for name in found for key, value in other.get(name, {}).items()} | found
 
 

@@ -62,10 +62,10 @@ def denoising(cfg: Denoise, compute: Compute) -> Peak:
     weights = sum(source_bytes(cfg.sources[name], 1 if cfg.storage == "float8" else each) for name in names)
     weights += sum(source_bytes(lora.source, each) for lora in cfg.loras)
     shape = read_json(part_folder(cfg, names[0]) / "config.json")
-    return Peak("denoise", weights * _resident(compute), denoiser_numbers(shape, cfg) * each)
+    return Peak("denoise", weights * _resident(compute), denoiser_numbers(shape, cfg, codec_settings(cfg)) * each)
 
 
-def denoiser_numbers(shape: Mapping[str, Any], cfg: Denoise) -> float:
+def denoiser_numbers(shape: Mapping[str, Any], cfg: Denoise, codec: Mapping[str, Any]) -> float:
     """Numbers that a denoiser holds where it holds most, beside its weights.
 
     Args:
@@ -76,13 +76,17 @@ def denoiser_numbers(shape: Mapping[str, Any], cfg: Denoise) -> float:
     width = level[0] if level else int(shape["num_attention_heads"]) * int(shape["attention_head_dim"])
     batch = 2 if cfg.guided and not recipe_of(cfg).guided_apart else 1
     hints = len(shape.get("vace_layers", ()))
-    return HELD / BYTES[cfg.dtype] + (WIDE * batch + hints) * tokens(cfg) * width
+    return HELD / BYTES[cfg.dtype] + (WIDE * batch + hints) * tokens(cfg, codec) * width
 
 
-def tokens(cfg: Denoise) -> int:
-    """What the denoiser looks at: the film's tokens, and those of pictures behind the first or beside the film."""
+def tokens(cfg: Denoise, codec: Mapping[str, Any]) -> int:
+    """What the denoiser looks at: the film's tokens, and those of pictures behind the first or beside the film.
+
+    Args:
+        codec: settings of its VAE.
+    """
     recipe = recipe_of(cfg)
-    grid = recipe.grid.of(codec_settings(cfg))
+    grid = recipe.grid.of(codec)
     found = grid.tokens(recipe.seen(cfg.call, cfg.frames), cfg.width, cfg.height)
     if not recipe.picture_tokens:
         return found

@@ -73,9 +73,9 @@ def test_what_wan_vace_takes_at_full_size_in_16_bits(
     sizes = {"frames": 81, "fps": 16, "width": width, "height": height, "num_inference_steps": 2}
     film = Denoise(architecture="vace", sources={}, dtype="bfloat16", keys=[Key(at=0)], guidance_scale=5, **sizes)
     assert 2 * SOURCES[stem]["parameters"] / 2**30 == pytest.approx(weights, abs=0.05)
-    assert 2 * memory.denoiser_numbers(shape, film) / 2**30 == pytest.approx(activations, abs=0.05)
+    assert 2 * memory.denoiser_numbers(shape, film, {}) / 2**30 == pytest.approx(activations, abs=0.05)
     unguided = film.model_copy(update={"guidance_scale": 1.0})
-    assert memory.denoiser_numbers(shape, unguided) == memory.denoiser_numbers(shape, film)
+    assert memory.denoiser_numbers(shape, unguided, {}) == memory.denoiser_numbers(shape, film, {})
 
 
 def test_motion_modules_fit_the_sd15_unet_and_controlnets_its_residuals() -> None:
