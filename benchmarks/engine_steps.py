@@ -4,6 +4,7 @@
     python benchmarks/engine_steps.py --size sd15 --frames 8 --sides stock,engine --steps 1 --rounds 2
     python benchmarks/engine_steps.py --size sprite --frames 64 --sides freenoise,engine
     python benchmarks/engine_steps.py --size sd15 --frames 64 --sides stock,freenoise,engine --count
+    python benchmarks/engine_steps.py --pipeline vace --side-px 64 --count       # or t2v, sparse, sdxl
 
 ``freenoise`` has diffusers' own stride of 4 frames. ``engine`` works channels-last, as it does on a CPU; ``contiguous``
 is the engine in the stock pipeline's order of memory; ``compile`` has its blocks compiled, in the warm-up; ``flash``
@@ -12,6 +13,11 @@ and ``math`` are the engine with that kernel of attention.
 The sides take turns, ``--rounds`` times after one warm-up each; a JSON line a run, then one with medians and ratios.
 Wall time on a machine that does anything else is noise: the process's own CPU seconds stand beside it. ``--count``
 counts floating-point operations on tensors without storage instead: exact, and the same on every machine.
+
+``--pipeline`` compares another stock pipeline with our own way to do its work (`benchmarks.engine_pipelines`), always
+with small random models, text encoding and VAE left out on both sides: ``t2v`` AnimateDiffPipeline, ``sparse`` with
+SparseCtrl, ``sdxl`` AnimateDiffSDXLPipeline, each against the engine; ``vace`` WanVACEPipeline against that very call
+as the ops of `animate` replay it. Here ``--count`` runs all steps, and tells how far apart the latents are.
 """
 
 from __future__ import annotations
@@ -29,6 +35,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks import engine_pipelines
 from benchmarks.engine_models import build, work_of
 from benchmarks.runs import SPRITE
 from tasks.bench.random_models import SIZES, Models
@@ -45,12 +52,11 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(args.threads)
-    sides = args.sides.split(",")
     if args.count:
-        print(json.dumps(count(args, sides)))
+        print(json.dumps(count(args) if args.pipeline == "v2v" else engine_pipelines.counted(args)))
         return
-    models = build(args.size, args.dtype, args.device)
-    runs = {side: prepare(args, models, side) for side in sides}
+    runs = all_sides(args)
+    sides = list(runs)
     took: dict[str, list[Took]] = {side: [] for side in sides}
     with torch.inference_mode():
         for number in range(-args.warm, args.rounds):
@@ -67,8 +73,9 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=[*SIZES, "sprite"], default="sprite")
-    parser.add_argument("--frames", type=int, default=16)
+    parser.add_argument("--pipeline", choices=("v2v", *engine_pipelines.PIPELINES), default="v2v")
+    parser.add_argument("--size", choices=[*SIZES, "sprite"], help="default: sprite; small with another --pipeline")
+    parser.add_argument("--frames", type=int, help="default: 16; 17 with --pipeline vace, which makes 4k+1")
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--side-px", type=int, default=None, help="width and height (px); its own for sprite, else 256")
     parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32")
@@ -83,8 +90,26 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--profile", action="store_true", help="engine: seconds by kind of work")
     parser.add_argument("--count", action="store_true", help="count operations instead of time")
     args = parser.parse_args()
+    args.size = args.size or ("sprite" if args.pipeline == "v2v" else "small")
+    args.frames = args.frames or (17 if args.pipeline == "vace" else 16)
+    if args.pipeline != "v2v" and (refused := engine_pipelines.refused(args)):
+        parser.error(refused)
     args.side_px = args.side_px or (load_spec(SPRITE).frame if args.size == "sprite" else 256)
     return args
+
+
+def all_sides(args: argparse.Namespace) -> dict[str, Callable[[], Marks]]:
+    """What runs each side once."""
+    if args.pipeline != "v2v":
+        found = engine_pipelines.sides(args)
+        return {name: functools.partial(fresh, side, args.device) for name, side in found.items()}
+    models = build(args.size, args.dtype, args.device)
+    return {side: prepare(args, models, side) for side in args.sides.split(",")}
+
+
+def fresh(side: Callable[[Marks], Marks], device: str) -> Marks:
+    """One run, with marks of its own."""
+    return side(Marks(device))
 
 
 def prepare(args: argparse.Namespace, models: Models, side: str) -> Callable[[], Marks]:
@@ -105,12 +130,12 @@ def by_engine(args: argparse.Namespace, work: Work, models: Models, side: str) -
     return marks
 
 
-def count(args: argparse.Namespace, sides: list[str]) -> dict[str, Any]:
+def count(args: argparse.Namespace) -> dict[str, Any]:
     """GFLOP per frame-step of each side, on tensors without storage."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    args.steps, found = 1, {}
+    args.steps, found, sides = 1, {}, args.sides.split(",")
     for side in sides:
         args.device = "meta"
         models = build(args.size, args.dtype, "meta")
@@ -149,7 +174,7 @@ def summary(args: argparse.Namespace, took: dict[str, list[Took]]) -> dict[str, 
     work = args.frames * args.steps
     found: dict[str, Any] = {
         name: getattr(args, name)
-        for name in ("size", "frames", "steps", "side_px", "dtype", "device", "threads", "block")
+        for name in ("pipeline", "size", "frames", "steps", "side_px", "dtype", "device", "threads", "block")
     }
     for side, runs in took.items():
         for kind, which in (("wall", 0), ("cpu", 1)):

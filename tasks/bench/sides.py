@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,17 +101,33 @@ def engine(
     clock: Any = None,
 ) -> Marks:
     """All steps of the render engine."""
+    made, latents = network(work, models, clock, channels_last)
+    return engine_steps(work, made, latents, (models.unet, *models.nets), Marks(work.device), attention, compiled)
+
+
+def engine_steps(
+    work: Work,
+    made: Any,
+    latents: Any,
+    modules: Sequence[Any],
+    marks: Marks,
+    attention: str = "auto",
+    compiled: bool = False,
+) -> Marks:
+    """All steps of a `Network` of the engine, from latents ``(1, C, F, h, w)``.
+
+    Args:
+        modules: the models that it calls.
+    """
     import torch
     from diffusers import DDIMScheduler
 
     from tasks.networks import kernels
     from tasks.stylize.engine.loop import denoise, timesteps_of
 
-    made, latents = network(work, models, clock, channels_last)
     scheduler = DDIMScheduler(clip_sample=False)
     timesteps = timesteps_of(scheduler, work.steps, device=work.device)
-    marks = Marks(work.device)
-    with kernels.use_kernels((models.unet, *models.nets), attention, compiled):
+    with kernels.use_kernels(modules, attention, compiled):
         marks()
         marks.latents = denoise(made, scheduler, timesteps, latents.float(), torch.Generator(), tick=marks)
     return marks
@@ -119,23 +135,14 @@ def engine(
 
 def pipeline(work: Work, models: Models) -> Any:
     """The stock pipeline: with ControlNets where there are any."""
-    import torch
     from diffusers import (
         AnimateDiffVideoToVideoControlNetPipeline,
         AnimateDiffVideoToVideoPipeline,
-        AutoencoderKL,
         DDIMScheduler,
     )
 
-    vae = AutoencoderKL(
-        block_out_channels=(8,) * 4,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        norm_num_groups=4,
-        latent_channels=models.channels,
-    )
     parts = {
-        "vae": vae.to(work.device, getattr(torch, work.dtype)),
+        "vae": small_vae(work, models),
         "text_encoder": None,
         "tokenizer": None,
         "unet": models.unet,
@@ -151,10 +158,36 @@ def pipeline(work: Work, models: Models) -> Any:
     return pipe
 
 
+def small_vae(work: Work, models: Models) -> Any:
+    """A VAE that a pipeline asks for sizes: it computes nothing here."""
+    import torch
+    from diffusers import AutoencoderKL
+
+    vae = AutoencoderKL(
+        block_out_channels=(8,) * 4,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        norm_num_groups=4,
+        latent_channels=models.channels,
+    )
+    return vae.to(work.device, getattr(torch, work.dtype))
+
+
 def stock(work: Work, models: Models, pipe: Any, free_noise: bool = False) -> Marks:
-    """All steps of the pipeline, from the first scaling of its latents to the end of the last step."""
+    """All steps of the pipeline, as `stock_steps` marks them."""
     latents, words, maps = inputs(work, models)
-    marks = Marks(work.device)
+    with _free_noise(pipe, work, words) if free_noise else contextlib.nullcontext():
+        told = {"latents": latents, "strength": 1.0, **_controlled(maps, len(models.nets))}
+        return stock_steps(work, pipe, words, Marks(work.device), **told)
+
+
+def stock_steps(work: Work, pipe: Any, words: Any, marks: Marks, **told: Any) -> Marks:
+    """All steps of a pipeline's call, from the first scaling of its latents to the end of the last step.
+
+    Args:
+        words: embeddings ``(2, 77, D)``, the negative one first.
+        told: further arguments of the call.
+    """
     scale = pipe.scheduler.scale_model_input
 
     def begin(*given: Any, **named: Any) -> Any:
@@ -167,14 +200,9 @@ def stock(work: Work, models: Models, pipe: Any, free_noise: bool = False) -> Ma
         return values
 
     pipe.scheduler.scale_model_input = begin
-    with contextlib.ExitStack() as stack:
-        stack.callback(setattr, pipe.scheduler, "scale_model_input", scale)
-        if free_noise:
-            stack.enter_context(_free_noise(pipe, work, words))
+    try:
         marks.latents = pipe(
-            latents=latents,
             num_inference_steps=work.steps,
-            strength=1.0,
             guidance_scale=GUIDANCE,
             height=work.px,
             width=work.px,
@@ -183,8 +211,10 @@ def stock(work: Work, models: Models, pipe: Any, free_noise: bool = False) -> Ma
             prompt=None,
             prompt_embeds=words[1:],
             negative_prompt_embeds=words[:1],
-            **_controlled(maps, len(models.nets)),
+            **told,
         ).frames
+    finally:
+        pipe.scheduler.scale_model_input = scale
     return marks
 
 
