@@ -50,7 +50,7 @@ BAD = [
     (["stylize.free_init.iterations=2", "stylize.scheduler=euler"], "free_init cannot begin a round again with"),
     (["stylize.free_init.iterations=2", "stylize.strength=1"], "stylize.free_init: the noise of model sprite"),
     (["stylize.windows.context_schedule=standard_static"], "nearest: standard-static"),
-    (["model=sdxl_beta"], "model sdxl_beta is an SDXL family, which `text2video` alone draws"),
+    (["model=sdxl_beta"], "model sdxl_beta is an SDXL family, which text2video alone draws"),
     (["stylize.loras=[{source: {kind: file, id: a.safetensors}, weight: '0: 1; 9: 0'}]"], "a LoRA has one weight for"),
     (["extract.short_side=512", "compute.max_memory=12"], "12 bytes (write a size as 6GiB) are too little"),
     (["regions={hat: {prompt: a hat, mask: {grow: 3}}}"], "known: region, dilate, feather"),

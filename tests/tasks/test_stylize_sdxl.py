@@ -210,7 +210,7 @@ def test_families_own_loras_and_bases_in_one_file_are_refused(world):
 
 
 def test_nothing_but_words_leads_an_sdxl_family(world):
-    with pytest.raises(UserError, match="SDXL family, which `text2video` alone draws"):
+    with pytest.raises(UserError, match="SDXL family, which text2video alone draws"):
         settings(model=sdxl_config("tiny_xl"), controls={})
     stages, given = words_alone(), inputs(world, 3)
     ctx = ready(world)
@@ -218,7 +218,7 @@ def test_nothing_but_words_leads_an_sdxl_family(world):
         "latents": op.get("stylize", "encode").fn(stages.encode, {"frames": given["frames"]}, ctx),
         "embeddings": op.get("stylize", "embed").fn(stages.embed, {}, ctx),
     }
-    with pytest.raises(UserError, match="SDXL family, which `text2video` alone draws"):
+    with pytest.raises(UserError, match="SDXL family, which text2video alone draws"):
         op.get("stylize", "denoise").fn(stages.denoise, both, ctx)
 
 

@@ -28,7 +28,7 @@ def check_source(model: AnimateDiff) -> None:
     """Raises: UserError when the family is drawn from words alone, and a clip or pictures are to lead it."""
     if model.architecture == "sdxl":
         raise UserError(
-            f"model {model.name} is an SDXL family, which `text2video` alone draws: from words, without a clip",
+            f"model {model.name} is an SDXL family, which text2video alone draws: from words, without a clip",
             fix="model=sd15, or another marked sd15 in `rotoscope models`; or rotoscope text2video",
         )
 
