@@ -122,6 +122,7 @@ BASES: dict[str, Sequence[Sequence[str]]] = {
                 "frames=9",
             ),
             *("file=$story", "shots.1.frames=9", "film.captions.show=none", "background='#ffffff'", "fit=pad"),
+            *("shots.1.sound=$clip", "shots.1.gain=-3"),
             *("shots.1.transition.kind=fade", "shots.1.transition.seconds=0.1"),
         ],
     ],

@@ -71,9 +71,14 @@ NO_OTHER = {
 }
 """Settings that can be changed to no effect here, with the reason."""
 NO_SOURCE = "there is no source of which anything could be kept or encoded"
+NO_PICTURES = "nothing is held to pictures on some frames"
 NO_OTHER_OF = {
-    "dance": {"stylize.renderer": "it says which renderer the settings are for"},
+    "dance": {
+        "stylize.renderer": "it says which renderer the settings are for",
+        "model.sparsectrls.*": NO_PICTURES,
+    },
     "text2video": {
+        "model.sparsectrls.*": NO_PICTURES,
         **{f"stylize.{name}": NO_SOURCE for name in ("strength", "composite", "composite_dilate")},
         **{f"stylize.{name}": NO_SOURCE for name in ("encode_chunk_size", "encode_tiling")},
         **{f"controls.*.mask.{name}": "a control counts everywhere" for name in ("region", "dilate", "feather")},
@@ -104,6 +109,7 @@ NO_OTHER_OF = {
         "compute.memory_format": "its pipelines arrange their activations themselves",
         "compute.max_memory": "its toy family fits into what the embedded one does",
     },
+    "search": {"model.sparsectrls.*": NO_PICTURES},
     "comfyui": {
         f"compute.{name}": "how the server computes is its own affair"
         for name in ("dtype", "memory_format", "attention", "compile", "max_memory")
@@ -123,9 +129,8 @@ NO_OTHER_OF = {
 ELSEWHERE = {
     "dance": (
         *("model.call.*", "model.refine_call.*", "model.refine_scheduler_config.*"),
-        *("model.limits.sizes.[].width", "model.limits.sizes.[].height", "model.sparsectrls.*"),
+        *("model.limits.sizes.[].width", "model.limits.sizes.[].height"),
     ),
-    "text2video": ("model.sparsectrls.*",),
 }
 """Settings of model families that have no place in a flow, and that are walked for another."""
 PASSED_OVER = {"storyboard": ("model", "animate", "film")}
