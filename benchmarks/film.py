@@ -31,6 +31,7 @@ from typing import Any, Literal
 import numpy as np
 
 from reel.clip import Clip, ClipWriter
+from reel.errors import UserError
 from reel.op import Context
 from reel.store import Store
 from tasks.film import build
@@ -96,7 +97,12 @@ def one_plan(folder: Path, number: int) -> dict[str, list[int]]:
     """A random film's frames, samples, and the frames that it says of itself: as planned, and as found."""
     store = Store(folder / "store")
     tones = [sound(folder / f"{seconds}.wav", seconds) for seconds in (0.3, 1.0, 4.0)]
-    clips, shots, film, files = random_film(store, random.Random(number), tones)
+    chance = random.Random(number)
+    while True:  # a shot that is too short for its transitions is refused, and the film drawn again
+        clips, shots, film, files = random_film(store, chance, tones)
+        with contextlib.suppress(UserError):
+            build.check(shots, [length_of(one) for one in clips], [(one.width, one.height) for one in clips], film)
+            break
     said, movie = written(store, clips, shots, film, files)
     plan = build.check(shots, [length_of(one) for one in clips], [(one.width, one.height) for one in clips], film).plan
     samples = samples_in(movie) if files else plan.samples
