@@ -12,7 +12,7 @@ TWO = f"{HELD} pictures=[a.png,b.png]"
 SAME, OTHER = together(picture("a.png"), picture("b.png")), together(picture("a.png"), picture("b.png", (64, 48)))
 
 LOOP = [
-    case("loop pictures=[a.png] kind=lines", "kind: must be 'rgb' or 'scribble'", make=SAME),
+    case("loop pictures=[a.png] kind=lines", "model sprite has no SparseCtrl 'lines'; it has: rgb", make=SAME),
     case(
         "loop kind=scribble pictures=[a.png]",
         "model sprite has no SparseCtrl 'scribble'; it has: rgb",

@@ -29,6 +29,8 @@ from tasks.stylize.settings.compute import check_compute, resolve_device
 from tasks.weights.fetch import fetch, present
 
 log = logging.getLogger(__name__)
+FREE = ("Apache-2.0", "MIT", "BSD")
+"""Licences that ask nothing of who uses a model's pictures."""
 
 
 def plan(cfg: Animate, store: Store) -> AnimatePlan:
@@ -39,7 +41,7 @@ def plan(cfg: Animate, store: Store) -> AnimatePlan:
     """
     check_compute(cfg.compute)
     checks.sampling(cfg.animate, cfg.model)
-    _refuse_steps_of_a_list(cfg)
+    refuse_steps_of_a_list(cfg.animate, cfg.model)
     schedules.refuse_both(current().overrides)
     if cfg.prompt_schedule is None:
         checks.prompt(cfg.prompt, cfg.model)
@@ -73,16 +75,16 @@ def plan(cfg: Animate, store: Store) -> AnimatePlan:
     return dataclasses.replace(todo, passes=fitting(passes, cfg))
 
 
-def _refuse_steps_of_a_list(cfg: Animate) -> None:
+def refuse_steps_of_a_list(sampling: Sampling, model: Animator) -> None:
     """Refuse a number of steps that nothing reads, as a list of time steps is in its place."""
     for name, listed, given in (
-        ("num_inference_steps", "timesteps", cfg.animate.timesteps),
-        ("refine_steps", "refine_timesteps", cfg.animate.refine_timesteps),
+        ("num_inference_steps", "timesteps", sampling.timesteps),
+        ("refine_steps", "refine_timesteps", sampling.refine_timesteps),
     ):
         said = any(one.lstrip("+").startswith(f"animate.{name}=") for one in current().overrides)
         if said and given is not None:
             raise UserError(
-                f"animate.{name}: model {cfg.model.name} takes the {len(given)} time steps of a list, and no number",
+                f"animate.{name}: model {model.name} takes the {len(given)} time steps of a list, and no number",
                 fix=f"animate.{listed}={checks.told(given)}, with as many as you want; null: a number of steps",
             )
 
@@ -107,10 +109,6 @@ def texts(cfg: Animate, compiled: schedules.Compiled, length: int, made: int) ->
         number = track.b[first] if track.blend[first] >= 0.5 else track.a[first]
         found.append(track.texts[number][0])
     return found
-
-
-FREE = ("Apache-2.0", "MIT", "BSD")
-"""Licences that ask nothing of who uses a model's pictures."""
 
 
 def tell_licence(key: str, family: StockFamily, store: Store) -> None:

@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 from fractions import Fraction
 
-from flows.animate.plan import tell_licence
+from flows.animate.plan import refuse_steps_of_a_list, tell_licence
 from flows.edge.job import current
 from flows.render import finishing, measures
 from flows.storyboard.settings import Story
@@ -35,6 +35,7 @@ def plan(cfg: Story, store: Store) -> StoryPlan:
         UserError: the first thing that would make the film fail.
     """
     check_compute(cfg.compute)
+    refuse_steps_of_a_list(cfg.animate, cfg.model)
     tell_licence("keyframe", cfg.keyframe, store)
     story = written(cfg, store)
     shots = worked_out(cfg, story.file)

@@ -227,6 +227,10 @@ BAD = [
     (["shots=$story", "film.music.file=$story"], "film.music.file"),
     (["shots=$story", "shots.1.sound=$story"], "shots.1.sound"),
     (["shots=$story", "animate.two_pass=true"], "animate.two_pass"),
+    (
+        ["shots=$story", "animate.timesteps=[1000,500]", "animate.num_inference_steps=4"],
+        "animate.num_inference_steps: model ltx_2b takes the 2 time steps",
+    ),
 ]
 
 
